@@ -1,0 +1,1 @@
+//! The admit stage and its Lambda function.

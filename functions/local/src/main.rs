@@ -1,0 +1,2 @@
+//! The one-machine binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The record-failure stage and its Lambda function.

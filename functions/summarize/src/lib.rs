@@ -1,0 +1,1 @@
+//! The summarize stage and its Lambda function.

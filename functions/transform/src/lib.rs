@@ -1,0 +1,1 @@
+//! The transform stage and its Lambda function.

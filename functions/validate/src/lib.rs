@@ -1,0 +1,1 @@
+//! The validate stage and its Lambda function.

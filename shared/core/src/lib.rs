@@ -1,0 +1,20 @@
+//! What every stage shares: the identity of an object, the pinned run, each stage's input and output, the counts that must
+//! be conserved, and the typed errors. No I/O happens here.
+//!
+//! A run is described by one JSON document that the state machine (or the one-machine binary) carries from stage to stage;
+//! [`stage`] gives its shape. It never holds a personal datum: only ids, counts, sums and places.
+
+pub mod error;
+pub mod money;
+pub mod object;
+pub mod run;
+pub mod stage;
+pub mod tally;
+
+pub use error::{Disposition, ErrorCode, StageError};
+pub use object::{ObjectRef, ObjectVersion, Order};
+pub use run::{BundleRef, Run, RunRequest};
+pub use tally::Tally;
+
+/// A stage's result.
+pub type Result<T, E = StageError> = std::result::Result<T, E>;

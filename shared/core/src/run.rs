@@ -1,0 +1,115 @@
+//! What starts a run, and what is pinned for its whole length.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::object::{ObjectRef, ObjectVersion, Order};
+
+/// What an event, a person at the console, a backfill or a schedule asks for. `{"bucket": …, "key": …}` is enough.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRequest {
+    /// The bronze bucket.
+    pub bucket: String,
+    /// The object's key, decoded.
+    pub key: String,
+    /// The version; without it, the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<String>,
+    /// The dataset; without it, found from the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<String>,
+    /// What "today" is for the run; without it, the day on which the run started, in the dataset's time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<NaiveDate>,
+}
+
+impl RunRequest {
+    /// The execution name of an object version: the same for each event about it, so that a second one starts nothing.
+    ///
+    /// Readable first (from the file's name), then 128 bits of SHA-256 over bucket, key and version id; at most 80
+    /// characters of `A-Z a-z 0-9 - _`, which is what Step Functions accepts.
+    pub fn execution_name(&self) -> String {
+        let file_name = self.key.rsplit('/').next().unwrap_or(&self.key);
+        let readable: String =
+            file_name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).take(40).collect();
+        let mut hash = Sha256::new();
+        for part in [&self.bucket, &self.key, self.version_id.as_deref().unwrap_or_default()] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        let digest: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        format!("{readable}-{digest}")
+    }
+}
+
+/// The dataset's bundle that a run uses from its beginning to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BundleRef {
+    /// The dataset's name.
+    pub dataset: String,
+    /// Where the bundle lies.
+    pub object: ObjectVersion,
+    /// SHA-256 of the bundle's files, in hexadecimal: what the ledger calls the contract version.
+    pub sha256: String,
+}
+
+/// A run with everything that could change pinned: what every stage after `admit` works from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// The execution's name.
+    pub run_id: String,
+    /// When the execution started.
+    pub started_at: DateTime<Utc>,
+    /// The object version.
+    pub object: ObjectVersion,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its place among the dataset's versions.
+    pub order: Order,
+    /// What "today" is.
+    pub as_of: NaiveDate,
+    /// The dataset's bundle.
+    pub bundle: BundleRef,
+    /// The source whose contract reads the object.
+    pub source: String,
+}
+
+impl Run {
+    /// The key under which a stage of this run writes: `<dataset>/<source>/<run id>/<name>`. The same for each attempt, so
+    /// that a stage that is run again replaces what it wrote before.
+    pub fn key(&self, name: &str) -> String {
+        format!("{}/{}/{}/{name}", self.bundle.dataset, self.source, self.run_id)
+    }
+
+    /// The object that a stage of this run writes into a bucket under a name.
+    pub fn output(&self, bucket: &str, name: &str) -> ObjectRef {
+        ObjectRef { bucket: bucket.to_owned(), key: self.key(name) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(key: &str, version: &str) -> RunRequest {
+        RunRequest { bucket: "bronze".into(), key: key.into(), version_id: Some(version.into()), dataset: None, as_of: None }
+    }
+
+    #[test]
+    fn execution_names_are_stable_distinct_and_accepted_by_step_functions() {
+        let name = request("facturation/Factur\u{e9} n\u{b0}1+2.csv", "v1").execution_name();
+        assert_eq!(name, request("facturation/Factur\u{e9} n\u{b0}1+2.csv", "v1").execution_name());
+        assert!(name.starts_with("Factur--n-1-2-csv-"), "{name}");
+        assert_ne!(name, request("facturation/Factur\u{e9} n\u{b0}1+2.csv", "v2").execution_name());
+        assert_ne!(request("ab", "c").execution_name(), request("a", "bc").execution_name());
+        let long = request(&"\u{e9}".repeat(450), "v").execution_name();
+        assert!(long.len() <= 80 && long.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'), "{long}");
+    }
+
+    #[test]
+    fn the_minimal_console_input_is_enough() {
+        let request: RunRequest = serde_json::from_str(r#"{"bucket":"b","key":"k"}"#).unwrap();
+        assert_eq!(request, RunRequest { bucket: "b".into(), key: "k".into(), version_id: None, dataset: None, as_of: None });
+    }
+}

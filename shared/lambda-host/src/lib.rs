@@ -1,0 +1,1 @@
+//! Serves a stage on lambda_runtime: settings, telemetry, error mapping.

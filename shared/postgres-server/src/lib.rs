@@ -1,0 +1,1 @@
+//! Starts and stops a native PostgreSQL server of one's own.

@@ -1,0 +1,1 @@
+//! Rules, verdict and rejects.

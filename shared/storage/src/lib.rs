@@ -1,0 +1,1 @@
+//! S3: pinned reads, streaming multipart writes, Parquet over ranges.

@@ -1,0 +1,1 @@
+//! PostgreSQL: connection, migrations, COPY BINARY, the load transaction and the ledger.
