@@ -51,7 +51,7 @@ pub struct Record {
     pub key: Vec<usize>,
     /// The quality rules, in the order in which they are reported.
     pub rules: Vec<Rule>,
-    /// Budget and severity of what the reader itself refuses (unreadable cells, broken records).
+    /// Budget of what the reader itself refuses (unreadable cells, broken records), rule by rule.
     pub unreadable: Budget,
 }
 
@@ -183,20 +183,18 @@ impl Severity {
 }
 
 /// How many rows may break a rule before the file is halted: the greater of a share of the file and a number.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// In thousandths of the rows read.
-    pub per_mille: u32,
+    /// In percent of the rows read.
+    pub percent: u64,
     /// In rows.
     pub rows: u64,
 }
 
-impl Eq for Budget {}
-
 impl Budget {
     /// The budget of a file with so many rows.
     pub fn of(self, rows_read: u64) -> u64 {
-        self.rows.max(rows_read.saturating_mul(u64::from(self.per_mille)) / 1000)
+        self.rows.max(rows_read.saturating_mul(self.percent) / 100)
     }
 }
 
@@ -205,7 +203,7 @@ impl Budget {
 pub struct Source {
     /// Its id: the file's name under `sources/`.
     pub id: String,
-    /// How its files are recognised: by the last part of the key.
+    /// How its files are recognised: the file's name for a pattern without `/`, else the key below the dataset's name.
     pub files: GlobSet,
     /// How its files are written.
     pub format: Format,

@@ -1,3 +1,18 @@
 //! Datasets and sources are data: TOML and SQL, read raw, checked, compiled.
-pub mod compiled;
+//!
+//! A [`Bundle`] is the dataset's folder as text, whatever carried it here: a folder, or one versioned object in S3. It
+//! compiles to a [`Dataset`], which alone can read a file; mistakes come back all at once, each with its file, its key, what
+//! was found and what is accepted.
+
+mod bundle;
+mod compiled;
+mod dataset;
+mod date_format;
+mod mistakes;
+mod recognise;
+mod source;
+
+pub use bundle::Bundle;
 pub use compiled::*;
+pub use mistakes::{Mistake, Mistakes};
+pub use recognise::dataset_of_key;

@@ -1,0 +1,186 @@
+//! Reading a TOML document while collecting every mistake in it, instead of stopping at the first.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::rc::Rc;
+
+use toml::{Table, Value};
+
+/// One mistake in a contract.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// The file, relative to the dataset's folder.
+    pub file: String,
+    /// The key, dotted; empty for the file itself.
+    pub key: String,
+    /// What was found.
+    pub found: String,
+    /// What is accepted.
+    pub accepted: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.file)?;
+        if !self.key.is_empty() {
+            write!(f, "`{}`: ", self.key)?;
+        }
+        write!(f, "found {}; accepted: {}", self.found, self.accepted)
+    }
+}
+
+/// All mistakes of a dataset's contracts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Mistakes(pub Vec<Mistake>);
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.0.len() == 1 { "mistake" } else { "mistakes" };
+        write!(f, "{} {plural} in the dataset's contracts", self.0.len())?;
+        self.0.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
+    }
+}
+
+/// The mistakes found so far, shared by all who read the bundle.
+#[derive(Clone, Default)]
+pub(crate) struct Found(Rc<RefCell<Vec<Mistake>>>);
+
+impl Found {
+    pub(crate) fn add(&self, file: &str, key: &str, found: impl Into<String>, accepted: impl Into<String>) {
+        let (found, accepted) = (found.into(), accepted.into());
+        self.0.borrow_mut().push(Mistake { file: file.to_owned(), key: key.to_owned(), found, accepted });
+    }
+
+    pub(crate) fn into_result<T>(self, value: Option<T>) -> Result<T, Mistakes> {
+        let mistakes = self.0.borrow().clone();
+        match value {
+            Some(value) if mistakes.is_empty() => Ok(value),
+            _ => Err(Mistakes(mistakes)),
+        }
+    }
+}
+
+/// A table of a document: typed reads that note what is wrong, and at the end the keys that nobody asked for.
+pub(crate) struct Section<'a> {
+    file: &'a str,
+    path: String,
+    table: &'a Table,
+    asked: RefCell<BTreeSet<&'a str>>,
+    found: Found,
+}
+
+impl<'a> Section<'a> {
+    pub(crate) fn new(file: &'a str, path: impl Into<String>, table: &'a Table, found: &Found) -> Self {
+        Self { file, path: path.into(), table, asked: RefCell::default(), found: found.clone() }
+    }
+
+    pub(crate) fn key(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    pub(crate) fn mistake(&self, key: &str, found: impl Into<String>, accepted: impl Into<String>) {
+        self.found.add(self.file, &self.key(key), found, accepted);
+    }
+
+    /// The raw value of a key; absent is no mistake.
+    pub(crate) fn value(&self, key: &'a str) -> Option<&'a Value> {
+        self.asked.borrow_mut().insert(key);
+        self.table.get(key)
+    }
+
+    fn typed<T>(&self, key: &'a str, accepted: &str, read: impl Fn(&'a Value) -> Option<T>) -> Option<T> {
+        let value = self.value(key)?;
+        let typed = read(value);
+        if typed.is_none() {
+            self.mistake(key, describe(value), accepted);
+        }
+        typed
+    }
+
+    /// Notes a missing key, unless something was there (which then was noted when it was read).
+    pub(crate) fn required<T>(&self, key: &str, value: Option<T>, accepted: &str) -> Option<T> {
+        if value.is_none() && !self.table.contains_key(key) {
+            self.mistake(key, "nothing", accepted);
+        }
+        value
+    }
+
+    pub(crate) fn text(&self, key: &'a str) -> Option<&'a str> {
+        self.typed(key, "a text", Value::as_str)
+    }
+
+    pub(crate) fn whole(&self, key: &'a str) -> Option<u64> {
+        self.typed(key, "a whole number from 0 upwards", |value| value.as_integer().and_then(|n| u64::try_from(n).ok()))
+    }
+
+    pub(crate) fn integer(&self, key: &'a str) -> Option<i32> {
+        self.typed(key, "a whole number", |value| value.as_integer().and_then(|n| i32::try_from(n).ok()))
+    }
+
+    pub(crate) fn truth(&self, key: &'a str) -> Option<bool> {
+        self.typed(key, "true or false", Value::as_bool)
+    }
+
+    pub(crate) fn texts(&self, key: &'a str) -> Option<Vec<&'a str>> {
+        self.typed(key, "a list of texts", |value| value.as_array()?.iter().map(Value::as_str).collect())
+    }
+
+    /// One of a few words.
+    pub(crate) fn choice<T: Copy>(&self, key: &'a str, choices: &[(&str, T)]) -> Option<T> {
+        let accepted = || choices.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+        let word = self.typed(key, &accepted(), Value::as_str)?;
+        let chosen = choices.iter().find(|(name, _)| *name == word).map(|(_, value)| *value);
+        if chosen.is_none() {
+            self.mistake(key, format!("\"{word}\""), accepted());
+        }
+        chosen
+    }
+
+    /// A single ASCII character.
+    pub(crate) fn ascii(&self, key: &'a str) -> Option<u8> {
+        let accepted = "one ASCII character";
+        self.typed(key, accepted, |value| match value.as_str()?.as_bytes() {
+            [byte] if byte.is_ascii() => Some(*byte),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn section(&self, key: &'a str) -> Option<Section<'a>> {
+        let table = self.typed(key, "a table", Value::as_table)?;
+        Some(Section::new(self.file, self.key(key), table, &self.found))
+    }
+
+    /// The tables of a list, each with its place in its path.
+    pub(crate) fn sections(&self, key: &'a str) -> Option<Vec<Section<'a>>> {
+        let tables: Vec<&Table> =
+            self.typed(key, "a list of tables", |value| value.as_array()?.iter().map(Value::as_table).collect())?;
+        let path = self.key(key);
+        let section = |(index, table)| Section::new(self.file, format!("{path}[{index}]"), table, &self.found);
+        Some(tables.into_iter().enumerate().map(section).collect())
+    }
+
+    /// All keys and values, for tables whose keys are names of the user's.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        self.asked.borrow_mut().extend(self.table.keys().map(String::as_str));
+        self.table.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// Notes each key that nothing asked for: the last call on a section.
+    pub(crate) fn finish(&self) {
+        let asked = self.asked.borrow();
+        let known = asked.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+        for key in self.table.keys().filter(|key| !asked.contains(key.as_str())) {
+            self.mistake(key, "a key that is not known here", known.clone());
+        }
+    }
+}
+
+/// A value as a mistake shows it.
+pub(crate) fn describe(value: &Value) -> String {
+    match value {
+        Value::Table(_) => "a table".to_owned(),
+        Value::Array(items) => format!("a list of {}", items.len()),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,152 @@
+//! The billing dataset compiles, recognises its files, and each kind of mistake is told with its file and key.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use fonderie_contract::{Bundle, Check, Dataset, Format, Mistakes, Origin, dataset_of_key};
+use fonderie_core::ErrorCode;
+
+fn files() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/facturation");
+    let mut files = vec![("dataset.toml".to_owned(), std::fs::read_to_string(root.join("dataset.toml")).unwrap())];
+    for entry in std::fs::read_dir(root.join("sources")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        files.push((format!("sources/{name}"), std::fs::read_to_string(&path).unwrap()));
+    }
+    files.push(("warehouse/load.sql".to_owned(), "SELECT 1".to_owned()));
+    files.push(("notes.md".to_owned(), "not part of a bundle".to_owned()));
+    files
+}
+
+fn billing() -> Dataset {
+    Bundle::from_files(files()).compile().unwrap()
+}
+
+/// The mistakes of the billing dataset after a text was replaced in one of its files.
+fn mistakes(file: &str, from: &str, to: &str) -> Vec<String> {
+    let mut files = files();
+    let text = &mut files.iter_mut().find(|(path, _)| path == file).unwrap().1;
+    assert!(text.contains(from), "{file} has no {from}");
+    *text = text.replacen(from, to, 1);
+    let Mistakes(found) = Bundle::from_files(files).compile().unwrap_err();
+    found.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_billing_dataset_compiles() {
+    let dataset = billing();
+    assert_eq!(dataset.record.money().collect::<Vec<_>>(), ["montant_facture", "montant_paye"]);
+    assert_eq!(dataset.record.fields.len(), 18);
+    let a = dataset.source("etablissement_a").unwrap();
+    let Format::Csv(csv) = &a.format;
+    assert_eq!((csv.encoding.name(), csv.delimiter, csv.quote), ("windows-1252", b';', Some(b'"')));
+    assert_eq!(a.columns[17], Origin::Constant("groupe".to_owned()));
+    let Origin::Column { header, values } = &a.columns[16] else { panic!("statut has a column") };
+    assert_eq!((header.as_str(), values.len()), ("Statut", 3));
+    let required = dataset.record.rules.iter().find(|rule| rule.id == "valeurs_manquantes").unwrap();
+    assert_eq!(required.check, Check::Required(vec![0, 1, 12, 14, 15]));
+    assert_eq!((required.budget.of(150), required.budget.of(2_000)), (20, 200));
+}
+
+#[test]
+fn a_bundle_is_the_same_however_it_was_carried() {
+    let folder = Bundle::from_files(files());
+    let json = serde_json::to_vec(&folder).unwrap();
+    let carried = Bundle::from_json(&json).unwrap();
+    assert_eq!((carried.sha256(), carried.files().count()), (folder.sha256(), 5));
+    let mut other = files();
+    other[0].1.push(' ');
+    assert_ne!(Bundle::from_files(other).sha256(), folder.sha256());
+}
+
+#[test]
+fn keys_lead_to_datasets_and_sources() {
+    let datasets = ["facturation".to_owned(), "magasin".to_owned()];
+    assert_eq!(dataset_of_key(&datasets, "magasin/2026/a.csv"), Some("magasin"));
+    assert_eq!(dataset_of_key(&datasets, "autre/a.csv"), Some("facturation"));
+    assert_eq!(dataset_of_key(&datasets, "magasin"), Some("facturation"));
+    let dataset = billing();
+    for (key, source) in [
+        ("facturation/2026/etablissement_A_juin.csv", "etablissement_a"),
+        ("ETABLISSEMENT_B.CSV", "etablissement_b"),
+        ("depot/etablissement_C.tsv", "etablissement_c"),
+    ] {
+        assert_eq!(dataset.source_of_key(key).unwrap().id, source);
+    }
+    let unknown = dataset.source_of_key("facturation/clinique_Z.csv").unwrap_err();
+    assert_eq!(unknown.code, ErrorCode::SourceUnknown);
+    assert!(unknown.message.contains("`clinique_Z.csv`"), "{unknown}");
+}
+
+#[test]
+fn two_sources_that_recognise_one_file_are_told() {
+    let mut files = files();
+    let b = files.iter_mut().find(|(path, _)| path == "sources/etablissement_b.toml").unwrap();
+    b.1 = b.1.replace("etablissement_B*.csv", "etablissement_*.csv");
+    let dataset = Bundle::from_files(files).compile().unwrap();
+    let error = dataset.source_of_key("etablissement_A.csv").unwrap_err();
+    assert_eq!(error.code, ErrorCode::SourceAmbiguous);
+    assert!(error.message.contains("etablissement_a, etablissement_b"), "{error}");
+}
+
+#[test]
+fn an_extraction_date_is_read_from_the_file_name_alone_and_only_where_it_is_one() {
+    let dataset = billing();
+    let a = dataset.source("etablissement_a").unwrap();
+    let date = |key: &str| a.extraction_date_of_key(key).map(|date| date.to_string());
+    assert_eq!(date("2024-01-01/etablissement_A_2026-06-30.csv").as_deref(), Some("2026-06-30"));
+    for none in ["etablissement_A.csv", "A_2026-02-30.csv", "A_2026-06-30_2026-07-01.csv", "A_12026-06-301.csv"] {
+        assert_eq!(date(none), None, "{none}");
+    }
+}
+
+#[test]
+fn each_mistake_names_file_key_found_and_accepted() {
+    let dataset = "dataset.toml";
+    let a = "sources/etablissement_a.toml";
+    for (file, from, to, expected) in [
+        (a, "encoding = \"windows-1252\"", "encoding = \"cp-latin\"",
+         "sources/etablissement_a.toml: `format.encoding`: found \"cp-latin\"; accepted: an encoding such as \"utf-8\", \"windows-1252\", \"iso-8859-15\" or \"utf-16le\""),
+        (a, "delimiter = \";\"", "delimiter = \";;\"", "sources/etablissement_a.toml: `format.delimiter`: found \";;\"; accepted: one ASCII character"),
+        (a, "format = \"dd/mm/yyyy\"", "format = \"jj/mm/aaaa\"",
+         "sources/etablissement_a.toml: `dates.format`: found \"jj/mm/aaaa\"; accepted: `dd`, `mm` and `yyyy` once each, in any order, with one separator between them or none, such as \"dd/mm/yyyy\""),
+        (a, "facture_id = \"N° Facture\"\n", "", "sources/etablissement_a.toml: `columns.facture_id`: found nothing; accepted: a column or a constant: the dataset requires the field"),
+        (a, "[numbers]", "[nombres]", "sources/etablissement_a.toml: `numbers`: found nothing; accepted: a table with `decimal_mark`"),
+        (a, "nom = \"Nom\"", "nom = \"Prénom\"", "sources/etablissement_a.toml: `columns.prenom`: found \"Prénom\", which another field has already; accepted: one field for a column"),
+        (dataset, "check = \"unique\"", "check = \"uniq\"",
+         "dataset.toml: `records.facturation.rules[7].check`: found \"uniq\"; accepted: \"required\", \"not_negative\", \"not_after_as_of\", \"unique\", \"at_most\", \"one_of\""),
+        (dataset, "check = \"unique\"", "check = \"unique\"\nseverity = \"warn\"",
+         "dataset.toml: `records.facturation.rules[7].severity`: found \"warn\", while the warehouse's constraint \"fact_facturation: UNIQUE (etablissement_key, facture_id)\" refuses such rows; accepted: \"reject\" or \"halt\""),
+        (dataset, "time_zone = \"Europe/Paris\"", "time_zone = \"Europe/Lutece\"",
+         "dataset.toml: `time_zone`: found \"Europe/Lutece\"; accepted: a time zone of the IANA database, such as \"Europe/Paris\""),
+        (dataset, "name = \"facturation\"", "name =", "dataset.toml: found line 4: "),
+    ] {
+        let found = mistakes(file, from, to);
+        assert!(found.iter().any(|mistake| mistake.starts_with(expected)), "{expected}\nnot in\n{}", found.join("\n"));
+    }
+}
+
+#[test]
+fn all_mistakes_come_at_once() {
+    let mut files = files();
+    for (path, text) in &mut files {
+        match path.as_str() {
+            "dataset.toml" => *text = text.replace("time_zone", "timezone"),
+            "sources/etablissement_a.toml" => *text = text.replace("delimiter", "separator").replace("€\"]", "€\", 5]"),
+            "sources/etablissement_c.toml" => *text = text.replace("STATUT", ""),
+            _ => {}
+        }
+    }
+    let Mistakes(found) = Bundle::from_files(files).compile().unwrap_err();
+    let keys: Vec<_> = found.iter().map(|mistake| format!("{} {}", mistake.file, mistake.key)).collect();
+    assert_eq!(keys, [
+        "dataset.toml time_zone",
+        "dataset.toml timezone",
+        "sources/etablissement_a.toml format.delimiter",
+        "sources/etablissement_a.toml format.separator",
+        "sources/etablissement_a.toml numbers.currency",
+        "sources/etablissement_c.toml columns.statut",
+        "sources/etablissement_c.toml values.statut",
+    ]);
+}
