@@ -1,0 +1,127 @@
+//! How the store is reached: TLS by ring (the AWS default brings a C tool chain), standard retries, and time-outs, so that
+//! a stage fails with its own code before Lambda kills it.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+use crate::Storage;
+
+/// A peer that does not answer a connection in this time is down.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Time to the first byte of an answer: copies within S3 take the longest.
+const FIRST_BYTE: Duration = Duration::from_secs(60);
+/// A body that stands still for this long is a broken connection.
+const STALL: Duration = Duration::from_secs(20);
+/// Tries per request, the first included; a stage's own retries come on top, minutes apart.
+const ATTEMPTS: u32 = 4;
+
+/// Region, credentials and endpoint from the environment (`AWS_REGION`, `AWS_ENDPOINT_URL`, ...), for every AWS client of a
+/// stage.
+pub async fn sdk_config() -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(https())
+        .retry_config(retries())
+        .timeout_config(timeouts())
+        .stalled_stream_protection(stalls())
+        .load()
+        .await
+}
+
+impl Storage {
+    /// A client with the settings of [`sdk_config`].
+    pub fn from_config(config: &SdkConfig) -> Self {
+        // The SDK reads the service's own variable by itself, but does not tell; it is needed for the addressing style.
+        let own = std::env::var("AWS_ENDPOINT_URL_S3").ok();
+        let endpoint = own.as_deref().or(config.endpoint_url());
+        let settings =
+            aws_sdk_s3::config::Builder::from(config).force_path_style(endpoint.is_some_and(wants_path_style)).build();
+        Self { client: Client::from_conf(settings) }
+    }
+
+    /// A client of a server with static credentials, such as the embedded one.
+    pub fn for_endpoint(endpoint: &str, access_key: &str, secret_key: &str) -> Self {
+        let credentials = Credentials::new(access_key, secret_key, None, None, "static");
+        // Loading the system's certificates takes time, and they may be absent: only where TLS is used.
+        let http = if endpoint.starts_with("https:") { https() } else { Builder::new().build_http() };
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url(endpoint)
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(http)
+            .retry_config(retries())
+            .timeout_config(timeouts())
+            .stalled_stream_protection(stalls())
+            .sleep_impl(aws_sdk_s3::config::SharedAsyncSleep::new(Sleep))
+            .build();
+        let settings = aws_sdk_s3::config::Builder::from(&config).force_path_style(wants_path_style(endpoint)).build();
+        Self { client: Client::from_conf(settings) }
+    }
+}
+
+/// `bucket.host` needs a wildcard name in DNS, which only AWS is sure to have: every other endpoint gets `host/bucket`.
+fn wants_path_style(endpoint: &str) -> bool {
+    let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
+    let host = rest.split(['/', '?']).next().unwrap_or(rest);
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host).to_ascii_lowercase();
+    !(host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn"))
+}
+
+fn https() -> SharedHttpClient {
+    Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(ATTEMPTS)
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(FIRST_BYTE).build()
+}
+
+fn stalls() -> StalledStreamProtectionConfig {
+    StalledStreamProtectionConfig::enabled().upload_enabled(true).download_enabled(true).grace_period(STALL).build()
+}
+
+/// tokio's timer, which the SDK asks for where its own defaults are not loaded.
+#[derive(Debug)]
+struct Sleep;
+
+impl aws_sdk_s3::config::AsyncSleep for Sleep {
+    fn sleep(&self, duration: Duration) -> aws_sdk_s3::config::Sleep {
+        aws_sdk_s3::config::Sleep::new(tokio::time::sleep(duration))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_aws_itself_gets_virtual_hosts() {
+        for endpoint in [
+            "http://127.0.0.1:4566",
+            "http://localhost:9000/",
+            "http://[::1]:9000",
+            "https://s3.fr-par.scw.cloud",
+            "http://localstack:4566",
+        ] {
+            assert!(wants_path_style(endpoint), "{endpoint}");
+        }
+        for endpoint in [
+            "https://s3.eu-west-3.amazonaws.com",
+            "https://bucket.vpce-1a2b.s3.eu-west-3.vpce.amazonaws.com:443/x",
+            "https://s3.cn-north-1.amazonaws.com.cn",
+        ] {
+            assert!(!wants_path_style(endpoint), "{endpoint}");
+        }
+    }
+}
