@@ -1,0 +1,13 @@
+locals {
+  # The files that fonderie_contract::Bundle takes; scenarios and notes are none of the pipeline's business.
+  patterns = ["dataset.toml", "sources/*.toml", "warehouse/*.sql", "queries/*.sql"]
+  files    = toset(flatten([for pattern in local.patterns : tolist(fileset(var.folder, pattern))]))
+}
+
+# One object, so that a run never sees half of a change.
+resource "aws_s3_object" "this" {
+  bucket       = var.bucket
+  key          = "${var.name}.json"
+  content_type = "application/json"
+  content      = jsonencode({ for path in local.files : path => file("${var.folder}/${path}") })
+}

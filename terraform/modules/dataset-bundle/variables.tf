@@ -1,0 +1,24 @@
+variable "name" {
+  description = "Name of the dataset: the bundle's key is `<name>.json`."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9_-]*$", var.name))
+    error_message = "A dataset's name is made of small letters, digits, hyphens and underscores."
+  }
+}
+
+variable "folder" {
+  description = "The dataset's folder: what is true of the domain and of nothing else."
+  type        = string
+
+  validation {
+    condition     = fileexists("${var.folder}/dataset.toml")
+    error_message = "A dataset's folder has a `dataset.toml`."
+  }
+}
+
+variable "bucket" {
+  description = "Bucket that holds the bundles. It keeps versions: a run stays with the one that it began with."
+  type        = string
+}

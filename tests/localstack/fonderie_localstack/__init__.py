@@ -1,0 +1,1 @@
+"""LocalStack without Docker: Lambda functions as processes of the host."""
