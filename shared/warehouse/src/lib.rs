@@ -1,1 +1,36 @@
-//! PostgreSQL: connection, migrations, COPY BINARY, the load transaction and the ledger.
+//! The warehouse in PostgreSQL: connection, migrations, COPY BINARY, the load transaction, the ledger.
+//!
+//! Nothing here knows what a dataset's rows mean. The dataset brings its tables (migrations) and one script that merges a
+//! table of new rows into them; this crate brings the rows there, exactly once, counts them on the way, and writes down what
+//! became of them.
+//!
+//! # The dataset's load script
+//! `warehouse/load.sql` runs once per object version, inside the load's transaction and under the dataset's lock. It finds
+//! two temporary tables and a view:
+//! - `incoming`: the accepted records. The canonical fields under their names, `source_line` (where the record begins in the
+//!   file) and `source_record` (its number, unique and ascending).
+//! - `loading`, one row: `object_version_key`, `dataset`, `source`, `source_file`, `run_id`, `as_of`, `loaded_at`.
+//! - `audit.version_order`: each version of each dataset with its `rank` in the order of versions. Ranks are for comparing
+//!   within one transaction: a late version shifts those of the newer ones. `order_instant` does not change.
+//!
+//! It leaves a temporary table `outcome(inserted, updated, unchanged, superseded)` of one row, whose sum is the number of
+//! incoming rows; otherwise the load is rolled back as not conserved. The script is run again for a version that was loaded
+//! under another bundle, and must then replace what that version said.
+//!
+//! Its tables must come out the same in whatever order the versions arrive.
+
+mod connect;
+mod copy;
+mod error;
+mod ledger;
+mod load;
+mod migrate;
+mod query;
+mod settings;
+mod sql;
+
+pub use connect::{ConnectOptions, Warehouse};
+pub use ledger::{LedgerEntry, RunStatus};
+pub use load::LoadPlan;
+pub use query::Table;
+pub use settings::{DatabaseSettings, Tls};

@@ -1,0 +1,342 @@
+//! The ledger: one row per object version, one per run, one per rule and per money column of a run.
+//!
+//! Every write is an upsert by the run's id, inside the transaction whose effect it tells of: a retry after a lost answer
+//! reads the same numbers back.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use fonderie_core::stage::{Outcomes, RuleResult, Transformed, Validated, Verdict};
+use fonderie_core::tally::Amount;
+use fonderie_core::{ErrorCode, ObjectVersion, Result, Run, StageError, Tally, money};
+use tokio_postgres::{GenericClient, Transaction};
+
+use crate::connect::Warehouse;
+use crate::error::Doing;
+
+const READING: &str = "reading the ledger";
+const WRITING: &str = "writing the ledger";
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunStatus {
+    /// Its rows are in the dataset's tables.
+    Loaded,
+    /// The object version was there before: nothing was done.
+    Unchanged,
+    /// The quality rules stopped it before the warehouse.
+    Halted,
+    /// It failed.
+    Failed,
+}
+
+impl RunStatus {
+    const ALL: [Self; 4] = [Self::Loaded, Self::Unchanged, Self::Halted, Self::Failed];
+
+    /// The name in the ledger.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Loaded => "loaded",
+            Self::Unchanged => "unchanged",
+            Self::Halted => "halted",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What the ledger says of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// The execution's name.
+    pub run_id: String,
+    /// The object version, where one was found.
+    pub object: Option<ObjectVersion>,
+    /// The dataset.
+    pub dataset: String,
+    /// The source.
+    pub source: String,
+    /// SHA-256 of the bundle.
+    pub bundle_sha256: String,
+    /// What "today" was.
+    pub as_of: NaiveDate,
+    /// How it ended.
+    pub status: RunStatus,
+    /// The quality rules' verdict.
+    pub verdict: Option<Verdict>,
+    /// The object version was in the warehouse before this run.
+    pub already_loaded: bool,
+    /// Why the file was halted.
+    pub halted_because: Option<String>,
+    /// Records of the file.
+    pub read: Tally,
+    /// Records that went to the warehouse (of a halted run: that would have).
+    pub accepted: Tally,
+    /// Records refused.
+    pub rejected: Tally,
+    /// What became of the accepted rows; absent where nothing was loaded.
+    pub outcomes: Option<Outcomes>,
+    /// Every rule with its count.
+    pub rules: Vec<RuleResult>,
+    /// When the run started.
+    pub started_at: DateTime<Utc>,
+    /// When the ledger was written.
+    pub finished_at: DateTime<Utc>,
+}
+
+/// What a run has to say to the ledger.
+pub(crate) struct Ending<'a> {
+    pub(crate) run: &'a Run,
+    pub(crate) transform: &'a Transformed,
+    pub(crate) validate: &'a Validated,
+    pub(crate) status: RunStatus,
+    pub(crate) outcomes: Option<Outcomes>,
+    pub(crate) already_loaded: bool,
+    pub(crate) load_millis: Option<u64>,
+}
+
+impl Warehouse {
+    /// Writes the ledger of a run that the quality rules halted. The same run again changes nothing but the time.
+    ///
+    /// # Errors
+    /// The database's; the schema must be migrated.
+    pub async fn record_halted(&mut self, run: &Run, transform: &Transformed, validate: &Validated) -> Result<()> {
+        let transaction = self.client.transaction().await.doing(WRITING)?;
+        if recorded(&transaction, &run.run_id).await?.is_none() {
+            let key = register_version(&transaction, run, &transform.content_sha256).await?.key;
+            let ending = Ending { run, transform, validate, status: RunStatus::Halted, outcomes: None, already_loaded: false, load_millis: None };
+            write(&transaction, key, &ending).await?;
+        }
+        transaction.commit().await.doing(WRITING)
+    }
+
+    /// Reads a run's ledger back; `None` where the ledger does not know it.
+    ///
+    /// # Errors
+    /// The database's; the schema must be migrated.
+    pub async fn ledger(&self, run_id: &str) -> Result<Option<LedgerEntry>> {
+        entry(&self.client, run_id).await
+    }
+}
+
+/// An object version's row in the ledger.
+pub(crate) struct Version {
+    pub(crate) key: i64,
+    /// The run that last loaded it.
+    pub(crate) loaded_run_id: Option<String>,
+}
+
+/// Finds or makes the object version's row. One whose rows are in the tables keeps its first order.
+pub(crate) async fn register_version(client: &impl GenericClient, run: &Run, content_sha256: &str) -> Result<Version> {
+    let object = &run.object;
+    let row = client
+        .query_one(
+            "INSERT INTO audit.object_version AS v (dataset, source, bucket, key, version_id, order_instant, order_modified, \
+             order_position, size, content_sha256) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+             ON CONFLICT (bucket, key, version_id) DO UPDATE SET \
+             order_instant = CASE WHEN v.loaded_run_id IS NULL THEN excluded.order_instant ELSE v.order_instant END, \
+             order_modified = CASE WHEN v.loaded_run_id IS NULL THEN excluded.order_modified ELSE v.order_modified END, \
+             order_position = CASE WHEN v.loaded_run_id IS NULL THEN excluded.order_position ELSE v.order_position END \
+             RETURNING object_version_key, loaded_run_id, content_sha256",
+            &[
+                &run.bundle.dataset,
+                &run.source,
+                &object.bucket,
+                &object.key,
+                &object.version_id,
+                &run.order.instant,
+                &run.order.modified,
+                &i64::from(run.order.position),
+                &signed(run.size)?,
+                &content_sha256,
+            ],
+        )
+        .await
+        .doing("registering the object version")?;
+    if row.get::<_, &str>(2) != content_sha256 {
+        return Err(StageError::new(
+            ErrorCode::ObjectChanged,
+            format!("{object} was in the ledger with other content: an object version never changes, switch the bucket's versioning on and send the file again"),
+        ));
+    }
+    Ok(Version { key: row.get(0), loaded_run_id: row.get(1) })
+}
+
+/// What an earlier attempt of this very run loaded: its outcomes, and whether they were nothing new.
+pub(crate) async fn recorded(client: &impl GenericClient, run_id: &str) -> Result<Option<(Outcomes, bool, u64)>> {
+    let row = client
+        .query_opt(
+            "SELECT rows_inserted, rows_updated, rows_unchanged, rows_superseded, already_loaded, load_millis \
+             FROM audit.run WHERE run_id = $1 AND status IN ('loaded', 'unchanged')",
+            &[&run_id],
+        )
+        .await
+        .doing(READING)?;
+    let Some(row) = row else { return Ok(None) };
+    let count = |index: usize| unsigned(row.get::<_, Option<i64>>(index).unwrap_or_default());
+    let outcomes = Outcomes { inserted: count(0)?, updated: count(1)?, unchanged: count(2)?, superseded: count(3)? };
+    Ok(Some((outcomes, row.get(4), count(5)?)))
+}
+
+/// Whether the version's rows are in the tables just as this run would put them: the same bundle, the same accepted rows and
+/// cents (another as-of date may accept other rows).
+pub(crate) async fn loaded_alike(client: &impl GenericClient, loaded_run_id: &str, run: &Run, accepted: &Tally) -> Result<bool> {
+    let Some(loaded) = entry(client, loaded_run_id).await? else { return Ok(false) };
+    Ok(loaded.bundle_sha256 == run.bundle.sha256 && loaded.source == run.source && loaded.accepted == *accepted)
+}
+
+/// Writes a run's rows, in place of those that an earlier attempt wrote.
+pub(crate) async fn write(transaction: &Transaction<'_>, version: i64, ending: &Ending<'_>) -> Result<()> {
+    let Ending { run, transform, validate, outcomes, .. } = ending;
+    let rejected = transform.rejected.plus(&validate.rejected);
+    let count = |pick: fn(&Outcomes) -> u64| outcomes.as_ref().map(|outcomes| signed(pick(outcomes))).transpose();
+    transaction.execute("DELETE FROM audit.run WHERE run_id = $1", &[&run.run_id]).await.doing(WRITING)?;
+    transaction
+        .execute(
+            "INSERT INTO audit.run (run_id, object_version_key, dataset, source, bundle_sha256, bundle_version, as_of, status, verdict, \
+             already_loaded, halted_because, rows_read, rows_accepted, rows_rejected, rows_inserted, rows_updated, rows_unchanged, \
+             rows_superseded, transform_millis, validate_millis, load_millis, started_at, finished_at) VALUES ($1, $2, $3, $4, $5, $6, $7, \
+             $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, clock_timestamp())",
+            &[
+                &run.run_id,
+                &version,
+                &run.bundle.dataset,
+                &run.source,
+                &run.bundle.sha256,
+                &run.bundle.object.version_id,
+                &run.as_of,
+                &ending.status.name(),
+                &verdict_name(validate.verdict),
+                &ending.already_loaded,
+                &validate.halted_because,
+                &signed(transform.read.rows)?,
+                &signed(validate.accepted.rows)?,
+                &signed(rejected.rows)?,
+                &count(|outcomes| outcomes.inserted)?,
+                &count(|outcomes| outcomes.updated)?,
+                &count(|outcomes| outcomes.unchanged)?,
+                &count(|outcomes| outcomes.superseded)?,
+                &signed(transform.millis)?,
+                &signed(validate.millis)?,
+                &ending.load_millis.map(signed).transpose()?,
+                &run.started_at,
+            ],
+        )
+        .await
+        .doing(WRITING)?;
+    for (stage, tally) in [("read", &transform.read), ("accepted", &validate.accepted), ("rejected", &rejected)] {
+        for (column, amount) in &tally.amounts {
+            transaction
+                .execute(
+                    "INSERT INTO audit.run_amount (run_id, stage, column_name, sum, unreadable) VALUES ($1, $2, $3, $4::text::numeric, $5)",
+                    &[&run.run_id, &stage, column, &money::format_cents(amount.sum), &signed(amount.unreadable)?],
+                )
+                .await
+                .doing(WRITING)?;
+        }
+    }
+    for result in &validate.rules {
+        transaction
+            .execute(
+                "INSERT INTO audit.rule_result (run_id, rule, severity, rows, budget) VALUES ($1, $2, $3, $4, $5)",
+                &[&run.run_id, &result.rule, &result.severity, &signed(result.rows)?, &result.budget.map(signed).transpose()?],
+            )
+            .await
+            .doing(WRITING)?;
+    }
+    Ok(())
+}
+
+async fn entry(client: &impl GenericClient, run_id: &str) -> Result<Option<LedgerEntry>> {
+    let row = client
+        .query_opt(
+            "SELECT r.run_id, v.bucket, v.key, v.version_id, r.dataset, r.source, r.bundle_sha256, r.as_of, r.status, r.verdict, \
+             r.already_loaded, r.halted_because, r.rows_read, r.rows_accepted, r.rows_rejected, r.rows_inserted, r.rows_updated, \
+             r.rows_unchanged, r.rows_superseded, r.started_at, r.finished_at \
+             FROM audit.run r LEFT JOIN audit.object_version v USING (object_version_key) WHERE r.run_id = $1",
+            &[&run_id],
+        )
+        .await
+        .doing(READING)?;
+    let Some(row) = row else { return Ok(None) };
+    let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
+    for (stage, index) in [("read", 12), ("accepted", 13), ("rejected", 14)] {
+        let rows = unsigned(row.get::<_, Option<i64>>(index).unwrap_or_default())?;
+        tallies.insert(stage.to_owned(), Tally { rows, amounts: BTreeMap::new() });
+    }
+    let amounts = client
+        .query("SELECT stage, column_name, sum::text, unreadable FROM audit.run_amount WHERE run_id = $1", &[&run_id])
+        .await
+        .doing(READING)?;
+    for amount in &amounts {
+        let sum = money::parse_cents(amount.get(2)).ok_or_else(|| unreadable("a sum"))?;
+        let entry = Amount { sum, unreadable: unsigned(amount.get(3))? };
+        tallies.entry(amount.get(0)).or_default().amounts.insert(amount.get(1), entry);
+    }
+    let rules = client
+        .query("SELECT rule, severity, rows, budget FROM audit.rule_result WHERE run_id = $1 ORDER BY rule COLLATE \"C\"", &[&run_id])
+        .await
+        .doing(READING)?
+        .iter()
+        .map(|rule| {
+            let budget = rule.get::<_, Option<i64>>(3).map(unsigned).transpose()?;
+            Ok(RuleResult { rule: rule.get(0), severity: rule.get(1), rows: unsigned(rule.get(2))?, budget })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let count = |index: usize| row.get::<_, Option<i64>>(index).map(unsigned).transpose();
+    let outcomes = match (count(15)?, count(16)?, count(17)?, count(18)?) {
+        (Some(inserted), Some(updated), Some(unchanged), Some(superseded)) => Some(Outcomes { inserted, updated, unchanged, superseded }),
+        _ => None,
+    };
+    let object = match (row.get(1), row.get(2), row.get(3)) {
+        (Some(bucket), Some(key), Some(version_id)) => Some(ObjectVersion { bucket, key, version_id }),
+        _ => None,
+    };
+    let status = RunStatus::ALL.into_iter().find(|status| status.name() == row.get::<_, &str>(8)).ok_or_else(|| unreadable("a status"))?;
+    let verdict = row.get::<_, Option<&str>>(9).map(|name| verdict_named(name).ok_or_else(|| unreadable("a verdict"))).transpose()?;
+    let mut tally = |stage: &str| tallies.remove(stage).unwrap_or_default();
+    Ok(Some(LedgerEntry {
+        run_id: row.get(0),
+        object,
+        dataset: row.get(4),
+        source: row.get(5),
+        bundle_sha256: row.get(6),
+        as_of: row.get(7),
+        status,
+        verdict,
+        already_loaded: row.get(10),
+        halted_because: row.get(11),
+        read: tally("read"),
+        accepted: tally("accepted"),
+        rejected: tally("rejected"),
+        outcomes,
+        rules,
+        started_at: row.get(19),
+        finished_at: row.get(20),
+    }))
+}
+
+const fn verdict_name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Accepted => "accepted",
+        Verdict::AcceptedWithRejects => "accepted_with_rejects",
+        Verdict::Halted => "halted",
+    }
+}
+
+fn verdict_named(name: &str) -> Option<Verdict> {
+    [Verdict::Accepted, Verdict::AcceptedWithRejects, Verdict::Halted].into_iter().find(|verdict| verdict_name(*verdict) == name)
+}
+
+/// A count as PostgreSQL's bigint.
+pub(crate) fn signed(count: u64) -> Result<i64> {
+    i64::try_from(count).map_err(|_| StageError::new(ErrorCode::Internal, "a count is beyond the ledger's range: this is a defect of Fonderie, report it"))
+}
+
+/// A count from PostgreSQL's bigint.
+pub(crate) fn unsigned(count: i64) -> Result<u64> {
+    u64::try_from(count).map_err(|_| unreadable("a count"))
+}
+
+fn unreadable(what: &str) -> StageError {
+    StageError::new(ErrorCode::Internal, format!("{what} in the ledger cannot be read: the schema audit was changed from outside, or this is a defect of Fonderie"))
+}

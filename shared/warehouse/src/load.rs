@@ -1,0 +1,232 @@
+//! The load: one object version, one transaction.
+//!
+//! The rows go into a table of the run's own first, without any lock, since that is the long part. Then the dataset's
+//! advisory lock is taken and held to the end of the transaction: merges of one dataset come one after another, so that
+//! [`load.sql`](crate#the-datasets-load-script) sees the tables at rest.
+
+use std::pin::pin;
+use std::time::Instant;
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use fonderie_contract::{Record, WarehouseSql};
+use fonderie_core::stage::{Loaded, Outcomes, Transformed, Validated};
+use fonderie_core::{ErrorCode, Result, Run, StageError, Tally, money};
+use futures::{SinkExt, Stream, StreamExt};
+use tokio_postgres::{CopyInSink, Transaction};
+
+use crate::connect::Warehouse;
+use crate::copy::Encoder;
+use crate::error::Doing;
+use crate::ledger::{self, Ending, RunStatus, unsigned};
+use crate::sql::{advisory_key, create_incoming, incoming_columns, quote};
+
+/// What a load needs to know, besides the rows.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadPlan<'a> {
+    /// The pinned run.
+    pub run: &'a Run,
+    /// What `transform` said: the content's hash, what was read and refused.
+    pub transform: &'a Transformed,
+    /// What `validate` said: what must arrive here, to the row and the cent.
+    pub validate: &'a Validated,
+    /// The canonical record.
+    pub record: &'a Record,
+    /// The dataset's SQL.
+    pub sql: &'a WarehouseSql,
+}
+
+/// How much memory one sort or hash table of the merge may take: within what the smallest RDS instance can give to the few
+/// loads that run at once.
+const WORK_MEM: &str = "64MB";
+
+impl Warehouse {
+    /// Loads the accepted records: all or nothing. The schema must be migrated. Batches have the record's fields by name, and
+    /// `source_line` and `source_record` as 64-bit integers.
+    ///
+    /// The same run again gives the numbers of its first time; another run of an object version that is already loaded
+    /// alike writes the ledger alone, and reads no batch.
+    ///
+    /// # Errors
+    /// [`ErrorCode::NotConserved`] where rows or cents do not arrive or are not accounted for, [`ErrorCode::DatabaseBusy`]
+    /// where the dataset's lock is not had in time, [`ErrorCode::ObjectChanged`] where the ledger knows the version with
+    /// other content; the stream's errors and the database's.
+    pub async fn load<S>(&mut self, plan: &LoadPlan<'_>, batches: S) -> Result<Loaded>
+    where
+        S: Stream<Item = Result<RecordBatch>>,
+    {
+        let started = Instant::now();
+        let transaction = self.client.transaction().await.doing("beginning the load")?;
+        match load_in(&transaction, plan, batches, started).await {
+            Ok(loaded) => {
+                transaction.commit().await.doing("committing the load")?;
+                Ok(loaded)
+            }
+            Err(error) => {
+                // the connection may be gone, in which case the server rolls back by itself
+                if let Err(rollback) = transaction.rollback().await {
+                    tracing::debug!(cause = %rollback, "the rollback was not confirmed");
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+async fn load_in<S>(transaction: &Transaction<'_>, plan: &LoadPlan<'_>, batches: S, started: Instant) -> Result<Loaded>
+where
+    S: Stream<Item = Result<RecordBatch>>,
+{
+    let run = plan.run;
+    if let Some(loaded) = recorded(transaction, run).await? {
+        return Ok(loaded);
+    }
+    let accepted = &plan.validate.accepted;
+    // what is loaded stays loaded, so that this may be asked before the lock, and spares the copy
+    let version = ledger::register_version(transaction, run, &plan.transform.content_sha256).await?;
+    let alike = match &version.loaded_run_id {
+        Some(run_id) => ledger::loaded_alike(transaction, run_id, run, accepted).await?,
+        None => false,
+    };
+    if !alike {
+        copy(transaction, plan.record, batches).await?;
+        check_arrived(transaction, plan.record, accepted).await?;
+    }
+    let lock = advisory_key(&format!("load/{}", run.bundle.dataset));
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&lock]).await.doing("waiting for another load of the dataset")?;
+    // another attempt of this run, or another run of this version, may have come first
+    if let Some(loaded) = recorded(transaction, run).await? {
+        return Ok(loaded);
+    }
+    let loaded_run_id = loaded_by(transaction, version.key).await?;
+    let alike = match &loaded_run_id {
+        Some(run_id) => ledger::loaded_alike(transaction, run_id, run, accepted).await?,
+        None => false,
+    };
+    let outcomes =
+        if alike { Outcomes { unchanged: accepted.rows, ..Outcomes::default() } } else { merge(transaction, plan, version.key).await? };
+    if outcomes.rows() != accepted.rows {
+        return Err(StageError::new(
+            ErrorCode::NotConserved,
+            format!(
+                "{} rows were accepted from {} and the load script accounts for {}; nothing was written: check that the dataset requires each field of its keys, or report a defect of Fonderie",
+                accepted.rows,
+                run.object,
+                outcomes.rows()
+            ),
+        ));
+    }
+    let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let status = if alike { RunStatus::Unchanged } else { RunStatus::Loaded };
+    let ending = Ending {
+        run,
+        transform: plan.transform,
+        validate: plan.validate,
+        status,
+        outcomes: Some(outcomes),
+        already_loaded: alike,
+        load_millis: Some(millis),
+    };
+    ledger::write(transaction, version.key, &ending).await?;
+    if !alike {
+        transaction
+            .execute("UPDATE audit.object_version SET loaded_run_id = $1 WHERE object_version_key = $2", &[&run.run_id, &version.key])
+            .await
+            .doing("writing the ledger")?;
+    }
+    Ok(Loaded { outcomes, already_loaded: alike, millis })
+}
+
+/// What an earlier attempt of this run recorded.
+async fn recorded(transaction: &Transaction<'_>, run: &Run) -> Result<Option<Loaded>> {
+    let recorded = ledger::recorded(transaction, &run.run_id).await?;
+    Ok(recorded.map(|(outcomes, already_loaded, millis)| Loaded { outcomes, already_loaded, millis }))
+}
+
+async fn loaded_by(transaction: &Transaction<'_>, version: i64) -> Result<Option<String>> {
+    let row = transaction
+        .query_one("SELECT loaded_run_id FROM audit.object_version WHERE object_version_key = $1", &[&version])
+        .await
+        .doing("reading the ledger")?;
+    Ok(row.get(0))
+}
+
+/// Copies the batches into the run's own table.
+async fn copy<S>(transaction: &Transaction<'_>, record: &Record, batches: S) -> Result<()>
+where
+    S: Stream<Item = Result<RecordBatch>>,
+{
+    const COPYING: &str = "copying the accepted records";
+    transaction.batch_execute(&create_incoming(record)).await.doing(COPYING)?;
+    let columns = incoming_columns(record);
+    let names: Vec<String> = columns.iter().map(|name| quote(name)).collect();
+    let statement = format!("COPY incoming ({}) FROM STDIN (FORMAT binary)", names.join(", "));
+    let sink: CopyInSink<Bytes> = transaction.copy_in(&statement).await.doing(COPYING)?;
+    let mut sink = pin!(sink);
+    let mut batches = pin!(batches);
+    let mut encoder = Encoder::new(columns);
+    while let Some(batch) = batches.next().await {
+        let batch = batch?;
+        let mut row = 0;
+        while row < batch.num_rows() {
+            row = encoder.encode(&batch, row)?;
+            if let Some(bytes) = encoder.full() {
+                sink.send(bytes).await.doing(COPYING)?;
+            }
+        }
+    }
+    sink.send(encoder.finish()).await.doing(COPYING)?;
+    sink.finish().await.doing(COPYING)?;
+    transaction.batch_execute("ANALYZE incoming").await.doing(COPYING)
+}
+
+/// Rows and cents as PostgreSQL counts them must be what `validate` accepted.
+async fn check_arrived(transaction: &Transaction<'_>, record: &Record, accepted: &Tally) -> Result<()> {
+    let sums: String = record.money().map(|name| format!(", coalesce(sum({}), 0)::text", quote(name))).collect();
+    let row = transaction.query_one(&format!("SELECT count(*){sums} FROM incoming"), &[]).await.doing("counting the copied records")?;
+    let mut arrived = Tally::new(record.money());
+    arrived.rows = unsigned(row.get(0))?;
+    for (index, name) in record.money().enumerate() {
+        let sum = money::parse_cents(row.get(index + 1));
+        if let (Some(amount), Some(sum)) = (arrived.amounts.get_mut(name), sum) {
+            amount.sum = sum;
+        }
+    }
+    if arrived == *accepted {
+        return Ok(());
+    }
+    Err(StageError::new(
+        ErrorCode::NotConserved,
+        format!("validate accepted {accepted} but {arrived} arrived in the warehouse; nothing was written: run the file again, and report a defect of Fonderie if this stays"),
+    ))
+}
+
+/// Runs the dataset's load script over the run's own table.
+async fn merge(transaction: &Transaction<'_>, plan: &LoadPlan<'_>, version: i64) -> Result<Outcomes> {
+    const MERGING: &str = "merging into the dataset's tables";
+    let run = plan.run;
+    transaction
+        .batch_execute(&format!(
+            "SET LOCAL work_mem = '{WORK_MEM}'; \
+             CREATE TEMP TABLE loading (object_version_key bigint NOT NULL, dataset text NOT NULL, source text NOT NULL, \
+             source_file text NOT NULL, run_id text NOT NULL, as_of date NOT NULL, loaded_at timestamptz NOT NULL) ON COMMIT DROP"
+        ))
+        .await
+        .doing(MERGING)?;
+    transaction
+        .execute(
+            "INSERT INTO loading VALUES ($1, $2, $3, $4, $5, $6, now())",
+            &[&version, &run.bundle.dataset, &run.source, &run.object.file_name(), &run.run_id, &run.as_of],
+        )
+        .await
+        .doing(MERGING)?;
+    transaction.batch_execute(&plan.sql.load).await.doing(MERGING)?;
+    let row =
+        transaction.query_one("SELECT inserted, updated, unchanged, superseded FROM outcome", &[]).await.doing("reading the load script's outcome")?;
+    Ok(Outcomes {
+        inserted: unsigned(row.get(0))?,
+        updated: unsigned(row.get(1))?,
+        unchanged: unsigned(row.get(2))?,
+        superseded: unsigned(row.get(3))?,
+    })
+}

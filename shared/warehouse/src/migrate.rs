@@ -1,0 +1,149 @@
+//! Forward-only migrations: the engine's own (schema `audit`), then the dataset's (from the bundle that the run pinned).
+//!
+//! Every load asks whether there is anything to do, so that the answer "no" costs one query. A database that is ahead of the
+//! bundle, or whose applied migrations are not the bundle's, is refused: two versions of the tables' meaning never mix.
+
+use fonderie_contract::WarehouseSql;
+use fonderie_core::{ErrorCode, Result, StageError};
+use refinery_core::error::Kind;
+use refinery_core::{Migration, Runner};
+use tokio_postgres::error::SqlState;
+
+use crate::connect::Warehouse;
+use crate::error::{Doing, database_error};
+use crate::sql::{advisory_key, quote};
+
+const ENGINE: &[(&str, &str)] = &[("V1__audit.sql", include_str!("../migrations/V1__audit.sql"))];
+
+/// One set of migrations and the table that remembers which were applied.
+struct Set {
+    /// For messages: `the engine`, or the dataset's name.
+    owner: String,
+    table: String,
+    migrations: Vec<Migration>,
+}
+
+impl Set {
+    /// The newest migration, for a message.
+    fn newest(&self) -> String {
+        self.migrations.last().map_or_else(|| "none".into(), Migration::to_string)
+    }
+}
+
+impl Warehouse {
+    /// Brings the schema to what this program and this bundle need; does nothing, in one query, where it is there.
+    ///
+    /// # Errors
+    /// [`ErrorCode::SchemaMismatch`] where the database is ahead of the bundle or holds other migrations under the same
+    /// numbers, or where a migration fails; [`ErrorCode::DatabaseBusy`] where another run migrates for too long.
+    pub async fn migrate(&mut self, dataset: &str, sql: &WarehouseSql) -> Result<()> {
+        let sets = sets(dataset, sql)?;
+        if self.is_current(&sets).await? {
+            return Ok(());
+        }
+        // two first runs of a new database must not create its schemas at once
+        let key = advisory_key("migrate");
+        self.client.execute("SELECT pg_advisory_lock($1)", &[&key]).await.doing("waiting for another run's migrations")?;
+        let result = self.run_migrations(&sets).await;
+        let unlocked = self.client.execute("SELECT pg_advisory_unlock($1)", &[&key]).await.doing("ending the migrations");
+        result?;
+        unlocked.map(|_| ())
+    }
+
+    async fn run_migrations(&mut self, sets: &[Set]) -> Result<()> {
+        self.client.batch_execute("CREATE SCHEMA IF NOT EXISTS audit").await.doing("creating the schema audit")?;
+        for set in sets {
+            let mut runner = Runner::new(&set.migrations);
+            runner.set_migration_table_name(&set.table);
+            let report = runner.run_async(&mut self.client).await.map_err(|error| refused(set, error))?;
+            for migration in report.applied_migrations() {
+                tracing::info!(owner = set.owner, migration = %migration, "migration applied");
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether exactly these migrations are applied: one query, for both sets.
+    async fn is_current(&self, sets: &[Set]) -> Result<bool> {
+        let parts: Vec<String> = sets
+            .iter()
+            .enumerate()
+            .map(|(index, set)| format!("SELECT {index}, version, name, checksum FROM {}", set.table))
+            .collect();
+        let query = format!("{} ORDER BY 1, 2", parts.join(" UNION ALL "));
+        let rows = match self.client.query(&query, &[]).await {
+            Ok(rows) => rows,
+            Err(error) if matches!(error.code(), Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME)) => return Ok(false),
+            Err(error) => return Err(database_error("reading which migrations are applied", &error)),
+        };
+        let expected = sets.iter().enumerate().flat_map(|(index, set)| set.migrations.iter().map(move |migration| (index, migration)));
+        let mut applied = rows.iter();
+        for (index, migration) in expected {
+            let Some(row) = applied.next() else { return Ok(false) };
+            let same = usize::try_from(row.get::<_, i32>(0)).is_ok_and(|applied_index| applied_index == index)
+                && row.get::<_, i32>(1) == migration.version()
+                && row.get::<_, &str>(2) == migration.name()
+                && row.get::<_, &str>(3) == migration.checksum().to_string();
+            if !same {
+                return Ok(false);
+            }
+        }
+        Ok(applied.next().is_none())
+    }
+}
+
+fn sets(dataset: &str, sql: &WarehouseSql) -> Result<[Set; 2]> {
+    let engine = ENGINE.iter().map(|(name, sql)| unapplied(name, sql)).collect::<Result<Vec<_>>>()?;
+    let own = sql
+        .migrations
+        .iter()
+        .map(|migration| unapplied(&format!("V{}__{}.sql", migration.version, migration.name), &migration.sql))
+        .collect::<Result<Vec<_>>>()?;
+    let table = |name: &str| format!("{}.{}", quote("audit"), quote(&format!("migration_{name}")));
+    if dataset == "engine" {
+        return Err(StageError::new(ErrorCode::ContractInvalid, "a dataset cannot be named engine, which is the name of Fonderie's own migrations: rename it"));
+    }
+    Ok([
+        Set { owner: "the engine".into(), table: table("engine"), migrations: engine },
+        Set { owner: dataset.into(), table: table(dataset), migrations: own },
+    ])
+}
+
+fn unapplied(name: &str, sql: &str) -> Result<Migration> {
+    Migration::unapplied(name, sql).map_err(|error| {
+        StageError::new(ErrorCode::ContractInvalid, format!("the migration {name} has no proper name: name it V<number>__<what_it_does>.sql")).caused_by(error.to_string())
+    })
+}
+
+/// Why the migrations of a set could not be run.
+fn refused(set: &Set, error: refinery_core::Error) -> StageError {
+    let Set { owner, .. } = set;
+    let newest = set.newest();
+    match error.kind() {
+        Kind::DivergentVersion(applied, wanted) => mismatch(format!(
+            "the warehouse has migration {applied} of {owner}, the bundle has {wanted} with other content: an applied migration must not change, add a new one instead"
+        )),
+        Kind::MissingVersion(migration) if set.migrations.contains(migration) => {
+            mismatch(format!("the warehouse is past migration {migration} of {owner} without having had it: give it a number above the warehouse's newest"))
+        }
+        Kind::MissingVersion(migration) => mismatch(format!(
+            "the warehouse has migration {migration} of {owner}, the newest one here is {newest}: the database is ahead, use a bundle and a program that have it"
+        )),
+        Kind::RepeatedVersion(migration) => mismatch(format!("two migrations of {owner} have the number of {migration}: renumber one")),
+        Kind::Connection(_, cause) => match cause.downcast_ref::<tokio_postgres::Error>() {
+            Some(cause) => {
+                let mut error = database_error(&format!("migrating {owner} to {newest}"), cause);
+                if error.code == ErrorCode::Internal {
+                    error.code = ErrorCode::SchemaMismatch;
+                }
+                error
+            }
+            None => mismatch(format!("the migrations of {owner} to {newest} failed")),
+        },
+        _ => mismatch(format!("the migrations of {owner} to {newest} cannot be run: {error}")),
+    }
+}
+
+fn mismatch(message: String) -> StageError {
+    StageError::new(ErrorCode::SchemaMismatch, message)
+}
