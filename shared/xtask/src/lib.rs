@@ -1,0 +1,3 @@
+//! What `cargo xtask` does, for tests to call too.
+
+pub mod package;
