@@ -1,1 +1,22 @@
-//! Decode, split, coerce: a billing file's bytes to Arrow record batches and Parquet.
+//! A billing file's bytes to Arrow record batches: decode, split, coerce.
+//!
+//! Everything here is synchronous and does no I/O: [`CsvReader`] is fed chunks of bytes as they arrive and gives batches of
+//! the canonical record and of rejects as they fill, so memory does not grow with the file. What cannot be read is
+//! rejected with its line, column, value and rule; nothing is shifted, cut or coerced in silence.
+
+mod coerce;
+mod column;
+mod decode;
+mod reader;
+mod reject;
+mod schema;
+mod split;
+mod tally;
+
+pub use coerce::{Unreadable, amount, date, integer};
+pub use decode::Decoding;
+pub use reader::{CsvReader, Limits, ReadSummary};
+pub use reject::{Reject, RejectBuffer, reject_rows, reject_schema};
+pub use schema::{SOURCE_LINE, SOURCE_RECORD, record_schema};
+pub use split::{Fault, Splitter};
+pub use tally::tally_batch;

@@ -1,0 +1,29 @@
+//! The Arrow schema of the canonical record, as silver holds it.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use fonderie_contract::{Kind, Record};
+
+/// The line of the source on which a record begins, from 1: `Int64`, the last column but one.
+pub const SOURCE_LINE: &str = "source_line";
+/// The number of the record in the source, from 0, the header excepted: `Int64`, the last column.
+pub const SOURCE_RECORD: &str = "source_record";
+
+/// The Arrow type of a field.
+pub(crate) fn data_type(kind: Kind) -> DataType {
+    match kind {
+        Kind::Text { .. } => DataType::Utf8,
+        Kind::Integer { .. } => DataType::Int32,
+        Kind::Date => DataType::Date32,
+        Kind::Decimal { precision, scale } => DataType::Decimal128(precision, scale),
+    }
+}
+
+/// The record's fields in their order, nullable (what must be there is a quality rule), then [`SOURCE_LINE`] and
+/// [`SOURCE_RECORD`].
+pub fn record_schema(record: &Record) -> SchemaRef {
+    let fields = record.fields.iter().map(|field| Field::new(&field.name, data_type(field.kind), true));
+    let lineage = [SOURCE_LINE, SOURCE_RECORD].map(|name| Field::new(name, DataType::Int64, false));
+    Arc::new(Schema::new(fields.chain(lineage).collect::<Vec<_>>()))
+}

@@ -1,0 +1,173 @@
+//! Files of the three facilities, small and broken in every way, through the reader.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use arrow::util::pretty::pretty_format_batches;
+use fonderie_contract::{Bundle, Dataset};
+use fonderie_core::tally::check_conserved;
+use fonderie_core::{ErrorCode, StageError, money::format_cents};
+use fonderie_tabular::{CsvReader, Limits, ReadSummary, Reject, reject_rows};
+use proptest::prelude::*;
+
+fn billing() -> Dataset {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/facturation");
+    let read = |path: &str| (path.to_owned(), std::fs::read_to_string(root.join(path)).unwrap());
+    let mut files = vec![read("dataset.toml"), ("warehouse/load.sql".to_owned(), "SELECT 1".to_owned())];
+    files.extend(["a", "b", "c"].map(|id| read(&format!("sources/etablissement_{id}.toml"))));
+    Bundle::from_files(files).compile().unwrap()
+}
+
+struct ReadFile {
+    batches: Vec<RecordBatch>,
+    rejects: Vec<Reject>,
+    summary: ReadSummary,
+}
+
+fn read(dataset: &Dataset, source: &str, bytes: &[u8], piece: usize) -> Result<ReadFile, StageError> {
+    let limits = Limits { max_record: 4096, batch_rows: 3, batch_bytes: 1 << 20 };
+    let mut reader = CsvReader::new(&dataset.record, dataset.source(source).unwrap(), limits);
+    for piece in bytes.chunks(piece) {
+        reader.feed(piece)?;
+    }
+    let summary = reader.finish()?;
+    let mut rejects = Vec::new();
+    while let Some(batch) = reader.rejects(true)? {
+        rejects.extend(reject_rows(&batch).unwrap());
+    }
+    Ok(ReadFile { batches: std::iter::from_fn(|| reader.batch()).collect(), rejects, summary })
+}
+
+const HEADER_B: &str = "invoice_id,patient_id,last_name,first_name,age,facility_id,facility_name,facility_type,city,\
+    service_code,service_name,service_category,invoice_date,payment_date,billed_amount,paid_amount,status\n";
+
+fn row_b(id: &str, name: &str, age: &str, date: &str, billed: &str) -> String {
+    format!("{id},P1,{name},Zo\u{e9},{age},ETAB_B,Clinique,Priv\u{e9}e,B\u{e9}ziers,CONS,Consultation,Ambulatoire,{date},,{billed},0.00,UNPAID\n")
+}
+
+#[test]
+fn a_french_windows_1252_file_becomes_the_canonical_record() {
+    let dataset = billing();
+    let text = "N\u{b0} Facture;N\u{b0} Patient;Nom;Pr\u{e9}nom;\u{c2}ge;Code \u{c9}tablissement;\u{c9}tablissement;Type;Ville;Code Service;Service;Cat\u{e9}gorie;Date Facture;Date Paiement;Montant Factur\u{e9};Montant Pay\u{e9};Statut\r\n\
+        FA-1;P1;\u{152}hler;No\u{eb}l;41;ETAB_A;CHU;H\u{f4}pital public;Orl\u{e9}ans;OPHT;Ophtalmologie, \u{153}il;Ambulatoire;05/03/2024;;1\u{a0}234,50 \u{20ac};0,00;Impay\u{e9}e\r\n\
+        \r\n\
+        FA-2;P2;\"  D'Angély; née\r\nNoël \"; L\u{e9}a;;ETAB_A;CHU;H\u{f4}pital public;;OPHT;Ophtalmologie;Ambulatoire; 06/03/2024;7/3/2024;12;12,0;Pay\u{e9}e\r\n";
+    let (bytes, _, unmappable) = encoding_rs::WINDOWS_1252.encode(text);
+    assert!(!unmappable);
+    for piece in [1, 5, 4096] {
+        let file = read(&dataset, "etablissement_a", &bytes, piece).unwrap();
+        assert_eq!(file.rejects, []);
+        insta::assert_snapshot!("canonical_record", pretty_format_batches(&file.batches).unwrap());
+        assert_eq!(file.summary.skipped.get("blank_lines"), Some(&1));
+        assert_eq!(format_cents(file.summary.kept.amounts["montant_facture"].sum), "1246.50");
+    }
+}
+
+#[test]
+fn each_broken_row_is_rejected_with_its_place_and_reason() {
+    let dataset = billing();
+    let rows = [
+        row_b("1", "Martin", "40", "2024-01-31", "10.00"),
+        row_b("2", "Martin", "40", "2024-02-31", "10.00"),
+        row_b("3", "Martin", "4x", "03/04/2025", "1O.00"),
+        row_b("4", "Martin, n\u{e9} No\u{eb}l", "40", "2024-01-31", "10.00"),
+        "5,P1,Martin\n".to_owned(),
+        row_b("6", "\"Martin\"s", "40", "2024-01-31", "10.00"),
+        row_b("7", "Mar\u{0}tin", "40", "2024-01-31", "10.00"),
+        row_b("8", &"x".repeat(101), "40", "2024-01-31", "10.00"),
+        row_b("9", "\"Martin", "40", "2024-01-31", "10.00"),
+        row_b("10", "\"a\nb\"", "151", "2024-01-31", "10.001"),
+        row_b("11", "Martin", "40", "2024-01-31", "100000000"),
+    ];
+    let mut bytes = format!("{HEADER_B}{}", rows.concat()).into_bytes();
+    let end = row_b("12", "Martin", "40", "2024-01-31", "2.50").replace("Martin", "Mart\u{e9}n");
+    bytes.extend(encoding_rs::WINDOWS_1252.encode(&end).0.iter());
+    let file = read(&dataset, "etablissement_b", &bytes, 7).unwrap();
+    let told: Vec<String> = file
+        .rejects
+        .iter()
+        .map(|r| format!("{} {} {} {:?} {:?}", r.line, r.record, r.rule, r.column.as_deref(), r.value.as_deref().map(|v| v.chars().take(20).collect::<String>())))
+        .collect();
+    insta::assert_snapshot!("broken_rows", told.join("\n"));
+    let summary = &file.summary;
+    assert_eq!((summary.read.rows, summary.kept.rows, summary.rejected.rows), (12, 1, 11));
+    let billed = &summary.rejected.amounts["montant_facture"];
+    // 2, 7, 8 and 12 were rejected for another cell; four rows are broken as a whole, three amounts cannot be read.
+    assert_eq!((format_cents(billed.sum).as_str(), billed.unreadable), ("32.50", 7));
+    check_conserved("read", &summary.read, &summary.kept, &summary.rejected).unwrap();
+}
+
+#[track_caller]
+fn refused(source: &str, text: &str, code: ErrorCode, told: &str) {
+    let error = match read(&billing(), source, text.as_bytes(), 11) {
+        Ok(_) => panic!("accepted"),
+        Err(error) => error,
+    };
+    assert_eq!(error.code, code, "{error}");
+    assert!(error.message.contains(told), "{error}");
+}
+
+#[test]
+fn headers_that_do_not_hold_what_the_contract_reads() {
+    let b = "etablissement_b";
+    let missing = HEADER_B.replace("billed_amount", "amount");
+    refused(b, &missing, ErrorCode::ColumnMissing, "lacks \"billed_amount\"");
+    refused(b, &HEADER_B.replace("\n", ",discount\n"), ErrorCode::ColumnUnknown, "has \"discount\"");
+    refused(b, &HEADER_B.replace("\n", ",city\n"), ErrorCode::ColumnRepeated, "\"city\" twice");
+    refused(b, "", ErrorCode::HeaderUnreadable, "no header");
+    refused(b, "\n\n", ErrorCode::HeaderUnreadable, "line 1 is blank");
+    refused(b, &format!("\"{HEADER_B}"), ErrorCode::HeaderUnreadable, "quote");
+    refused("etablissement_a", &format!("\u{feff}{HEADER_B}"), ErrorCode::EncodingMismatch, "windows-1252");
+    refused(b, &"x".repeat(5000), ErrorCode::LimitExceeded, "line 1 is longer than 4096");
+}
+
+#[test]
+fn a_header_alone_is_a_file_of_no_rows_and_columns_may_come_in_any_order() {
+    let dataset = billing();
+    let file = read(&dataset, "etablissement_b", HEADER_B.as_bytes(), 9).unwrap();
+    assert_eq!((file.summary.read.rows, file.batches.len()), (0, 0));
+    let reversed = |line: &str| line.trim_end().split(',').rev().collect::<Vec<_>>().join(",") + "\n";
+    let row = row_b("1", "Martin", "40", "2024-01-31", "10.00");
+    let straight = read(&dataset, "etablissement_b", format!("{HEADER_B}{row}").as_bytes(), 9).unwrap();
+    let text = format!("\u{feff}{}{}", reversed(HEADER_B), reversed(&row));
+    assert_eq!(read(&dataset, "etablissement_b", text.as_bytes(), 9).unwrap().batches, straight.batches);
+}
+
+#[test]
+fn delimiters_at_line_ends_are_harmless_only_where_the_header_has_them_too() {
+    let dataset = billing();
+    let row = row_b("1", "Martin", "40", "2024-01-31", "10.00");
+    let trailing = |line: &str| line.replace('\n', ",\n");
+    let both = format!("{}{}", trailing(HEADER_B), trailing(&row));
+    assert_eq!(read(&dataset, "etablissement_b", both.as_bytes(), 9).unwrap().summary.kept.rows, 1);
+    let shifted = format!("{}{}", trailing(HEADER_B), row.replace("Martin", "Martin, n\u{e9}"));
+    let file = read(&dataset, "etablissement_b", shifted.as_bytes(), 9).unwrap();
+    assert!(file.rejects.iter().any(|reject| reject.rule == "colonne_sans_nom"), "{:?}", file.rejects);
+    let row_alone = format!("{HEADER_B}{}", trailing(&row));
+    let file = read(&dataset, "etablissement_b", row_alone.as_bytes(), 9).unwrap();
+    assert_eq!(file.rejects[0].rule, "enregistrement_long");
+}
+
+proptest! {
+    /// Whatever the bytes, rows and cents are conserved, and the pieces in which they arrive make no difference.
+    #[test]
+    fn nothing_is_lost(rows in prop::collection::vec("[a\"\n\r,0-9.\u{e9} -]{0,60}", 0..12), piece in 1_usize..40, bad in any::<u8>()) {
+        let dataset = billing();
+        let mut bytes = HEADER_B.as_bytes().to_vec();
+        for (index, row) in rows.iter().enumerate() {
+            bytes.extend(row_b(&index.to_string(), row, "40", "2024-01-31", "10.00").bytes());
+            bytes.extend(row_b("x", "Martin", row, row, row).bytes());
+        }
+        bytes.push(bad);
+        let pieces = read(&dataset, "etablissement_b", &bytes, piece).unwrap();
+        let whole = read(&dataset, "etablissement_b", &bytes, bytes.len()).unwrap();
+        let ReadSummary { read, kept, rejected, .. } = &pieces.summary;
+        check_conserved("read", read, kept, rejected).unwrap();
+        prop_assert_eq!(&pieces.batches, &whole.batches);
+        prop_assert_eq!(&pieces.rejects, &whole.rejects);
+        let mut refused: Vec<i64> = pieces.rejects.iter().map(|reject| reject.record).collect();
+        refused.dedup();
+        prop_assert_eq!(refused.len() as u64, rejected.rows);
+    }
+}
