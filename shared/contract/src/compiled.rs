@@ -134,6 +134,8 @@ pub enum Check {
     Unique {
         /// What happens to the first of several.
         keep: Keep,
+        /// Id and message for a repeated row whose content differs from the kept one's; without it, the rule's own.
+        conflict: Option<(String, String)>,
     },
     /// `smaller` ≤ `greater`, of amounts or dates, where both are there.
     AtMost {

@@ -205,7 +205,15 @@ fn check(section: &Section<'_>, record: &Record) -> Option<Check> {
         2 => Some(Check::NotAfterAsOf(fields("a date field", |kind| kind == Kind::Date)?)),
         3 => {
             let keep = section.choice("keep", &[("first", Keep::First), ("none", Keep::None)]).unwrap_or(Keep::First);
-            Some(Check::Unique { keep })
+            let conflict = match (section.text("conflict_id"), section.text("conflict_message")) {
+                (Some(id), Some(message)) => Some((id.to_owned(), message.to_owned())),
+                (None, None) => None,
+                _ => {
+                    section.mistake("conflict_id", "one of `conflict_id` and `conflict_message`", "both or none");
+                    None
+                }
+            };
+            Some(Check::Unique { keep, conflict })
         }
         4 => {
             let smaller = index(section, record, "smaller", one("smaller")?)?;
