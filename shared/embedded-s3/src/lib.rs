@@ -1,1 +1,30 @@
-//! An S3 server over a folder, for the one-machine binary and tests.
+//! An S3 server over a folder, inside the process: the one-machine binary's buckets, and the tests'.
+//!
+//! The S3 protocol is the crate `s3s`; what lies behind it is ours and small. `s3s-fs`, the file store that comes with it,
+//! was measured and left out: its attribute files carry the key in their names, so that a multipart upload of a key beyond
+//! some 120 bytes fails (a run's own keys are longer); a copy writes in place and an upload is visible before its checksum
+//! is verified; a process killed between its two renames leaves new content under the old ETag, which breaks pinned reads;
+//! `If-Match` is ignored on reads.
+//!
+//! What holds here:
+//! - **A folder that a person can read.** An object is a plain file at `<root>/<bucket>/<key>`; a file that somebody puts
+//!   there is an object. Everything else is under `<root>/.fonderie-s3`.
+//! - **Whole or absent.** Contents are received, verified and synced elsewhere, then renamed into place ([`objects`]).
+//! - **The ETag is the content's.** Attributes name the very file they describe; where they describe another one (a process
+//!   was killed between two renames, a person replaced the file), the ETag is computed again ([`attributes`]).
+//! - **Nothing leaves the root.** A key that a folder cannot hold is refused with a sentence ([`layout`]).
+//!
+//! There is no versioning: [`fonderie_core::ObjectVersion`] ids are derived from ETag and time by `fonderie-storage`.
+
+mod answers;
+mod attributes;
+mod fault;
+mod layout;
+mod listing;
+mod objects;
+mod receive;
+mod server;
+mod service;
+mod uploads;
+
+pub use server::EmbeddedS3;

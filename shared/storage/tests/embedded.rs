@@ -1,0 +1,159 @@
+//! What the embedded server promises beyond S3: a folder that survives restarts, kills and people.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use std::fs;
+
+use bytes::Bytes;
+use fonderie_core::{ErrorCode, ObjectRef};
+use fonderie_embedded_s3::EmbeddedS3;
+
+use support::{noise, storage};
+
+fn object(key: &str) -> ObjectRef {
+    ObjectRef { bucket: "bronze".into(), key: key.into() }
+}
+
+#[tokio::test]
+async fn a_restart_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = noise(9 * 1024 * 1024, 1);
+    let server = EmbeddedS3::start(folder.path(), &["bronze", "silver"]).unwrap();
+    let secret = server.secret_key().to_owned();
+    storage(&server).put(&object("a/b.csv"), Bytes::from_static(b"x"), "text/csv").await.unwrap();
+    let mut writer = storage(&server).writer(object("large"), "text/plain");
+    writer.write(large.clone()).await.unwrap();
+    writer.finish().await.unwrap();
+    let before = [
+        storage(&server).head("bronze", "a/b.csv", None).await.unwrap(),
+        storage(&server).head("bronze", "large", None).await.unwrap(),
+    ];
+    drop(server);
+
+    let server = EmbeddedS3::start(folder.path(), &["bronze"]).unwrap();
+    assert_eq!(server.secret_key(), secret);
+    let after = [
+        storage(&server).head("bronze", "a/b.csv", None).await.unwrap(),
+        storage(&server).head("bronze", "large", None).await.unwrap(),
+    ];
+    assert_eq!(after, before);
+    assert_eq!(storage(&server).list("silver", "", 1).await.unwrap().objects, []);
+    assert_eq!(fs::read(folder.path().join("bronze/large")).unwrap(), large);
+}
+
+#[tokio::test]
+async fn what_a_killed_process_leaves_is_no_object_and_no_lie() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = EmbeddedS3::start(folder.path(), &["bronze"]).unwrap();
+    storage(&server).put(&object("k"), Bytes::from_static(b"old!"), "text/csv").await.unwrap();
+    let old = storage(&server).head("bronze", "k", None).await.unwrap();
+    drop(server);
+
+    // Killed while it received, and between the renames of content and attributes.
+    let incoming = folder.path().join(".fonderie-s3/incoming");
+    fs::write(incoming.join("77"), "half").unwrap();
+    fs::write(incoming.join("78"), "new!").unwrap();
+    fs::rename(incoming.join("78"), folder.path().join("bronze/k")).unwrap();
+
+    let server = EmbeddedS3::start(folder.path(), &["bronze"]).unwrap();
+    assert_eq!(fs::read_dir(&incoming).unwrap().count(), 0);
+    let new = storage(&server).head("bronze", "k", None).await.unwrap();
+    assert_ne!(new.etag, old.etag);
+    let error = storage(&server).read("bronze", "k", Some(&old.version_id), 10).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::ObjectChanged);
+    assert_eq!(storage(&server).read("bronze", "k", Some(&new.version_id), 10).await.unwrap(), "new!");
+}
+
+#[tokio::test]
+async fn a_file_that_a_person_puts_there_is_an_object() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = EmbeddedS3::start(folder.path(), &["bronze"]).unwrap();
+    fs::create_dir_all(folder.path().join("bronze/in")).unwrap();
+    fs::write(folder.path().join("bronze/in/a.csv"), "abc").unwrap();
+    let meta = storage(&server).head("bronze", "in/a.csv", None).await.unwrap();
+    assert_eq!((meta.size, meta.etag.as_str()), (3, "900150983cd24fb0d6963f7d28e17f72"));
+    assert_eq!(storage(&server).read("bronze", "in/a.csv", Some(&meta.version_id), 3).await.unwrap(), "abc");
+    storage(&server).delete(&object("in/a.csv")).await.unwrap();
+    assert_eq!(fs::read_dir(folder.path().join("bronze")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn no_key_leaves_its_bucket_and_impossible_ones_are_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root");
+    let server = EmbeddedS3::start(&root, &["bronze", "silver"]).unwrap();
+    fs::write(folder.path().join("secret.txt"), "secret").unwrap();
+    let storage = storage(&server);
+    storage.put(&object("file"), Bytes::from_static(b"x"), "text/csv").await.unwrap();
+    let long = "x".repeat(300);
+    for (key, part) in [
+        ("../../secret.txt", "is empty, . or .."),
+        ("../silver/x", "is empty, . or .."),
+        ("../.fonderie-s3/secret", "is empty, . or .."),
+        ("a/../../silver/x", "is empty, . or .."),
+        ("/etc/passwd", "is empty, . or .."),
+        ("a//b", "is empty, . or .."),
+        ("folder/", "is empty, . or .."),
+        ("file/below", "a file and a folder at once"),
+        (long.as_str(), "at most 255 bytes"),
+    ] {
+        let put = storage.put(&object(key), Bytes::from_static(b"y"), "text/csv").await.unwrap_err();
+        assert_eq!(put.code, ErrorCode::RequestInvalid, "{key}: {put}");
+        assert!(put.message.contains(part), "{key}: {put}");
+        assert!(storage.read("bronze", key, None, 100).await.is_err(), "{key}");
+        let _ = storage.delete(&object(key)).await;
+    }
+    storage.put(&object("a/b"), Bytes::from_static(b"x"), "text/csv").await.unwrap();
+    let error = storage.put(&object("a"), Bytes::from_static(b"y"), "text/csv").await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::RequestInvalid, "{error}");
+    assert_eq!(storage.read("bronze", "a", None, 9).await.unwrap_err().code, ErrorCode::ObjectMissing);
+
+    let mut names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["root", "secret.txt"]);
+    assert_eq!(fs::read(folder.path().join("secret.txt")).unwrap(), b"secret");
+    assert_eq!(fs::read_dir(root.join("silver")).unwrap().count(), 0);
+    assert_eq!(server.secret_key(), fs::read_to_string(root.join(".fonderie-s3/secret")).unwrap());
+}
+
+#[tokio::test]
+async fn a_folder_has_one_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = EmbeddedS3::start(folder.path(), &[]).unwrap();
+    let error = EmbeddedS3::start(folder.path(), &[]).unwrap_err();
+    assert_eq!(error.code, ErrorCode::SettingsInvalid);
+    assert!(error.message.starts_with("Another process uses the folder"), "{error}");
+    drop(server);
+    EmbeddedS3::start(folder.path(), &[]).unwrap();
+}
+
+#[test]
+fn an_unusable_folder_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "x").unwrap();
+    for root in [file.clone(), file.join("below")] {
+        let error = EmbeddedS3::start(&root, &["bronze"]).unwrap_err();
+        assert_eq!(error.code, ErrorCode::SettingsInvalid);
+        assert!(error.message.contains("is a file where a folder is needed"), "{error}");
+    }
+    let error = EmbeddedS3::start(folder.path(), &["Bronze_1"]).unwrap_err();
+    assert!(error.message.starts_with("\"Bronze_1\" cannot be a bucket's name"), "{error}");
+    let server = EmbeddedS3::start(&folder.path().join("a"), &[]).unwrap();
+    let port = server.endpoint().rsplit_once(':').unwrap().1.parse().unwrap();
+    let error = EmbeddedS3::start_on(&folder.path().join("b"), &[], port).unwrap_err();
+    assert_eq!(error.message, format!("Port {port} of 127.0.0.1 cannot be used for the embedded S3; choose another one"));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_made_is_its_owners_alone() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("state");
+    let _server = EmbeddedS3::start(&root, &["bronze"]).unwrap();
+    assert_eq!(root.metadata().unwrap().mode() & 0o777, 0o700);
+    assert_eq!(root.join(".fonderie-s3/secret").metadata().unwrap().mode() & 0o777, 0o600);
+}
