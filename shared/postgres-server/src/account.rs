@@ -1,0 +1,89 @@
+//! PostgreSQL refuses to run as root: as root, it runs as somebody who has no rights.
+
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::ServerError;
+
+/// Who PostgreSQL's programs run as; `None` is who we are.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Account {
+    other: Option<(String, u32, u32)>,
+}
+
+impl Account {
+    /// Ourselves, or as root the user `postgres`, else `nobody`.
+    pub(crate) fn choose() -> Result<Self, ServerError> {
+        // one's own process directory belongs to one's effective user
+        let root = std::fs::metadata("/proc/self").map(|metadata| metadata.uid() == 0).unwrap_or(false);
+        if !root {
+            return Ok(Self::default());
+        }
+        let users = std::fs::read_to_string("/etc/passwd").map_err(|error| ServerError::io("/etc/passwd cannot be read", error))?;
+        let found = ["postgres", "nobody"].into_iter().find_map(|name| lookup(&users, name));
+        let other = found.ok_or_else(|| ServerError::new("PostgreSQL does not run as root, and there is neither a user postgres nor nobody to run it as: run as another user"))?;
+        Ok(Self { other: Some(other) })
+    }
+
+    /// A command that runs as this account.
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        // what the caller's shell says of another server must not reach this one
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("PG")) {
+                command.env_remove(name);
+            }
+        }
+        command.env("LC_ALL", "C").stdin(Stdio::null());
+        if let Some((_, uid, gid)) = &self.other {
+            // the caller's working directory may be closed to it
+            command.uid(*uid).gid(*gid).current_dir("/");
+        }
+        command
+    }
+
+    /// Makes a directory that only this account can read, or takes over one that is there.
+    pub(crate) fn own_directory(&self, directory: &Path) -> Result<(), ServerError> {
+        let failed = |error| ServerError::io(format!("the directory {} cannot be made", directory.display()), error);
+        std::fs::create_dir_all(directory).map_err(failed)?;
+        std::fs::set_permissions(directory, std::os::unix::fs::PermissionsExt::from_mode(0o700)).map_err(failed)?;
+        let Some((name, uid, gid)) = &self.other else { return Ok(()) };
+        chown(directory, Some(*uid), Some(*gid)).map_err(failed)?;
+        let reachable = self.command(Path::new("/usr/bin/test")).arg("-w").arg(directory).status();
+        if reachable.is_ok_and(|status| status.success()) {
+            return Ok(());
+        }
+        Err(ServerError::new(format!(
+            "PostgreSQL does not run as root but as {name}, who cannot reach {}: choose a directory whose parents are open to all (such as under /var/tmp), or run as another user",
+            directory.display()
+        )))
+    }
+}
+
+/// Name, user id and group id of a user, from the text of /etc/passwd.
+fn lookup(users: &str, name: &str) -> Option<(String, u32, u32)> {
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        if fields.next()? != name {
+            return None;
+        }
+        let mut ids = fields.skip(1).map(str::parse);
+        Some((name.to_owned(), ids.next()?.ok()?, ids.next()?.ok()?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn users_are_looked_up_by_their_whole_name() {
+        let users = "root:x:0:0:root:/root:/bin/bash\npostgresx:x:1:1::/:\npostgres:x:105:108:PostgreSQL:/var/lib/postgresql:/bin/bash\n";
+        assert_eq!(lookup(users, "postgres"), Some(("postgres".into(), 105, 108)));
+        assert_eq!(lookup(users, "nobody"), None);
+    }
+}
