@@ -1,1 +1,7 @@
-//! The summarize stage and its Lambda function.
+//! `summarize`: the run report, from the ledger: rows and euros in, out and refused.
+
+mod context;
+mod stage;
+
+pub use context::Context;
+pub use stage::run;

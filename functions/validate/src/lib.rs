@@ -1,1 +1,8 @@
-//! The validate stage and its Lambda function.
+//! `validate`: silver against the quality rules; the accepted records, the rejects, a verdict.
+
+mod context;
+mod facility_csv;
+mod stage;
+
+pub use context::Context;
+pub use stage::run;

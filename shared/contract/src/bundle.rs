@@ -68,7 +68,11 @@ impl Bundle {
     }
 
     /// The files of a folder, by the stem of their names.
-    pub(crate) fn folder<'a>(&'a self, folder: &'a str, ending: &'a str) -> impl Iterator<Item = (&'a str, &'a str, &'a str)> {
+    pub(crate) fn folder<'a>(
+        &'a self,
+        folder: &'a str,
+        ending: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a str, &'a str)> {
         self.files.iter().filter_map(move |(path, text)| {
             let stem = path.strip_prefix(folder)?.strip_suffix(ending)?;
             Some((path.as_str(), stem, text.as_str()))

@@ -27,7 +27,11 @@ pub(crate) fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
     let time_zone = time_zone.and_then(|text| {
         let parsed = text.parse::<Tz>().ok();
         if parsed.is_none() {
-            root.mistake("time_zone", format!("\"{text}\""), "a time zone of the IANA database, such as \"Europe/Paris\"");
+            root.mistake(
+                "time_zone",
+                format!("\"{text}\""),
+                "a time zone of the IANA database, such as \"Europe/Paris\"",
+            );
         }
         parsed
     });
@@ -77,7 +81,8 @@ fn record(name: &str, section: &Section<'_>) -> Option<Record> {
     if !is_identifier(name) {
         section.mistake("", format!("a record named \"{name}\""), "lower-case letters, digits and `_`, a letter first");
     }
-    let fields = section.required("fields", section.sections("fields"), "a list of fields, each with `name` and `type`");
+    let fields =
+        section.required("fields", section.sections("fields"), "a list of fields, each with `name` and `type`");
     let fields: Vec<Field> = fields.into_iter().flatten().filter_map(|entry| field(&entry)).collect();
     for (index, duplicate) in fields.iter().enumerate() {
         if fields[..index].iter().any(|earlier| earlier.name == duplicate.name) {
@@ -136,7 +141,8 @@ fn field(section: &Section<'_>) -> Option<Field> {
     let accepted = "\"text\", \"integer\", \"date\" or \"decimal\"";
     let kind = section.required("type", section.choice("type", &types), accepted).map(|kind| match kind {
         Type::Text => {
-            let most = section.required("max_length", section.whole("max_length"), "the greatest length, in characters");
+            let most =
+                section.required("max_length", section.whole("max_length"), "the greatest length, in characters");
             Kind::Text { max_length: most.and_then(|most| usize::try_from(most).ok()).unwrap_or(0) }
         }
         Type::Integer => Kind::Integer {
@@ -196,9 +202,7 @@ fn check(section: &Section<'_>, record: &Record) -> Option<Check> {
         }
         Some(found)
     };
-    let one = |key: &'static str| {
-        section.required(key, section.value(key), "a field").and_then(|value| value.as_str())
-    };
+    let one = |key: &'static str| section.required(key, section.value(key), "a field").and_then(|value| value.as_str());
     match check {
         0 => Some(Check::Required(fields("any field", |_| true)?)),
         1 => Some(Check::NotNegative(fields("a decimal field", |kind| matches!(kind, Kind::Decimal { .. }))?)),
@@ -257,7 +261,12 @@ fn warehouse(bundle: &Bundle, found: &Found) -> WarehouseSql {
     for (expected, migration) in (1..).zip(&sql.migrations) {
         if migration.version != expected {
             let name = format!("warehouse/V{}__{}.sql", migration.version, migration.name);
-            found.add(&name, "", format!("version {}", migration.version), format!("version {expected}, the next in line"));
+            found.add(
+                &name,
+                "",
+                format!("version {}", migration.version),
+                format!("version {expected}, the next in line"),
+            );
             break;
         }
     }

@@ -28,7 +28,11 @@ pub(crate) fn parse(text: &str) -> Option<DateFormat> {
         }
     }
     let parts: [DatePart; 3] = parts.try_into().ok()?;
-    (separators[0] == separators[1]).then(|| DateFormat { parts, separator: separators[0].to_owned(), text: text.to_owned() })
+    (separators[0] == separators[1]).then(|| DateFormat {
+        parts,
+        separator: separators[0].to_owned(),
+        text: text.to_owned(),
+    })
 }
 
 #[cfg(test)]

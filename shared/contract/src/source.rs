@@ -11,7 +11,8 @@ use crate::mistakes::{Found, Section, describe};
 pub(crate) fn compile(file: &str, id: &str, document: &Table, record: &Record, found: &Found) -> Option<Source> {
     let root = Section::new(file, "", document, found);
     let files = files(&root);
-    let format = root.required("format", root.section("format"), "a table with `type`").and_then(|section| format(&section));
+    let format =
+        root.required("format", root.section("format"), "a table with `type`").and_then(|section| format(&section));
     let dates = root.required("dates", root.section("dates"), "a table with `format`");
     let date = dates.and_then(|section| {
         let format = section.required("format", section.text("format"), date_format::ACCEPTED);
@@ -19,7 +20,8 @@ pub(crate) fn compile(file: &str, id: &str, document: &Table, record: &Record, f
         section.finish();
         parsed
     });
-    let number = root.required("numbers", root.section("numbers"), "a table with `decimal_mark`").and_then(|s| numbers(&s));
+    let number =
+        root.required("numbers", root.section("numbers"), "a table with `decimal_mark`").and_then(|s| numbers(&s));
     let extraction_date =
         root.text("extraction_date").and_then(|text| parse_date_format(&root, "extraction_date", text));
     let ignored: Vec<String> =

@@ -106,20 +106,60 @@ fn each_mistake_names_file_key_found_and_accepted() {
     let dataset = "dataset.toml";
     let a = "sources/etablissement_a.toml";
     for (file, from, to, expected) in [
-        (a, "encoding = \"windows-1252\"", "encoding = \"cp-latin\"",
-         "sources/etablissement_a.toml: `format.encoding`: found \"cp-latin\"; accepted: an encoding such as \"utf-8\", \"windows-1252\", \"iso-8859-15\" or \"utf-16le\""),
-        (a, "delimiter = \";\"", "delimiter = \";;\"", "sources/etablissement_a.toml: `format.delimiter`: found \";;\"; accepted: one ASCII character"),
-        (a, "format = \"dd/mm/yyyy\"", "format = \"jj/mm/aaaa\"",
-         "sources/etablissement_a.toml: `dates.format`: found \"jj/mm/aaaa\"; accepted: `dd`, `mm` and `yyyy` once each, in any order, with one separator between them or none, such as \"dd/mm/yyyy\""),
-        (a, "facture_id = \"N° Facture\"\n", "", "sources/etablissement_a.toml: `columns.facture_id`: found nothing; accepted: a column or a constant: the dataset requires the field"),
-        (a, "[numbers]", "[nombres]", "sources/etablissement_a.toml: `numbers`: found nothing; accepted: a table with `decimal_mark`"),
-        (a, "nom = \"Nom\"", "nom = \"Prénom\"", "sources/etablissement_a.toml: `columns.prenom`: found \"Prénom\", which another field has already; accepted: one field for a column"),
-        (dataset, "check = \"unique\"", "check = \"uniq\"",
-         "dataset.toml: `records.facturation.rules[7].check`: found \"uniq\"; accepted: \"required\", \"not_negative\", \"not_after_as_of\", \"unique\", \"at_most\", \"one_of\""),
-        (dataset, "check = \"unique\"", "check = \"unique\"\nseverity = \"warn\"",
-         "dataset.toml: `records.facturation.rules[7].severity`: found \"warn\", while the warehouse's constraint \"fact_facturation: UNIQUE (etablissement_key, facture_id)\" refuses such rows; accepted: \"reject\" or \"halt\""),
-        (dataset, "time_zone = \"Europe/Paris\"", "time_zone = \"Europe/Lutece\"",
-         "dataset.toml: `time_zone`: found \"Europe/Lutece\"; accepted: a time zone of the IANA database, such as \"Europe/Paris\""),
+        (
+            a,
+            "encoding = \"windows-1252\"",
+            "encoding = \"cp-latin\"",
+            "sources/etablissement_a.toml: `format.encoding`: found \"cp-latin\"; accepted: an encoding such as \"utf-8\", \"windows-1252\", \"iso-8859-15\" or \"utf-16le\"",
+        ),
+        (
+            a,
+            "delimiter = \";\"",
+            "delimiter = \";;\"",
+            "sources/etablissement_a.toml: `format.delimiter`: found \";;\"; accepted: one ASCII character",
+        ),
+        (
+            a,
+            "format = \"dd/mm/yyyy\"",
+            "format = \"jj/mm/aaaa\"",
+            "sources/etablissement_a.toml: `dates.format`: found \"jj/mm/aaaa\"; accepted: `dd`, `mm` and `yyyy` once each, in any order, with one separator between them or none, such as \"dd/mm/yyyy\"",
+        ),
+        (
+            a,
+            "facture_id = \"N° Facture\"\n",
+            "",
+            "sources/etablissement_a.toml: `columns.facture_id`: found nothing; accepted: a column or a constant: the dataset requires the field",
+        ),
+        (
+            a,
+            "[numbers]",
+            "[nombres]",
+            "sources/etablissement_a.toml: `numbers`: found nothing; accepted: a table with `decimal_mark`",
+        ),
+        (
+            a,
+            "nom = \"Nom\"",
+            "nom = \"Prénom\"",
+            "sources/etablissement_a.toml: `columns.prenom`: found \"Prénom\", which another field has already; accepted: one field for a column",
+        ),
+        (
+            dataset,
+            "check = \"unique\"",
+            "check = \"uniq\"",
+            "dataset.toml: `records.facturation.rules[7].check`: found \"uniq\"; accepted: \"required\", \"not_negative\", \"not_after_as_of\", \"unique\", \"at_most\", \"one_of\"",
+        ),
+        (
+            dataset,
+            "check = \"unique\"",
+            "check = \"unique\"\nseverity = \"warn\"",
+            "dataset.toml: `records.facturation.rules[7].severity`: found \"warn\", while the warehouse's constraint \"fact_facturation: UNIQUE (etablissement_key, facture_id)\" refuses such rows; accepted: \"reject\" or \"halt\"",
+        ),
+        (
+            dataset,
+            "time_zone = \"Europe/Paris\"",
+            "time_zone = \"Europe/Lutece\"",
+            "dataset.toml: `time_zone`: found \"Europe/Lutece\"; accepted: a time zone of the IANA database, such as \"Europe/Paris\"",
+        ),
         (dataset, "name = \"facturation\"", "name =", "dataset.toml: found line 4: "),
     ] {
         let found = mistakes(file, from, to);
@@ -140,13 +180,16 @@ fn all_mistakes_come_at_once() {
     }
     let Mistakes(found) = Bundle::from_files(files).compile().unwrap_err();
     let keys: Vec<_> = found.iter().map(|mistake| format!("{} {}", mistake.file, mistake.key)).collect();
-    assert_eq!(keys, [
-        "dataset.toml time_zone",
-        "dataset.toml timezone",
-        "sources/etablissement_a.toml format.delimiter",
-        "sources/etablissement_a.toml format.separator",
-        "sources/etablissement_a.toml numbers.currency",
-        "sources/etablissement_c.toml columns.statut",
-        "sources/etablissement_c.toml values.statut",
-    ]);
+    assert_eq!(
+        keys,
+        [
+            "dataset.toml time_zone",
+            "dataset.toml timezone",
+            "sources/etablissement_a.toml format.delimiter",
+            "sources/etablissement_a.toml format.separator",
+            "sources/etablissement_a.toml numbers.currency",
+            "sources/etablissement_c.toml columns.statut",
+            "sources/etablissement_c.toml values.statut",
+        ]
+    );
 }

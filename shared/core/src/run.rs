@@ -93,7 +93,13 @@ mod tests {
     use super::*;
 
     fn request(key: &str, version: &str) -> RunRequest {
-        RunRequest { bucket: "bronze".into(), key: key.into(), version_id: Some(version.into()), dataset: None, as_of: None }
+        RunRequest {
+            bucket: "bronze".into(),
+            key: key.into(),
+            version_id: Some(version.into()),
+            dataset: None,
+            as_of: None,
+        }
     }
 
     #[test]
@@ -104,12 +110,18 @@ mod tests {
         assert_ne!(name, request("facturation/Factur\u{e9} n\u{b0}1+2.csv", "v2").execution_name());
         assert_ne!(request("ab", "c").execution_name(), request("a", "bc").execution_name());
         let long = request(&"\u{e9}".repeat(450), "v").execution_name();
-        assert!(long.len() <= 80 && long.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'), "{long}");
+        assert!(
+            long.len() <= 80 && long.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'),
+            "{long}"
+        );
     }
 
     #[test]
     fn the_minimal_console_input_is_enough() {
         let request: RunRequest = serde_json::from_str(r#"{"bucket":"b","key":"k"}"#).unwrap();
-        assert_eq!(request, RunRequest { bucket: "b".into(), key: "k".into(), version_id: None, dataset: None, as_of: None });
+        assert_eq!(
+            request,
+            RunRequest { bucket: "b".into(), key: "k".into(), version_id: None, dataset: None, as_of: None }
+        );
     }
 }

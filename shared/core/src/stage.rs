@@ -21,8 +21,24 @@ pub struct AdmitInput {
     pub execution_name: String,
     /// When it started (`$$.Execution.StartTime`).
     pub started_at: DateTime<Utc>,
-    /// What was asked for.
-    pub request: RunRequest,
+    /// What was asked for: a [`RunRequest`], unchecked, since a person may have typed it.
+    pub request: serde_json::Value,
+}
+
+impl AdmitInput {
+    /// The request, checked.
+    ///
+    /// # Errors
+    /// `RequestInvalid` where it is no [`RunRequest`].
+    pub fn run_request(&self) -> crate::Result<RunRequest> {
+        RunRequest::deserialize(&self.request).map_err(|error| {
+            let message = format!(
+                "the execution's input is not understood ({error}); {{\"bucket\": …, \"key\": …}} is enough, \
+                 `version_id`, `dataset` and `as_of` (yyyy-mm-dd) may be added"
+            );
+            crate::StageError::new(crate::ErrorCode::RequestInvalid, message)
+        })
+    }
 }
 
 /// Input of `transform`.
@@ -181,6 +197,23 @@ pub struct Summary {
     pub sentence: String,
 }
 
+/// The run report, as `summarize` writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// One sentence with rows and amounts in, out and refused.
+    pub sentence: String,
+    /// How the run ended, as the ledger calls it.
+    pub status: String,
+    /// The pinned run.
+    pub run: Run,
+    /// What `transform` said.
+    pub transform: Transformed,
+    /// What `validate` said.
+    pub validate: Validated,
+    /// What `load` said; absent where the file was halted.
+    pub load: Option<Loaded>,
+}
+
 /// What Step Functions says of a failed task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaughtError {
@@ -215,6 +248,9 @@ pub struct FailedState {
     /// What `validate` said, where it got that far.
     #[serde(default)]
     pub validate: Option<Validated>,
+    /// What `load` said, where it got that far.
+    #[serde(default)]
+    pub load: Option<Loaded>,
 }
 
 /// Input of `record-failure`.

@@ -68,7 +68,9 @@ pub fn check_conserved(stage: &str, read: &Tally, kept: &Tally, rejected: &Tally
     }
     Err(StageError::new(
         ErrorCode::NotConserved,
-        format!("{stage} read {read} but accounts for {out}; nothing was passed on: report this as a defect of Fonderie"),
+        format!(
+            "{stage} read {read} but accounts for {out}; nothing was passed on: report this as a defect of Fonderie"
+        ),
     ))
 }
 

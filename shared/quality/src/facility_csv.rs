@@ -18,7 +18,8 @@ pub fn write_row(reject: &Reject, csv: &mut String) {
 
 /// Quotes what needs it, and takes a formula's effect away: a spreadsheet would run `=…`, `+…`, `@…` and `-…`.
 fn write_cell(text: &str, csv: &mut String) {
-    let number = |text: &str| text.chars().all(|c| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | ',' | ' ' | '\u{a0}'));
+    let number =
+        |text: &str| text.chars().all(|c| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | ',' | ' ' | '\u{a0}'));
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && !number(text);
     let quoted = formula || text.contains([';', '"', '\n', '\r']);
     if !quoted {

@@ -9,8 +9,8 @@ use std::hash::{BuildHasher, Hasher};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int32Type};
-use fonderie_contract::Record;
 use foldhash::fast::FixedState;
+use fonderie_contract::Record;
 
 /// Hashes kept at once: 16 MiB.
 const HASHES_PER_PASS: u64 = 2 << 20;

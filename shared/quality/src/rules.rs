@@ -76,7 +76,12 @@ fn dates(column: &ArrayRef) -> Optional<i32> {
 }
 
 fn each<T>(values: &Optional<T>, breaks: impl Fn(&T) -> bool, note: impl FnMut(usize)) {
-    values.iter().enumerate().filter(|(_, value)| value.as_ref().is_some_and(&breaks)).map(|(row, _)| row).for_each(note);
+    values
+        .iter()
+        .enumerate()
+        .filter(|(_, value)| value.as_ref().is_some_and(&breaks))
+        .map(|(row, _)| row)
+        .for_each(note);
 }
 
 fn pairs<T: PartialOrd>(left: &Optional<T>, right: &Optional<T>) -> Vec<bool> {

@@ -125,8 +125,12 @@ impl<'a> Validator<'a> {
         let Some((rule, policy)) = self.unique.filter(|_| !self.repeated.is_empty()) else { return repeats };
         let refuses = self.record.rules[rule].severity != Severity::Warn;
         let keys = key_columns(self.record, batch);
-        let content: Vec<&dyn Array> =
-            self.record.fields.iter().filter_map(|field| batch.column_by_name(&field.name).map(AsRef::as_ref)).collect();
+        let content: Vec<&dyn Array> = self
+            .record
+            .fields
+            .iter()
+            .filter_map(|field| batch.column_by_name(&field.name).map(AsRef::as_ref))
+            .collect();
         for row in 0..batch.num_rows() {
             let hash = hash_row(&keys, row, 0).filter(|hash| keep[row] && self.repeated.contains(hash));
             let Some(hash) = hash else { continue };

@@ -21,7 +21,10 @@ pub struct Judgement {
 /// Judges a file of `rows_read` records by what the reader refused (`unreadable`: rule and rows) and what the rules found.
 pub fn judge(record: &Record, rows_read: u64, unreadable: &BTreeMap<String, u64>, found: &Validation) -> Judgement {
     let read = unreadable.iter().map(|(rule, rows)| (rule.clone(), Severity::Reject, record.unreadable, *rows));
-    let ruled = found.rules.iter().map(|(id, severity, index, rows)| (id.clone(), *severity, record.rules[*index].budget, *rows));
+    let ruled = found
+        .rules
+        .iter()
+        .map(|(id, severity, index, rows)| (id.clone(), *severity, record.rules[*index].budget, *rows));
     let mut rules = Vec::new();
     let mut reasons = Vec::new();
     for (rule, severity, budget, rows) in read.chain(ruled) {

@@ -18,7 +18,8 @@ fn billing(change: impl Fn(String) -> String) -> Dataset {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/facturation");
     let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
     let b = "sources/etablissement_b.toml";
-    let files = [("dataset.toml", change(read("dataset.toml"))), (b, read(b)), ("warehouse/load.sql", "SELECT 1".to_owned())];
+    let files =
+        [("dataset.toml", change(read("dataset.toml"))), (b, read(b)), ("warehouse/load.sql", "SELECT 1".to_owned())];
     Bundle::from_files(files.map(|(path, text)| (path.to_owned(), text))).compile().unwrap()
 }
 
@@ -33,7 +34,9 @@ const HEADER: &str = "invoice_id,patient_id,last_name,first_name,age,facility_id
 fn row(line: &str) -> String {
     let cells: Vec<&str> = line.split(' ').map(|cell| if cell == "-" { "" } else { cell }).collect();
     let [id, patient, date, payment, billed, paid, status] = cells[..] else { unreachable!("seven cells: {line}") };
-    format!("{id},{patient},Martin,Zoé,40,ETAB_B,Clinique,Privée,Béziers,CONS,Consultation,Ambulatoire,{date},{payment},{billed},{paid},{status}\n")
+    format!(
+        "{id},{patient},Martin,Zoé,40,ETAB_B,Clinique,Privée,Béziers,CONS,Consultation,Ambulatoire,{date},{payment},{billed},{paid},{status}\n"
+    )
 }
 
 fn validate(dataset: &Dataset, rows: &[&str]) -> (Validation, Vec<Reject>, Vec<i64>) {
@@ -69,41 +72,50 @@ fn told(rejects: &[Reject]) -> Vec<String> {
 #[test]
 fn each_rule_refuses_what_it_names_and_nothing_else() {
     let dataset = billing_as_it_is();
-    let (validation, rejects, accepted) = validate(&dataset, &[
-        "1 P1 2026-06-30 2026-06-30 10.00 10.00 PAID",
-        "2 - 2026-01-01 - 10.00 - UNPAID",
-        "3 P1 2026-07-01 - 10.00 0.00 UNPAID",
-        "4 P1 2026-01-01 - -10.00 -10.01 UNPAID",
-        "5 P1 2026-01-02 2026-01-01 10.00 10.00 PAID",
-        "6 P1 2026-01-01 - 10.00 10.01 UNPAID",
-        "7 P1 2026-01-01 2026-07-01 10.00 0.00 PAID",
-        "8 P1 2026-01-01 - 10.00 0.00 MAYBE",
-        "9 P1 2026-01-01 - 0.00 0.00 -",
-    ]);
-    assert_eq!(told(&rejects), [
-        "3 valeurs_manquantes patient_id -",
-        "3 valeurs_manquantes paid_amount -",
-        "4 dates_futures invoice_date 2026-07-01",
-        "5 montants_negatifs billed_amount -10.00",
-        "5 montants_negatifs paid_amount -10.01",
-        "6 coherence_dates invoice_date 2026-01-02",
-        "7 coherence_montants paid_amount 10.01",
-        "8 dates_futures payment_date 2026-07-01",
-        "9 statuts_admis status MAYBE",
-    ]);
+    let (validation, rejects, accepted) = validate(
+        &dataset,
+        &[
+            "1 P1 2026-06-30 2026-06-30 10.00 10.00 PAID",
+            "2 - 2026-01-01 - 10.00 - UNPAID",
+            "3 P1 2026-07-01 - 10.00 0.00 UNPAID",
+            "4 P1 2026-01-01 - -10.00 -10.01 UNPAID",
+            "5 P1 2026-01-02 2026-01-01 10.00 10.00 PAID",
+            "6 P1 2026-01-01 - 10.00 10.01 UNPAID",
+            "7 P1 2026-01-01 2026-07-01 10.00 0.00 PAID",
+            "8 P1 2026-01-01 - 10.00 0.00 MAYBE",
+            "9 P1 2026-01-01 - 0.00 0.00 -",
+        ],
+    );
+    assert_eq!(
+        told(&rejects),
+        [
+            "3 valeurs_manquantes patient_id -",
+            "3 valeurs_manquantes paid_amount -",
+            "4 dates_futures invoice_date 2026-07-01",
+            "5 montants_negatifs billed_amount -10.00",
+            "5 montants_negatifs paid_amount -10.01",
+            "6 coherence_dates invoice_date 2026-01-02",
+            "7 coherence_montants paid_amount 10.01",
+            "8 dates_futures payment_date 2026-07-01",
+            "9 statuts_admis status MAYBE",
+        ]
+    );
     assert_eq!(accepted, [0, 8]);
     let counts: Vec<_> = validation.rules.iter().map(|(id, _, _, rows)| format!("{id} {rows}")).collect();
-    assert_eq!(counts, [
-        "valeurs_manquantes 1",
-        "rattachement_manquant 0",
-        "montants_negatifs 1",
-        "dates_futures 2",
-        "coherence_montants 1",
-        "coherence_dates 1",
-        "statuts_admis 1",
-        "doublons 0",
-        "doublons_conflictuels 0",
-    ]);
+    assert_eq!(
+        counts,
+        [
+            "valeurs_manquantes 1",
+            "rattachement_manquant 0",
+            "montants_negatifs 1",
+            "dates_futures 2",
+            "coherence_montants 1",
+            "coherence_dates 1",
+            "statuts_admis 1",
+            "doublons 0",
+            "doublons_conflictuels 0",
+        ]
+    );
     check_conserved("validate", &validation.read, &validation.accepted, &validation.rejected).unwrap();
     assert_eq!(format_cents(validation.rejected.amounts["montant_paye"].sum), "10.00");
 }
@@ -111,19 +123,25 @@ fn each_rule_refuses_what_it_names_and_nothing_else() {
 #[test]
 fn the_first_acceptable_row_of_an_invoice_is_kept() {
     let dataset = billing_as_it_is();
-    let (validation, rejects, accepted) = validate(&dataset, &[
-        "1 P1 2026-07-01 - 10.00 0.00 UNPAID",
-        "1 P1 2026-01-01 - 10.00 0.00 UNPAID",
-        "2 P1 2026-01-01 - 10.00 0.00 UNPAID",
-        "1 P1 2026-01-01 - 10.00 0.00 UNPAID",
-        "1 P1 2026-01-01 - 11.00 0.00 UNPAID",
-        "3 P1 2026-01-01 - 10.00 0.00 UNPAID",
-    ]);
-    assert_eq!(told(&rejects), [
-        "2 dates_futures invoice_date 2026-07-01",
-        "5 doublons - etablissement_id = ETAB_B, facture_id = 1",
-        "6 doublons_conflictuels - etablissement_id = ETAB_B, facture_id = 1",
-    ]);
+    let (validation, rejects, accepted) = validate(
+        &dataset,
+        &[
+            "1 P1 2026-07-01 - 10.00 0.00 UNPAID",
+            "1 P1 2026-01-01 - 10.00 0.00 UNPAID",
+            "2 P1 2026-01-01 - 10.00 0.00 UNPAID",
+            "1 P1 2026-01-01 - 10.00 0.00 UNPAID",
+            "1 P1 2026-01-01 - 11.00 0.00 UNPAID",
+            "3 P1 2026-01-01 - 10.00 0.00 UNPAID",
+        ],
+    );
+    assert_eq!(
+        told(&rejects),
+        [
+            "2 dates_futures invoice_date 2026-07-01",
+            "5 doublons - etablissement_id = ETAB_B, facture_id = 1",
+            "6 doublons_conflictuels - etablissement_id = ETAB_B, facture_id = 1",
+        ]
+    );
     assert!(rejects[1].message.ends_with("Première occurrence : ligne 3."), "{}", rejects[1].message);
     assert_eq!(accepted, [1, 2, 5]);
     assert_eq!(validation.rejected.rows, 3);
@@ -132,17 +150,21 @@ fn the_first_acceptable_row_of_an_invoice_is_kept() {
 #[test]
 fn a_dataset_may_refuse_all_rows_of_a_repeated_invoice() {
     let dataset = billing(|text| text.replace("keep = \"first\"", "keep = \"none\""));
-    let (_, rejects, accepted) = validate(&dataset, &[
-        "1 P1 2026-01-01 - 10.00 0.00 UNPAID",
-        "2 P1 2026-01-01 - 10.00 0.00 UNPAID",
-        "1 P1 2026-01-01 - 11.00 0.00 UNPAID",
-    ]);
+    let (_, rejects, accepted) = validate(
+        &dataset,
+        &[
+            "1 P1 2026-01-01 - 10.00 0.00 UNPAID",
+            "2 P1 2026-01-01 - 10.00 0.00 UNPAID",
+            "1 P1 2026-01-01 - 11.00 0.00 UNPAID",
+        ],
+    );
     assert_eq!((rejects.len(), accepted), (2, vec![1]));
 }
 
 #[test]
 fn a_warning_is_counted_and_the_row_goes_on() {
-    let dataset = billing(|text| text.replace("check = \"not_negative\"", "check = \"not_negative\"\nseverity = \"warn\""));
+    let dataset =
+        billing(|text| text.replace("check = \"not_negative\"", "check = \"not_negative\"\nseverity = \"warn\""));
     let (validation, rejects, accepted) = validate(&dataset, &["1 P1 2026-01-01 - -10.00 -11.00 UNPAID"]);
     assert_eq!((told(&rejects), accepted), (vec![], vec![0]));
     assert_eq!(validation.rules[2].3, 1);
@@ -152,7 +174,8 @@ fn a_warning_is_counted_and_the_row_goes_on() {
 
 #[test]
 fn the_verdict_follows_the_greater_of_percent_and_rows() {
-    let dataset = billing(|text| text.replace("budget = { percent = 10, rows = 20 }", "budget = { percent = 50, rows = 1 }"));
+    let dataset =
+        billing(|text| text.replace("budget = { percent = 10, rows = 20 }", "budget = { percent = 50, rows = 1 }"));
     let bad = "1 P1 2026-07-01 - 10.00 0.00 UNPAID";
     let (one, ..) = validate(&dataset, &[bad]);
     let judgement = |read: u64, unreadable: &[(&str, u64)], found: &Validation| {

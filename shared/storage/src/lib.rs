@@ -10,8 +10,10 @@
 //! Every failure is a [`fonderie_core::StageError`] with its code ([`mod@error`] has the mapping), so that the state machine
 //! knows whether to retry.
 
+mod bundle;
 mod config;
 mod error;
+mod failure;
 mod file;
 mod object;
 mod parquet_read;
@@ -20,6 +22,7 @@ mod reader;
 pub mod version;
 mod writer;
 
+pub use bundle::Datasets;
 pub use config::sdk_config;
 pub use object::{Listed, Listing, ObjectMeta};
 pub use parquet_read::{ObjectRanges, parquet_error};

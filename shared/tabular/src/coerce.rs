@@ -147,7 +147,11 @@ mod tests {
     use super::*;
 
     fn french() -> NumberFormat {
-        NumberFormat { decimal_mark: ',', thousands: vec![' ', '\u{a0}', '\u{202f}'], currency: vec!["\u{20ac}".into()] }
+        NumberFormat {
+            decimal_mark: ',',
+            thousands: vec![' ', '\u{a0}', '\u{202f}'],
+            currency: vec!["\u{20ac}".into()],
+        }
     }
 
     #[test]
@@ -172,8 +176,30 @@ mod tests {
     #[test]
     fn amounts_that_could_be_read_in_two_ways_or_in_none() {
         for text in [
-            "", "abc", "12,34,56", "#REF!", "--", "-", "O,OO", "?", "1.234,50", "12 34,50", "1234 567,00", "1 23", " ",
-            "12,", ",50", "(12,00", "12,00-", "1\u{a0}234 567,00", "1e3", "0x1F", "\u{20ac}", "12 \u{20ac} \u{20ac}", "1 ", "1 234 ",
+            "",
+            "abc",
+            "12,34,56",
+            "#REF!",
+            "--",
+            "-",
+            "O,OO",
+            "?",
+            "1.234,50",
+            "12 34,50",
+            "1234 567,00",
+            "1 23",
+            " ",
+            "12,",
+            ",50",
+            "(12,00",
+            "12,00-",
+            "1\u{a0}234 567,00",
+            "1e3",
+            "0x1F",
+            "\u{20ac}",
+            "12 \u{20ac} \u{20ac}",
+            "1 ",
+            "1 234 ",
         ] {
             assert_eq!(amount(text, &french(), 10, 2), Err(AMOUNT), "{text}");
         }
@@ -207,7 +233,9 @@ mod tests {
         for text in ["31/02/2024", "00/00/0000", "99/99/9999", "29/02/2023", "01/01/0000"] {
             assert_eq!(date(text, &format("dd/mm/yyyy")), Err(NO_SUCH_DAY), "{text}");
         }
-        for text in ["n/d", "2024", "01-02-2024", "01/02/24", "01/02/2024 10:00", "001/02/2024", "01/02/20245", "1/ 2/2024", ""] {
+        for text in
+            ["n/d", "2024", "01-02-2024", "01/02/24", "01/02/2024 10:00", "001/02/2024", "01/02/20245", "1/ 2/2024", ""]
+        {
             assert_eq!(date(text, &format("dd/mm/yyyy")), Err(DATE), "{text}");
         }
         assert_eq!(date("2024229", &format("yyyymmdd")), Err(DATE));

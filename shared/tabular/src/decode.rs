@@ -131,7 +131,9 @@ mod tests {
 
     #[test]
     fn a_mark_of_another_encoding_stops_the_file() {
-        for (label, start) in [("windows-1252", &b"\xEF\xBB\xBFa"[..]), ("utf-8", b"\xFF\xFEa\0"), ("utf-16le", b"\xFF\xFE\0\0")] {
+        for (label, start) in
+            [("windows-1252", &b"\xEF\xBB\xBFa"[..]), ("utf-8", b"\xFF\xFEa\0"), ("utf-16le", b"\xFF\xFE\0\0")]
+        {
             let error = decode(label, &[start]).unwrap_err();
             assert_eq!(error.code, ErrorCode::EncodingMismatch, "{label}");
         }

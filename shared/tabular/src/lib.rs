@@ -17,6 +17,6 @@ pub use coerce::{Unreadable, amount, date, integer};
 pub use decode::Decoding;
 pub use reader::{CsvReader, Limits, ReadSummary};
 pub use reject::{Reject, RejectBuffer, reject_rows, reject_schema};
-pub use schema::{SOURCE_LINE, SOURCE_RECORD, record_schema};
+pub use schema::{SOURCE_LINE, SOURCE_RECORD, parquet_properties, record_schema};
 pub use split::{Fault, Splitter};
 pub use tally::tally_batch;

@@ -227,7 +227,8 @@ impl<'a> CsvReader<'a> {
 
     fn header(&mut self) -> Result<()> {
         let line = self.splitter.line();
-        let unreadable = |what: &str| StageError::new(ErrorCode::HeaderUnreadable, format!("the header on line {line} {what}"));
+        let unreadable =
+            |what: &str| StageError::new(ErrorCode::HeaderUnreadable, format!("the header on line {line} {what}"));
         if self.splitter.fault().is_some() {
             return Err(unreadable("has a quote that is not closed properly"));
         }
@@ -259,8 +260,11 @@ impl<'a> CsvReader<'a> {
             .collect();
         let quoted = |names: &[&str]| names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
         let found = || quoted(&names.iter().map(String::as_str).collect::<Vec<_>>());
-        let missing: Vec<&str> =
-            wanted.iter().map(|(_, header)| *header).filter(|header| !names.iter().any(|name| name == header)).collect();
+        let missing: Vec<&str> = wanted
+            .iter()
+            .map(|(_, header)| *header)
+            .filter(|header| !names.iter().any(|name| name == header))
+            .collect();
         if !missing.is_empty() {
             let message = format!(
                 "the header lacks {}, which the contract of `{}` reads; it has {}: have the file sent again, or correct \
@@ -317,12 +321,14 @@ impl<'a> CsvReader<'a> {
         for at in 0..self.layout.len() {
             let bytes = self.splitter.field(at);
             let problem = match self.layout[at].field {
-                None if self.layout[at].header.is_empty() && !bytes.trim_ascii().is_empty() => {
-                    Some(Unreadable { rule: "colonne_sans_nom", message: "Une valeur se trouve dans une colonne sans nom." })
-                }
+                None if self.layout[at].header.is_empty() && !bytes.trim_ascii().is_empty() => Some(Unreadable {
+                    rule: "colonne_sans_nom",
+                    message: "Une valeur se trouve dans une colonne sans nom.",
+                }),
                 None => None,
                 Some(index) => {
-                    let result = cell(&self.decoding, self.record.fields[index].kind, self.source, &self.values[index], &bytes);
+                    let result =
+                        cell(&self.decoding, self.record.fields[index].kind, self.source, &self.values[index], &bytes);
                     if self.record.fields[index].money {
                         let amount = match &result {
                             Ok(Parsed::Decimal(cents)) => Amount { sum: *cents, unreadable: 0 },

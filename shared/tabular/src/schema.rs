@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use fonderie_contract::{Kind, Record};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 /// The line of the source on which a record begins, from 1: `Int64`, the last column but one.
 pub const SOURCE_LINE: &str = "source_line";
@@ -26,4 +29,19 @@ pub fn record_schema(record: &Record) -> SchemaRef {
     let fields = record.fields.iter().map(|field| Field::new(&field.name, data_type(field.kind), true));
     let lineage = [SOURCE_LINE, SOURCE_RECORD].map(|name| Field::new(name, DataType::Int64, false));
     Arc::new(Schema::new(fields.chain(lineage).collect::<Vec<_>>()))
+}
+
+/// Rows of a Parquet row group: the unit that a writer holds in memory.
+const ROW_GROUP: usize = 131_072;
+
+/// How silver and rejects are written: zstd, row groups of a bounded size, statistics per column chunk, and what the file
+/// is in its metadata.
+pub fn parquet_properties(metadata: impl IntoIterator<Item = (&'static str, String)>) -> WriterProperties {
+    let metadata = metadata.into_iter().map(|(key, value)| KeyValue::new(format!("fonderie.{key}"), value)).collect();
+    WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(ROW_GROUP))
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_key_value_metadata(Some(metadata))
+        .build()
 }

@@ -277,7 +277,8 @@ enum Scan {
 
 /// Line ends inside a quoted field; `\r\n` is one.
 fn line_breaks(bytes: &[u8]) -> u64 {
-    memchr2_iter(b'\n', b'\r', bytes).filter(|&at| bytes[at] == b'\r' || at == 0 || bytes[at - 1] != b'\r').count() as u64
+    memchr2_iter(b'\n', b'\r', bytes).filter(|&at| bytes[at] == b'\r' || at == 0 || bytes[at - 1] != b'\r').count()
+        as u64
 }
 
 #[cfg(test)]

@@ -43,7 +43,9 @@ const HEADER_B: &str = "invoice_id,patient_id,last_name,first_name,age,facility_
     service_code,service_name,service_category,invoice_date,payment_date,billed_amount,paid_amount,status\n";
 
 fn row_b(id: &str, name: &str, age: &str, date: &str, billed: &str) -> String {
-    format!("{id},P1,{name},Zo\u{e9},{age},ETAB_B,Clinique,Priv\u{e9}e,B\u{e9}ziers,CONS,Consultation,Ambulatoire,{date},,{billed},0.00,UNPAID\n")
+    format!(
+        "{id},P1,{name},Zo\u{e9},{age},ETAB_B,Clinique,Priv\u{e9}e,B\u{e9}ziers,CONS,Consultation,Ambulatoire,{date},,{billed},0.00,UNPAID\n"
+    )
 }
 
 #[test]
@@ -87,7 +89,16 @@ fn each_broken_row_is_rejected_with_its_place_and_reason() {
     let told: Vec<String> = file
         .rejects
         .iter()
-        .map(|r| format!("{} {} {} {:?} {:?}", r.line, r.record, r.rule, r.column.as_deref(), r.value.as_deref().map(|v| v.chars().take(20).collect::<String>())))
+        .map(|r| {
+            format!(
+                "{} {} {} {:?} {:?}",
+                r.line,
+                r.record,
+                r.rule,
+                r.column.as_deref(),
+                r.value.as_deref().map(|v| v.chars().take(20).collect::<String>())
+            )
+        })
         .collect();
     insta::assert_snapshot!("broken_rows", told.join("\n"));
     let summary = &file.summary;

@@ -21,6 +21,7 @@
 
 mod connect;
 mod copy;
+mod database;
 mod error;
 mod ledger;
 mod load;
@@ -29,6 +30,7 @@ mod query;
 mod settings;
 mod sql;
 
+pub use database::Database;
 pub use connect::{ConnectOptions, Warehouse};
 pub use ledger::{LedgerEntry, RunStatus};
 pub use load::LoadPlan;

@@ -1,0 +1,69 @@
+//! Pins everything that could change during the run: object version, order, as-of date, bundle, source.
+
+use chrono::{DateTime, NaiveTime, TimeZone, Utc};
+use chrono_tz::Tz;
+use fonderie_contract::dataset_of_key;
+use fonderie_core::stage::AdmitInput;
+use fonderie_core::{ErrorCode, ObjectVersion, Order, Result, Run, StageError};
+
+use crate::Context;
+
+/// Admits a run.
+///
+/// # Errors
+/// `RequestInvalid`, `ObjectMissing`, `SourceUnknown`, `SourceAmbiguous`, `FileEmpty`, the bundle's and the store's.
+pub async fn run(context: &Context, input: AdmitInput) -> Result<Run> {
+    let request = input.run_request()?;
+    let dataset_name = match &request.dataset {
+        Some(name) => context.datasets.iter().find(|known| *known == name).ok_or_else(|| {
+            let message = format!("there is no dataset `{name}`: deployed are {}", context.datasets.join(", "));
+            StageError::new(ErrorCode::RequestInvalid, message)
+        })?,
+        None => dataset_of_key(&context.datasets, &request.key)
+            .ok_or_else(|| StageError::new(ErrorCode::SettingsInvalid, "no dataset is deployed: set DATASETS"))?,
+    };
+    let meta = context.storage.head(&request.bucket, &request.key, request.version_id.as_deref()).await?;
+    let object = ObjectVersion { bucket: request.bucket, key: request.key, version_id: meta.version_id };
+    let (bundle, dataset) = context.bundles.newest(&context.datasets_bucket, dataset_name).await?;
+    let source = dataset.source_of_key(&object.key)?;
+    if meta.size == 0 {
+        let message = format!("the file {} is empty: have it sent again", object.file_name());
+        return Err(StageError::new(ErrorCode::FileEmpty, message));
+    }
+    let extracted = source
+        .extraction_date_of_key(&object.key)
+        .map(|date| midnight(date.and_time(NaiveTime::MIN), dataset.time_zone));
+    let position = context.storage.position(&object.bucket, &object.key, &object.version_id).await?;
+    let order = Order { instant: extracted.unwrap_or(meta.last_modified), modified: meta.last_modified, position };
+    Ok(Run {
+        run_id: input.execution_name,
+        started_at: input.started_at,
+        order,
+        size: meta.size,
+        as_of: request.as_of.unwrap_or_else(|| input.started_at.with_timezone(&dataset.time_zone).date_naive()),
+        source: source.id.clone(),
+        bundle,
+        object,
+    })
+}
+
+/// The first instant of a day in a time zone (a clock change may leave midnight out).
+fn midnight(day: chrono::NaiveDateTime, zone: Tz) -> DateTime<Utc> {
+    let instant = (0..24).find_map(|hour| zone.from_local_datetime(&(day + chrono::Duration::hours(hour))).earliest());
+    instant.map_or_else(|| day.and_utc(), |instant| instant.to_utc())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_begins_where_the_facility_is() {
+        let day = |text: &str| text.parse::<chrono::NaiveDate>().unwrap().and_time(NaiveTime::MIN);
+        let paris = chrono_tz::Europe::Paris;
+        assert_eq!(midnight(day("2026-06-30"), paris).to_rfc3339(), "2026-06-29T22:00:00+00:00");
+        assert_eq!(midnight(day("2026-01-31"), paris).to_rfc3339(), "2026-01-30T23:00:00+00:00");
+        // Midnight did not exist on that day in Beirut.
+        assert_eq!(midnight(day("2024-03-31"), chrono_tz::Asia::Beirut).to_rfc3339(), "2024-03-30T22:00:00+00:00");
+    }
+}

@@ -1,0 +1,56 @@
+//! Starting executions: Step Functions in the cloud, a list on one machine.
+
+use aws_sdk_sfn::Client;
+use aws_sdk_sfn::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use fonderie_core::{ErrorCode, Result, RunRequest, StageError};
+
+/// What came of starting an execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// It runs.
+    Now,
+    /// One of this name was started before: nothing was done.
+    Before,
+}
+
+/// Something that runs the pipeline.
+pub trait Executions {
+    /// Starts an execution under a name, unless one was started under it before.
+    fn start(&self, name: &str, request: &RunRequest) -> impl Future<Output = Result<Started>>;
+}
+
+/// The state machine `pipeline`.
+#[derive(Debug)]
+pub struct StateMachine {
+    client: Client,
+    arn: String,
+}
+
+impl StateMachine {
+    /// A state machine by its ARN.
+    pub fn new(config: &aws_config::SdkConfig, arn: String) -> Self {
+        Self { client: Client::new(config), arn }
+    }
+}
+
+impl Executions for StateMachine {
+    async fn start(&self, name: &str, request: &RunRequest) -> Result<Started> {
+        let input = serde_json::to_string(request).map_err(|error| {
+            StageError::new(ErrorCode::Internal, "an execution's input is no JSON").caused_by(error)
+        })?;
+        let sent = self.client.start_execution().state_machine_arn(&self.arn).name(name).input(input).send().await;
+        let Err(error) = sent else { return Ok(Started::Now) };
+        let code = match (&error, error.code()) {
+            // A running execution of the same name and input answers as if it were started now, which is as good.
+            (SdkError::ServiceError(_), Some("ExecutionAlreadyExists")) => return Ok(Started::Before),
+            (SdkError::ServiceError(_), Some("AccessDeniedException")) => ErrorCode::AccessDenied,
+            (SdkError::ServiceError(_), Some("StateMachineDoesNotExist")) => ErrorCode::SettingsInvalid,
+            (SdkError::ServiceError(_), Some("ThrottlingException" | "ExecutionLimitExceeded")) => {
+                ErrorCode::ServiceThrottled
+            }
+            _ => ErrorCode::ServiceUnavailable,
+        };
+        let message = format!("the execution {name} could not be started on {}", self.arn);
+        Err(StageError::new(code, message).caused_by(DisplayErrorContext(error).to_string()))
+    }
+}

@@ -1,0 +1,5 @@
+//! The Lambda function `ingest`.
+
+fn main() -> std::process::ExitCode {
+    fonderie_lambda_host::serve("ingest", fonderie_ingest::Context::from_environment, fonderie_ingest::run)
+}

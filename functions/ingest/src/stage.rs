@@ -1,0 +1,124 @@
+//! One execution per object version, or a place in quarantine with a reason.
+
+use chrono::Utc;
+use fonderie_contract::dataset_of_key;
+use fonderie_core::stage::Failure;
+use fonderie_core::{Disposition, ErrorCode, ObjectRef, ObjectVersion, Result, RunRequest, StageError};
+use fonderie_storage::Storage;
+use serde_json::{Value, json};
+
+use crate::Context;
+use crate::event::{Event, Item, Upload};
+use crate::executions::{Executions, Started};
+
+/// What became of one upload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ingested {
+    /// An execution of this name was started.
+    Started(String),
+    /// One of this name was started before: the event came twice.
+    Duplicate(String),
+    /// No contract knows the file: it is in quarantine, with this record.
+    Quarantined(ObjectRef),
+}
+
+/// What SQS is told: the messages that must come again.
+pub type Response = Value;
+
+/// Handles an invocation.
+///
+/// # Errors
+/// `PayloadInvalid`; for a bare S3 event also the first failure of an upload (in SQS it fails its own message alone).
+pub async fn run<E: Executions>(context: &Context<E>, payload: Value) -> Result<Response> {
+    let mut again = Vec::new();
+    for Item { message_id, uploads } in Event::read(payload)?.items {
+        let Err(error) = ingest_all(context, uploads).await else { continue };
+        let Some(message_id) = message_id else { return Err(error) };
+        // The queue brings it back, and after a few times puts it aside with the dead letters.
+        tracing::warn!(message_id, code = error.code.name(), cause = error.chain(), "{}", error.message);
+        again.push(json!({ "itemIdentifier": message_id }));
+    }
+    Ok(json!({ "batchItemFailures": again }))
+}
+
+/// All uploads of an event are tried, whatever becomes of the first.
+async fn ingest_all<E: Executions>(context: &Context<E>, uploads: Result<Vec<Upload>>) -> Result<()> {
+    let mut first_error = Ok(());
+    for upload in uploads? {
+        let outcome = ingest(context, &upload.bucket, &upload.key, upload.version_id).await;
+        match outcome {
+            Ok(Ingested::Started(name)) => tracing::info!(key = upload.key, execution = name, "started"),
+            Ok(Ingested::Duplicate(name)) => {
+                tracing::info!(key = upload.key, execution = name, "started before, nothing done")
+            }
+            Ok(Ingested::Quarantined(record)) => tracing::warn!(key = upload.key, %record, "in quarantine"),
+            Err(error) => first_error = first_error.and(Err(error)),
+        }
+    }
+    first_error
+}
+
+/// Starts the execution of one object version (of the newest, where none is named), or puts it in quarantine.
+///
+/// # Errors
+/// The store's, the bundle's, and those of starting an execution.
+pub async fn ingest<E: Executions>(
+    context: &Context<E>,
+    bucket: &str,
+    key: &str,
+    version_id: Option<String>,
+) -> Result<Ingested> {
+    let version_id = match version_id {
+        Some(version_id) => version_id,
+        None => context.storage.head(bucket, key, None).await?.version_id,
+    };
+    let object = ObjectVersion { bucket: bucket.to_owned(), key: key.to_owned(), version_id };
+    let dataset_name = dataset_of_key(&context.datasets, key)
+        .ok_or_else(|| StageError::new(ErrorCode::SettingsInvalid, "no dataset is deployed: set DATASETS"))?;
+    let (_, dataset) = context.bundles.newest(&context.datasets_bucket, dataset_name).await?;
+    let request = RunRequest {
+        bucket: object.bucket.clone(),
+        key: object.key.clone(),
+        version_id: Some(object.version_id.clone()),
+        dataset: None,
+        as_of: None,
+    };
+    let name = request.execution_name();
+    if let Err(unknown) = dataset.source_of_key(key) {
+        let record = quarantine(context, &object, &name, dataset_name, unknown).await?;
+        return Ok(Ingested::Quarantined(record));
+    }
+    Ok(match context.executions.start(&name, &request).await? {
+        Started::Now => Ingested::Started(name),
+        Started::Before => Ingested::Duplicate(name),
+    })
+}
+
+/// Copies an object that no contract knows into quarantine, with a record that says why.
+async fn quarantine<E>(
+    context: &Context<E>,
+    object: &ObjectVersion,
+    name: &str,
+    dataset: &str,
+    unknown: StageError,
+) -> Result<ObjectRef> {
+    let copy =
+        ObjectRef { bucket: context.quarantine_bucket.clone(), key: format!("unknown/{name}/{}", object.file_name()) };
+    context.storage.copy(object, &copy).await?;
+    let failure = Failure {
+        run_id: name.to_owned(),
+        started_at: Utc::now(),
+        stage: Some("ingest".to_owned()),
+        code: unknown.code.name().to_owned(),
+        disposition: Disposition::Data,
+        cause: unknown.message,
+        bucket: Some(object.bucket.clone()),
+        key: Some(object.key.clone()),
+        version_id: Some(object.version_id.clone()),
+        dataset: Some(dataset.to_owned()),
+        source: None,
+        record: Storage::failure_record(&context.quarantine_bucket, name),
+    };
+    context.storage.record_failure(&failure).await?;
+    Ok(failure.record)
+}

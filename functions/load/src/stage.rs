@@ -1,0 +1,39 @@
+//! One connection, migrations, one transaction.
+
+use fonderie_contract::Dataset;
+use fonderie_core::stage::{LoadInput, Loaded, Verdict};
+use fonderie_core::{ErrorCode, Result, StageError};
+use fonderie_storage::parquet_error;
+use fonderie_warehouse::{ConnectOptions, LoadPlan, Warehouse};
+use futures::TryStreamExt;
+
+use crate::Context;
+
+/// Loads a run's accepted records.
+///
+/// # Errors
+/// `FileHalted` where the verdict forbids it, `SchemaMismatch`, `DatabaseUnavailable`, `DatabaseBusy`, `NotConserved`, the
+/// store's.
+pub async fn run(context: &Context, input: LoadInput) -> Result<Loaded> {
+    if input.validate.verdict == Verdict::Halted {
+        let message =
+            format!("the file {} was halted by its quality rules and is not loaded", input.run.object.file_name());
+        return Err(StageError::new(ErrorCode::FileHalted, message));
+    }
+    let dataset = context.bundles.pinned(&input.run.bundle).await?;
+    let options = ConnectOptions { application_name: "fonderie load".to_owned(), ..ConnectOptions::default() };
+    let mut warehouse = context.database.connect(&options).await?;
+    let loaded = load(context, &mut warehouse, &dataset, &input).await;
+    warehouse.close().await;
+    loaded
+}
+
+async fn load(context: &Context, warehouse: &mut Warehouse, dataset: &Dataset, input: &LoadInput) -> Result<Loaded> {
+    let LoadInput { run, transform, validate } = input;
+    warehouse.migrate(&dataset.name, &dataset.warehouse).await?;
+    let object = &validate.accepted_records;
+    let stream = context.storage.parquet_reader(object).await?.with_batch_size(8192).build();
+    let batches = stream.map_err(|error| parquet_error(object, error))?.map_err(|error| parquet_error(object, error));
+    let plan = LoadPlan { run, transform, validate, record: &dataset.record, sql: &dataset.warehouse };
+    warehouse.load(&plan, batches).await
+}

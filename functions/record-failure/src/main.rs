@@ -1,0 +1,9 @@
+//! The Lambda function `record-failure`.
+
+fn main() -> std::process::ExitCode {
+    fonderie_lambda_host::serve(
+        "record-failure",
+        fonderie_record_failure::Context::from_environment,
+        fonderie_record_failure::run,
+    )
+}

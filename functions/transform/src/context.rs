@@ -1,0 +1,31 @@
+//! What `transform` works with.
+
+use fonderie_core::Result;
+use fonderie_lambda_host::Settings;
+use fonderie_storage::{Datasets, Storage, sdk_config};
+
+/// Settings and clients, made once.
+#[derive(Debug)]
+pub struct Context {
+    pub(crate) storage: Storage,
+    pub(crate) bundles: Datasets,
+    pub(crate) silver_bucket: String,
+    pub(crate) quarantine_bucket: String,
+}
+
+impl Context {
+    /// A context of a store.
+    pub fn new(storage: Storage, silver_bucket: String, quarantine_bucket: String) -> Self {
+        Self { bundles: Datasets::new(storage.clone()), storage, silver_bucket, quarantine_bucket }
+    }
+
+    /// The function's context, from `SILVER_BUCKET` and `QUARANTINE_BUCKET`.
+    ///
+    /// # Errors
+    /// When settings are missing.
+    pub async fn from_environment() -> Result<Self> {
+        let (silver, quarantine) =
+            Settings::read(|settings| (settings.text("SILVER_BUCKET"), settings.text("QUARANTINE_BUCKET")))?;
+        Ok(Self::new(Storage::from_config(&sdk_config().await), silver, quarantine))
+    }
+}

@@ -1,0 +1,5 @@
+//! The Lambda function `transform`.
+
+fn main() -> std::process::ExitCode {
+    fonderie_lambda_host::serve("transform", fonderie_transform::Context::from_environment, fonderie_transform::run)
+}

@@ -1,0 +1,97 @@
+//! Streams the object through the reader into two Parquet objects.
+
+use std::time::Instant;
+
+use fonderie_core::stage::{TransformInput, Transformed};
+use fonderie_core::tally::check_conserved;
+use fonderie_core::{ErrorCode, Result, StageError};
+use fonderie_storage::{ObjectReader, ParquetObjectWriter};
+use fonderie_tabular::{CsvReader, Limits, ReadSummary, parquet_properties, reject_schema};
+use sha2::{Digest, Sha256};
+
+use crate::Context;
+
+/// Transforms a run's object version.
+///
+/// # Errors
+/// `FileEmpty`, what the reader says of the file's encoding and header, `NotConserved`, the store's.
+pub async fn run(context: &Context, input: TransformInput) -> Result<Transformed> {
+    let started = Instant::now();
+    let run = input.run;
+    let dataset = context.bundles.pinned(&run.bundle).await?;
+    let source = dataset.source(&run.source)?;
+    let mut object = context.storage.open(&run.object).await?;
+    if object.size() == 0 {
+        let message = format!("the file {} is empty: have it sent again", run.object.file_name());
+        return Err(StageError::new(ErrorCode::FileEmpty, message));
+    }
+    let mut reader = CsvReader::new(&dataset.record, source, Limits::default());
+    let about = || {
+        parquet_properties([
+            ("run_id", run.run_id.clone()),
+            ("object", run.object.to_string()),
+            ("source", run.source.clone()),
+            ("contract_sha256", run.bundle.sha256.clone()),
+        ])
+    };
+    let silver = run.output(&context.silver_bucket, "transformed.parquet");
+    let rejects = run.output(&context.quarantine_bucket, "transform-rejects.parquet");
+    let mut silver_writer = context.storage.parquet_writer(silver.clone(), reader.schema(), about())?;
+    let mut rejects_writer = context.storage.parquet_writer(rejects.clone(), reject_schema(), about())?;
+    let read = read_all(&mut object, &mut reader, &mut silver_writer, &mut rejects_writer).await;
+    let (summary, content_sha256) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            // What was uploaded so far is given up; it was never visible.
+            let _ = silver_writer.abort().await;
+            let _ = rejects_writer.abort().await;
+            return Err(error);
+        }
+    };
+    check_conserved("transform", &summary.read, &summary.kept, &summary.rejected)?;
+    rejects_writer.finish().await?;
+    let written = silver_writer.finish().await?;
+    if written != summary.kept.rows {
+        let message = format!("transform kept {} rows, but {written} were written to silver", summary.kept.rows);
+        return Err(StageError::new(ErrorCode::NotConserved, message));
+    }
+    Ok(Transformed {
+        silver,
+        rejects,
+        content_sha256,
+        read: summary.read,
+        kept: summary.kept,
+        rejected: summary.rejected,
+        rules: summary.rules,
+        skipped: summary.skipped,
+        millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+/// Reads the object to its end; gives what was read and the SHA-256 of its bytes.
+async fn read_all(
+    object: &mut ObjectReader,
+    reader: &mut CsvReader<'_>,
+    silver: &mut ParquetObjectWriter,
+    rejects: &mut ParquetObjectWriter,
+) -> Result<(ReadSummary, String)> {
+    let mut hash = Sha256::new();
+    while let Some(chunk) = object.next().await? {
+        hash.update(&chunk);
+        reader.feed(&chunk)?;
+        while let Some(batch) = reader.batch() {
+            silver.write(&batch).await?;
+        }
+        if let Some(batch) = reader.rejects(false)? {
+            rejects.write(&batch).await?;
+        }
+    }
+    let summary = reader.finish()?;
+    while let Some(batch) = reader.batch() {
+        silver.write(&batch).await?;
+    }
+    if let Some(batch) = reader.rejects(true)? {
+        rejects.write(&batch).await?;
+    }
+    Ok((summary, hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+}

@@ -1,0 +1,5 @@
+//! The Lambda function `validate`.
+
+fn main() -> std::process::ExitCode {
+    fonderie_lambda_host::serve("validate", fonderie_validate::Context::from_environment, fonderie_validate::run)
+}

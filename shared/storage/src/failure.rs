@@ -1,0 +1,21 @@
+//! Records of failures, in one place: what `record-failure` and `ingest` write, and a later run or a person reads.
+
+use bytes::Bytes;
+use fonderie_core::stage::Failure;
+use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
+
+use crate::Storage;
+
+impl Storage {
+    /// Where the failure of a run is recorded.
+    pub fn failure_record(quarantine_bucket: &str, run_id: &str) -> ObjectRef {
+        ObjectRef { bucket: quarantine_bucket.to_owned(), key: format!("failures/{run_id}.json") }
+    }
+
+    /// Writes a failure where it says that its record is; again and again is once.
+    pub async fn record_failure(&self, failure: &Failure) -> Result<()> {
+        let json = serde_json::to_vec_pretty(failure)
+            .map_err(|error| StageError::new(ErrorCode::Internal, "the record of a failure is no JSON").caused_by(error))?;
+        self.put(&failure.record, Bytes::from(json), "application/json").await
+    }
+}
