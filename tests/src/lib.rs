@@ -1,1 +1,49 @@
-//! End-to-end tests and their support.
+//! End-to-end tests and their support: LocalStack and Terraform on this machine, the functions' packages, sample files,
+//! and the warehouse as something that can be compared.
+
+pub mod cache;
+pub mod localstack;
+pub mod packages;
+pub mod postgres;
+pub mod python;
+pub mod samples;
+pub mod scenarios;
+pub mod stack;
+pub mod terraform;
+pub mod warehouse;
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+/// What goes wrong in a test's support is for a person to read.
+pub type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// A result of the support.
+pub type Result<T, E = Failed> = std::result::Result<T, E>;
+
+/// The root of the checkout.
+pub fn workspace() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// It cannot be started, or fails: with what it wrote.
+pub fn run(command: &mut Command) -> Result<Output> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().map_err(|error| format!("{name} cannot be run: {error}"))?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy()).collect();
+    Err(format!(
+        "{name} {} failed ({}):\n{}\n{}",
+        arguments.join(" "),
+        output.status,
+        text(&output.stdout),
+        text(&output.stderr)
+    )
+    .into())
+}

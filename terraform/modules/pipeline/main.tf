@@ -60,7 +60,7 @@ module "ingest" {
   statements = [
     local.read_bundles,
     local.may_list.datasets,
-    { sid = "ReadUpload", actions = ["s3:GetObjectVersion"], resources = ["${local.arns.bronze}/*"] },
+    { sid = "ReadUpload", actions = ["s3:GetObject", "s3:GetObjectVersion"], resources = ["${local.arns.bronze}/*"] },
     local.may_list.bronze,
     { sid = "Quarantine", actions = local.write_actions, resources = ["${local.arns.quarantine}/*"] },
     { sid = "StartRun", actions = ["states:StartExecution"], resources = [module.pipeline.arn] },

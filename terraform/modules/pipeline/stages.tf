@@ -11,10 +11,10 @@ locals {
     DATASETS        = join(",", distinct(concat([var.default_dataset], keys(var.datasets))))
     DATASETS_BUCKET = local.buckets["datasets"]
   }
-  database_environment = {
-    DATABASE_SECRET_ARN = var.database.secret_arn
-    DATABASE_TLS        = var.database.tls
-  }
+  database_environment = merge(
+    { DATABASE_SECRET_ARN = var.database.secret_arn, DATABASE_TLS = var.database.tls },
+    var.database.roots_file == null ? {} : { DATABASE_ROOTS_FILE = var.database.roots_file },
+  )
 
   # A large object is written in parts, and what was begun is taken back where a part fails.
   write_actions = ["s3:PutObject", "s3:AbortMultipartUpload"]

@@ -40,15 +40,21 @@ variable "default_dataset" {
 }
 
 variable "database" {
-  description = "ARN of the secret {host, port, username, password, dbname}, and how strictly TLS is asked for."
+  description = "ARN of the secret {host, port, username, password, dbname}, how strictly TLS is asked for, and the PEM file of the authorities, as the functions see it."
   type = object({
     secret_arn = string
     tls        = optional(string, "verify-full")
+    roots_file = optional(string)
   })
 
   validation {
     condition     = contains(["verify-full", "disable"], var.database.tls)
     error_message = "TLS is `verify-full`, or `disable` for a database on the same machine."
+  }
+
+  validation {
+    condition     = var.database.tls == "disable" || var.database.roots_file != null
+    error_message = "TLS needs the certificate authorities to check the server against: name `roots_file`."
   }
 }
 

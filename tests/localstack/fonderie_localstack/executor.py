@@ -1,6 +1,7 @@
 """LocalStack's Lambda executor for `provided.*` functions: each one's `bootstrap` as a process of the host.
 
-It takes the place of Docker and of LocalStack's own init process.
+It takes the place of Docker and of LocalStack's own init process. FONDERIE_FUNCTION_LOG names a file that gets what
+CloudWatch Logs gets, function by function: the first thing to read when a test fails.
 """
 
 from __future__ import annotations
@@ -129,6 +130,7 @@ class HostExecutor(RuntimeExecutor):
                 self._sandbox = Sandbox(self._code(), self._environment, self.function_version.config.memory_size)
             except InitFailed as error:
                 LOG.warning("%s did not start: %s", self.function_version.qualified_arn, error)
+                self._note(f"did not start: {error}")
                 raise StatusErrorException("Environment startup failed", payload=error.document) from error
             return self._sandbox
 
@@ -141,9 +143,16 @@ class HostExecutor(RuntimeExecutor):
         self._log = (self._log + lines)[-LOG_LIMIT:]
         request = f"RequestId: {invocation.request_id}"
         failure = f"{invocation.body.decode('utf-8', 'replace')}\n" if invocation.is_error else ""
-        return (
+        report = (
             f"START {request} Version: {self.function_version.id.qualifier}\n{lines}{failure}END {request}\n"
             f"REPORT {request}\tDuration: {millis:.2f} ms\tBilled Duration: {math.ceil(millis)} ms\t"
             f"Memory Size: {self.function_version.config.memory_size} MB\tMax Memory Used: {sandbox.peak_mib()} MB\t"
-            + (f"Init Duration: {init:.2f} ms\t\n" if init is not None else "\n")
+            + (f"Init Duration: {init:.2f} ms\t" if init is not None else "")
         )
+        self._note(report)
+        return report
+
+    def _note(self, text: str) -> None:
+        if path := os.environ.get("FONDERIE_FUNCTION_LOG"):
+            with open(path, "a", encoding="utf-8") as log:
+                log.write(f"==== {self.function_version.id.function_name}\n{text}\n")

@@ -1,0 +1,174 @@
+//! LocalStack as a process of this machine, on a port and in a folder of its own.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::{Result, cache, python, workspace};
+
+/// The last version that needs no account.
+const REQUIREMENT: &str = "localstack-core[runtime]==4.14.0";
+
+/// How long a start may take; two seconds are usual.
+const READY: Duration = Duration::from_secs(60);
+
+/// How long an orderly end may take, before it is forced.
+const END: Duration = Duration::from_secs(10);
+
+/// A running LocalStack; dropping it ends it and its functions, and removes what it stored.
+pub struct LocalStack {
+    process: Child,
+    port: u16,
+    folder: TempDir,
+}
+
+impl LocalStack {
+    /// Starts one, after installing it where this machine has none yet (a minute), and waits until it serves.
+    ///
+    /// # Errors
+    /// It cannot be installed, or does not become ready: with the end of its log.
+    pub fn start() -> Result<Self> {
+        let python = install()?;
+        let folder = tempfile::Builder::new().prefix("fonderie-localstack-").tempdir()?;
+        let root = folder.path().join("root");
+        fs::create_dir_all(root.join("tmp"))?;
+        let log = File::create(folder.path().join("localstack.log"))?;
+        let port = free_port()?;
+        let address = format!("127.0.0.1:{port}");
+        let process = Command::new(python)
+            .args(["-m", "localstack.runtime.main"])
+            .env("FILESYSTEM_ROOT", &root)
+            .env("TMPDIR", root.join("tmp"))
+            .env("XDG_CACHE_HOME", root.join("cache"))
+            .env("GATEWAY_LISTEN", &address)
+            .env("LOCALSTACK_HOST", &address)
+            .env("SQS_ENDPOINT_STRATEGY", "off")
+            .env("LAMBDA_RUNTIME_EXECUTOR", "host")
+            .env("LAMBDA_IGNORE_ARCHITECTURE", "1")
+            // Nothing leaves the machine: no usage data, no certificate from the internet, no DNS server.
+            .env("DISABLE_EVENTS", "1")
+            .env("SKIP_SSL_CERT_DOWNLOAD", "1")
+            .env("DNS_ADDRESS", "0")
+            .env("FONDERIE_FUNCTION_LOG", folder.path().join("functions.log"))
+            // It ends when its standard input does, so that even a killed test run leaves none behind.
+            .env("FONDERIE_END_WITH_STDIN", "1")
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        let mut started = Self { process, port, folder };
+        started.wait_until_ready()?;
+        Ok(started)
+    }
+
+    /// Where it serves: an address and no name, with which the SDKs use path-style S3 by themselves.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Its own log.
+    pub fn log(&self) -> PathBuf {
+        self.folder.path().join("localstack.log")
+    }
+
+    /// What the functions wrote, invocation by invocation.
+    pub fn function_log(&self) -> PathBuf {
+        self.folder.path().join("functions.log")
+    }
+
+    fn wait_until_ready(&mut self) -> Result<()> {
+        let limit = Instant::now() + READY;
+        while Instant::now() < limit {
+            if let Some(status) = self.process.try_wait()? {
+                return Err(format!("LocalStack ended with {status}:\n{}", tail(&self.log())).into());
+            }
+            if is_healthy(self.port) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Err(format!("LocalStack was not ready after {} s:\n{}", READY.as_secs(), tail(&self.log())).into())
+    }
+}
+
+impl Drop for LocalStack {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let limit = Instant::now() + END;
+        while Instant::now() < limit {
+            if !matches!(self.process.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        // Nothing can be done about a failure here, and the process is this one's own child.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The interpreter of an environment with LocalStack and this project's plugin in it.
+fn install() -> Result<PathBuf> {
+    let sources = workspace().join("tests/localstack");
+    let constraints = sources.join("constraints.txt");
+    let python = python::environment(
+        "localstack",
+        &[REQUIREMENT, "--constraint", &constraints.to_string_lossy()],
+        &[&fs::read(&constraints)?],
+    )?;
+    let plugin = [sources.join("pyproject.toml"), sources.join("fonderie_localstack")];
+    let mut content = Vec::new();
+    for path in &plugin {
+        read_into(path, &mut content)?;
+    }
+    // Apart from LocalStack itself, so that a change of the plugin costs seconds. pip writes beside the sources that it
+    // installs: it gets a copy.
+    cache::made_once("localstack-plugin", &[&content, python.as_os_str().as_encoded_bytes()], |folder| {
+        fs::create_dir_all(folder.join("fonderie_localstack"))?;
+        fs::copy(&plugin[0], folder.join("pyproject.toml"))?;
+        for entry in plugin[1].read_dir()? {
+            let path = entry?.path();
+            if let (true, Some(name)) = (path.is_file(), path.file_name()) {
+                fs::copy(&path, folder.join("fonderie_localstack").join(name))?;
+            }
+        }
+        python::pip(&python, &["--force-reinstall", "--no-deps", &folder.to_string_lossy()])
+    })?;
+    Ok(python)
+}
+
+fn read_into(path: &Path, content: &mut Vec<u8>) -> Result<()> {
+    if path.is_file() {
+        content.extend(fs::read(path)?);
+        return Ok(());
+    }
+    let mut entries: Vec<_> = path.read_dir()?.flatten().map(|entry| entry.path()).collect();
+    entries.retain(|path| path.extension().is_some_and(|extension| extension == "py"));
+    entries.sort();
+    entries.iter().try_for_each(|path| read_into(path, content))
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+fn is_healthy(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { return false };
+    let request = b"GET /_localstack/health HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n";
+    let mut status = [0; 12];
+    let asked = stream.set_read_timeout(Some(Duration::from_secs(5))).and_then(|()| stream.write_all(request));
+    asked.and_then(|()| stream.read_exact(&mut status)).is_ok() && status.ends_with(b" 200")
+}
+
+/// The last lines of a file, for an error message.
+pub fn tail(path: &Path) -> String {
+    let text = fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}

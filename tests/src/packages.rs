@@ -1,0 +1,31 @@
+//! The functions' packages, from the binaries of this very checkout.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::{Result, run, workspace};
+
+/// The functions that are deployed: folder, binary and Terraform key in one.
+pub const FUNCTIONS: [&str; 7] = ["ingest", "admit", "transform", "validate", "load", "summarize", "record-failure"];
+
+/// Builds every binary of the workspace (nothing to do after `cargo xtask test` has) and packages the functions.
+/// Returns the folder of the packages, and the one-machine binary.
+///
+/// # Errors
+/// Cargo fails, or a package cannot be written.
+pub fn build() -> Result<(PathBuf, PathBuf)> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    run(Command::new(cargo).args(["build", "--release", "--workspace", "--bins", "--quiet"]).current_dir(workspace()))?;
+    let release = target()?.join("release");
+    let binaries = FUNCTIONS.map(|name| (name.to_owned(), release.join(name)));
+    let packages = release.with_file_name("packages");
+    xtask::package::package(&binaries, &packages)?;
+    Ok((packages, release.join("fonderie")))
+}
+
+/// Cargo's target folder: two above the test's own binary (`target/release/deps/…`).
+fn target() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let folder = own.ancestors().nth(3).ok_or("the test is not in Cargo's target folder")?;
+    Ok(folder.to_path_buf())
+}

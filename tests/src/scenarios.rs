@@ -1,0 +1,92 @@
+//! Runs scenarios one after the other and prints a table as they end: scenario, result, seconds.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::Result;
+
+/// A scenario's end.
+pub enum Outcome {
+    /// It showed what it should; a word on what was seen.
+    Passed(String),
+    /// It could not be tried here: why.
+    Skipped(String),
+}
+
+/// The scenarios of one test program.
+pub struct Scenarios {
+    filters: Vec<String>,
+    failed: Vec<String>,
+    ran: usize,
+}
+
+impl Scenarios {
+    /// Those whose names contain one of the program's arguments; without an argument, all.
+    pub fn from_arguments() -> Self {
+        let filters = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+        print(&format!("{:<58} {:<8} {:>7}  seen", "scenario", "result", "seconds"));
+        Self { filters, failed: Vec::new(), ran: 0 }
+    }
+
+    /// Runs one, unless it was not asked for. Whether it did not fail.
+    pub async fn run(&mut self, name: &str, scenario: impl Future<Output = Result<Outcome>>) -> bool {
+        if !self.filters.is_empty() && !self.filters.iter().any(|filter| name.contains(filter.as_str())) {
+            return true;
+        }
+        self.ran += 1;
+        let started = Instant::now();
+        let outcome = scenario.await;
+        let seconds = started.elapsed().as_secs_f64();
+        let (result, seen) = match &outcome {
+            Ok(Outcome::Passed(seen)) => ("ok", seen.clone()),
+            Ok(Outcome::Skipped(why)) => ("skipped", why.clone()),
+            Err(error) => ("FAILED", error.to_string()),
+        };
+        print(&format!("{name:<58} {result:<8} {seconds:>7.1}  {seen}"));
+        if outcome.is_err() {
+            self.failed.push(name.to_owned());
+        }
+        outcome.is_ok()
+    }
+
+    /// Whether anything has failed so far.
+    pub fn any_failed(&self) -> bool {
+        !self.failed.is_empty()
+    }
+
+    /// The program's result, after a last line.
+    pub fn finish(self) -> ExitCode {
+        if self.failed.is_empty() {
+            print(&format!("{} scenarios, none failed", self.ran));
+            return ExitCode::SUCCESS;
+        }
+        print(&format!("{} scenarios, {} failed: {}", self.ran, self.failed.len(), self.failed.join(", ")));
+        ExitCode::FAILURE
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what the program is for")]
+fn print(line: &str) {
+    println!("{line}");
+}
+
+/// `Err` with a message, unless the condition holds.
+#[macro_export]
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err(format!($($message)+).into());
+        }
+    };
+}
+
+/// `Err` with both values, unless they are equal.
+#[macro_export]
+macro_rules! ensure_eq {
+    ($left:expr, $right:expr, $($message:tt)+) => {{
+        let (left, right) = (&$left, &$right);
+        if left != right {
+            return Err(format!("{}: {left:?} is not {right:?}", format_args!($($message)+)).into());
+        }
+    }};
+}

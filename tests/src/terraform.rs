@@ -1,0 +1,94 @@
+//! Terraform on a copy of the configuration, so that a run leaves no state, provider or lock file in the checkout.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tempfile::TempDir;
+
+use crate::{Result, cache, run, workspace};
+
+/// One environment with its own state.
+pub struct Terraform {
+    folder: TempDir,
+    environment: String,
+}
+
+impl Terraform {
+    /// `terraform init` of an environment, with these variables for all that follows.
+    ///
+    /// # Errors
+    /// The configuration cannot be copied, or Terraform fails.
+    pub fn init(environment: &str, variables: &Map<String, Value>) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("fonderie-terraform-").tempdir()?;
+        copy(&workspace().join("terraform"), folder.path())?;
+        let terraform = Self { folder, environment: environment.to_owned() };
+        fs::write(terraform.root().join("test.auto.tfvars.json"), serde_json::to_vec(variables)?)?;
+        run(terraform.command("init")?.arg("-backend=false"))?;
+        Ok(terraform)
+    }
+
+    /// `terraform apply`.
+    ///
+    /// # Errors
+    /// Terraform fails.
+    pub fn apply(&self) -> Result<()> {
+        run(self.command("apply")?.args(["-auto-approve", "-parallelism=30"]))?;
+        Ok(())
+    }
+
+    /// The outputs, by name.
+    ///
+    /// # Errors
+    /// Terraform fails.
+    pub fn outputs(&self) -> Result<BTreeMap<String, Value>> {
+        #[derive(Deserialize)]
+        struct Output {
+            value: Value,
+        }
+        let mut command = Command::new("terraform");
+        command.arg(format!("-chdir={}", self.root().display())).args(["output", "-json"]);
+        let outputs: BTreeMap<String, Output> = serde_json::from_slice(&run(&mut command)?.stdout)?;
+        Ok(outputs.into_iter().map(|(name, output)| (name, output.value)).collect())
+    }
+
+    fn root(&self) -> PathBuf {
+        self.folder.path().join("environments").join(&self.environment)
+    }
+
+    fn command(&self, verb: &str) -> Result<Command> {
+        let mut command = Command::new("terraform");
+        command.arg(format!("-chdir={}", self.root().display())).arg(verb).args(["-input=false", "-no-color"]);
+        command.env("TF_IN_AUTOMATION", "1");
+        if std::env::var_os("TF_PLUGIN_CACHE_DIR").is_none() {
+            let plugins = cache::folder().join("terraform-providers");
+            fs::create_dir_all(&plugins)?;
+            command.env("TF_PLUGIN_CACHE_DIR", plugins.canonicalize()?);
+            // There is no lock file to break: the version is exact in the environment.
+            command.env("TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE", "1");
+        }
+        Ok(command)
+    }
+}
+
+/// Copies a folder, hidden entries (`.terraform`, a lock file) and states excepted.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in from.read_dir()? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let text = name.to_string_lossy();
+        if text.starts_with('.') || text.contains(".tfstate") {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &to.join(name))?;
+        } else {
+            fs::copy(entry.path(), to.join(name))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! The sample payloads of `events/<function>/<case>.json` against the types that the functions read.
+
+use std::collections::BTreeSet;
+
+use aws_lambda_events::s3::S3Event;
+use aws_lambda_events::sqs::SqsEvent;
+use fonderie_core::stage::{
+    AdmitInput, LoadInput, RecordFailureInput, SummarizeInput, TransformInput, ValidateInput, Verdict,
+};
+use fonderie_core::tally::check_conserved;
+use fonderie_tests::workspace;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Every sample, and what a function must find in it.
+const SAMPLES: &[(&str, fn(&str))] = &[
+    ("ingest/sqs-upload", |path| {
+        let [event] = &bodies::<S3Event>(path)[..] else { panic!("not one message") };
+        assert_eq!(event.records[0].s3.object.key.as_deref(), Some("facturation/etablissement_A.csv"));
+        assert_eq!(event.records[0].s3.object.version_id.as_deref(), Some("3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY"));
+    }),
+    ("ingest/sqs-two-messages", |path| {
+        let keys: Vec<_> =
+            bodies::<S3Event>(path).into_iter().map(|event| event.records[0].s3.object.key.clone().unwrap()).collect();
+        assert_eq!(keys, ["facturation/etablissement_A.csv", "facturation/etablissement_B.csv"]);
+    }),
+    ("ingest/sqs-test-event", |path| {
+        assert_eq!(bodies::<Value>(path)[0]["Event"], "s3:TestEvent");
+        assert_eq!(bodies::<Value>(path)[0]["Records"], Value::Null);
+    }),
+    ("ingest/upload", |path| {
+        let event: S3Event = read(path);
+        assert_eq!(event.records[0].event_name.as_deref(), Some("ObjectCreated:Put"));
+        assert_eq!(event.records[0].s3.object.size, Some(318_204));
+    }),
+    ("ingest/encoded-key", |path| {
+        let event: S3Event = read(path);
+        assert_eq!(event.records[0].s3.object.key.as_deref(), Some("facturation/Factur%C3%A9+n%C2%B01.csv"));
+    }),
+    ("ingest/delete-marker", |path| {
+        let event: S3Event = read(path);
+        assert_eq!(event.records[0].event_name.as_deref(), Some("ObjectRemoved:DeleteMarkerCreated"));
+    }),
+    ("ingest/s3-test-event", |path| {
+        assert_eq!(read::<Value>(path)["Event"], "s3:TestEvent");
+    }),
+    ("admit/upload", |path| {
+        let request = read::<AdmitInput>(path).run_request().unwrap();
+        assert_eq!(request.version_id.as_deref(), Some("3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY"));
+        assert_eq!(request.dataset.as_deref(), Some("facturation"));
+    }),
+    ("admit/console-minimal", |path| {
+        let request = read::<AdmitInput>(path).run_request().unwrap();
+        assert_eq!((request.version_id, request.as_of), (None, None));
+    }),
+    ("admit/console-as-of", |path| {
+        let request = read::<AdmitInput>(path).run_request().unwrap();
+        assert_eq!(request.as_of.unwrap().to_string(), "2026-06-30");
+    }),
+    ("transform/upload", |path| {
+        let input: TransformInput = read(path);
+        assert_eq!(input.run.object.file_name(), "etablissement_A.csv");
+        assert_eq!(input.run.source, "etablissement_a");
+    }),
+    ("validate/upload", |path| {
+        let input: ValidateInput = read(path);
+        let transformed = &input.transform;
+        check_conserved("transform", &transformed.read, &transformed.kept, &transformed.rejected).unwrap();
+    }),
+    ("load/accepted", |path| {
+        let input: LoadInput = read(path);
+        let validated = &input.validate;
+        assert_eq!(validated.verdict, Verdict::AcceptedWithRejects);
+        check_conserved("validate", &validated.read, &validated.accepted, &validated.rejected).unwrap();
+    }),
+    ("summarize/loaded", |path| {
+        let input: SummarizeInput = read(path);
+        assert_eq!(input.load.unwrap().outcomes.rows(), input.validate.accepted.rows);
+    }),
+    ("summarize/halted", |path| {
+        let input: SummarizeInput = read(path);
+        assert_eq!(input.validate.verdict, Verdict::Halted);
+        assert_eq!(input.load, None);
+    }),
+    ("record-failure/source-unknown", |path| {
+        let input: RecordFailureInput = read(path);
+        assert_eq!(input.state.error.error, "SourceUnknown");
+        assert!(input.state.run.is_none());
+    }),
+    ("record-failure/database-unavailable", |path| {
+        let input: RecordFailureInput = read(path);
+        assert_eq!(input.state.error.error, "DatabaseUnavailable");
+        assert!(input.state.validate.is_some());
+    }),
+    ("record-failure/killed", |path| {
+        let input: RecordFailureInput = read(path);
+        assert_eq!(input.state.error.error, "Sandbox.Timedout");
+        assert_eq!(input.state.run.unwrap().run_id, input.execution_name);
+    }),
+];
+
+#[test]
+fn every_sample_is_what_its_function_reads() {
+    for (sample, check) in SAMPLES {
+        check(sample);
+    }
+}
+
+#[test]
+fn there_is_no_sample_that_no_test_reads() {
+    let mut found = BTreeSet::new();
+    for function in workspace().join("events").read_dir().unwrap() {
+        let function = function.unwrap();
+        for sample in function.path().read_dir().unwrap() {
+            let path = sample.unwrap().path();
+            assert_eq!(path.extension().unwrap(), "json", "{}", path.display());
+            found.insert(format!("{}/{}", function.file_name().display(), path.file_stem().unwrap().display()));
+        }
+    }
+    assert_eq!(found, SAMPLES.iter().map(|(sample, _)| (*sample).to_owned()).collect());
+}
+
+fn read<T: DeserializeOwned>(sample: &str) -> T {
+    let path = workspace().join("events").join(sample).with_extension("json");
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap_or_else(|error| panic!("{sample}: {error}"))
+}
+
+/// The documents in the messages of an SQS event.
+fn bodies<T: DeserializeOwned>(sample: &str) -> Vec<T> {
+    let event: SqsEvent = read(sample);
+    event.records.iter().map(|message| serde_json::from_str(message.body.as_deref().unwrap()).unwrap()).collect()
+}
