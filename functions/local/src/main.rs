@@ -1,2 +1,68 @@
-//! The one-machine binary.
-fn main() {}
+//! `fonderie`: the pipeline's stages on one machine, no account and no server needed.
+//!
+//! Buckets are a folder behind an embedded S3, the database is given by its URL or started here; the stages are the
+//! functions' own, called in the state machine's order.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod cli;
+mod dataset;
+mod pipeline;
+mod print;
+mod query;
+mod run;
+mod state;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use fonderie_core::{Disposition, StageError};
+
+use crate::cli::{Cli, Command};
+
+/// How the program ends; `--help` documents it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// All files were accepted, with or without rejects.
+    Good,
+    /// A file was halted or failed.
+    FileFailed,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "off".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the program cannot start its threads: {error}");
+            return ExitCode::from(1);
+        }
+    };
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Run(arguments) => run::run(arguments).await,
+            Command::Query(arguments) => query::run(arguments).await,
+        }
+    });
+    match result {
+        Ok(Ending::Good) => ExitCode::SUCCESS,
+        Ok(Ending::FileFailed) => ExitCode::from(3),
+        Err(error) => {
+            eprintln!("error: {error}");
+            let chain = error.chain();
+            if !chain.is_empty() {
+                eprintln!("  because: {chain}");
+            }
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+/// 2 for what the person who called must put right, 1 for anything else.
+fn exit_code(error: &StageError) -> u8 {
+    match error.disposition() {
+        Disposition::Configuration | Disposition::Data => 2,
+        _ => 1,
+    }
+}

@@ -1,0 +1,109 @@
+//! The state folder: buckets behind an embedded S3, and the database.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
+use fonderie_embedded_s3::EmbeddedS3;
+use fonderie_postgres_server::{Server, ServerOptions};
+use fonderie_storage::{Datasets, Storage};
+use fonderie_warehouse::{ConnectOptions, DatabaseSettings, Warehouse};
+
+use crate::cli::StateArguments;
+use crate::dataset::DatasetFolder;
+
+pub(crate) const BRONZE: &str = "bronze";
+pub(crate) const SILVER: &str = "silver";
+pub(crate) const QUARANTINE: &str = "quarantine";
+pub(crate) const REPORTS: &str = "reports";
+pub(crate) const DATASETS: &str = "datasets";
+const DATABASE: &str = "fonderie";
+
+/// The buckets of a state folder, served.
+pub(crate) struct Buckets {
+    pub(crate) storage: Storage,
+    server: EmbeddedS3,
+}
+
+impl Buckets {
+    /// Serves the buckets of a state folder, which is made where there is none.
+    pub(crate) fn open(state: &Path) -> Result<Self> {
+        let server = EmbeddedS3::start(&state.join("s3"), &[BRONZE, SILVER, QUARANTINE, REPORTS, DATASETS])?;
+        let storage = Storage::for_endpoint(server.endpoint(), server.access_key(), server.secret_key());
+        Ok(Self { storage, server })
+    }
+
+    /// Puts a dataset's bundle where the stages look for it, unless the very same is there.
+    pub(crate) async fn deploy(&self, dataset: &DatasetFolder) -> Result<()> {
+        let json = serde_json::to_vec(&dataset.bundle).map_err(|error| {
+            StageError::new(ErrorCode::Internal, "the dataset's bundle is no JSON").caused_by(error)
+        })?;
+        let object = ObjectRef { bucket: DATASETS.to_owned(), key: Datasets::key(&dataset.name) };
+        let there = self.storage.read(&object.bucket, &object.key, None, 64 << 20).await;
+        match there {
+            Ok(bytes) if bytes == json => Ok(()),
+            _ => self.storage.put(&object, Bytes::from(json), "application/json").await,
+        }
+    }
+
+    /// Where an object lies on the disk.
+    pub(crate) fn path(&self, object: &ObjectRef) -> PathBuf {
+        self.server.root().join(&object.bucket).join(&object.key)
+    }
+}
+
+/// The database, and the server if it was started here.
+pub(crate) struct Database {
+    pub(crate) settings: DatabaseSettings,
+    server: Option<Server>,
+}
+
+impl Database {
+    /// The database of a URL, or one in the state folder.
+    pub(crate) async fn open(arguments: &StateArguments) -> Result<Self> {
+        if let Some(url) = &arguments.database_url {
+            return Ok(Self { settings: DatabaseSettings::from_url(url)?, server: None });
+        }
+        let options = ServerOptions::new(arguments.state.join("postgres"));
+        let started = tokio::task::spawn_blocking(move || Server::start(&options)).await;
+        let server = started
+            .map_err(|error| StageError::new(ErrorCode::Internal, "PostgreSQL was not started").caused_by(error))?
+            .map_err(|error| {
+                let missing = error.is_not_found();
+                let hint = if missing { ", or name a running one with --database-url" } else { "" };
+                StageError::new(ErrorCode::SettingsInvalid, format!("{error}{hint}"))
+            })?;
+        let warehouse = connect(&DatabaseSettings::from_url(&server.url("postgres"))?).await?;
+        let created = create(&warehouse).await;
+        warehouse.close().await;
+        created?;
+        Ok(Self { settings: DatabaseSettings::from_url(&server.url(DATABASE))?, server: Some(server) })
+    }
+
+    /// Stops the server, if it was started here.
+    pub(crate) async fn close(self) {
+        if let Some(server) = self.server {
+            let stopped = tokio::task::spawn_blocking(move || server.stop()).await;
+            if let Ok(Err(error)) = stopped {
+                tracing::warn!(%error, "PostgreSQL did not stop cleanly");
+            }
+        }
+    }
+}
+
+/// A connection for the command line's own questions.
+pub(crate) async fn connect(settings: &DatabaseSettings) -> Result<Warehouse> {
+    Warehouse::connect(
+        settings,
+        &ConnectOptions { application_name: "fonderie".to_owned(), ..ConnectOptions::default() },
+    )
+    .await
+}
+
+async fn create(warehouse: &Warehouse) -> Result<()> {
+    let there = warehouse.query(&format!("SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'")).await?;
+    if there.rows.is_empty() {
+        warehouse.query(&format!("CREATE DATABASE {DATABASE}")).await?;
+    }
+    Ok(())
+}
