@@ -176,6 +176,8 @@ fn internal(message: String) -> StageError {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn numeric(value: i128, scale: u16) -> Vec<u8> {

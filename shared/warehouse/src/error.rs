@@ -127,6 +127,8 @@ impl<T> Doing<T> for Result<T, tokio_postgres::Error> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

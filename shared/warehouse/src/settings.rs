@@ -164,6 +164,8 @@ fn invalid(message: String) -> StageError {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     const SECRET: &str = r#"{"engine":"postgres","host":"db.example","port":5433,"username":"loader","password":"hunter2","dbname":"fonderie"}"#;

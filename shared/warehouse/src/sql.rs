@@ -39,6 +39,8 @@ pub(crate) fn create_incoming(record: &Record) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

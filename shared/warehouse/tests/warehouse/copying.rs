@@ -1,0 +1,109 @@
+//! COPY BINARY against what PostgreSQL reads: a dataset of its own, which knows nothing of billing.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray};
+use fonderie_contract::{Budget, Kind, Migration, Record, WarehouseSql};
+use fonderie_core::Tally;
+use fonderie_core::tally::Amount;
+use fonderie_warehouse::LoadPlan;
+use futures::stream;
+
+use crate::support::{Version, before, connect, field, rows};
+
+#[tokio::test]
+async fn every_value_arrives_as_it_was() {
+    let mut cents: Vec<i128> = vec![0, 1, -1, 99, 100, -100, 9_999, 10_000, -10_000, 1_000_000, 99_999_999_99, -99_999_999_99];
+    cents.extend((0..10).flat_map(|power| [10_i128.pow(power), -(10_i128.pow(power)), 7 * 10_i128.pow(power), 10_i128.pow(power) - 1]));
+    let mut state = 42_u64;
+    cents.extend((0..3_000).map(|_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        i128::from(state >> (24 + state % 38)) % 10_000_000_000 * if state & 1 == 0 { 1 } else { -1 }
+    }));
+    let wide: Vec<i128> = cents.iter().enumerate().map(|(n, value)| value * 10_i128.pow(n as u32 % 27) + n as i128).collect();
+    let count = cents.len();
+    let dates: Vec<Option<i32>> = (0..count).map(|n| (n % 7 != 0).then_some(n as i32 * 13 - 20_000)).collect();
+    let texts: Vec<Option<String>> = (0..count).map(|n| (n % 5 != 0).then(|| format!("é\"|\\N {n}"))).collect();
+    let ints: Vec<Option<i32>> = (0..count).map(|n| match n % 4 { 0 => None, 1 => Some(i32::MIN), 2 => Some(i32::MAX), _ => Some(n as i32) }).collect();
+
+    let decimal = |values: &[i128], precision: u8, scale: i8| {
+        Arc::new(Decimal128Array::from(values.to_vec()).with_precision_and_scale(precision, scale).unwrap()) as ArrayRef
+    };
+    let batch = RecordBatch::try_from_iter([
+        ("montant", decimal(&cents, 10, 2)),
+        ("entier", decimal(&cents, 12, 0)),
+        ("fin", decimal(&wide, 38, 5)),
+        ("jour", Arc::new(Date32Array::from(dates.clone())) as ArrayRef),
+        ("mot", Arc::new(StringArray::from(texts.clone())) as ArrayRef),
+        ("nombre", Arc::new(Int32Array::from(ints.clone())) as ArrayRef),
+        ("source_line", Arc::new(Int64Array::from_iter_values(0..count as i64)) as ArrayRef),
+        ("source_record", Arc::new(Int64Array::from_iter_values(0..count as i64)) as ArrayRef),
+    ])
+    .unwrap();
+    let record = Record {
+        name: "valeurs".into(),
+        fields: vec![
+            field("montant", Kind::Decimal { precision: 10, scale: 2 }, true),
+            field("entier", Kind::Decimal { precision: 12, scale: 0 }, false),
+            field("fin", Kind::Decimal { precision: 38, scale: 5 }, false),
+            field("jour", Kind::Date, false),
+            field("mot", Kind::Text { max_length: 40 }, false),
+            field("nombre", Kind::Integer { min: i32::MIN, max: i32::MAX }, false),
+        ],
+        key: Vec::new(),
+        rules: Vec::new(),
+        unreadable: Budget { percent: 0, rows: 0 },
+    };
+    let create = "CREATE TABLE public.valeurs (n bigint, montant numeric, entier numeric, fin numeric, jour date, mot text, nombre int)";
+    let sql = WarehouseSql {
+        migrations: vec![Migration { version: 1, name: "valeurs".into(), sql: create.into() }],
+        load: "INSERT INTO public.valeurs SELECT source_line, montant, entier, fin, jour, mot, nombre FROM incoming; \
+               CREATE TEMP TABLE outcome ON COMMIT DROP AS SELECT count(*) AS inserted, 0::bigint AS updated, 0::bigint AS unchanged, \
+               0::bigint AS superseded FROM incoming"
+            .into(),
+    };
+    let database = fonderie_test_support::database("copy").await;
+    let mut warehouse = connect(&database.url).await;
+    warehouse.migrate("valeurs", &sql).await.unwrap();
+    let version = Version::new("v1", 0, Vec::new());
+    let accepted = Tally { rows: count as u64, amounts: [("montant".to_owned(), Amount { sum: cents.iter().sum(), unreadable: 0 })].into() };
+    let (transform, validate) = before(&version, accepted);
+    let mut run = version.run("r1", "b1");
+    run.bundle.dataset = "valeurs".into();
+    let plan = LoadPlan { run: &run, transform: &transform, validate: &validate, record: &record, sql: &sql };
+    let loaded = warehouse.load(&plan, stream::iter(batch_slices(&batch))).await.unwrap();
+    assert_eq!(loaded.outcomes.inserted, count as u64);
+
+    let arrived = rows(&warehouse, "SELECT montant, entier, fin, jour - DATE '1970-01-01', mot, nombre FROM public.valeurs ORDER BY n").await;
+    for (n, row) in arrived.iter().enumerate() {
+        let show = |value: Option<String>| value.unwrap_or_else(|| "∅".into());
+        let expected = [
+            scaled(cents[n], 2),
+            scaled(cents[n], 0),
+            scaled(wide[n], 5),
+            show(dates[n].map(|date| date.to_string())),
+            show(texts[n].clone()),
+            show(ints[n].map(|int| int.to_string())),
+        ];
+        assert_eq!(*row, expected.join("|"));
+    }
+    assert_eq!(arrived.len(), count);
+    // equal to the number that PostgreSQL itself makes of the text, to the last bit of its form
+    let forms = "SELECT count(*) FROM public.valeurs WHERE numeric_send(montant) <> numeric_send(montant::text::numeric) \
+                 OR numeric_send(fin) <> numeric_send(fin::text::numeric) OR numeric_send(entier) <> numeric_send(entier::text::numeric)";
+    assert_eq!(rows(&warehouse, forms).await, ["0"]);
+    warehouse.close().await;
+}
+
+/// Several batches, one of them empty.
+fn batch_slices(batch: &RecordBatch) -> Vec<fonderie_core::Result<RecordBatch>> {
+    vec![Ok(batch.slice(0, 7)), Ok(batch.slice(7, 0)), Ok(batch.slice(7, batch.num_rows() - 7))]
+}
+
+/// A decimal as text, computed apart from the code under test.
+fn scaled(value: i128, scale: usize) -> String {
+    let digits = format!("{:0>width$}", value.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    let sign = if value < 0 { "-" } else { "" };
+    if scale == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+}

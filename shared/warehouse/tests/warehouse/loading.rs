@@ -1,0 +1,235 @@
+//! One load: what it writes, and that it writes all of it once or nothing.
+
+use std::time::Duration;
+
+use fonderie_core::stage::{Outcomes, Verdict};
+use fonderie_core::{ErrorCode, StageError};
+use fonderie_warehouse::{ConnectOptions, DatabaseSettings, RunStatus, Warehouse};
+
+use crate::support::{DATASET, Line, Version, batch, before, connect, instant, line, load, load_batches, migrated, rows, tables};
+
+fn three() -> Version {
+    let other = Line { patient: "P2", nom: "Durand", age: None, service: "RADIO", facture_le: 45, ..line("F2") };
+    Version::new("v1", 0, vec![line("F1").paid(10_000, 30), other, Line { statut: None, ..line("F3") }])
+}
+
+#[tokio::test]
+async fn rows_become_dimensions_and_facts() {
+    let database = migrated("rows").await;
+    let mut warehouse = connect(&database.url).await;
+    let loaded = load(&mut warehouse, &three(), "r1", "b1").await.unwrap();
+    assert_eq!(loaded.outcomes, Outcomes { inserted: 3, ..Outcomes::default() });
+    assert!(!loaded.already_loaded);
+    let [fact, history, dimensions, staging, observed] = tables(&warehouse).await.try_into().unwrap();
+    assert_eq!(
+        fact,
+        [
+            "ETAB_A|F1|groupe|P1|CARDIO|2025-01-11|2025-01-11|2025-01-31|100.00|100.00|0.00|20|PAYEE|∅|2025-03-01 00:00:00+00|v1|2",
+            "ETAB_A|F2|groupe|P2|RADIO|2025-02-15|2025-02-15|∅|100.00|0.00|100.00|∅|IMPAYEE|∅|2025-03-01 00:00:00+00|v1|3",
+            "ETAB_A|F3|groupe|P1|CARDIO|2025-01-11|2025-01-11|∅|100.00|0.00|100.00|∅|∅|∅|2025-03-01 00:00:00+00|v1|4",
+        ]
+    );
+    assert_eq!(history, Vec::<String>::new());
+    assert_eq!(
+        dimensions,
+        [
+            "date|20250111|janvier|samedi|2025-01-11|1|11",
+            "date|20250215|février|samedi|2025-02-15|1|15",
+            "etablissement|ETAB_A|Clinique ETAB_A|Lyon|2025-02-15|v1|3",
+            "patient|groupe/P1|Martin|40|2025-01-11|v1|4",
+            "patient|groupe/P2|Durand|∅|2025-02-15|v1|3",
+            "service|CARDIO|Service CARDIO|Médecine|2025-01-11|v1|4",
+            "service|RADIO|Service RADIO|Médecine|2025-02-15|v1|3",
+        ]
+    );
+    assert_eq!(staging[0], "ETAB_A|F1|P1|100.00|100.00|PAYEE|a.csv|v1|2");
+    assert_eq!(observed, ["v1|t|F1|2", "v1|t|F2|3", "v1|t|F3|4"]);
+
+    let entry = warehouse.ledger("r1").await.unwrap().unwrap();
+    assert_eq!((entry.status, entry.verdict, entry.outcomes), (RunStatus::Loaded, Some(Verdict::Accepted), Some(loaded.outcomes)));
+    assert_eq!((entry.read, entry.accepted), (three().tally(), three().tally()));
+    assert_eq!(entry.rules.len(), 1);
+    assert_eq!(warehouse.ledger("absent").await.unwrap(), None);
+    warehouse.close().await;
+}
+
+#[tokio::test]
+async fn a_payment_updates_the_invoice_and_forgets_its_score() {
+    let database = migrated("payment").await;
+    let mut warehouse = connect(&database.url).await;
+    load(&mut warehouse, &Version::new("v1", 0, vec![line("F1"), line("F2")]), "r1", "b1").await.unwrap();
+    warehouse.query("UPDATE dw.fact_facturation SET anomaly_score = -0.3, anomaly_raison = 'montant_impaye'").await.unwrap();
+    let loaded = load(&mut warehouse, &Version::new("v2", 1, vec![line("F1"), line("F2").paid(2_500, 70), line("F3")]), "r2", "b1").await.unwrap();
+    assert_eq!(loaded.outcomes, Outcomes { inserted: 1, updated: 1, unchanged: 1, superseded: 0 });
+    let fact = rows(&warehouse, "SELECT facture_id, montant_impaye, anomaly_score, anomaly_raison FROM dw.fact_facturation ORDER BY 1").await;
+    assert_eq!(fact, ["F1|100.00|-0.3|montant_impaye", "F2|75.00|∅|∅", "F3|100.00|∅|∅"]);
+    let owed = "SELECT facture_id, montant_impaye FROM dw.hist_facturation WHERE valide_du <= '2025-03-01 12:00+00' AND valide_au > '2025-03-01 12:00+00'";
+    assert_eq!(rows(&warehouse, owed).await, ["F2|100.00"]);
+    warehouse.close().await;
+}
+
+/// Every row of the dataset's tables with its physical place and the transaction that wrote it.
+async fn bytes(warehouse: &Warehouse) -> Vec<String> {
+    let mut all = Vec::new();
+    for table in ["staging.facturation", "dw.fact_facturation", "dw.hist_facturation", "dw.dim_patient", "dw.dim_etablissement", "dw.dim_service", "dw.dim_date", "dw.observation"] {
+        all.extend(rows(warehouse, &format!("SELECT ctid, xmin, t::text FROM {table} t ORDER BY ctid")).await);
+    }
+    all
+}
+
+#[tokio::test]
+async fn the_same_version_twice_changes_nothing() {
+    let database = migrated("twice").await;
+    let mut warehouse = connect(&database.url).await;
+    let first = load(&mut warehouse, &three(), "r1", "b1").await.unwrap();
+    let written = bytes(&warehouse).await;
+    // another run of the same version: the rows are not even read
+    let unread = vec![Err(StageError::new(ErrorCode::Internal, "must not be read"))];
+    let second = load_batches(&mut warehouse, &three(), "r2", "b1", three().tally(), unread).await.unwrap();
+    assert_eq!(second.outcomes, Outcomes { unchanged: 3, ..Outcomes::default() });
+    assert!(second.already_loaded);
+    assert_eq!(warehouse.ledger("r2").await.unwrap().unwrap().status, RunStatus::Unchanged);
+    // the same run again, after a lost answer: the numbers of its first time
+    let again = load(&mut warehouse, &three(), "r1", "b1").await.unwrap();
+    assert_eq!((again.outcomes, again.already_loaded), (first.outcomes, false));
+    assert_eq!(bytes(&warehouse).await, written);
+    // the same content under another bundle is merged, and is nothing new either
+    let third = load(&mut warehouse, &three(), "r3", "b2").await.unwrap();
+    assert_eq!((third.outcomes, third.already_loaded), (Outcomes { unchanged: 3, ..Outcomes::default() }, false));
+    // the same bundle that accepts another row, as a later as-of date may
+    let mut more = three();
+    more.lines.push(line("F4"));
+    let fourth = load(&mut warehouse, &more, "r4", "b2").await.unwrap();
+    assert_eq!(fourth.outcomes, Outcomes { inserted: 1, unchanged: 3, ..Outcomes::default() });
+    warehouse.close().await;
+}
+
+#[tokio::test]
+async fn a_version_never_changes_its_content() {
+    let database = migrated("content").await;
+    let mut warehouse = connect(&database.url).await;
+    load(&mut warehouse, &three(), "r1", "b1").await.unwrap();
+    let (mut transform, validate) = before(&three(), three().tally());
+    transform.content_sha256 = "another".into();
+    let error = warehouse.record_halted(&three().run("r2", "b1"), &transform, &validate).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::ObjectChanged);
+    warehouse.close().await;
+}
+
+#[tokio::test]
+async fn a_file_without_rows_is_loaded() {
+    let database = migrated("empty").await;
+    let mut warehouse = connect(&database.url).await;
+    let loaded = load(&mut warehouse, &Version::new("v1", 0, Vec::new()), "r1", "b1").await.unwrap();
+    assert_eq!(loaded.outcomes, Outcomes::default());
+    assert_eq!(rows(&warehouse, "SELECT cardinality(facture_keys), cardinality(etablissement_keys) FROM dw.observation").await, ["0|0"]);
+    // and so it is when the next one has rows, and when it comes late
+    load(&mut warehouse, &Version::new("v3", 2, vec![line("F1")]), "r3", "b1").await.unwrap();
+    let late = load(&mut warehouse, &Version::new("v2", 1, Vec::new()), "r2", "b1").await.unwrap();
+    assert_eq!(late.outcomes, Outcomes::default());
+    assert_eq!(rows(&warehouse, "SELECT facture_id FROM staging.facturation").await, ["F1"]);
+    warehouse.close().await;
+}
+
+#[tokio::test]
+async fn a_failure_in_the_middle_leaves_nothing() {
+    let database = migrated("middle").await;
+    let mut warehouse = connect(&database.url).await;
+    let version = three();
+    let broken = vec![Ok(batch(&version.lines[..2])), Err(StageError::new(ErrorCode::StorageUnavailable, "S3 went away"))];
+    let error = load_batches(&mut warehouse, &version, "r1", "b1", version.tally(), broken).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::StorageUnavailable);
+    // a row that a constraint refuses, in the merge
+    let early = Version::new("v2", 1, vec![line("F9"), line("F8").paid(100, 5)]);
+    let error = load(&mut warehouse, &early, "r2", "b1").await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Internal);
+    assert!(error.message.contains("23514") && error.message.contains("paiement_apres_facture"), "{error}");
+    assert!(!format!("{error:?} {}", error.chain()).contains("F8"), "{error:?}");
+    let written = rows(
+        &warehouse,
+        "SELECT (SELECT count(*) FROM dw.fact_facturation), (SELECT count(*) FROM dw.dim_patient), (SELECT count(*) FROM audit.run), (SELECT count(*) FROM audit.object_version)",
+    )
+    .await;
+    assert_eq!(written, ["0|0|0|0"]);
+    // the connection is as good as new
+    assert_eq!(load(&mut warehouse, &version, "r1", "b1").await.unwrap().outcomes.inserted, 3);
+    warehouse.close().await;
+}
+
+#[tokio::test]
+async fn what_does_not_arrive_is_not_loaded() {
+    let database = migrated("conserved").await;
+    let mut warehouse = connect(&database.url).await;
+    let version = three();
+    let mut cent_less = version.tally();
+    cent_less.amounts.get_mut("montant_paye").unwrap().sum -= 1;
+    let mut row_more = version.tally();
+    row_more.rows += 1;
+    for tally in [cent_less, row_more] {
+        let error = load_batches(&mut warehouse, &version, "r1", "b1", tally, vec![Ok(batch(&version.lines))]).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::NotConserved);
+    }
+    assert_eq!(rows(&warehouse, "SELECT count(*) FROM dw.fact_facturation").await, ["0"]);
+    warehouse.close().await;
+}
+
+#[tokio::test]
+async fn two_loads_at_once_are_as_good_as_one_after_the_other() {
+    let database = migrated("concurrent").await;
+    let (mut one, mut two) = (connect(&database.url).await, connect(&database.url).await);
+    let (older, newer) = (Version::new("v1", 0, vec![line("F1"), line("F2")]), Version::new("v2", 1, vec![line("F1").paid(5_000, 65), line("F3")]));
+    let (first, second) = tokio::join!(load(&mut one, &older, "r1", "b1"), load(&mut two, &newer, "r2", "b1"));
+    assert_eq!(first.unwrap().outcomes.rows() + second.unwrap().outcomes.rows(), 4);
+    let fact = rows(&one, "SELECT facture_id, montant_paye FROM dw.fact_facturation ORDER BY 1").await;
+    assert_eq!(fact, ["F1|50.00", "F2|0.00", "F3|0.00"]);
+    assert_eq!(rows(&one, "SELECT facture_id, montant_paye FROM dw.hist_facturation").await, ["F1|0.00"]);
+    // two runs of the same version at once, and the same run twice at once
+    let third = Version::new("v3", 2, vec![line("F4")]);
+    let (first, second) = tokio::join!(load(&mut one, &third, "r3", "b1"), load(&mut two, &third, "r4", "b1"));
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert_eq!((first.outcomes.inserted + second.outcomes.inserted, first.outcomes.unchanged + second.outcomes.unchanged), (1, 1));
+    assert_ne!(first.already_loaded, second.already_loaded);
+    let fourth = Version::new("v4", 3, vec![line("F5")]);
+    let (first, second) = tokio::join!(load(&mut one, &fourth, "r5", "b1"), load(&mut two, &fourth, "r5", "b1"));
+    assert_eq!((first.unwrap().outcomes.inserted, second.unwrap().outcomes.inserted), (1, 1));
+}
+
+#[tokio::test]
+async fn a_lock_that_is_not_had_in_time_is_busy() {
+    let database = migrated("lock").await;
+    let mut holder = database.connect().await;
+    let transaction = holder.transaction().await.unwrap();
+    // the version's own row, as another load of it holds it
+    let mut first = connect(&database.url).await;
+    load(&mut first, &three(), "r1", "b1").await.unwrap();
+    transaction.batch_execute("UPDATE audit.object_version SET size = size").await.unwrap();
+    let options = ConnectOptions { lock_timeout: Duration::from_millis(100), ..ConnectOptions::default() };
+    let mut second = Warehouse::connect(&DatabaseSettings::from_url(&database.url).unwrap(), &options).await.unwrap();
+    let error = load(&mut second, &three(), "r2", "b1").await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::DatabaseBusy);
+}
+
+#[tokio::test]
+async fn a_halted_run_is_in_the_ledger() {
+    let database = migrated("halted").await;
+    let mut warehouse = connect(&database.url).await;
+    let version = three();
+    let (transform, mut validate) = before(&version, version.tally());
+    validate.verdict = Verdict::Halted;
+    validate.halted_because = Some("montants_negatifs: 30 rows, 20 allowed".into());
+    let run = version.run("r1", "b1");
+    for _ in 0..2 {
+        warehouse.record_halted(&run, &transform, &validate).await.unwrap();
+    }
+    let entry = warehouse.ledger("r1").await.unwrap().unwrap();
+    assert_eq!((entry.status, entry.outcomes, entry.verdict), (RunStatus::Halted, None, Some(Verdict::Halted)));
+    assert_eq!(entry.halted_because, validate.halted_because);
+    assert_eq!((entry.dataset.as_str(), entry.object, entry.started_at), (DATASET, Some(run.object), instant(90)));
+    // the file is corrected by its contract, and the same execution is redriven
+    assert_eq!(load(&mut warehouse, &version, "r1", "b1").await.unwrap().outcomes.inserted, 3);
+    assert_eq!(warehouse.ledger("r1").await.unwrap().unwrap().status, RunStatus::Loaded);
+    // a late "halted" does not overwrite it
+    warehouse.record_halted(&version.run("r1", "b1"), &transform, &validate).await.unwrap();
+    assert_eq!(warehouse.ledger("r1").await.unwrap().unwrap().status, RunStatus::Loaded);
+    warehouse.close().await;
+}

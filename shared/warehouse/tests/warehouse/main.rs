@@ -1,0 +1,10 @@
+//! The warehouse on a real PostgreSQL, with the billing dataset's own SQL.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
+
+mod connecting;
+mod copying;
+mod loading;
+mod migrating;
+mod model;
+mod ordering;
+mod support;
