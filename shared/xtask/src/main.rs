@@ -1,2 +1,68 @@
-//! `cargo xtask`.
-fn main() {}
+//! `cargo xtask`: what is done to this repository, as one program instead of shell scripts.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod checks;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use xtask::{FUNCTIONS, package};
+
+const HELP: &str = "\
+Usage: cargo xtask <command>
+
+Commands:
+  test      format, lints, documentation, and every test: unit, property, scenario, and end-to-end in LocalStack
+            (starts and stops the PostgreSQL and the LocalStack that it needs)
+  package   build the functions for this machine (x86-64: tests; AWS takes arm64 from `cargo lambda build`), and make one
+            zip per function in target/packages
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["test"] => checks::run(),
+        ["package"] => make_packages(),
+        ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The root of the checkout.
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace());
+    command
+}
+
+fn make_packages() -> Result<(), String> {
+    let built = cargo().args(["build", "--release", "--workspace", "--bins"]).status();
+    if !built.map_err(|error| format!("cargo cannot be run: {error}"))?.success() {
+        return Err("the functions do not build".to_owned());
+    }
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
+    let binaries = FUNCTIONS.map(|name| (name.to_owned(), target.join("release").join(name)));
+    let packages = package::package(&binaries, &target.join("packages")).map_err(|error| error.to_string())?;
+    for package in packages {
+        let size = package.metadata().map_or(0, |metadata| metadata.len());
+        println!("{:5.1} MB  {}", size as f64 / 1e6, package.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! `cargo xtask test`: the checks in order, the cheap ones first, each with its time at the end.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use fonderie_postgres_server::{Server, ServerOptions};
+
+use crate::cargo;
+
+/// The URL by which all test programs share one server; see `fonderie-test-support`.
+const SERVER_VARIABLE: &str = "FONDERIE_TEST_POSTGRES";
+
+/// Crates whose tests need a PostgreSQL.
+const NEED_POSTGRES: [&str; 3] = ["fonderie-warehouse", "fonderie-test-support", "fonderie-tests"];
+
+struct Done {
+    name: &'static str,
+    outcome: &'static str,
+    time: Duration,
+}
+
+/// Runs every check; the first that fails ends it.
+pub(crate) fn run() -> Result<(), String> {
+    let mut done = Vec::new();
+    let result = run_all(&mut done);
+    println!("\n{:<14} {:<8} seconds", "check", "result");
+    for Done { name, outcome, time } in &done {
+        println!("{name:<14} {outcome:<8} {:.0}", time.as_secs_f64());
+    }
+    result
+}
+
+fn run_all(done: &mut Vec<Done>) -> Result<(), String> {
+    check(done, "format", cargo().args(["fmt", "--all", "--check"]))?;
+    check(done, "lints", cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    let mut doc = cargo();
+    doc.args(["doc", "--workspace", "--no-deps", "--document-private-items"]).env("RUSTDOCFLAGS", "-D warnings");
+    check(done, "documentation", &mut doc)?;
+    // The one-machine binary and the functions are run by the scenarios and in LocalStack.
+    check(done, "build", cargo().args(["build", "--release", "--workspace", "--bins"]))?;
+    tests(done)
+}
+
+fn tests(done: &mut Vec<Done>) -> Result<(), String> {
+    let mut tests = cargo();
+    tests.args(["test", "--release", "--workspace"]);
+    let data = tempfile::Builder::new().prefix("fonderie-test-").tempdir().map_err(|error| error.to_string())?;
+    let server = match Server::start(&ServerOptions::for_tests(data.path().join("postgres"))) {
+        Ok(server) => {
+            tests.env(SERVER_VARIABLE, server.url("postgres"));
+            Some(server)
+        }
+        Err(error) if error.is_not_found() && !in_ci() => {
+            println!("skipped: the tests of {}: {error}", NEED_POSTGRES.join(", "));
+            NEED_POSTGRES.iter().for_each(|name| {
+                tests.args(["--exclude", name]);
+            });
+            None
+        }
+        Err(error) => return Err(error.to_string()),
+    };
+    let result = check(done, "tests", &mut tests);
+    if server.is_none() {
+        done.push(Done { name: "warehouse", outcome: "skipped", time: Duration::ZERO });
+    }
+    result
+}
+
+/// Whether this is a continuous-integration run, in which nothing may be skipped.
+fn in_ci() -> bool {
+    std::env::var("CI").is_ok_and(|ci| ci == "true")
+}
+
+fn check(done: &mut Vec<Done>, name: &'static str, command: &mut Command) -> Result<(), String> {
+    println!("\n---- {name}");
+    let started = Instant::now();
+    let status = command.status().map_err(|error| format!("{name}: cargo cannot be run: {error}"))?;
+    let outcome = if status.success() { "ok" } else { "FAILED" };
+    done.push(Done { name, outcome, time: started.elapsed() });
+    if status.success() { Ok(()) } else { Err(format!("the check `{name}` failed; what it printed is above")) }
+}
