@@ -131,8 +131,8 @@ impl<'a> Validator<'a> {
             .iter()
             .filter_map(|field| batch.column_by_name(&field.name).map(AsRef::as_ref))
             .collect();
-        for row in 0..batch.num_rows() {
-            let hash = hash_row(&keys, row, 0).filter(|hash| keep[row] && self.repeated.contains(hash));
+        for (row, keep) in keep.iter_mut().enumerate().filter(|(_, keep)| **keep) {
+            let hash = hash_row(&keys, row, 0).filter(|hash| self.repeated.contains(hash));
             let Some(hash) = hash else { continue };
             let content = hash_values(&content, row, 0);
             let line = number(batch, SOURCE_LINE, row);
@@ -146,7 +146,7 @@ impl<'a> Validator<'a> {
             if first.is_none() && policy == Keep::First {
                 continue;
             }
-            keep[row] = !refuses;
+            *keep = !refuses;
             let conflicts = first.is_some_and(|(_, kept)| kept != content);
             repeats.push(Repeat { row, rule, first_line: first.map(|(line, _)| line), conflicts });
         }
