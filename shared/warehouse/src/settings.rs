@@ -34,7 +34,8 @@ impl fmt::Debug for Tls {
 /// Where the database is, who connects, and how the connection is protected. Its `Debug` form has no password.
 #[derive(Clone)]
 pub struct DatabaseSettings {
-    pub(crate) config: tokio_postgres::Config,
+    /// Boxed: it is large, and travels inside other values.
+    pub(crate) config: Box<tokio_postgres::Config>,
     pub(crate) tls: Tls,
 }
 
@@ -80,7 +81,7 @@ impl DatabaseSettings {
         if config.get_hosts().is_empty() || config.get_user().is_none() || config.get_dbname().is_none() {
             return Err(invalid("the database URL must name a user, a host and a database: postgresql://user@host:5432/database".into()));
         }
-        Ok(Self { config, tls })
+        Ok(Self { config: Box::new(config), tls })
     }
 
     /// Reads a secret as RDS makes it: JSON with `host`, `port` (5432 if absent), `username`, `password`, `dbname`; other
@@ -99,7 +100,7 @@ impl DatabaseSettings {
         })?;
         let mut config = tokio_postgres::Config::new();
         config.host(secret.host).port(secret.port).user(secret.username).password(secret.password).dbname(secret.dbname);
-        Ok(Self { config, tls })
+        Ok(Self { config: Box::new(config), tls })
     }
 
     /// The same server and user, another database.

@@ -13,7 +13,7 @@ use crate::support::{Version, before, connect, field, rows};
 
 #[tokio::test]
 async fn every_value_arrives_as_it_was() {
-    let mut cents: Vec<i128> = vec![0, 1, -1, 99, 100, -100, 9_999, 10_000, -10_000, 1_000_000, 99_999_999_99, -99_999_999_99];
+    let mut cents: Vec<i128> = vec![0, 1, -1, 99, 100, -100, 9_999, 10_000, -10_000, 1_000_000, 9_999_999_999, -9_999_999_999];
     cents.extend((0..10).flat_map(|power| [10_i128.pow(power), -(10_i128.pow(power)), 7 * 10_i128.pow(power), 10_i128.pow(power) - 1]));
     let mut state = 42_u64;
     cents.extend((0..3_000).map(|_| {
