@@ -21,7 +21,8 @@ impl Account {
         if !root {
             return Ok(Self::default());
         }
-        let users = std::fs::read_to_string("/etc/passwd").map_err(|error| ServerError::io("/etc/passwd cannot be read", error))?;
+        let users = std::fs::read_to_string("/etc/passwd")
+            .map_err(|error| ServerError::io("/etc/passwd cannot be read", error))?;
         let found = ["postgres", "nobody"].into_iter().find_map(|name| lookup(&users, name));
         let other = found.ok_or_else(|| ServerError::new("PostgreSQL does not run as root, and there is neither a user postgres nor nobody to run it as: run as another user"))?;
         Ok(Self { other: Some(other) })

@@ -21,10 +21,14 @@ impl Binaries {
         if let Some(directory) = std::env::var_os("PG_BIN") {
             let directory = PathBuf::from(directory);
             return Self::at(&directory).ok_or_else(|| {
-                ServerError::new(format!("PG_BIN is {}, which does not have postgres, initdb and pg_ctl: correct it or unset it", directory.display()))
+                ServerError::new(format!(
+                    "PG_BIN is {}, which does not have postgres, initdb and pg_ctl: correct it or unset it",
+                    directory.display()
+                ))
             });
         }
-        let configured = Command::new("pg_config").arg("--bindir").output().ok().filter(|output| output.status.success());
+        let configured =
+            Command::new("pg_config").arg("--bindir").output().ok().filter(|output| output.status.success());
         let configured = configured.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
         configured.as_deref().and_then(Self::at).or_else(|| newest_under(Path::new("/usr/lib/postgresql"))).ok_or_else(|| ServerError {
             not_found: true,
@@ -66,7 +70,11 @@ mod tests {
     #[test]
     fn the_newest_complete_version_is_taken() {
         let root = tempfile::tempdir().unwrap();
-        for (version, programs) in [("9", vec!["postgres", "initdb", "pg_ctl"]), ("15", vec!["postgres", "initdb", "pg_ctl"]), ("17", vec!["pg_ctl"])] {
+        for (version, programs) in [
+            ("9", vec!["postgres", "initdb", "pg_ctl"]),
+            ("15", vec!["postgres", "initdb", "pg_ctl"]),
+            ("17", vec!["pg_ctl"]),
+        ] {
             let bin = root.path().join(version).join("bin");
             std::fs::create_dir_all(&bin).unwrap();
             for program in programs {

@@ -20,7 +20,10 @@ pub(crate) fn clear(data: &Path, binaries: &Binaries, account: &Account) -> Resu
     if let Some(owner) = owner(data).filter(|owner| *owner != std::process::id() && is_alive(*owner))
         && serves(server, data)
     {
-        return Err(ServerError::new(format!("{} is in use by process {owner}: wait for it or end it, or choose another directory", data.display())));
+        return Err(ServerError::new(format!(
+            "{} is in use by process {owner}: wait for it or end it, or choose another directory",
+            data.display()
+        )));
     }
     // a server whose parent died is on its way out
     let deadline = Instant::now() + Duration::from_secs(5);
@@ -32,19 +35,25 @@ pub(crate) fn clear(data: &Path, binaries: &Binaries, account: &Account) -> Resu
         let mut stop = account.command(&binaries.program("pg_ctl"));
         let status = stop.args(["stop", "-m", "fast", "-w", "-t", "60", "-s", "-D"]).arg(data).status();
         if !status.is_ok_and(|status| status.success()) {
-            return Err(ServerError::new(format!("an earlier PostgreSQL (process {server}) still uses {} and does not stop: end it", data.display())));
+            return Err(ServerError::new(format!(
+                "an earlier PostgreSQL (process {server}) still uses {} and does not stop: end it",
+                data.display()
+            )));
         }
     }
     // another process may have that number by now, which PostgreSQL itself would take for its predecessor
     match std::fs::remove_file(data.join("postmaster.pid")) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ServerError::io("an earlier server's postmaster.pid cannot be removed", error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(ServerError::io("an earlier server's postmaster.pid cannot be removed", error))
+        }
         _ => Ok(()),
     }
 }
 
 /// Writes down who the server belongs to.
 pub(crate) fn claim(data: &Path) -> Result<(), ServerError> {
-    std::fs::write(data.join(OWNER), std::process::id().to_string()).map_err(|error| ServerError::io(format!("{} cannot be written", data.display()), error))
+    std::fs::write(data.join(OWNER), std::process::id().to_string())
+        .map_err(|error| ServerError::io(format!("{} cannot be written", data.display()), error))
 }
 
 /// The server's process, as its own file says.
@@ -56,7 +65,8 @@ fn owner(data: &Path) -> Option<u32> {
     std::fs::read_to_string(data.join(OWNER)).ok()?.trim().parse().ok()
 }
 
-fn is_alive(pid: u32) -> bool {
+/// Whether there is a process of that number.
+pub(crate) fn is_alive(pid: u32) -> bool {
     process(pid).exists()
 }
 

@@ -18,6 +18,8 @@ const USER: &str = "fonderie";
 const LOG: &str = "server.log";
 /// A Unix socket's path has at most 107 bytes; the socket's name takes 20 of them.
 const SOCKET_DIRECTORY_LIMIT: usize = 87;
+/// The socket directories' names: this, the process, a number.
+const SOCKETS: &str = "fonderie-sockets-";
 
 /// How long a server may take to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -41,7 +43,13 @@ impl ServerOptions {
 
     /// A server for tests: nothing needs to outlive the machine's power.
     pub fn for_tests(data_dir: impl Into<PathBuf>) -> Self {
-        let settings = [("fsync", "off"), ("synchronous_commit", "off"), ("full_page_writes", "off"), ("max_connections", "200"), ("autovacuum", "off")];
+        let settings = [
+            ("fsync", "off"),
+            ("synchronous_commit", "off"),
+            ("full_page_writes", "off"),
+            ("max_connections", "200"),
+            ("autovacuum", "off"),
+        ];
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         Self { settings, ..Self::new(data_dir) }
     }
@@ -76,7 +84,9 @@ impl Server {
             initialise(data, &binaries, &account, options)?;
         }
         leftover::claim(data)?;
-        let data = data.canonicalize().map_err(|error| ServerError::io(format!("{} cannot be resolved", data.display()), error))?;
+        let data = data
+            .canonicalize()
+            .map_err(|error| ServerError::io(format!("{} cannot be resolved", data.display()), error))?;
         let sockets = socket_directory(&account)?;
         // the port is free when it is asked for; that another takes it before the server does is rare, and tried again
         let mut attempts = 3;
@@ -125,7 +135,10 @@ impl Server {
         // pg_ctl's own waiting takes a child that died, and was not yet waited for, for one that is alive
         let deadline = Instant::now() + STOP_TIMEOUT;
         let mut end = child.try_wait();
-        while matches!(end, Ok(None)) && asked.as_ref().is_ok_and(std::process::ExitStatus::success) && Instant::now() < deadline {
+        while matches!(end, Ok(None))
+            && asked.as_ref().is_ok_and(std::process::ExitStatus::success)
+            && Instant::now() < deadline
+        {
             std::thread::sleep(Duration::from_millis(5));
             end = child.try_wait();
         }
@@ -135,7 +148,13 @@ impl Server {
         }
         let _ = child.wait();
         let _ = std::fs::remove_dir_all(&self.sockets);
-        if clean { Ok(()) } else { Err(ServerError::new("PostgreSQL did not stop by itself and was killed: it repairs its data at the next start")) }
+        if clean {
+            Ok(())
+        } else {
+            Err(ServerError::new(
+                "PostgreSQL did not stop by itself and was killed: it repairs its data at the next start",
+            ))
+        }
     }
 }
 
@@ -152,7 +171,10 @@ impl Drop for Server {
 fn initialise(data: &Path, binaries: &Binaries, account: &Account, options: &ServerOptions) -> Result<(), ServerError> {
     let occupied = std::fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some());
     if occupied {
-        return Err(ServerError::new(format!("{} is not empty and is no PostgreSQL data directory: choose another", data.display())));
+        return Err(ServerError::new(format!(
+            "{} is not empty and is no PostgreSQL data directory: choose another",
+            data.display()
+        )));
     }
     let mut name = data.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
@@ -175,29 +197,47 @@ fn initialise(data: &Path, binaries: &Binaries, account: &Account, options: &Ser
     }
     if !output.status.success() {
         let _ = std::fs::remove_dir_all(&new);
-        return Err(ServerError::new(format!("PostgreSQL's data directory {} cannot be made: {}", data.display(), String::from_utf8_lossy(&output.stderr).trim())));
+        return Err(ServerError::new(format!(
+            "PostgreSQL's data directory {} cannot be made: {}",
+            data.display(),
+            String::from_utf8_lossy(&output.stderr).trim()
+        )));
     }
     let _ = std::fs::remove_dir(data);
-    std::fs::rename(&new, data).map_err(|error| ServerError::io(format!("{} cannot be put in its place", data.display()), error))
+    std::fs::rename(&new, data)
+        .map_err(|error| ServerError::io(format!("{} cannot be put in its place", data.display()), error))
 }
 
-/// A short directory for the server's socket.
+/// A short directory for the server's socket. Those of processes that were killed are removed on the way.
 fn socket_directory(account: &Account) -> Result<PathBuf, ServerError> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let name = format!("fonderie-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let mut directory = std::env::temp_dir().join(&name);
-    if directory.as_os_str().len() > SOCKET_DIRECTORY_LIMIT {
-        directory = Path::new("/tmp").join(&name);
+    let temporary = std::env::temp_dir();
+    let longest = temporary.join(format!("{SOCKETS}{0}-{0}", u32::MAX));
+    let parent = if longest.as_os_str().len() > SOCKET_DIRECTORY_LIMIT { Path::new("/tmp") } else { &temporary };
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(SOCKETS)?.split('-').next()?.parse().ok());
+        if owner.is_some_and(|pid| !leftover::is_alive(pid)) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
+    let directory = parent.join(format!("{SOCKETS}{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
     let _ = std::fs::remove_dir_all(&directory);
     account.own_directory(&directory)?;
     Ok(directory)
 }
 
-fn launch(options: &ServerOptions, binaries: &Binaries, account: &Account, data: &Path, sockets: &Path) -> Result<(Child, u16, mpsc::Sender<()>), ServerError> {
+fn launch(
+    options: &ServerOptions,
+    binaries: &Binaries,
+    account: &Account,
+    data: &Path,
+    sockets: &Path,
+) -> Result<(Child, u16, mpsc::Sender<()>), ServerError> {
     let port = free_port()?;
     let log_path = data.join(LOG);
-    let log = std::fs::File::create(&log_path).map_err(|error| ServerError::io(format!("{} cannot be written", log_path.display()), error))?;
+    let log = std::fs::File::create(&log_path)
+        .map_err(|error| ServerError::io(format!("{} cannot be written", log_path.display()), error))?;
     let errors = log.try_clone().map_err(|error| ServerError::io("the server's log cannot be opened", error))?;
     let postgres = binaries.program("postgres");
     let setpriv = Path::new("/usr/bin/setpriv");
@@ -211,7 +251,16 @@ fn launch(options: &ServerOptions, binaries: &Binaries, account: &Account, data:
         account.command(&postgres)
     };
     command.arg("-D").arg(data).arg("-k").arg(sockets).arg("-p").arg(port.to_string());
-    command.args(["-c", "listen_addresses=127.0.0.1", "-c", "timezone=UTC", "-c", "log_timezone=UTC", "-c", "logging_collector=off"]);
+    command.args([
+        "-c",
+        "listen_addresses=127.0.0.1",
+        "-c",
+        "timezone=UTC",
+        "-c",
+        "log_timezone=UTC",
+        "-c",
+        "logging_collector=off",
+    ]);
     for (name, value) in &options.settings {
         command.arg("-c").arg(format!("{name}={value}"));
     }
@@ -222,7 +271,11 @@ fn launch(options: &ServerOptions, binaries: &Binaries, account: &Account, data:
         Err(reason) => {
             let _ = child.kill();
             let _ = child.wait();
-            Err(ServerError::new(format!("PostgreSQL {reason}. The end of its log, {}:\n{}", log_path.display(), tail(&log_path))))
+            Err(ServerError::new(format!(
+                "PostgreSQL {reason}. The end of its log, {}:\n{}",
+                log_path.display(),
+                tail(&log_path)
+            )))
         }
     }
 }

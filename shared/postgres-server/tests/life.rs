@@ -42,7 +42,8 @@ fn a_killed_server_does_not_block_the_next_start() {
     let root = directory();
     let options = ServerOptions::for_tests(root.path().join("data"));
     let server = Server::start(&options).unwrap();
-    let pid = std::fs::read_to_string(root.path().join("data/postmaster.pid")).unwrap().lines().next().unwrap().to_owned();
+    let pid =
+        std::fs::read_to_string(root.path().join("data/postmaster.pid")).unwrap().lines().next().unwrap().to_owned();
     assert!(std::process::Command::new("kill").args(["-9", &pid]).status().unwrap().success());
     // dropping it finds it gone
     drop(server);

@@ -75,25 +75,42 @@ where
     let admin = admin().await;
     // several test processes may want the same template at once
     admin.execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", &[&template]).await.expect("the template's lock");
-    let known = admin.query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&template]).await.expect("the list of databases");
+    let known = admin
+        .query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&template])
+        .await
+        .expect("the list of databases");
     if known.is_none() {
         let draft = format!("{template}_draft");
         let create = format!("CREATE DATABASE {draft} TEMPLATE template0 ENCODING 'UTF8'");
-        admin.batch_execute(&format!("DROP DATABASE IF EXISTS {draft} WITH (FORCE)")).await.expect("an old draft is removed");
+        admin
+            .batch_execute(&format!("DROP DATABASE IF EXISTS {draft} WITH (FORCE)"))
+            .await
+            .expect("an old draft is removed");
         admin.batch_execute(&create).await.expect("the template is made");
         prepare(url_of(&draft)).await;
-        admin.batch_execute(&format!("ALTER DATABASE {draft} RENAME TO {template}")).await.expect("the template is named, all its connections closed");
+        admin
+            .batch_execute(&format!("ALTER DATABASE {draft} RENAME TO {template}"))
+            .await
+            .expect("the template is named, all its connections closed");
     }
-    admin.execute("SELECT pg_advisory_unlock(hashtextextended($1, 0))", &[&template]).await.expect("the template's lock");
+    admin
+        .execute("SELECT pg_advisory_unlock(hashtextextended($1, 0))", &[&template])
+        .await
+        .expect("the template's lock");
     create(name, &template).await
 }
 
 async fn create(name: &str, template: &str) -> TestDatabase {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let readable: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).take(30).collect();
+    let readable: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).take(30).collect();
     let name = format!("test_{readable}_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
     let sql = format!("CREATE DATABASE {name} TEMPLATE {template} ENCODING 'UTF8'");
-    admin().await.batch_execute(&sql).await.unwrap_or_else(|error| panic!("the database {name} cannot be made: {error:?}"));
+    admin()
+        .await
+        .batch_execute(&sql)
+        .await
+        .unwrap_or_else(|error| panic!("the database {name} cannot be made: {error:?}"));
     TestDatabase { url: url_of(&name), name }
 }
 
@@ -131,7 +148,9 @@ fn server_url() -> &'static str {
 /// The same server, another database.
 fn url_of(database: &str) -> String {
     let url = server_url();
-    let (server, _) = url.rsplit_once('/').unwrap_or_else(|| panic!("{SERVER_VARIABLE} must look like postgresql://user@host:port/database"));
+    let (server, _) = url
+        .rsplit_once('/')
+        .unwrap_or_else(|| panic!("{SERVER_VARIABLE} must look like postgresql://user@host:port/database"));
     format!("{server}/{database}")
 }
 
@@ -140,12 +159,13 @@ async fn admin() -> Client {
 }
 
 async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap_or_else(|error| panic!("no connection to {url}: {error:?}"));
+    let (client, connection) =
+        tokio_postgres::connect(url, NoTls).await.unwrap_or_else(|error| panic!("no connection to {url}: {error:?}"));
     tokio::spawn(connection);
     client
 }
 
-/// The data directories of test runs, with the process's number behind.
+/// The data directories of test runs, with the process's number behind, and `.new` where one was half made.
 const DIRECTORY: &str = "fonderie-test-postgres-";
 
 /// Removes the directories of test runs whose process is gone.
@@ -153,7 +173,10 @@ fn sweep(temporary: &Path) {
     let Ok(entries) = std::fs::read_dir(temporary) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let pid = name.to_str().and_then(|name| name.strip_prefix(DIRECTORY)).and_then(|pid| pid.parse::<u32>().ok());
+        let pid = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(DIRECTORY))
+            .and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
         if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
             let _ = std::fs::remove_dir_all(entry.path());
         }
@@ -166,16 +189,20 @@ mod tests {
 
     #[tokio::test]
     async fn databases_are_cloned_and_gone_with_their_test() {
-        let prepare = async |url: String| connect(&url).await.batch_execute("CREATE TABLE t AS SELECT 1 AS a").await.expect("a table");
+        let prepare = async |url: String| {
+            connect(&url).await.batch_execute("CREATE TABLE t AS SELECT 1 AS a").await.expect("a table")
+        };
         let version = format!("databases_are_cloned {}", std::process::id());
         let first = database_like("first", &version, prepare).await;
         let second = database_like("second", &version, async |_| panic!("prepared once")).await;
         first.connect().await.batch_execute("DELETE FROM t").await.expect("a table");
-        let left = second.connect().await.query_one("SELECT count(*) FROM t", &[]).await.expect("a table").get::<_, i64>(0);
+        let left =
+            second.connect().await.query_one("SELECT count(*) FROM t", &[]).await.expect("a table").get::<_, i64>(0);
         assert_eq!(left, 1);
         let name = first.name.clone();
         drop(first);
-        let known = admin().await.query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&name]).await.expect("a list");
+        let known =
+            admin().await.query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&name]).await.expect("a list");
         assert!(known.is_none());
     }
 }

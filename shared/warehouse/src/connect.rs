@@ -64,7 +64,10 @@ impl Warehouse {
             Ok(result) => result,
             Err(_) => Err(StageError::new(
                 ErrorCode::DatabaseUnavailable,
-                format!("the database did not answer within {} s while {doing}: check that it is up and has a free connection", options.connect_timeout.as_secs()),
+                format!(
+                    "the database did not answer within {} s while {doing}: check that it is up and has a free connection",
+                    options.connect_timeout.as_secs()
+                ),
             )),
         }
     }

@@ -45,7 +45,8 @@ impl Encoder {
     /// [`ErrorCode::Internal`] where the batch lacks a column or one has a type that is not ours.
     pub(crate) fn encode(&mut self, batch: &RecordBatch, from: usize) -> Result<usize> {
         let columns = self.columns.iter().map(|name| column(batch, name)).collect::<Result<Vec<_>>>()?;
-        let width = i16::try_from(columns.len()).map_err(|_| internal("a record has too many columns for COPY".into()))?;
+        let width =
+            i16::try_from(columns.len()).map_err(|_| internal("a record has too many columns for COPY".into()))?;
         let mut row = from;
         while row < batch.num_rows() && self.buffer.len() < CHUNK {
             self.buffer.put_i16(width);
@@ -77,7 +78,8 @@ impl Encoder {
 }
 
 fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<Column<'a>> {
-    let array = batch.column_by_name(name).ok_or_else(|| internal(format!("the accepted records have no column {name}")))?;
+    let array =
+        batch.column_by_name(name).ok_or_else(|| internal(format!("the accepted records have no column {name}")))?;
     Ok(match array.data_type() {
         DataType::Utf8 => Column::Text(array.as_string::<i32>()),
         DataType::Int32 => Column::Int32(array.as_primitive::<Int32Type>()),
@@ -109,7 +111,9 @@ fn put(buffer: &mut BytesMut, column: &Column<'_>, row: usize) -> Result<()> {
         }
         Column::Date(array) if array.is_valid(row) => {
             buffer.put_i32(4);
-            buffer.put_i32(array.value(row).checked_sub(EPOCH_DAYS).ok_or_else(|| internal("a date is out of range".into()))?);
+            buffer.put_i32(
+                array.value(row).checked_sub(EPOCH_DAYS).ok_or_else(|| internal("a date is out of range".into()))?,
+            );
         }
         Column::Decimal { array, scale } if array.is_valid(row) => put_numeric(buffer, array.value(row), *scale),
         _ => buffer.put_i32(-1),
@@ -159,7 +163,11 @@ fn put_numeric(buffer: &mut BytesMut, value: i128, scale: u16) {
     let last = digits.iter().rposition(|digit| *digit != 0).map_or(first, |last| last + 1);
     let kept = digits.get(first..last).unwrap_or_default();
     let length = u16::try_from(kept.len()).unwrap_or_default();
-    let weight = if kept.is_empty() { 0 } else { i16::try_from(last).unwrap_or_default() - 1 - i16::try_from(fraction_digits).unwrap_or_default() };
+    let weight = if kept.is_empty() {
+        0
+    } else {
+        i16::try_from(last).unwrap_or_default() - 1 - i16::try_from(fraction_digits).unwrap_or_default()
+    };
     buffer.put_i32(8 + 2 * i32::from(length));
     buffer.put_u16(length);
     buffer.put_i16(weight);

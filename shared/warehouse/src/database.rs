@@ -39,7 +39,8 @@ impl Database {
             },
             "disable" => Tls::Disable,
             other => {
-                let message = format!("DATABASE_TLS is `{other}`: set it to `verify-full`, or to `disable` for a local database");
+                let message =
+                    format!("DATABASE_TLS is `{other}`: set it to `verify-full`, or to `disable` for a local database");
                 return Err(invalid(message));
             }
         };
@@ -70,7 +71,8 @@ async fn read(client: &Client, arn: &str) -> Result<String> {
             (SdkError::ServiceError(_), Some("ThrottlingException")) => ErrorCode::ServiceThrottled,
             _ => ErrorCode::ServiceUnavailable,
         };
-        let message = format!("the secret {arn} could not be read: check that it is there and that the function may read it");
+        let message =
+            format!("the secret {arn} could not be read: check that it is there and that the function may read it");
         StageError::new(code, message).caused_by(DisplayErrorContext(error).to_string())
     })?;
     answer.secret_string.ok_or_else(|| {

@@ -23,14 +23,21 @@ pub(crate) fn database_error(doing: &str, error: &tokio_postgres::Error) -> Stag
     }
     let told = Told(chain(error));
     let lost = error.is_closed()
-        || ["error connecting to server", "error communicating with the server", "timeout waiting for server"].contains(&text.as_str());
+        || ["error connecting to server", "error communicating with the server", "timeout waiting for server"]
+            .contains(&text.as_str());
     if lost {
-        let message = format!("the database went away or cannot be reached while {doing}: check that it is up and that this network may reach it");
+        let message = format!(
+            "the database went away or cannot be reached while {doing}: check that it is up and that this network may reach it"
+        );
         return StageError::new(ErrorCode::DatabaseUnavailable, message).caused_by(told);
     }
     let (code, advice) = match text.as_str() {
-        "authentication error" => (ErrorCode::AccessDenied, "the user or the password is refused: check the database's secret"),
-        "invalid connection string" | "invalid configuration" => (ErrorCode::SettingsInvalid, "the connection settings cannot be used: check them"),
+        "authentication error" => {
+            (ErrorCode::AccessDenied, "the user or the password is refused: check the database's secret")
+        }
+        "invalid connection string" | "invalid configuration" => {
+            (ErrorCode::SettingsInvalid, "the connection settings cannot be used: check them")
+        }
         _ => (ErrorCode::Internal, "this is a defect of Fonderie: report it"),
     };
     StageError::new(code, format!("the warehouse failed while {doing}: {advice}")).caused_by(told)
@@ -38,7 +45,9 @@ pub(crate) fn database_error(doing: &str, error: &tokio_postgres::Error) -> Stag
 
 /// An error of a handshake: a refused certificate does not mend itself, a lost connection does.
 fn from_tls(doing: &str, error: &tokio_postgres::Error) -> StageError {
-    let io_kind = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
+    let io_kind = std::error::Error::source(error)
+        .and_then(|cause| cause.downcast_ref::<std::io::Error>())
+        .map(std::io::Error::kind);
     let told = Told(chain(error));
     match io_kind {
         Some(kind) if kind != std::io::ErrorKind::InvalidData && kind != std::io::ErrorKind::InvalidInput => {
@@ -59,16 +68,25 @@ fn from_server(doing: &str, error: &DbError) -> StageError {
     if tells_no_values(state) {
         told = format!("{told}, {}", error.message());
     }
-    let names = [("schema", error.schema()), ("table", error.table()), ("column", error.column()), ("constraint", error.constraint())];
+    let names = [
+        ("schema", error.schema()),
+        ("table", error.table()),
+        ("column", error.column()),
+        ("constraint", error.constraint()),
+    ];
     for (kind, name) in names {
         if let Some(name) = name {
             told = format!("{told}, {kind} {name}");
         }
     }
     let advice = match code {
-        ErrorCode::DatabaseUnavailable => "the database is not available: it is tried again, see its own log if this goes on",
+        ErrorCode::DatabaseUnavailable => {
+            "the database is not available: it is tried again, see its own log if this goes on"
+        }
         ErrorCode::DatabaseBusy => "the database is busy: it is tried again",
-        ErrorCode::DeadlineNear => "the statement did not end in the time that was left: it is tried again, give the stage more time if this goes on",
+        ErrorCode::DeadlineNear => {
+            "the statement did not end in the time that was left: it is tried again, give the stage more time if this goes on"
+        }
         ErrorCode::AccessDenied => "the database refuses access: check the role's password and rights",
         ErrorCode::SettingsInvalid => "the database of the settings does not exist: check the settings",
         _ => "nothing was written: check the dataset's SQL, or report a defect of Fonderie",

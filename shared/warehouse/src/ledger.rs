@@ -103,7 +103,15 @@ impl Warehouse {
         let transaction = self.client.transaction().await.doing(WRITING)?;
         if recorded(&transaction, &run.run_id).await?.is_none() {
             let key = register_version(&transaction, run, &transform.content_sha256).await?.key;
-            let ending = Ending { run, transform, validate, status: RunStatus::Halted, outcomes: None, already_loaded: false, load_millis: None };
+            let ending = Ending {
+                run,
+                transform,
+                validate,
+                status: RunStatus::Halted,
+                outcomes: None,
+                already_loaded: false,
+                load_millis: None,
+            };
             write(&transaction, key, &ending).await?;
         }
         transaction.commit().await.doing(WRITING)
@@ -155,7 +163,9 @@ pub(crate) async fn register_version(client: &impl GenericClient, run: &Run, con
     if row.get::<_, &str>(2) != content_sha256 {
         return Err(StageError::new(
             ErrorCode::ObjectChanged,
-            format!("{object} was in the ledger with other content: an object version never changes, switch the bucket's versioning on and send the file again"),
+            format!(
+                "{object} was in the ledger with other content: an object version never changes, switch the bucket's versioning on and send the file again"
+            ),
         ));
     }
     Ok(Version { key: row.get(0), loaded_run_id: row.get(1) })
@@ -179,7 +189,12 @@ pub(crate) async fn recorded(client: &impl GenericClient, run_id: &str) -> Resul
 
 /// Whether the version's rows are in the tables just as this run would put them: the same bundle, the same accepted rows and
 /// cents (another as-of date may accept other rows).
-pub(crate) async fn loaded_alike(client: &impl GenericClient, loaded_run_id: &str, run: &Run, accepted: &Tally) -> Result<bool> {
+pub(crate) async fn loaded_alike(
+    client: &impl GenericClient,
+    loaded_run_id: &str,
+    run: &Run,
+    accepted: &Tally,
+) -> Result<bool> {
     let Some(loaded) = entry(client, loaded_run_id).await? else { return Ok(false) };
     Ok(loaded.bundle_sha256 == run.bundle.sha256 && loaded.source == run.source && loaded.accepted == *accepted)
 }
@@ -238,7 +253,13 @@ pub(crate) async fn write(transaction: &Transaction<'_>, version: i64, ending: &
         transaction
             .execute(
                 "INSERT INTO audit.rule_result (run_id, rule, severity, rows, budget) VALUES ($1, $2, $3, $4, $5)",
-                &[&run.run_id, &result.rule, &result.severity, &signed(result.rows)?, &result.budget.map(signed).transpose()?],
+                &[
+                    &run.run_id,
+                    &result.rule,
+                    &result.severity,
+                    &signed(result.rows)?,
+                    &result.budget.map(signed).transpose()?,
+                ],
             )
             .await
             .doing(WRITING)?;
@@ -273,7 +294,10 @@ async fn entry(client: &impl GenericClient, run_id: &str) -> Result<Option<Ledge
         tallies.entry(amount.get(0)).or_default().amounts.insert(amount.get(1), entry);
     }
     let rules = client
-        .query("SELECT rule, severity, rows, budget FROM audit.rule_result WHERE run_id = $1 ORDER BY rule COLLATE \"C\"", &[&run_id])
+        .query(
+            "SELECT rule, severity, rows, budget FROM audit.rule_result WHERE run_id = $1 ORDER BY rule COLLATE \"C\"",
+            &[&run_id],
+        )
         .await
         .doing(READING)?
         .iter()
@@ -284,15 +308,23 @@ async fn entry(client: &impl GenericClient, run_id: &str) -> Result<Option<Ledge
         .collect::<Result<Vec<_>>>()?;
     let count = |index: usize| row.get::<_, Option<i64>>(index).map(unsigned).transpose();
     let outcomes = match (count(15)?, count(16)?, count(17)?, count(18)?) {
-        (Some(inserted), Some(updated), Some(unchanged), Some(superseded)) => Some(Outcomes { inserted, updated, unchanged, superseded }),
+        (Some(inserted), Some(updated), Some(unchanged), Some(superseded)) => {
+            Some(Outcomes { inserted, updated, unchanged, superseded })
+        }
         _ => None,
     };
     let object = match (row.get(1), row.get(2), row.get(3)) {
         (Some(bucket), Some(key), Some(version_id)) => Some(ObjectVersion { bucket, key, version_id }),
         _ => None,
     };
-    let status = RunStatus::ALL.into_iter().find(|status| status.name() == row.get::<_, &str>(8)).ok_or_else(|| unreadable("a status"))?;
-    let verdict = row.get::<_, Option<&str>>(9).map(|name| verdict_named(name).ok_or_else(|| unreadable("a verdict"))).transpose()?;
+    let status = RunStatus::ALL
+        .into_iter()
+        .find(|status| status.name() == row.get::<_, &str>(8))
+        .ok_or_else(|| unreadable("a status"))?;
+    let verdict = row
+        .get::<_, Option<&str>>(9)
+        .map(|name| verdict_named(name).ok_or_else(|| unreadable("a verdict")))
+        .transpose()?;
     let mut tally = |stage: &str| tallies.remove(stage).unwrap_or_default();
     Ok(Some(LedgerEntry {
         run_id: row.get(0),
@@ -324,12 +356,19 @@ const fn verdict_name(verdict: Verdict) -> &'static str {
 }
 
 fn verdict_named(name: &str) -> Option<Verdict> {
-    [Verdict::Accepted, Verdict::AcceptedWithRejects, Verdict::Halted].into_iter().find(|verdict| verdict_name(*verdict) == name)
+    [Verdict::Accepted, Verdict::AcceptedWithRejects, Verdict::Halted]
+        .into_iter()
+        .find(|verdict| verdict_name(*verdict) == name)
 }
 
 /// A count as PostgreSQL's bigint.
 pub(crate) fn signed(count: u64) -> Result<i64> {
-    i64::try_from(count).map_err(|_| StageError::new(ErrorCode::Internal, "a count is beyond the ledger's range: this is a defect of Fonderie, report it"))
+    i64::try_from(count).map_err(|_| {
+        StageError::new(
+            ErrorCode::Internal,
+            "a count is beyond the ledger's range: this is a defect of Fonderie, report it",
+        )
+    })
 }
 
 /// A count from PostgreSQL's bigint.
@@ -338,5 +377,10 @@ pub(crate) fn unsigned(count: i64) -> Result<u64> {
 }
 
 fn unreadable(what: &str) -> StageError {
-    StageError::new(ErrorCode::Internal, format!("{what} in the ledger cannot be read: the schema audit was changed from outside, or this is a defect of Fonderie"))
+    StageError::new(
+        ErrorCode::Internal,
+        format!(
+            "{what} in the ledger cannot be read: the schema audit was changed from outside, or this is a defect of Fonderie"
+        ),
+    )
 }

@@ -30,8 +30,8 @@ mod query;
 mod settings;
 mod sql;
 
-pub use database::Database;
 pub use connect::{ConnectOptions, Warehouse};
+pub use database::Database;
 pub use ledger::{LedgerEntry, RunStatus};
 pub use load::LoadPlan;
 pub use query::Table;

@@ -93,7 +93,10 @@ where
         check_arrived(transaction, plan.record, accepted).await?;
     }
     let lock = advisory_key(&format!("load/{}", run.bundle.dataset));
-    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&lock]).await.doing("waiting for another load of the dataset")?;
+    transaction
+        .execute("SELECT pg_advisory_xact_lock($1)", &[&lock])
+        .await
+        .doing("waiting for another load of the dataset")?;
     // another attempt of this run, or another run of this version, may have come first
     if let Some(loaded) = recorded(transaction, run).await? {
         return Ok(loaded);
@@ -103,8 +106,11 @@ where
         Some(run_id) => ledger::loaded_alike(transaction, run_id, run, accepted).await?,
         None => false,
     };
-    let outcomes =
-        if alike { Outcomes { unchanged: accepted.rows, ..Outcomes::default() } } else { merge(transaction, plan, version.key).await? };
+    let outcomes = if alike {
+        Outcomes { unchanged: accepted.rows, ..Outcomes::default() }
+    } else {
+        merge(transaction, plan, version.key).await?
+    };
     if outcomes.rows() != accepted.rows {
         return Err(StageError::new(
             ErrorCode::NotConserved,
@@ -130,7 +136,10 @@ where
     ledger::write(transaction, version.key, &ending).await?;
     if !alike {
         transaction
-            .execute("UPDATE audit.object_version SET loaded_run_id = $1 WHERE object_version_key = $2", &[&run.run_id, &version.key])
+            .execute(
+                "UPDATE audit.object_version SET loaded_run_id = $1 WHERE object_version_key = $2",
+                &[&run.run_id, &version.key],
+            )
             .await
             .doing("writing the ledger")?;
     }
@@ -183,7 +192,10 @@ where
 /// Rows and cents as PostgreSQL counts them must be what `validate` accepted.
 async fn check_arrived(transaction: &Transaction<'_>, record: &Record, accepted: &Tally) -> Result<()> {
     let sums: String = record.money().map(|name| format!(", coalesce(sum({}), 0)::text", quote(name))).collect();
-    let row = transaction.query_one(&format!("SELECT count(*){sums} FROM incoming"), &[]).await.doing("counting the copied records")?;
+    let row = transaction
+        .query_one(&format!("SELECT count(*){sums} FROM incoming"), &[])
+        .await
+        .doing("counting the copied records")?;
     let mut arrived = Tally::new(record.money());
     arrived.rows = unsigned(row.get(0))?;
     for (index, name) in record.money().enumerate() {
@@ -197,7 +209,9 @@ async fn check_arrived(transaction: &Transaction<'_>, record: &Record, accepted:
     }
     Err(StageError::new(
         ErrorCode::NotConserved,
-        format!("validate accepted {accepted} but {arrived} arrived in the warehouse; nothing was written: run the file again, and report a defect of Fonderie if this stays"),
+        format!(
+            "validate accepted {accepted} but {arrived} arrived in the warehouse; nothing was written: run the file again, and report a defect of Fonderie if this stays"
+        ),
     ))
 }
 
@@ -221,8 +235,10 @@ async fn merge(transaction: &Transaction<'_>, plan: &LoadPlan<'_>, version: i64)
         .await
         .doing(MERGING)?;
     transaction.batch_execute(&plan.sql.load).await.doing(MERGING)?;
-    let row =
-        transaction.query_one("SELECT inserted, updated, unchanged, superseded FROM outcome", &[]).await.doing("reading the load script's outcome")?;
+    let row = transaction
+        .query_one("SELECT inserted, updated, unchanged, superseded FROM outcome", &[])
+        .await
+        .doing("reading the load script's outcome")?;
     Ok(Outcomes {
         inserted: unsigned(row.get(0))?,
         updated: unsigned(row.get(1))?,

@@ -43,9 +43,13 @@ impl Warehouse {
         }
         // two first runs of a new database must not create its schemas at once
         let key = advisory_key("migrate");
-        self.client.execute("SELECT pg_advisory_lock($1)", &[&key]).await.doing("waiting for another run's migrations")?;
+        self.client
+            .execute("SELECT pg_advisory_lock($1)", &[&key])
+            .await
+            .doing("waiting for another run's migrations")?;
         let result = self.run_migrations(&sets).await;
-        let unlocked = self.client.execute("SELECT pg_advisory_unlock($1)", &[&key]).await.doing("ending the migrations");
+        let unlocked =
+            self.client.execute("SELECT pg_advisory_unlock($1)", &[&key]).await.doing("ending the migrations");
         result?;
         unlocked.map(|_| ())
     }
@@ -73,10 +77,15 @@ impl Warehouse {
         let query = format!("{} ORDER BY 1, 2", parts.join(" UNION ALL "));
         let rows = match self.client.query(&query, &[]).await {
             Ok(rows) => rows,
-            Err(error) if matches!(error.code(), Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME)) => return Ok(false),
+            Err(error) if matches!(error.code(), Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME)) => {
+                return Ok(false);
+            }
             Err(error) => return Err(database_error("reading which migrations are applied", &error)),
         };
-        let expected = sets.iter().enumerate().flat_map(|(index, set)| set.migrations.iter().map(move |migration| (index, migration)));
+        let expected = sets
+            .iter()
+            .enumerate()
+            .flat_map(|(index, set)| set.migrations.iter().map(move |migration| (index, migration)));
         let mut applied = rows.iter();
         for (index, migration) in expected {
             let Some(row) = applied.next() else { return Ok(false) };
@@ -101,7 +110,10 @@ fn sets(dataset: &str, sql: &WarehouseSql) -> Result<[Set; 2]> {
         .collect::<Result<Vec<_>>>()?;
     let table = |name: &str| format!("{}.{}", quote("audit"), quote(&format!("migration_{name}")));
     if dataset == "engine" {
-        return Err(StageError::new(ErrorCode::ContractInvalid, "a dataset cannot be named engine, which is the name of Fonderie's own migrations: rename it"));
+        return Err(StageError::new(
+            ErrorCode::ContractInvalid,
+            "a dataset cannot be named engine, which is the name of Fonderie's own migrations: rename it",
+        ));
     }
     Ok([
         Set { owner: "the engine".into(), table: table("engine"), migrations: engine },
@@ -111,7 +123,11 @@ fn sets(dataset: &str, sql: &WarehouseSql) -> Result<[Set; 2]> {
 
 fn unapplied(name: &str, sql: &str) -> Result<Migration> {
     Migration::unapplied(name, sql).map_err(|error| {
-        StageError::new(ErrorCode::ContractInvalid, format!("the migration {name} has no proper name: name it V<number>__<what_it_does>.sql")).caused_by(error.to_string())
+        StageError::new(
+            ErrorCode::ContractInvalid,
+            format!("the migration {name} has no proper name: name it V<number>__<what_it_does>.sql"),
+        )
+        .caused_by(error.to_string())
     })
 }
 
@@ -123,13 +139,15 @@ fn refused(set: &Set, error: refinery_core::Error) -> StageError {
         Kind::DivergentVersion(applied, wanted) => mismatch(format!(
             "the warehouse has migration {applied} of {owner}, the bundle has {wanted} with other content: an applied migration must not change, add a new one instead"
         )),
-        Kind::MissingVersion(migration) if set.migrations.contains(migration) => {
-            mismatch(format!("the warehouse is past migration {migration} of {owner} without having had it: give it a number above the warehouse's newest"))
-        }
+        Kind::MissingVersion(migration) if set.migrations.contains(migration) => mismatch(format!(
+            "the warehouse is past migration {migration} of {owner} without having had it: give it a number above the warehouse's newest"
+        )),
         Kind::MissingVersion(migration) => mismatch(format!(
             "the warehouse has migration {migration} of {owner}, the newest one here is {newest}: the database is ahead, use a bundle and a program that have it"
         )),
-        Kind::RepeatedVersion(migration) => mismatch(format!("two migrations of {owner} have the number of {migration}: renumber one")),
+        Kind::RepeatedVersion(migration) => {
+            mismatch(format!("two migrations of {owner} have the number of {migration}: renumber one"))
+        }
         Kind::Connection(_, cause) => match cause.downcast_ref::<tokio_postgres::Error>() {
             Some(cause) => {
                 let mut error = database_error(&format!("migrating {owner} to {newest}"), cause);

@@ -26,7 +26,10 @@ impl Warehouse {
         let messages = self.client.simple_query(sql).await.map_err(|error| match error.as_db_error() {
             Some(db) if matches!(db.code().code().get(..2), Some("22" | "23" | "42" | "0A" | "P0")) => {
                 let hint = db.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-                StageError::new(ErrorCode::RequestInvalid, format!("the query is refused by PostgreSQL: {}{hint}", db.message()))
+                StageError::new(
+                    ErrorCode::RequestInvalid,
+                    format!("the query is refused by PostgreSQL: {}{hint}", db.message()),
+                )
             }
             _ => database_error("running a query", &error),
         })?;
@@ -34,7 +37,10 @@ impl Warehouse {
         for message in messages {
             match message {
                 SimpleQueryMessage::RowDescription(columns) => {
-                    table = Table { columns: columns.iter().map(|column| column.name().to_owned()).collect(), rows: Vec::new() };
+                    table = Table {
+                        columns: columns.iter().map(|column| column.name().to_owned()).collect(),
+                        rows: Vec::new(),
+                    };
                 }
                 SimpleQueryMessage::Row(row) => {
                     table.rows.push((0..row.len()).map(|index| row.get(index).map(str::to_owned)).collect());

@@ -76,10 +76,13 @@ impl DatabaseSettings {
     /// # Errors
     /// [`ErrorCode::SettingsInvalid`] where it cannot be read or names no host, user or database.
     pub fn from_url_with(url: &str, tls: Tls) -> Result<Self> {
-        let config: tokio_postgres::Config =
-            url.parse().map_err(|_| invalid("the database URL cannot be read: it must look like postgresql://user@host:5432/database".into()))?;
+        let config: tokio_postgres::Config = url.parse().map_err(|_| {
+            invalid("the database URL cannot be read: it must look like postgresql://user@host:5432/database".into())
+        })?;
         if config.get_hosts().is_empty() || config.get_user().is_none() || config.get_dbname().is_none() {
-            return Err(invalid("the database URL must name a user, a host and a database: postgresql://user@host:5432/database".into()));
+            return Err(invalid(
+                "the database URL must name a user, a host and a database: postgresql://user@host:5432/database".into(),
+            ));
         }
         Ok(Self { config: Box::new(config), tls })
     }
@@ -99,7 +102,12 @@ impl DatabaseSettings {
             ))
         })?;
         let mut config = tokio_postgres::Config::new();
-        config.host(secret.host).port(secret.port).user(secret.username).password(secret.password).dbname(secret.dbname);
+        config
+            .host(secret.host)
+            .port(secret.port)
+            .user(secret.username)
+            .password(secret.password)
+            .dbname(secret.dbname);
         Ok(Self { config: Box::new(config), tls })
     }
 
@@ -125,7 +133,9 @@ impl DatabaseSettings {
     fn is_local(&self) -> bool {
         self.config.get_hosts().iter().all(|host| match host {
             Host::Unix(_) => true,
-            Host::Tcp(name) => name == "localhost" || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+            Host::Tcp(name) => {
+                name == "localhost" || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+            }
         })
     }
 
@@ -134,7 +144,11 @@ impl DatabaseSettings {
         let Tls::VerifyFull { roots_pem } = &self.tls else {
             return Ok(None);
         };
-        let unusable = || invalid("the database's certificate authorities cannot be read: they must be certificates in PEM form".into());
+        let unusable = || {
+            invalid(
+                "the database's certificate authorities cannot be read: they must be certificates in PEM form".into(),
+            )
+        };
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(roots_pem.as_bytes()) {
             let certificate = certificate.map_err(|error| unusable().caused_by(error.to_string()))?;
@@ -155,7 +169,11 @@ impl DatabaseSettings {
 
 impl fmt::Debug for DatabaseSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DatabaseSettings").field("place", &self.place()).field("user", &self.config.get_user()).field("tls", &self.tls).finish()
+        f.debug_struct("DatabaseSettings")
+            .field("place", &self.place())
+            .field("user", &self.config.get_user())
+            .field("tls", &self.tls)
+            .finish()
     }
 }
 
@@ -184,10 +202,17 @@ mod tests {
 
     #[test]
     fn only_this_machine_goes_without_tls_unasked() {
-        for url in ["postgresql://f@127.0.0.1:5432/d", "postgresql://f@localhost/d", "host=/tmp user=f dbname=d", "postgresql://f@db.example/d?sslmode=disable"] {
+        for url in [
+            "postgresql://f@127.0.0.1:5432/d",
+            "postgresql://f@localhost/d",
+            "host=/tmp user=f dbname=d",
+            "postgresql://f@db.example/d?sslmode=disable",
+        ] {
             assert!(DatabaseSettings::from_url(url).is_ok(), "{url}");
         }
-        for url in ["postgresql://f:hunter2@db.example/d", "postgresql://f@10.0.0.1/d", "postgresql://127.0.0.1/d", "nonsense"] {
+        for url in
+            ["postgresql://f:hunter2@db.example/d", "postgresql://f@10.0.0.1/d", "postgresql://127.0.0.1/d", "nonsense"]
+        {
             let error = DatabaseSettings::from_url(url).unwrap_err();
             assert_eq!(error.code, ErrorCode::SettingsInvalid, "{url}");
             assert!(!error.message.contains("hunter2"));

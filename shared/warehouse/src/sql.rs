@@ -34,7 +34,9 @@ pub(crate) fn create_incoming(record: &Record) -> String {
             format!("{} {kind}, ", quote(&field.name))
         })
         .collect();
-    format!("CREATE TEMP TABLE incoming ({fields}source_line bigint NOT NULL, source_record bigint NOT NULL) ON COMMIT DROP")
+    format!(
+        "CREATE TEMP TABLE incoming ({fields}source_line bigint NOT NULL, source_record bigint NOT NULL) ON COMMIT DROP"
+    )
 }
 
 #[cfg(test)]

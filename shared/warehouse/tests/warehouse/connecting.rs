@@ -24,7 +24,9 @@ async fn nobody_listens() {
 #[tokio::test]
 async fn somebody_listens_who_never_answers() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let settings = DatabaseSettings::from_url(&format!("postgresql://f@127.0.0.1:{}/d", listener.local_addr().unwrap().port())).unwrap();
+    let settings =
+        DatabaseSettings::from_url(&format!("postgresql://f@127.0.0.1:{}/d", listener.local_addr().unwrap().port()))
+            .unwrap();
     let options = ConnectOptions { connect_timeout: Duration::from_millis(200), ..ConnectOptions::default() };
     let error = Warehouse::connect(&settings, &options).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::DatabaseUnavailable);
@@ -33,7 +35,8 @@ async fn somebody_listens_who_never_answers() {
 #[tokio::test]
 async fn verified_tls_is_not_given_up_for_a_plain_server() {
     let database = fonderie_test_support::database("tls").await;
-    let settings = DatabaseSettings::from_url_with(&database.url, Tls::VerifyFull { roots_pem: STRANGER.into() }).unwrap();
+    let settings =
+        DatabaseSettings::from_url_with(&database.url, Tls::VerifyFull { roots_pem: STRANGER.into() }).unwrap();
     let error = Warehouse::connect(&settings, &ConnectOptions::default()).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::SettingsInvalid);
     assert!(error.message.contains("TLS"), "{error}");
@@ -58,9 +61,15 @@ async fn a_database_that_is_not_there_and_one_that_goes_away() {
 async fn a_query_gives_text_and_a_wrong_one_its_reason() {
     let database = fonderie_test_support::database("query").await;
     let warehouse = connect(&database.url).await;
-    let table = warehouse.query("SELECT 1.50::numeric AS a, DATE '2025-03-31' AS b, true AS c, NULL AS d, 'é' AS e").await.unwrap();
+    let table = warehouse
+        .query("SELECT 1.50::numeric AS a, DATE '2025-03-31' AS b, true AS c, NULL AS d, 'é' AS e")
+        .await
+        .unwrap();
     assert_eq!(table.columns, ["a", "b", "c", "d", "e"]);
-    assert_eq!(table.rows, [[Some("1.50"), Some("2025-03-31"), Some("t"), None, Some("é")].map(|value| value.map(str::to_owned))]);
+    assert_eq!(
+        table.rows,
+        [[Some("1.50"), Some("2025-03-31"), Some("t"), None, Some("é")].map(|value| value.map(str::to_owned))]
+    );
     assert_eq!(warehouse.query("SELECT 1 AS a WHERE false").await.unwrap().columns, ["a"]);
     let error = warehouse.query("SELECT * FROM absent").await.unwrap_err();
     assert_eq!(error.code, ErrorCode::RequestInvalid);

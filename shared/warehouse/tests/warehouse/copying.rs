@@ -13,18 +13,31 @@ use crate::support::{Version, before, connect, field, rows};
 
 #[tokio::test]
 async fn every_value_arrives_as_it_was() {
-    let mut cents: Vec<i128> = vec![0, 1, -1, 99, 100, -100, 9_999, 10_000, -10_000, 1_000_000, 9_999_999_999, -9_999_999_999];
-    cents.extend((0..10).flat_map(|power| [10_i128.pow(power), -(10_i128.pow(power)), 7 * 10_i128.pow(power), 10_i128.pow(power) - 1]));
+    let mut cents: Vec<i128> =
+        vec![0, 1, -1, 99, 100, -100, 9_999, 10_000, -10_000, 1_000_000, 9_999_999_999, -9_999_999_999];
+    cents.extend(
+        (0..10).flat_map(|power| {
+            [10_i128.pow(power), -(10_i128.pow(power)), 7 * 10_i128.pow(power), 10_i128.pow(power) - 1]
+        }),
+    );
     let mut state = 42_u64;
     cents.extend((0..3_000).map(|_| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         i128::from(state >> (24 + state % 38)) % 10_000_000_000 * if state & 1 == 0 { 1 } else { -1 }
     }));
-    let wide: Vec<i128> = cents.iter().enumerate().map(|(n, value)| value * 10_i128.pow(n as u32 % 27) + n as i128).collect();
+    let wide: Vec<i128> =
+        cents.iter().enumerate().map(|(n, value)| value * 10_i128.pow(n as u32 % 27) + n as i128).collect();
     let count = cents.len();
     let dates: Vec<Option<i32>> = (0..count).map(|n| (n % 7 != 0).then_some(n as i32 * 13 - 20_000)).collect();
     let texts: Vec<Option<String>> = (0..count).map(|n| (n % 5 != 0).then(|| format!("é\"|\\N {n}"))).collect();
-    let ints: Vec<Option<i32>> = (0..count).map(|n| match n % 4 { 0 => None, 1 => Some(i32::MIN), 2 => Some(i32::MAX), _ => Some(n as i32) }).collect();
+    let ints: Vec<Option<i32>> = (0..count)
+        .map(|n| match n % 4 {
+            0 => None,
+            1 => Some(i32::MIN),
+            2 => Some(i32::MAX),
+            _ => Some(n as i32),
+        })
+        .collect();
 
     let decimal = |values: &[i128], precision: u8, scale: i8| {
         Arc::new(Decimal128Array::from(values.to_vec()).with_precision_and_scale(precision, scale).unwrap()) as ArrayRef
@@ -66,7 +79,10 @@ async fn every_value_arrives_as_it_was() {
     let mut warehouse = connect(&database.url).await;
     warehouse.migrate("valeurs", &sql).await.unwrap();
     let version = Version::new("v1", 0, Vec::new());
-    let accepted = Tally { rows: count as u64, amounts: [("montant".to_owned(), Amount { sum: cents.iter().sum(), unreadable: 0 })].into() };
+    let accepted = Tally {
+        rows: count as u64,
+        amounts: [("montant".to_owned(), Amount { sum: cents.iter().sum(), unreadable: 0 })].into(),
+    };
     let (transform, validate) = before(&version, accepted);
     let mut run = version.run("r1", "b1");
     run.bundle.dataset = "valeurs".into();
@@ -74,7 +90,11 @@ async fn every_value_arrives_as_it_was() {
     let loaded = warehouse.load(&plan, stream::iter(batch_slices(&batch))).await.unwrap();
     assert_eq!(loaded.outcomes.inserted, count as u64);
 
-    let arrived = rows(&warehouse, "SELECT montant, entier, fin, jour - DATE '1970-01-01', mot, nombre FROM public.valeurs ORDER BY n").await;
+    let arrived = rows(
+        &warehouse,
+        "SELECT montant, entier, fin, jour - DATE '1970-01-01', mot, nombre FROM public.valeurs ORDER BY n",
+    )
+    .await;
     for (n, row) in arrived.iter().enumerate() {
         let show = |value: Option<String>| value.unwrap_or_else(|| "∅".into());
         let expected = [

@@ -6,7 +6,9 @@ use fonderie_core::stage::{Outcomes, Verdict};
 use fonderie_core::{ErrorCode, StageError};
 use fonderie_warehouse::{ConnectOptions, DatabaseSettings, RunStatus, Warehouse};
 
-use crate::support::{DATASET, Line, Version, batch, before, connect, instant, line, load, load_batches, migrated, rows, tables};
+use crate::support::{
+    DATASET, Line, Version, batch, before, connect, instant, line, load, load_batches, migrated, rows, tables,
+};
 
 fn three() -> Version {
     let other = Line { patient: "P2", nom: "Durand", age: None, service: "RADIO", facture_le: 45, ..line("F2") };
@@ -46,7 +48,10 @@ async fn rows_become_dimensions_and_facts() {
     assert_eq!(observed, ["v1|t|F1|2", "v1|t|F2|3", "v1|t|F3|4"]);
 
     let entry = warehouse.ledger("r1").await.unwrap().unwrap();
-    assert_eq!((entry.status, entry.verdict, entry.outcomes), (RunStatus::Loaded, Some(Verdict::Accepted), Some(loaded.outcomes)));
+    assert_eq!(
+        (entry.status, entry.verdict, entry.outcomes),
+        (RunStatus::Loaded, Some(Verdict::Accepted), Some(loaded.outcomes))
+    );
     assert_eq!((entry.read, entry.accepted), (three().tally(), three().tally()));
     assert_eq!(entry.rules.len(), 1);
     assert_eq!(warehouse.ledger("absent").await.unwrap(), None);
@@ -58,10 +63,24 @@ async fn a_payment_updates_the_invoice_and_forgets_its_score() {
     let database = migrated("payment").await;
     let mut warehouse = connect(&database.url).await;
     load(&mut warehouse, &Version::new("v1", 0, vec![line("F1"), line("F2")]), "r1", "b1").await.unwrap();
-    warehouse.query("UPDATE dw.fact_facturation SET anomaly_score = -0.3, anomaly_raison = 'montant_impaye'").await.unwrap();
-    let loaded = load(&mut warehouse, &Version::new("v2", 1, vec![line("F1"), line("F2").paid(2_500, 70), line("F3")]), "r2", "b1").await.unwrap();
+    warehouse
+        .query("UPDATE dw.fact_facturation SET anomaly_score = -0.3, anomaly_raison = 'montant_impaye'")
+        .await
+        .unwrap();
+    let loaded = load(
+        &mut warehouse,
+        &Version::new("v2", 1, vec![line("F1"), line("F2").paid(2_500, 70), line("F3")]),
+        "r2",
+        "b1",
+    )
+    .await
+    .unwrap();
     assert_eq!(loaded.outcomes, Outcomes { inserted: 1, updated: 1, unchanged: 1, superseded: 0 });
-    let fact = rows(&warehouse, "SELECT facture_id, montant_impaye, anomaly_score, anomaly_raison FROM dw.fact_facturation ORDER BY 1").await;
+    let fact = rows(
+        &warehouse,
+        "SELECT facture_id, montant_impaye, anomaly_score, anomaly_raison FROM dw.fact_facturation ORDER BY 1",
+    )
+    .await;
     assert_eq!(fact, ["F1|100.00|-0.3|montant_impaye", "F2|75.00|∅|∅", "F3|100.00|∅|∅"]);
     let owed = "SELECT facture_id, montant_impaye FROM dw.hist_facturation WHERE valide_du <= '2025-03-01 12:00+00' AND valide_au > '2025-03-01 12:00+00'";
     assert_eq!(rows(&warehouse, owed).await, ["F2|100.00"]);
@@ -71,7 +90,16 @@ async fn a_payment_updates_the_invoice_and_forgets_its_score() {
 /// Every row of the dataset's tables with its physical place and the transaction that wrote it.
 async fn bytes(warehouse: &Warehouse) -> Vec<String> {
     let mut all = Vec::new();
-    for table in ["staging.facturation", "dw.fact_facturation", "dw.hist_facturation", "dw.dim_patient", "dw.dim_etablissement", "dw.dim_service", "dw.dim_date", "dw.observation"] {
+    for table in [
+        "staging.facturation",
+        "dw.fact_facturation",
+        "dw.hist_facturation",
+        "dw.dim_patient",
+        "dw.dim_etablissement",
+        "dw.dim_service",
+        "dw.dim_date",
+        "dw.observation",
+    ] {
         all.extend(rows(warehouse, &format!("SELECT ctid, xmin, t::text FROM {table} t ORDER BY ctid")).await);
     }
     all
@@ -122,7 +150,10 @@ async fn a_file_without_rows_is_loaded() {
     let mut warehouse = connect(&database.url).await;
     let loaded = load(&mut warehouse, &Version::new("v1", 0, Vec::new()), "r1", "b1").await.unwrap();
     assert_eq!(loaded.outcomes, Outcomes::default());
-    assert_eq!(rows(&warehouse, "SELECT cardinality(facture_keys), cardinality(etablissement_keys) FROM dw.observation").await, ["0|0"]);
+    assert_eq!(
+        rows(&warehouse, "SELECT cardinality(facture_keys), cardinality(etablissement_keys) FROM dw.observation").await,
+        ["0|0"]
+    );
     // and so it is when the next one has rows, and when it comes late
     load(&mut warehouse, &Version::new("v3", 2, vec![line("F1")]), "r3", "b1").await.unwrap();
     let late = load(&mut warehouse, &Version::new("v2", 1, Vec::new()), "r2", "b1").await.unwrap();
@@ -136,7 +167,8 @@ async fn a_failure_in_the_middle_leaves_nothing() {
     let database = migrated("middle").await;
     let mut warehouse = connect(&database.url).await;
     let version = three();
-    let broken = vec![Ok(batch(&version.lines[..2])), Err(StageError::new(ErrorCode::StorageUnavailable, "S3 went away"))];
+    let broken =
+        vec![Ok(batch(&version.lines[..2])), Err(StageError::new(ErrorCode::StorageUnavailable, "S3 went away"))];
     let error = load_batches(&mut warehouse, &version, "r1", "b1", version.tally(), broken).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::StorageUnavailable);
     // a row that a constraint refuses, in the merge
@@ -166,7 +198,9 @@ async fn what_does_not_arrive_is_not_loaded() {
     let mut row_more = version.tally();
     row_more.rows += 1;
     for tally in [cent_less, row_more] {
-        let error = load_batches(&mut warehouse, &version, "r1", "b1", tally, vec![Ok(batch(&version.lines))]).await.unwrap_err();
+        let error = load_batches(&mut warehouse, &version, "r1", "b1", tally, vec![Ok(batch(&version.lines))])
+            .await
+            .unwrap_err();
         assert_eq!(error.code, ErrorCode::NotConserved);
     }
     assert_eq!(rows(&warehouse, "SELECT count(*) FROM dw.fact_facturation").await, ["0"]);
@@ -177,7 +211,10 @@ async fn what_does_not_arrive_is_not_loaded() {
 async fn two_loads_at_once_are_as_good_as_one_after_the_other() {
     let database = migrated("concurrent").await;
     let (mut one, mut two) = (connect(&database.url).await, connect(&database.url).await);
-    let (older, newer) = (Version::new("v1", 0, vec![line("F1"), line("F2")]), Version::new("v2", 1, vec![line("F1").paid(5_000, 65), line("F3")]));
+    let (older, newer) = (
+        Version::new("v1", 0, vec![line("F1"), line("F2")]),
+        Version::new("v2", 1, vec![line("F1").paid(5_000, 65), line("F3")]),
+    );
     let (first, second) = tokio::join!(load(&mut one, &older, "r1", "b1"), load(&mut two, &newer, "r2", "b1"));
     assert_eq!(first.unwrap().outcomes.rows() + second.unwrap().outcomes.rows(), 4);
     let fact = rows(&one, "SELECT facture_id, montant_paye FROM dw.fact_facturation ORDER BY 1").await;
@@ -187,7 +224,10 @@ async fn two_loads_at_once_are_as_good_as_one_after_the_other() {
     let third = Version::new("v3", 2, vec![line("F4")]);
     let (first, second) = tokio::join!(load(&mut one, &third, "r3", "b1"), load(&mut two, &third, "r4", "b1"));
     let (first, second) = (first.unwrap(), second.unwrap());
-    assert_eq!((first.outcomes.inserted + second.outcomes.inserted, first.outcomes.unchanged + second.outcomes.unchanged), (1, 1));
+    assert_eq!(
+        (first.outcomes.inserted + second.outcomes.inserted, first.outcomes.unchanged + second.outcomes.unchanged),
+        (1, 1)
+    );
     assert_ne!(first.already_loaded, second.already_loaded);
     let fourth = Version::new("v4", 3, vec![line("F5")]);
     let (first, second) = tokio::join!(load(&mut one, &fourth, "r5", "b1"), load(&mut two, &fourth, "r5", "b1"));

@@ -34,7 +34,10 @@ async fn two_first_runs_at_once_both_succeed() {
     let (first, second) = tokio::join!(one.migrate(DATASET, &sql), two.migrate(DATASET, &sql));
     first.unwrap();
     second.unwrap();
-    assert_eq!(rows(&one, "SELECT count(*) FROM audit.migration_facturation").await, [sql.migrations.len().to_string()]);
+    assert_eq!(
+        rows(&one, "SELECT count(*) FROM audit.migration_facturation").await,
+        [sql.migrations.len().to_string()]
+    );
 }
 
 #[tokio::test]
@@ -53,7 +56,8 @@ async fn a_database_that_is_ahead_or_different_is_refused() {
     assert_eq!(error.code, ErrorCode::SchemaMismatch);
     assert!(error.message.contains("must not change"), "{error}");
     // one that fails leaves nothing of itself
-    let failing = [steps[0].clone(), steps[1].clone(), migration(3, "CREATE TABLE public.d (x int); SELECT * FROM absent")];
+    let failing =
+        [steps[0].clone(), steps[1].clone(), migration(3, "CREATE TABLE public.d (x int); SELECT * FROM absent")];
     let error = warehouse.migrate("boutique", &bundle(&failing)).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::SchemaMismatch);
     assert!(error.message.contains("relation \"absent\" does not exist"), "{error}");

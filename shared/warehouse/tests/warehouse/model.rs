@@ -82,8 +82,16 @@ pub(crate) fn history(versions: &[Version]) -> BTreeSet<String> {
     for ((etablissement, facture), intervals) in intervals(versions) {
         for pair in intervals.windows(2) {
             let (open, close) = (&versions[pair[0].version], &versions[pair[1].version]);
-            let end = [timestamp(open.order.instant), timestamp(close.order.instant), open.id.clone(), pair[0].line.to_string(), close.id.clone()];
-            rows.insert([vec![etablissement.to_owned(), facture.clone()], show(&pair[0]), end.to_vec()].concat().join("|"));
+            let end = [
+                timestamp(open.order.instant),
+                timestamp(close.order.instant),
+                open.id.clone(),
+                pair[0].line.to_string(),
+                close.id.clone(),
+            ];
+            rows.insert(
+                [vec![etablissement.to_owned(), facture.clone()], show(&pair[0]), end.to_vec()].concat().join("|"),
+            );
         }
     }
     rows
@@ -97,9 +105,10 @@ pub(crate) fn members(versions: &[Version]) -> BTreeSet<String> {
         for (index, line) in version.lines.iter().enumerate() {
             let patient = [line.nom.to_owned(), line.age.map_or("∅".into(), |age| age.to_string())];
             let facility = [format!("Clinique {}", line.etablissement), line.ville.to_owned()];
-            for (key, attributes) in
-                [(("patient", format!("groupe/{}", line.patient)), patient), (("etablissement", line.etablissement.to_owned()), facility)]
-            {
+            for (key, attributes) in [
+                (("patient", format!("groupe/{}", line.patient)), patient),
+                (("etablissement", line.etablissement.to_owned()), facility),
+            ] {
                 let candidate = (line.facture_le, rank(version), index + 2, attributes, version.id.as_str());
                 let known = best.get(&key);
                 if known.is_none_or(|known| (known.0, &known.1, known.2) < (candidate.0, &candidate.1, candidate.2)) {
@@ -109,7 +118,16 @@ pub(crate) fn members(versions: &[Version]) -> BTreeSet<String> {
         }
     }
     let rows = best.into_iter().map(|((kind, key), (date, _, line, attributes, version))| {
-        [kind.to_owned(), key, attributes[0].clone(), attributes[1].clone(), day(date).to_string(), version.to_owned(), line.to_string()].join("|")
+        [
+            kind.to_owned(),
+            key,
+            attributes[0].clone(),
+            attributes[1].clone(),
+            day(date).to_string(),
+            version.to_owned(),
+            line.to_string(),
+        ]
+        .join("|")
     });
     rows.collect()
 }
@@ -123,13 +141,19 @@ pub(crate) fn staging(versions: &[Version]) -> BTreeSet<String> {
             *known = version;
         }
     }
-    newest.values().flat_map(|version| (0..version.lines.len()).map(|line| format!("{}|{}", version.id, line + 2))).collect()
+    newest
+        .values()
+        .flat_map(|version| (0..version.lines.len()).map(|line| format!("{}|{}", version.id, line + 2)))
+        .collect()
 }
 
 /// What becomes of a version's rows: `before` and `after` are the loaded versions, the last of `after` is the new one.
 pub(crate) fn outcomes(before: &[Version], after: &[Version], loaded: &Version) -> Outcomes {
     let named = |versions: &[Version], intervals: Vec<Interval>| -> Vec<(String, Interval)> {
-        intervals.into_iter().map(|interval| (versions[interval.version].id.clone(), Interval { version: 0, ..interval })).collect()
+        intervals
+            .into_iter()
+            .map(|interval| (versions[interval.version].id.clone(), Interval { version: 0, ..interval }))
+            .collect()
     };
     let (mut old, mut new) = (intervals(before), intervals(after));
     let mut outcomes = Outcomes::default();

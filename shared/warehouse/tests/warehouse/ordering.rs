@@ -7,7 +7,9 @@ use fonderie_core::stage::Outcomes;
 use fonderie_warehouse::Warehouse;
 
 use crate::model;
-use crate::support::{DIMENSIONS, FACT, HISTORY, Line, STAGING, Version, connect, instant, line, load, migrated, rows, tables};
+use crate::support::{
+    DIMENSIONS, FACT, HISTORY, Line, STAGING, Version, connect, instant, line, load, migrated, rows, tables,
+};
 
 /// Payments come in, one amount is corrected, one state comes back, one invoice is in the middle version alone.
 fn three_versions() -> [Version; 3] {
@@ -20,7 +22,11 @@ fn three_versions() -> [Version; 3] {
     let other = Line { patient: "P2", nom: "Durand", service: "RADIO", facture_le: 40, ..line("F4") };
     [
         Version::new("v1", 0, vec![line("F1"), line("F2"), line("F3"), line("F5")]),
-        Version::new("v2", 1, vec![older(line("F1").paid(4_000, 60)), corrected.clone(), line("F3").paid(10_000, 60), other]),
+        Version::new(
+            "v2",
+            1,
+            vec![older(line("F1").paid(4_000, 60)), corrected.clone(), line("F3").paid(10_000, 60), other],
+        ),
         Version::new("v3", 2, vec![line("F3"), older(line("F1").paid(10_000, 61)), corrected, line("F5")]),
     ]
 }
@@ -69,7 +75,10 @@ async fn the_six_permutations_of_three_versions_end_in_the_same_tables() {
         ]
     );
     // the greatest date is the same for all of P1's invoices, so that the newest version's last line wins
-    assert_eq!(rows(&warehouse, "SELECT patient_id, nom, age, source_line FROM dw.dim_patient ORDER BY 1").await, ["P1|Martin|40|5", "P2|Durand|40|5"]);
+    assert_eq!(
+        rows(&warehouse, "SELECT patient_id, nom, age, source_line FROM dw.dim_patient ORDER BY 1").await,
+        ["P1|Martin|40|5", "P2|Durand|40|5"]
+    );
     warehouse.close().await;
 }
 
@@ -137,15 +146,24 @@ impl Chance {
     /// Orders often tie, down to the version's name.
     fn version(&mut self, number: usize) -> Version {
         let instant_of = |day: usize| instant(day as i64);
-        let order = Order { instant: instant_of(self.below(3)), modified: instant_of(self.below(2)), position: self.below(2) as u32 };
-        Version { key: self.pick(&["facturation/a.csv", "facturation/b.csv"]), order, ..Version::new(&format!("v{number}"), 0, self.lines()) }
+        let order = Order {
+            instant: instant_of(self.below(3)),
+            modified: instant_of(self.below(2)),
+            position: self.below(2) as u32,
+        };
+        Version {
+            key: self.pick(&["facturation/a.csv", "facturation/b.csv"]),
+            order,
+            ..Version::new(&format!("v{number}"), 0, self.lines())
+        }
     }
 }
 
 /// Rows of a query with columns left out that the model does not repeat.
 async fn without(warehouse: &Warehouse, sql: &str, columns: &[usize]) -> BTreeSet<String> {
     let keep = |row: &String| {
-        let kept: Vec<&str> = row.split('|').enumerate().filter(|(index, _)| !columns.contains(index)).map(|(_, value)| value).collect();
+        let kept: Vec<&str> =
+            row.split('|').enumerate().filter(|(index, _)| !columns.contains(index)).map(|(_, value)| value).collect();
         kept.join("|")
     };
     rows(warehouse, sql).await.iter().map(keep).collect()
@@ -155,13 +173,18 @@ async fn check(warehouse: &Warehouse, loaded: &[Version], replaced: bool, contex
     assert_eq!(without(warehouse, FACT, &[2, 5, 13]).await, model::fact(loaded), "fact, {context}");
     assert_eq!(without(warehouse, HISTORY, &[2, 3]).await, model::history(loaded), "history, {context}");
     assert_eq!(without(warehouse, STAGING, &[0, 1, 2, 3, 4, 5, 6]).await, model::staging(loaded), "staging, {context}");
-    let observed = rows(warehouse, "SELECT sum(cardinality(facture_keys)), sum(cardinality(source_lines)) FROM dw.observation").await;
+    let observed =
+        rows(warehouse, "SELECT sum(cardinality(facture_keys)), sum(cardinality(source_lines)) FROM dw.observation")
+            .await;
     let lines: usize = loaded.iter().map(|version| version.lines.len()).sum();
     assert_eq!(observed, [format!("{lines}|{lines}")], "observations, {context}");
     // what a dimension knew of an observation that was replaced cannot be taken back
     if !replaced {
-        let members: BTreeSet<String> =
-            rows(warehouse, DIMENSIONS).await.into_iter().filter(|row| row.starts_with("patient") || row.starts_with("etablissement")).collect();
+        let members: BTreeSet<String> = rows(warehouse, DIMENSIONS)
+            .await
+            .into_iter()
+            .filter(|row| row.starts_with("patient") || row.starts_with("etablissement"))
+            .collect();
         assert_eq!(members, model::members(loaded), "dimensions, {context}");
     }
 }

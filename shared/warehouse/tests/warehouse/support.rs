@@ -73,11 +73,17 @@ impl Version {
     /// Extracted so many days after 2025-03-01.
     pub(crate) fn new(id: &str, day: i64, lines: Vec<Line>) -> Self {
         let instant = instant(day);
-        Self { key: "facturation/a.csv", id: id.into(), order: Order { instant, modified: instant, position: 0 }, lines }
+        Self {
+            key: "facturation/a.csv",
+            id: id.into(),
+            order: Order { instant, modified: instant, position: 0 },
+            lines,
+        }
     }
 
     pub(crate) fn run(&self, run_id: &str, bundle: &str) -> Run {
-        let bundle_object = ObjectVersion { bucket: "bundles".into(), key: "facturation.tar".into(), version_id: bundle.into() };
+        let bundle_object =
+            ObjectVersion { bucket: "bundles".into(), key: "facturation.tar".into(), version_id: bundle.into() };
         Run {
             run_id: run_id.into(),
             started_at: instant(90),
@@ -92,7 +98,10 @@ impl Version {
 
     pub(crate) fn tally(&self) -> Tally {
         let sum = |pick: fn(&Line) -> i128| Amount { sum: self.lines.iter().map(pick).sum(), unreadable: 0 };
-        let amounts = [("montant_facture".to_owned(), sum(|line| line.montant)), ("montant_paye".to_owned(), sum(|line| line.paye))];
+        let amounts = [
+            ("montant_facture".to_owned(), sum(|line| line.montant)),
+            ("montant_paye".to_owned(), sum(|line| line.paye)),
+        ];
         Tally { rows: self.lines.len() as u64, amounts: amounts.into() }
     }
 }
@@ -147,12 +156,15 @@ pub(crate) fn record() -> Record {
 
 /// The record's batch; line `n` stands on line `n + 2` of the file.
 pub(crate) fn batch(lines: &[Line]) -> RecordBatch {
-    let text = |pick: &dyn Fn(&Line) -> Option<String>| Arc::new(lines.iter().map(pick).collect::<StringArray>()) as ArrayRef;
+    let text =
+        |pick: &dyn Fn(&Line) -> Option<String>| Arc::new(lines.iter().map(pick).collect::<StringArray>()) as ArrayRef;
     let money = |pick: fn(&Line) -> i128| {
         let array: Decimal128Array = lines.iter().map(|line| Some(pick(line))).collect();
         Arc::new(array.with_precision_and_scale(10, 2).unwrap()) as ArrayRef
     };
-    let date = |pick: fn(&Line) -> Option<i32>| Arc::new(lines.iter().map(|line| pick(line).map(date32)).collect::<Date32Array>()) as ArrayRef;
+    let date = |pick: fn(&Line) -> Option<i32>| {
+        Arc::new(lines.iter().map(|line| pick(line).map(date32)).collect::<Date32Array>()) as ArrayRef
+    };
     RecordBatch::try_from_iter_with_nullable([
         ("facture_id", text(&|l| Some(l.facture.clone())), true),
         ("patient_id", text(&|l| Some(l.patient.into())), true),
@@ -264,7 +276,11 @@ pub(crate) async fn load_batches(
 /// Rows as text, `∅` for NULL, columns parted by `|`.
 pub(crate) async fn rows(warehouse: &Warehouse, sql: &str) -> Vec<String> {
     let table = warehouse.query(sql).await.unwrap();
-    table.rows.iter().map(|row| row.iter().map(|value| value.as_deref().unwrap_or("∅")).collect::<Vec<_>>().join("|")).collect()
+    table
+        .rows
+        .iter()
+        .map(|row| row.iter().map(|value| value.as_deref().unwrap_or("∅")).collect::<Vec<_>>().join("|"))
+        .collect()
 }
 
 pub(crate) const FACT: &str = "SELECT e.etablissement_id, f.facture_id, p.patient_domain, p.patient_id, s.code_service, d.date_complete, \
