@@ -22,7 +22,11 @@ pub(crate) fn io_fault(path: &Path, error: io::Error) -> S3Error {
             None,
             format!("the file system denies access to {at}; check its owner and rights"),
         ),
-        io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory | io::ErrorKind::DirectoryNotEmpty => (
+        // The last one is what making a folder says where a file has its name.
+        io::ErrorKind::NotADirectory
+        | io::ErrorKind::IsADirectory
+        | io::ErrorKind::DirectoryNotEmpty
+        | io::ErrorKind::AlreadyExists => (
             S3ErrorCode::InvalidURI,
             None,
             format!("on disk, {at} would have to be a file and a folder at once; choose another key"),
@@ -45,4 +49,16 @@ pub(crate) fn io_fault(path: &Path, error: io::Error) -> S3Error {
 /// An error with a code and a sentence.
 pub(crate) fn fault(code: S3ErrorCode, message: impl Into<String>) -> S3Error {
     S3Error::with_message(code, message.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_said_and_not_retried() {
+        let error = io_fault(Path::new("/state/x"), io::ErrorKind::StorageFull.into());
+        assert_eq!(error.status_code().map(|status| status.as_u16()), Some(507));
+        assert_eq!(error.message(), Some("the disk is full at /state/x; free some space"));
+    }
 }

@@ -9,15 +9,16 @@
 //! What holds here:
 //! - **A folder that a person can read.** An object is a plain file at `<root>/<bucket>/<key>`; a file that somebody puts
 //!   there is an object. Everything else is under `<root>/.fonderie-s3`.
-//! - **Whole or absent.** Contents are received, verified and synced elsewhere, then renamed into place ([`objects`]).
+//! - **Whole or absent.** Contents are received, verified and synced elsewhere, then renamed into place (`objects`).
 //! - **The ETag is the content's.** Attributes name the very file they describe; where they describe another one (a process
-//!   was killed between two renames, a person replaced the file), the ETag is computed again ([`attributes`]).
-//! - **Nothing leaves the root.** A key that a folder cannot hold is refused with a sentence ([`layout`]).
+//!   was killed between two renames, a person replaced the file), the ETag is computed again (`attributes`).
+//! - **Nothing leaves the root.** A key that a folder cannot hold is refused with a sentence (`layout`).
 //!
 //! There is no versioning: [`fonderie_core::ObjectVersion`] ids are derived from ETag and time by `fonderie-storage`.
 
 mod answers;
 mod attributes;
+mod drain;
 mod fault;
 mod layout;
 mod listing;

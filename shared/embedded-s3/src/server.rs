@@ -4,16 +4,17 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use fonderie_core::{ErrorCode, Result, StageError};
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+use crate::drain::answer;
 use crate::layout::Layout;
 use crate::objects::Objects;
 use crate::service::FolderS3;
@@ -118,7 +119,6 @@ fn endpoint(address: SocketAddr) -> String {
 }
 
 async fn serve(listener: TcpListener, service: S3Service) {
-    let service = Arc::new(service);
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -131,10 +131,11 @@ async fn serve(listener: TcpListener, service: S3Service) {
         };
         // Many small answers: waiting to fill a packet costs 40 ms each.
         let _ = stream.set_nodelay(true);
-        let service = S3Service::clone(&service);
+        let service = service.clone();
         tokio::spawn(async move {
+            let answer = service_fn(|request| answer(service.clone(), request));
             let connection =
-                http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+                http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), answer);
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection to the embedded S3 ended early");
             }

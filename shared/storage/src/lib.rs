@@ -7,7 +7,7 @@
 //! - **A write is whole or absent.** Nothing is visible before [`ObjectWriter::finish`]; a killed stage leaves no object.
 //! - **Memory is bounded.** A reader holds a chunk, a writer at most three parts, whatever the size of the object.
 //!
-//! Every failure is a [`fonderie_core::StageError`] with its code ([`mod@error`] has the mapping), so that the state machine
+//! Every failure is a [`fonderie_core::StageError`] with its code (`error` has the mapping), so that the state machine
 //! knows whether to retry.
 
 mod bundle;

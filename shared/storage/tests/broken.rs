@@ -65,7 +65,8 @@ async fn another_content_is_refused_even_where_the_store_ignores_conditions() {
     assert_eq!(error.code, ErrorCode::ObjectChanged);
 
     let script =
-        Script::serve(vec![answer("200 OK", ETAG, 10, b"0123"), answer("206 Partial Content", other, 6, b"456789")]).await;
+        Script::serve(vec![answer("200 OK", ETAG, 10, b"0123"), answer("206 Partial Content", other, 6, b"456789")])
+            .await;
     let reader = script.storage().open(&object("etag:abc:1")).await.unwrap();
     assert_eq!(rest(reader).await.unwrap_err().code, ErrorCode::ObjectChanged);
 }

@@ -170,9 +170,10 @@ async fn nothing_is_visible_before_the_end() {
     assert_eq!(store.keys().await, [""; 0]);
     // The dropped upload's parts go in the background.
     for _ in 0..200 {
-        let open = store.embedded.as_ref().map_or(0, |(server, _)| {
-            std::fs::read_dir(server.root().join(".fonderie-s3/incoming")).unwrap().count()
-        });
+        let open = store
+            .embedded
+            .as_ref()
+            .map_or(0, |(server, _)| std::fs::read_dir(server.root().join(".fonderie-s3/incoming")).unwrap().count());
         if open == 0 {
             return;
         }
@@ -299,6 +300,11 @@ async fn failures_have_their_codes() {
     let mut written = writer.write(noise(9 * MIB, 1)).await;
     if written.is_ok() {
         written = writer.finish().await.map(|_| ());
+    }
+    // An answer that comes before the body was sent must not be lost with the connection.
+    for _ in 0..20 {
+        let error = storage.put(&elsewhere, noise(6 * MIB, 1), "text/csv").await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::SettingsInvalid, "{error}: {}", error.chain());
     }
     let unknown = [
         storage.head(&elsewhere.bucket, "k", None).await.map(|_| ()).unwrap_err(),

@@ -144,7 +144,10 @@ fn an_unusable_folder_is_explained() {
     let server = EmbeddedS3::start(&folder.path().join("a"), &[]).unwrap();
     let port = server.endpoint().rsplit_once(':').unwrap().1.parse().unwrap();
     let error = EmbeddedS3::start_on(&folder.path().join("b"), &[], port).unwrap_err();
-    assert_eq!(error.message, format!("Port {port} of 127.0.0.1 cannot be used for the embedded S3; choose another one"));
+    assert_eq!(
+        error.message,
+        format!("Port {port} of 127.0.0.1 cannot be used for the embedded S3; choose another one")
+    );
 }
 
 #[cfg(unix)]

@@ -32,7 +32,7 @@ fn schema() -> SchemaRef {
 fn batch(from: u32, to: u32) -> RecordBatch {
     let text = |n: u32| {
         let bytes = noise(64, u64::from(n) + 1);
-        (n % 7 != 0).then(|| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        (!n.is_multiple_of(7)).then(|| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
     };
     let rows = from..to;
     let montants = Decimal128Array::from_iter_values(rows.clone().map(|n| i128::from(n) * 37 - 500));
@@ -41,7 +41,7 @@ fn batch(from: u32, to: u32) -> RecordBatch {
         vec![
             Arc::new(UInt64Array::from_iter_values(rows.clone().map(u64::from))),
             Arc::new(StringArray::from_iter(rows.clone().map(text))),
-            Arc::new(Date32Array::from_iter(rows.map(|n| (n % 5 != 0).then_some(20_000)))),
+            Arc::new(Date32Array::from_iter(rows.map(|n| (!n.is_multiple_of(5)).then_some(20_000)))),
             Arc::new(montants.with_precision_and_scale(10, 2).unwrap()),
         ],
     )

@@ -15,17 +15,17 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A store with a bucket of the test's own: the embedded one, or the one at `FONDERIE_TEST_S3_ENDPOINT`.
-pub struct Store {
-    pub storage: Storage,
+pub(crate) struct Store {
+    pub(crate) storage: Storage,
     /// The SDK's own client, for what the storage crate does not offer.
-    pub client: aws_sdk_s3::Client,
-    pub bucket: String,
+    pub(crate) client: aws_sdk_s3::Client,
+    pub(crate) bucket: String,
     /// Absent where the store is not ours.
-    pub embedded: Option<(EmbeddedS3, TempDir)>,
+    pub(crate) embedded: Option<(EmbeddedS3, TempDir)>,
 }
 
 impl Store {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         if let Ok(endpoint) = std::env::var("FONDERIE_TEST_S3_ENDPOINT") {
             static NEXT: AtomicU32 = AtomicU32::new(0);
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -44,36 +44,36 @@ impl Store {
         }
     }
 
-    pub fn object(&self, key: &str) -> ObjectRef {
+    pub(crate) fn object(&self, key: &str) -> ObjectRef {
         ObjectRef { bucket: self.bucket.clone(), key: key.to_owned() }
     }
 
-    pub async fn put(&self, key: &str, content: &'static [u8]) {
+    pub(crate) async fn put(&self, key: &str, content: &'static [u8]) {
         self.storage.put(&self.object(key), Bytes::from_static(content), "text/csv").await.unwrap();
     }
 
     /// The current version.
-    pub async fn version(&self, key: &str) -> ObjectVersion {
+    pub(crate) async fn version(&self, key: &str) -> ObjectVersion {
         let version_id = self.storage.head(&self.bucket, key, None).await.unwrap().version_id;
         ObjectVersion { bucket: self.bucket.clone(), key: key.to_owned(), version_id }
     }
 
     /// The current content.
-    pub async fn content(&self, key: &str) -> Bytes {
+    pub(crate) async fn content(&self, key: &str) -> Bytes {
         self.storage.read(&self.bucket, key, None, u64::MAX).await.unwrap()
     }
 
-    pub async fn keys(&self) -> Vec<String> {
+    pub(crate) async fn keys(&self) -> Vec<String> {
         let listing = self.storage.list(&self.bucket, "", usize::MAX).await.unwrap();
         listing.objects.into_iter().map(|object| object.key).collect()
     }
 }
 
-pub fn storage(server: &EmbeddedS3) -> Storage {
+pub(crate) fn storage(server: &EmbeddedS3) -> Storage {
     Storage::for_endpoint(server.endpoint(), server.access_key(), server.secret_key())
 }
 
-pub fn client(endpoint: &str, access_key: &str, secret_key: &str) -> aws_sdk_s3::Client {
+pub(crate) fn client(endpoint: &str, access_key: &str, secret_key: &str) -> aws_sdk_s3::Client {
     let settings = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(endpoint)
@@ -87,7 +87,7 @@ pub fn client(endpoint: &str, access_key: &str, secret_key: &str) -> aws_sdk_s3:
 }
 
 /// Bytes without a pattern, the same for the same seed.
-pub fn noise(length: usize, seed: u64) -> Bytes {
+pub(crate) fn noise(length: usize, seed: u64) -> Bytes {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut content = Vec::with_capacity(length + 8);
     while content.len() < length {
@@ -100,12 +100,12 @@ pub fn noise(length: usize, seed: u64) -> Bytes {
     content.into()
 }
 
-pub fn digest(content: &[u8]) -> Vec<u8> {
+pub(crate) fn digest(content: &[u8]) -> Vec<u8> {
     Sha256::digest(content).to_vec()
 }
 
 /// The rest of a reader: its length and digest.
-pub async fn rest(mut reader: ObjectReader) -> fonderie_core::Result<(u64, Vec<u8>)> {
+pub(crate) async fn rest(mut reader: ObjectReader) -> fonderie_core::Result<(u64, Vec<u8>)> {
     let (mut length, mut hash) = (0, Sha256::new());
     while let Some(chunk) = reader.next().await? {
         assert!(!chunk.is_empty());
@@ -116,13 +116,13 @@ pub async fn rest(mut reader: ObjectReader) -> fonderie_core::Result<(u64, Vec<u
 }
 
 /// A server that gives each connection one scripted answer, then closes it; it keeps the requests' heads.
-pub struct Script {
-    pub endpoint: String,
+pub(crate) struct Script {
+    pub(crate) endpoint: String,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Script {
-    pub async fn serve(answers: Vec<Vec<u8>>) -> Self {
+    pub(crate) async fn serve(answers: Vec<Vec<u8>>) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -147,18 +147,18 @@ impl Script {
         Self { endpoint, requests }
     }
 
-    pub fn storage(&self) -> Storage {
+    pub(crate) fn storage(&self) -> Storage {
         Storage::for_endpoint(&self.endpoint, "a", "b")
     }
 
     /// The heads of the requests, in lower case.
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().iter().map(|head| head.to_lowercase()).collect()
     }
 }
 
 /// An answer with a body; `announced` is its Content-Length, which the body may fall short of.
-pub fn answer(status: &str, headers: &str, announced: usize, body: &[u8]) -> Vec<u8> {
+pub(crate) fn answer(status: &str, headers: &str, announced: usize, body: &[u8]) -> Vec<u8> {
     let mut answer =
         format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {announced}\r\n{headers}\r\n").into_bytes();
     answer.extend_from_slice(body);
