@@ -1,5 +1,7 @@
 //! The state folder: buckets behind an embedded S3, and the database.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -28,6 +30,12 @@ pub(crate) struct Buckets {
 impl Buckets {
     /// Serves the buckets of a state folder, which is made where there is none.
     pub(crate) fn open(state: &Path) -> Result<Self> {
+        // Others may pass through, for PostgreSQL may have to run as another user; what is inside is closed to them.
+        let made = DirBuilder::new().recursive(true).mode(0o711).create(state);
+        made.map_err(|error| {
+            let message = format!("the state folder {} cannot be made: name another with --state", state.display());
+            StageError::new(ErrorCode::SettingsInvalid, message).caused_by(error)
+        })?;
         let server = EmbeddedS3::start(&state.join("s3"), &[BRONZE, SILVER, QUARANTINE, REPORTS, DATASETS])?;
         let storage = Storage::for_endpoint(server.endpoint(), server.access_key(), server.secret_key());
         Ok(Self { storage, server })

@@ -38,7 +38,8 @@ where
         }
     };
     let served = runtime.block_on(async {
-        let context = context().await;
+        // Boxed, here and below: the compiler's depth limit counts nested futures.
+        let context = Box::pin(context()).await;
         if let Err(error) = &context {
             log(error);
         }
@@ -47,7 +48,7 @@ where
             let span = tracing::info_span!("invocation", stage, request_id = %event.context.request_id);
             invoke(context, run, event).instrument(span).await
         });
-        lambda_runtime::run(handler).await
+        Box::pin(lambda_runtime::run(handler)).await
     });
     match served {
         Ok(()) => ExitCode::SUCCESS,
@@ -76,11 +77,15 @@ where
         })?;
         let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
         let margin = (left / 10).clamp(LEAST_MARGIN, MOST_MARGIN);
-        let output = tokio::time::timeout(left.saturating_sub(margin), run(context, input)).await.map_err(|_| {
-            let message =
-                format!("the stage stopped itself after {} s, before its time was over", started.elapsed().as_secs());
-            StageError::new(ErrorCode::DeadlineNear, message)
-        })??;
+        let output = tokio::time::timeout(left.saturating_sub(margin), Box::pin(run(context, input))).await.map_err(
+            |_| {
+                let message = format!(
+                    "the stage stopped itself after {} s, before its time was over",
+                    started.elapsed().as_secs()
+                );
+                StageError::new(ErrorCode::DeadlineNear, message)
+            },
+        )??;
         serde_json::to_value(output)
             .map_err(|error| StageError::new(ErrorCode::Internal, "the stage's output is no JSON").caused_by(error))
     }
