@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::{Result, run, workspace};
+use xtask::{FUNCTIONS, package};
 
-/// The functions that are deployed: folder, binary and Terraform key in one.
-pub const FUNCTIONS: [&str; 7] = ["ingest", "admit", "transform", "validate", "load", "summarize", "record-failure"];
+use crate::{Result, run, workspace};
 
 /// Builds every binary of the workspace (nothing to do after `cargo xtask test` has) and packages the functions.
 /// Returns the folder of the packages, and the one-machine binary.
@@ -19,7 +18,7 @@ pub fn build() -> Result<(PathBuf, PathBuf)> {
     let release = target()?.join("release");
     let binaries = FUNCTIONS.map(|name| (name.to_owned(), release.join(name)));
     let packages = release.with_file_name("packages");
-    xtask::package::package(&binaries, &packages)?;
+    package::package(&binaries, &packages)?;
     Ok((packages, release.join("fonderie")))
 }
 

@@ -35,7 +35,10 @@ pub fn pip(python: &Path, arguments: &[&str]) -> Result<()> {
 
 /// `$FONDERIE_PYTHON`, `python3.13`, pyenv's, `python3`: the first that is a Python 3.13. A name alone proves nothing,
 /// since pyenv puts a `python3.13` on the path that runs only where that version is the chosen one.
-fn interpreter() -> Result<PathBuf> {
+///
+/// # Errors
+/// None is; with what to do.
+pub fn interpreter() -> Result<PathBuf> {
     let mut candidates = Vec::new();
     if let Some(chosen) = std::env::var_os("FONDERIE_PYTHON") {
         candidates.push(PathBuf::from(chosen));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{Result, python, run, workspace};
+use crate::{Result, in_ci, python, run, workspace};
 
 /// The generator, where the checkout has it beside itself.
 ///
@@ -14,7 +14,7 @@ pub fn generator() -> Result<Option<PathBuf>> {
     if path.is_file() {
         return Ok(Some(path));
     }
-    if std::env::var("CI").is_ok_and(|ci| ci == "true") {
+    if in_ci() {
         return Err(format!("{} is not there, and CI must have it", path.display()).into());
     }
     Ok(None)

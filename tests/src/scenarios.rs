@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::Result;
+use crate::{Failed, Result};
 
 /// A scenario's end.
 pub enum Outcome {
@@ -17,36 +17,54 @@ pub enum Outcome {
 pub struct Scenarios {
     filters: Vec<String>,
     failed: Vec<String>,
-    ran: usize,
+    rows: usize,
 }
 
 impl Scenarios {
     /// Those whose names contain one of the program's arguments; without an argument, all.
     pub fn from_arguments() -> Self {
         let filters = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-        print(&format!("{:<58} {:<8} {:>7}  seen", "scenario", "result", "seconds"));
-        Self { filters, failed: Vec::new(), ran: 0 }
+        print(&format!("{:<44} {:<8} {:>7}  seen", "scenario", "result", "seconds"));
+        Self { filters, failed: Vec::new(), rows: 0 }
     }
 
-    /// Runs one, unless it was not asked for. Whether it did not fail.
-    pub async fn run(&mut self, name: &str, scenario: impl Future<Output = Result<Outcome>>) -> bool {
-        if !self.filters.is_empty() && !self.filters.iter().any(|filter| name.contains(filter.as_str())) {
-            return true;
+    /// Whether one of this name was asked for.
+    pub fn wants(&self, name: &str) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|filter| name.contains(filter.as_str()))
+    }
+
+    /// Runs one, unless it was not asked for.
+    pub async fn run(&mut self, name: &str, scenario: impl Future<Output = Result<Outcome>>) {
+        if !self.wants(name) {
+            return;
         }
-        self.ran += 1;
         let started = Instant::now();
         let outcome = scenario.await;
         let seconds = started.elapsed().as_secs_f64();
-        let (result, seen) = match &outcome {
-            Ok(Outcome::Passed(seen)) => ("ok", seen.clone()),
-            Ok(Outcome::Skipped(why)) => ("skipped", why.clone()),
-            Err(error) => ("FAILED", error.to_string()),
-        };
-        print(&format!("{name:<58} {result:<8} {seconds:>7.1}  {seen}"));
-        if outcome.is_err() {
-            self.failed.push(name.to_owned());
+        match outcome {
+            Ok(Outcome::Passed(seen)) => self.row(name, "ok", seconds, &seen),
+            Ok(Outcome::Skipped(why)) => self.row(name, "skipped", seconds, &why),
+            Err(error) => {
+                self.row(name, "FAILED", seconds, &error.to_string());
+                self.failed.push(name.to_owned());
+            }
         }
-        outcome.is_ok()
+    }
+
+    /// Notes what failed before any scenario could be run.
+    pub fn fail(&mut self, name: &str, error: &Failed) {
+        self.row(name, "FAILED", 0.0, &error.to_string());
+        self.failed.push(name.to_owned());
+    }
+
+    /// Notes what cannot be tried on this machine.
+    pub fn skip(&mut self, name: &str, why: &str) {
+        self.row(name, "skipped", 0.0, why);
+    }
+
+    fn row(&mut self, name: &str, result: &str, seconds: f64, seen: &str) {
+        self.rows += 1;
+        print(&format!("{name:<44} {result:<8} {seconds:>7.1}  {seen}"));
     }
 
     /// Whether anything has failed so far.
@@ -57,10 +75,10 @@ impl Scenarios {
     /// The program's result, after a last line.
     pub fn finish(self) -> ExitCode {
         if self.failed.is_empty() {
-            print(&format!("{} scenarios, none failed", self.ran));
+            print(&format!("{} scenarios, none failed", self.rows));
             return ExitCode::SUCCESS;
         }
-        print(&format!("{} scenarios, {} failed: {}", self.ran, self.failed.len(), self.failed.join(", ")));
+        print(&format!("{} scenarios, {} failed: {}", self.rows, self.failed.len(), self.failed.join(", ")));
         ExitCode::FAILURE
     }
 }

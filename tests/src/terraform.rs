@@ -11,6 +11,18 @@ use tempfile::TempDir;
 
 use crate::{Result, cache, run, workspace};
 
+/// Whether there is a Terraform to run.
+///
+/// # Errors
+/// There is none; with what to do.
+pub fn is_there() -> Result<()> {
+    Command::new("terraform")
+        .arg("version")
+        .output()
+        .map_err(|error| format!("Terraform 1.11 or later is needed: {error}"))?;
+    Ok(())
+}
+
 /// One environment with its own state.
 pub struct Terraform {
     folder: TempDir,

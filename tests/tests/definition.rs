@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use fonderie_core::{Disposition, ErrorCode};
-use fonderie_tests::{packages::FUNCTIONS, workspace};
+use fonderie_tests::workspace;
 use serde_json::Value;
+use xtask::FUNCTIONS;
 
 /// Lambda's own errors that pass by themselves, from AWS's list of those to retry.
 const LAMBDA: [&str; 4] = [

@@ -14,7 +14,9 @@ use fonderie_tests::postgres::Postgres;
 use fonderie_tests::scenarios::{Outcome, Scenarios};
 use fonderie_tests::stack::{Database, Execution, Stack, run_id};
 use fonderie_tests::warehouse::{self, Snapshot};
-use fonderie_tests::{Result, ensure, ensure_eq, localstack, packages, run, samples};
+use fonderie_tests::{
+    Result, ensure, ensure_eq, in_ci, localstack, packages, python, run, samples, terraform, workspace,
+};
 use serde_json::json;
 
 /// What the facilities' files contain comes from a generator that dates nothing valid later.
@@ -31,6 +33,19 @@ fn row(invoice: &str, billed: &str) -> String {
     )
 }
 
+const NAMES: [&str; 10] = [
+    "three files: the warehouse of one machine",
+    "an accented key, a header alone",
+    "one row, and its event twice more",
+    "the same version again, from the console",
+    "a file that no contract knows",
+    "an empty file",
+    "a missing column",
+    "an input that is no request",
+    "a halted file",
+    "PostgreSQL away, and back",
+];
+
 struct World {
     stack: Stack,
     postgres: Postgres,
@@ -41,6 +56,9 @@ struct World {
 
 fn main() -> ExitCode {
     let mut scenarios = Scenarios::from_arguments();
+    if !NAMES.iter().any(|name| scenarios.wants(name)) {
+        return scenarios.finish();
+    }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -48,6 +66,12 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Err(missing) = python::interpreter().and(terraform::is_there())
+        && !in_ci()
+    {
+        scenarios.skip("everything", &missing.to_string());
+        return scenarios.finish();
+    }
     runtime.block_on(async {
         match World::start().await {
             Ok(mut world) => {
@@ -60,7 +84,7 @@ fn main() -> ExitCode {
                 }
             }
             Err(error) => {
-                scenarios.run("", async { Err(error) }).await;
+                scenarios.fail("LocalStack, Terraform, PostgreSQL", &error);
             }
         }
     });
@@ -82,18 +106,19 @@ impl World {
     }
 
     async fn run(&mut self, scenarios: &mut Scenarios) {
-        scenarios.run("three files: the warehouse of one machine", self.three_files()).await;
-        scenarios.run("an accented key, a header alone", self.header_alone()).await;
-        scenarios.run("one row, and its event twice more", self.event_repeated()).await;
-        scenarios.run("the same version again, from the console", self.rerun()).await;
-        scenarios.run("a file that no contract knows", self.unknown_file()).await;
-        scenarios.run("an empty file", self.refused("etablissement_B_vide.csv", "", ErrorCode::FileEmpty)).await;
-        let header = HEADER.replace(",billed_amount", "");
-        let refused = self.refused("etablissement_B_colonne.csv", &header, ErrorCode::ColumnMissing);
-        scenarios.run("a missing column", refused).await;
-        scenarios.run("an input that is no request", self.no_request()).await;
-        scenarios.run("a halted file", self.halted_file()).await;
-        scenarios.run("PostgreSQL away, and back", self.database_away()).await;
+        let [three, header, event, rerun, unknown, empty, column, request, halted, away] = NAMES;
+        let without_amounts = HEADER.replace(",billed_amount", "");
+        scenarios.run(three, self.three_files()).await;
+        scenarios.run(header, self.header_alone()).await;
+        scenarios.run(event, self.event_repeated()).await;
+        scenarios.run(rerun, self.rerun()).await;
+        scenarios.run(unknown, self.unknown_file()).await;
+        scenarios.run(empty, self.refused("etablissement_B_vide.csv", "", ErrorCode::FileEmpty)).await;
+        let refused = self.refused("etablissement_B_colonne.csv", &without_amounts, ErrorCode::ColumnMissing);
+        scenarios.run(column, refused).await;
+        scenarios.run(request, self.no_request()).await;
+        scenarios.run(halted, self.halted_file()).await;
+        scenarios.run(away, self.database_away()).await;
     }
 
     async fn three_files(&self) -> Result<Outcome> {
@@ -115,6 +140,7 @@ impl World {
         let seconds = started.elapsed().as_secs_f64();
 
         run(Command::new(&self.fonderie)
+            .current_dir(workspace())
             .arg("run")
             .args(&files)
             .args(["--database-url", &self.machine.url(), "--as-of", AS_OF, "--state"])
