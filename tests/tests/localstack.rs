@@ -95,12 +95,13 @@ impl World {
     async fn start() -> Result<Self> {
         let started = Instant::now();
         let (packages, fonderie) = packages::build()?;
+        let built = started.elapsed().as_secs_f64();
         let postgres = Postgres::start()?;
         let (cloud, machine) = (postgres.create("cloud").await?, postgres.create("machine").await?);
         let stack = Stack::start(&packages, &cloud).await?;
-        eprintln!(
-            "LocalStack is up and terraform/environments/local applied after {:.0} s",
-            started.elapsed().as_secs_f64()
+        let up = started.elapsed().as_secs_f64() - built;
+        println!(
+            "functions built in {built:.0} s; PostgreSQL, LocalStack and terraform/environments/local up in {up:.0} s"
         );
         Ok(Self { stack, postgres, cloud, machine, fonderie })
     }

@@ -2,7 +2,7 @@
 //!
 //! Buckets are a folder behind an embedded S3, the database is given by its URL or started here; the stages are the
 //! functions' own, called in the state machine's order.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::print_stderr)]
 
 mod cli;
 mod dataset;

@@ -11,11 +11,20 @@ use crate::cli::StateArguments;
 use crate::pipeline::Finished;
 use crate::state::Buckets;
 
+/// Prints a line; a reader that went away (`| head`) is no error of ours.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+pub(crate) use say;
+
 /// One line per file, as it ends.
 pub(crate) fn line(path: &Path, end: &Finished) {
     match end {
-        Finished::Ran(report, _) => println!("{} {}", mark(report), report.sentence),
-        Finished::Failed(failure) => println!("FAILED   {}: {}: {}", path.display(), failure.code, failure.cause),
+        Finished::Ran(report, _) => say!("{} {}", mark(report), report.sentence),
+        Finished::Failed(failure) => say!("FAILED   {}: {}: {}", path.display(), failure.code, failure.cause),
     }
 }
 
@@ -36,26 +45,26 @@ pub(crate) fn summary(buckets: &Buckets, finished: &[(PathBuf, Finished)], state
         })
         .collect();
     if !reports.is_empty() {
-        println!("\n{}", rows(&reports));
-        println!("\n{}", amounts(&reports));
+        say!("\n{}", rows(&reports));
+        say!("\n{}", amounts(&reports));
         if let Some(rules) = rules(&reports) {
-            println!("\n{rules}");
+            say!("\n{rules}");
         }
     }
-    println!();
+    say!("");
     for (path, end) in finished {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         match end {
             Finished::Ran(report, place) => {
-                println!("{name}: report {}", buckets.path(place).display());
+                say!("{name}: report {}", buckets.path(place).display());
                 if let Some(csv) = &report.validate.rejects_csv {
-                    println!("{:width$}  rejects {}", "", buckets.path(csv).display(), width = name.chars().count());
+                    say!("{:width$}  rejects {}", "", buckets.path(csv).display(), width = name.chars().count());
                 }
             }
-            Finished::Failed(failure) => println!("{name}: failure {}", buckets.path(&failure.record).display()),
+            Finished::Failed(failure) => say!("{name}: failure {}", buckets.path(&failure.record).display()),
         }
     }
-    println!("\nAsk the warehouse: {}", query_command(state));
+    say!("\nAsk the warehouse: {}", query_command(state));
 }
 
 fn query_command(state: &StateArguments) -> String {
@@ -69,7 +78,7 @@ fn query_command(state: &StateArguments) -> String {
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(header.iter().copied());
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header.iter().copied());
     table
 }
 

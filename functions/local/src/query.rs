@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::Ending;
 use crate::cli::{Format, QueryArguments};
 use crate::dataset::DatasetFolder;
+use crate::print::say;
 use crate::state::{Database, connect};
 
 pub(crate) async fn run(arguments: QueryArguments) -> Result<Ending> {
@@ -19,9 +20,9 @@ pub(crate) async fn run(arguments: QueryArguments) -> Result<Ending> {
     database.close().await;
     let table = result?;
     match arguments.format {
-        Format::Table => println!("{}", screen(&table)),
-        Format::Csv => print!("{}", csv(&table)),
-        Format::Json => println!("{}", json(&table)),
+        Format::Table => say!("{}", screen(&table)),
+        Format::Csv => say!("{}", csv(&table).trim_end_matches('\n')),
+        Format::Json => say!("{}", json(&table)),
     }
     Ok(Ending::Good)
 }
@@ -62,7 +63,7 @@ fn sql(arguments: &QueryArguments) -> Result<String> {
 
 fn screen(table: &Table) -> String {
     let mut screen = Screen::new();
-    screen.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(&table.columns);
+    screen.load_style(presets::UTF8_BORDERS_ONLY).set_header(&table.columns);
     for row in &table.rows {
         screen.add_row(row.iter().map(|value| value.as_deref().unwrap_or("")));
     }
