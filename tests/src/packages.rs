@@ -7,14 +7,17 @@ use xtask::{FUNCTIONS, package};
 
 use crate::{Result, run, workspace};
 
-/// Builds every binary of the workspace (nothing to do after `cargo xtask test` has) and packages the functions.
-/// Returns the folder of the packages, and the one-machine binary.
+/// Builds the workspace (nothing to do after `cargo xtask test` has) and packages the functions. Returns the folder of the
+/// packages, and the one-machine binary.
+///
+/// All targets at once: the features of a shared dependency depend on what is built together, and each set of them is
+/// another build.
 ///
 /// # Errors
 /// Cargo fails, or a package cannot be written.
 pub fn build() -> Result<(PathBuf, PathBuf)> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    run(Command::new(cargo).args(["build", "--release", "--workspace", "--bins", "--quiet"]).current_dir(workspace()))?;
+    run(Command::new(cargo).args(["build", "--release", "--workspace", "--all-targets", "--quiet"]).current_dir(workspace()))?;
     let release = target()?.join("release");
     let binaries = FUNCTIONS.map(|name| (name.to_owned(), release.join(name)));
     let packages = release.with_file_name("packages");

@@ -1,4 +1,5 @@
 //! The state machine's definition against the code: its states are the stages, its retries are the codes' dispositions.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 

@@ -11,6 +11,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use arrow::array::ArrayRef;
 use arrow::util::display::array_value_to_string;
 use fonderie_tests::{packages, workspace};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -81,7 +82,7 @@ fn check(fonderie: &Path, dataset: &Path, folder: &Path, database: &str) -> Vec<
     let mut query = Command::new(fonderie);
     let warehouse =
         arguments(query.arg("query").arg(dataset.join("scenarios/warehouse.sql")).args(["--format", "csv"]));
-    let silver = of_runs(&s3.join("silver"), "accepted.parquet", |path| records(path));
+    let silver = of_runs(&s3.join("silver"), "accepted.parquet", records);
     let rejects = of_runs(&s3.join("quarantine"), "rejets.csv", |path| {
         fs::read_to_string(path).unwrap().trim_start_matches('\u{feff}').replace("\r\n", "\n")
     });
@@ -127,7 +128,7 @@ fn records(path: &Path) -> String {
     for batch in reader {
         let batch = batch.unwrap();
         for row in 0..batch.num_rows() {
-            let value = |column| array_value_to_string(column, row).unwrap().replace('\n', "\\n");
+            let value = |column: &ArrayRef| array_value_to_string(column, row).unwrap().replace('\n', "\\n");
             let values: Vec<String> = batch.columns().iter().map(value).collect();
             writeln!(text, "{}", values.join("|")).unwrap();
         }

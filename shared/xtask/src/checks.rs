@@ -36,8 +36,9 @@ fn run_all(done: &mut Vec<Done>) -> Result<(), String> {
     let mut doc = cargo();
     doc.args(["doc", "--workspace", "--no-deps", "--document-private-items"]).env("RUSTDOCFLAGS", "-D warnings");
     check(done, "documentation", &mut doc)?;
-    // The one-machine binary and the functions are run by the scenarios and in LocalStack.
-    check(done, "build", cargo().args(["build", "--release", "--workspace", "--bins"]))?;
+    // All targets at once: the features of a shared dependency depend on what is built together, and each set of them is
+    // another build. The scenarios and LocalStack run these binaries.
+    check(done, "build", cargo().args(["build", "--release", "--workspace", "--all-targets"]))?;
     tests(done)
 }
 
