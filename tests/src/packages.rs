@@ -17,7 +17,9 @@ use crate::{Result, run, workspace};
 /// Cargo fails, or a package cannot be written.
 pub fn build() -> Result<(PathBuf, PathBuf)> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    run(Command::new(cargo).args(["build", "--release", "--workspace", "--all-targets", "--quiet"]).current_dir(workspace()))?;
+    run(Command::new(cargo)
+        .args(["build", "--release", "--workspace", "--all-targets", "--quiet"])
+        .current_dir(workspace()))?;
     let release = target()?.join("release");
     let binaries = FUNCTIONS.map(|name| (name.to_owned(), release.join(name)));
     let packages = release.with_file_name("packages");
