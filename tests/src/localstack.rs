@@ -33,7 +33,7 @@ impl LocalStack {
     /// # Errors
     /// It cannot be installed, or does not become ready: with the end of its log.
     pub fn start() -> Result<Self> {
-        let python = install()?;
+        let (python, plugin) = install()?;
         let folder = tempfile::Builder::new().prefix("fonderie-localstack-").tempdir()?;
         let root = folder.path().join("root");
         fs::create_dir_all(root.join("tmp"))?;
@@ -42,6 +42,7 @@ impl LocalStack {
         let address = format!("127.0.0.1:{port}");
         let process = Command::new(python)
             .args(["-m", "localstack.runtime.main"])
+            .env("PYTHONPATH", plugin)
             .env("FILESYSTEM_ROOT", &root)
             .env("TMPDIR", root.join("tmp"))
             .env("XDG_CACHE_HOME", root.join("cache"))
@@ -112,8 +113,8 @@ impl Drop for LocalStack {
     }
 }
 
-/// The interpreter of an environment with LocalStack and this project's plugin in it.
-fn install() -> Result<PathBuf> {
+/// The interpreter of an environment with LocalStack in it, and the folder of this checkout's plugin.
+fn install() -> Result<(PathBuf, PathBuf)> {
     let sources = workspace().join("tests/localstack");
     let constraints = sources.join("constraints.txt");
     let python = python::environment(
@@ -121,36 +122,28 @@ fn install() -> Result<PathBuf> {
         &[REQUIREMENT, "--constraint", &constraints.to_string_lossy()],
         &[&fs::read(&constraints)?],
     )?;
-    let plugin = [sources.join("pyproject.toml"), sources.join("fonderie_localstack")];
-    let mut content = Vec::new();
-    for path in &plugin {
-        read_into(path, &mut content)?;
-    }
-    // Apart from LocalStack itself, so that a change of the plugin costs seconds. pip writes beside the sources that it
-    // installs: it gets a copy.
-    cache::made_once("localstack-plugin", &[&content, python.as_os_str().as_encoded_bytes()], |folder| {
-        fs::create_dir_all(folder.join("fonderie_localstack"))?;
-        fs::copy(&plugin[0], folder.join("pyproject.toml"))?;
-        for entry in plugin[1].read_dir()? {
-            let path = entry?.path();
-            if let (true, Some(name)) = (path.is_file(), path.file_name()) {
-                fs::copy(&path, folder.join("fonderie_localstack").join(name))?;
-            }
+    let package = "fonderie_localstack";
+    let mut files = vec![PathBuf::from("pyproject.toml")];
+    for entry in sources.join(package).read_dir()? {
+        let name = PathBuf::from(entry?.file_name());
+        if name.extension().is_some_and(|extension| extension == "py") {
+            files.push(Path::new(package).join(name));
         }
-        python::pip(&python, &["--force-reinstall", "--no-deps", &folder.to_string_lossy()])
-    })?;
-    Ok(python)
-}
-
-fn read_into(path: &Path, content: &mut Vec<u8>) -> Result<()> {
-    if path.is_file() {
-        content.extend(fs::read(path)?);
-        return Ok(());
     }
-    let mut entries: Vec<_> = path.read_dir()?.flatten().map(|entry| entry.path()).collect();
-    entries.retain(|path| path.extension().is_some_and(|extension| extension == "py"));
-    entries.sort();
-    entries.iter().try_for_each(|path| read_into(path, content))
+    files.sort();
+    let contents = files.iter().map(|file| fs::read(sources.join(file))).collect::<Result<Vec<_>, _>>()?;
+    let ingredients: Vec<&[u8]> = contents.iter().map(Vec::as_slice).collect();
+    // Beside the environment and not in it: several checkouts may share it, and a change of the plugin costs seconds.
+    let plugin = cache::made_once("localstack-plugin", &ingredients, |folder| {
+        // pip writes beside the sources that it installs: it gets a copy.
+        let copy = tempfile::tempdir()?;
+        fs::create_dir(copy.path().join(package))?;
+        for (file, content) in files.iter().zip(&contents) {
+            fs::write(copy.path().join(file), content)?;
+        }
+        python::pip(&python, &["--no-deps", "--target", &folder.to_string_lossy(), &copy.path().to_string_lossy()])
+    })?;
+    Ok((python, plugin))
 }
 
 fn free_port() -> Result<u16> {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::{Failed, Result};
+use crate::Result;
 
 /// A scenario's end.
 pub enum Outcome {
@@ -35,9 +35,13 @@ impl Scenarios {
 
     /// Runs one, unless it was not asked for.
     pub async fn run(&mut self, name: &str, scenario: impl Future<Output = Result<Outcome>>) {
-        if !self.wants(name) {
-            return;
+        if self.wants(name) {
+            self.always(name, scenario).await;
         }
+    }
+
+    /// Runs what the scenarios need.
+    pub async fn always(&mut self, name: &str, scenario: impl Future<Output = Result<Outcome>>) {
         let started = Instant::now();
         let outcome = scenario.await;
         let seconds = started.elapsed().as_secs_f64();
@@ -49,12 +53,6 @@ impl Scenarios {
                 self.failed.push(name.to_owned());
             }
         }
-    }
-
-    /// Notes what failed before any scenario could be run.
-    pub fn fail(&mut self, name: &str, error: &Failed) {
-        self.row(name, "FAILED", 0.0, &error.to_string());
-        self.failed.push(name.to_owned());
     }
 
     /// Notes what cannot be tried on this machine.

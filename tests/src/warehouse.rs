@@ -46,6 +46,13 @@ const NATURAL: &[(&str, &str)] = &[
         "SELECT dataset, source, regexp_replace(key, '.*/', '') AS file, size, content_sha256, loaded_run_id IS NOT NULL AS loaded
          FROM audit.object_version",
     ),
+    // The bundle's hash too: Terraform's object and the folder hold the same files.
+    (
+        "audit.run",
+        "SELECT source, bundle_sha256, status, verdict, rows_read, rows_accepted, rows_rejected, rows_inserted, rows_updated,
+                rows_unchanged, rows_superseded
+         FROM audit.run",
+    ),
     (
         "audit.rule_result",
         "SELECT source, rule, severity, rows, budget FROM audit.rule_result JOIN audit.run USING (run_id)",

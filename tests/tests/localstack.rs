@@ -73,19 +73,16 @@ fn main() -> ExitCode {
         return scenarios.finish();
     }
     runtime.block_on(async {
-        match World::start().await {
-            Ok(mut world) => {
-                world.run(&mut scenarios).await;
-                if scenarios.any_failed() {
-                    eprintln!(
-                        "---- the functions' log\n{}",
-                        localstack::tail(&world.stack.localstack().function_log())
-                    );
-                }
-            }
-            Err(error) => {
-                scenarios.fail("LocalStack, Terraform, PostgreSQL", &error);
-            }
+        let mut world = None;
+        let start = async {
+            world = Some(World::start().await?);
+            Ok(Outcome::Passed("the functions are those of this checkout".to_owned()))
+        };
+        scenarios.always("built, packaged, deployed", start).await;
+        let Some(mut world) = world else { return };
+        world.run(&mut scenarios).await;
+        if scenarios.any_failed() {
+            eprintln!("---- the functions' log\n{}", localstack::tail(&world.stack.localstack().function_log()));
         }
     });
     scenarios.finish()
@@ -93,16 +90,10 @@ fn main() -> ExitCode {
 
 impl World {
     async fn start() -> Result<Self> {
-        let started = Instant::now();
         let (packages, fonderie) = packages::build()?;
-        let built = started.elapsed().as_secs_f64();
         let postgres = Postgres::start()?;
         let (cloud, machine) = (postgres.create("cloud").await?, postgres.create("machine").await?);
         let stack = Stack::start(&packages, &cloud).await?;
-        let up = started.elapsed().as_secs_f64() - built;
-        println!(
-            "functions built in {built:.0} s; PostgreSQL, LocalStack and terraform/environments/local up in {up:.0} s"
-        );
         Ok(Self { stack, postgres, cloud, machine, fonderie })
     }
 
