@@ -7,7 +7,7 @@ use xtask::{FUNCTIONS, package};
 
 use crate::{Result, run, workspace};
 
-/// Builds the workspace (nothing to do after `cargo xtask test` has) and packages the functions. Returns the folder of the
+/// Builds the workspace and packages the functions. Returns the folder of the
 /// packages, and the one-machine binary.
 ///
 /// All targets at once: the features of a shared dependency depend on what is built together, and each set of them is
@@ -16,10 +16,12 @@ use crate::{Result, run, workspace};
 /// # Errors
 /// Cargo fails, or a package cannot be written.
 pub fn build() -> Result<(PathBuf, PathBuf)> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    run(Command::new(cargo)
-        .args(["build", "--release", "--workspace", "--all-targets", "--quiet"])
-        .current_dir(workspace()))?;
+    // `cargo xtask test` has built everything just before.
+    if std::env::var_os("FONDERIE_BUILT").is_none() {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let arguments = ["build", "--release", "--workspace", "--all-targets", "--quiet"];
+        run(Command::new(cargo).args(arguments).current_dir(workspace()))?;
+    }
     let release = target()?.join("release");
     let binaries = FUNCTIONS.map(|name| (name.to_owned(), release.join(name)));
     let packages = release.with_file_name("packages");

@@ -44,7 +44,7 @@ fn run_all(done: &mut Vec<Done>) -> Result<(), String> {
 
 fn tests(done: &mut Vec<Done>) -> Result<(), String> {
     let mut tests = cargo();
-    tests.args(["test", "--release", "--workspace"]);
+    tests.args(["test", "--release", "--workspace"]).env("FONDERIE_BUILT", "1");
     let data = tempfile::Builder::new().prefix("fonderie-test-").tempdir().map_err(|error| error.to_string())?;
     let server = match Server::start(&ServerOptions::for_tests(data.path().join("postgres"))) {
         Ok(server) => {
