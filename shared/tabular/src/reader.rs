@@ -259,19 +259,20 @@ impl<'a> CsvReader<'a> {
             })
             .collect();
         let quoted = |names: &[&str]| names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
-        let found = || quoted(&names.iter().map(String::as_str).collect::<Vec<_>>());
         let missing: Vec<&str> = wanted
             .iter()
             .map(|(_, header)| *header)
             .filter(|header| !names.iter().any(|name| name == header))
             .collect();
         if !missing.is_empty() {
+            // The line's own words are not repeated: of a file without a header, they are a patient's data.
+            let known = wanted.len() - missing.len();
             let message = format!(
-                "the header lacks {}, which the contract of `{}` reads; it has {}: have the file sent again, or correct \
-                 `columns` in the contract",
+                "the header lacks {}, which the contract of `{}` reads; of its {} columns the contract knows {known}: have \
+                 the file sent again, or correct `columns` in the contract",
                 quoted(&missing),
                 self.source.id,
-                found(),
+                names.len(),
             );
             return Err(StageError::new(ErrorCode::ColumnMissing, message));
         }

@@ -137,6 +137,12 @@ fn headers_that_do_not_hold_what_the_contract_reads() {
     let b = "etablissement_b";
     let missing = HEADER_B.replace("billed_amount", "amount");
     refused(b, &missing, ErrorCode::ColumnMissing, "lacks \"billed_amount\"");
+    refused(
+        b,
+        &row_b("1", "Martin", "40", "2024-01-31", "1"),
+        ErrorCode::ColumnMissing,
+        "of its 17 columns the contract knows 0:",
+    );
     refused(b, &HEADER_B.replace("\n", ",discount\n"), ErrorCode::ColumnUnknown, "has \"discount\"");
     refused(b, &HEADER_B.replace("\n", ",city\n"), ErrorCode::ColumnRepeated, "\"city\" twice");
     refused(b, "", ErrorCode::HeaderUnreadable, "no header");
