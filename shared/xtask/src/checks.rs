@@ -27,6 +27,8 @@ pub(crate) fn run() -> Result<(), String> {
     for Done { name, outcome, time } in &done {
         println!("{name:<14} {outcome:<8} {:.0}", time.as_secs_f64());
     }
+    let count = |wanted: &str| done.iter().filter(|done| done.outcome == wanted).count();
+    println!("\n{} passed, {} failed, {} skipped", count("ok"), count("FAILED"), count("skipped"));
     result
 }
 
