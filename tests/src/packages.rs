@@ -1,9 +1,8 @@
 //! The functions' packages, from the binaries of this very checkout.
 
 use std::path::PathBuf;
-use std::process::Command;
 
-use xtask::{FUNCTIONS, package};
+use xtask::{FUNCTIONS, cargo, package};
 
 use crate::{Result, run, workspace};
 
@@ -18,9 +17,7 @@ use crate::{Result, run, workspace};
 pub fn build() -> Result<(PathBuf, PathBuf)> {
     // `cargo xtask test` has built everything just before.
     if std::env::var_os("FONDERIE_BUILT").is_none() {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let arguments = ["build", "--release", "--workspace", "--all-targets", "--quiet"];
-        run(Command::new(cargo).args(arguments).current_dir(workspace()))?;
+        run(cargo().args(["build", "--release", "--workspace", "--all-targets", "--quiet"]).current_dir(workspace()))?;
     }
     let release = target()?.join("release");
     let binaries = FUNCTIONS.map(|name| (name.to_owned(), release.join(name)));

@@ -3,7 +3,7 @@
 //! `cargo test --release -p fonderie-tests --test localstack [part of a scenario's name]…` runs it; scenarios build on the
 //! warehouse that earlier ones leave, and each can be run alone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -73,12 +73,18 @@ fn main() -> ExitCode {
         return scenarios.finish();
     }
     runtime.block_on(async {
-        let mut world = None;
-        let start = async {
-            world = Some(World::start().await?);
+        let (mut built, mut world) = (None, None);
+        let build = async {
+            built = Some(packages::build()?);
             Ok(Outcome::Passed("the functions are those of this checkout".to_owned()))
         };
-        scenarios.always("built, packaged, deployed", start).await;
+        scenarios.always("built and packaged", build).await;
+        let Some((packages, fonderie)) = built else { return };
+        let start = async {
+            world = Some(World::start(&packages, fonderie).await?);
+            Ok(Outcome::Passed("PostgreSQL and LocalStack up, terraform/environments/local applied".to_owned()))
+        };
+        scenarios.always("deployed", start).await;
         let Some(mut world) = world else { return };
         world.run(&mut scenarios).await;
         if scenarios.any_failed() {
@@ -89,11 +95,10 @@ fn main() -> ExitCode {
 }
 
 impl World {
-    async fn start() -> Result<Self> {
-        let (packages, fonderie) = packages::build()?;
+    async fn start(packages: &Path, fonderie: PathBuf) -> Result<Self> {
         let postgres = Postgres::start()?;
         let (cloud, machine) = (postgres.create("cloud").await?, postgres.create("machine").await?);
-        let stack = Stack::start(&packages, &cloud).await?;
+        let stack = Stack::start(packages, &cloud).await?;
         Ok(Self { stack, postgres, cloud, machine, fonderie })
     }
 
