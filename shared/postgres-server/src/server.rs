@@ -76,7 +76,9 @@ impl Server {
     pub fn start(options: &ServerOptions) -> Result<Self, ServerError> {
         let binaries = Binaries::find()?;
         let account = Account::choose()?;
-        let data = &options.data_dir;
+        // absolute, for the server's programs run in a directory of their own
+        let data = &std::path::absolute(&options.data_dir)
+            .map_err(|error| ServerError::io(format!("{} cannot be resolved", options.data_dir.display()), error))?;
         if data.join("PG_VERSION").exists() {
             account.own_directory(data)?;
             leftover::clear(data, &binaries, &account)?;

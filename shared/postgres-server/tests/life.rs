@@ -79,3 +79,16 @@ fn the_data_directory_is_private() {
     let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(Path::new(server.data_dir())).unwrap());
     assert_eq!(mode & 0o777, 0o700);
 }
+
+#[test]
+fn a_relative_directory_is_the_callers() {
+    let root = directory();
+    // Up from the working directory to `/`, and down again.
+    let up: std::path::PathBuf = std::env::current_dir().unwrap().components().skip(1).map(|_| "..").collect();
+    let relative = up.join(root.path().strip_prefix("/").unwrap()).join("data");
+    assert!(relative.is_relative());
+    let server = Server::start(&ServerOptions::for_tests(&relative)).unwrap();
+    assert!(answers(server.port()));
+    server.stop().unwrap();
+    assert!(root.path().join("data/PG_VERSION").exists());
+}
