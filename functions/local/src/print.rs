@@ -73,7 +73,9 @@ fn query_command(state: &StateArguments) -> String {
         Some(_) => "--database-url URL".to_owned(),
         None => format!("--state {}", state.state.display()),
     };
-    format!("fonderie query {place} -c \"SELECT * FROM audit.run ORDER BY started_at DESC LIMIT 5\"")
+    // As it was called, so that the line can be copied whether the program is installed or run by cargo.
+    let program = std::env::args().next().unwrap_or_else(|| "fonderie".to_owned());
+    format!("{program} query {place} -c \"SELECT * FROM audit.run ORDER BY started_at DESC LIMIT 5\"")
 }
 
 fn table(header: &[&str]) -> Table {
