@@ -286,18 +286,18 @@ impl Forest {
             let mut shares = shares.into_iter().filter(|share| !share.is_empty());
             let own = shares.next();
             for share in shares {
-                scope.spawn(move || self.score_pieces(share));
+                scope.spawn(move || self.score_pieces(share, rows.stride));
             }
-            self.score_pieces(own.unwrap_or_default());
+            self.score_pieces(own.unwrap_or_default(), rows.stride);
         });
         scores
     }
 
-    fn score_pieces(&self, pieces: Vec<(&[f32], &mut [f64])>) {
+    fn score_pieces(&self, pieces: Vec<(&[f32], &mut [f64])>, stride: usize) {
         let scale = self.trees.len() as f64 * mean_path_length(u16::try_from(self.parameters.samples).unwrap_or(256));
         for (rows, scores) in pieces {
             for tree in &self.trees {
-                tree.add_lengths(rows, self.features, scores);
+                tree.add_lengths(rows, stride, scores);
             }
             // libm's exp2, not the platform's: the last bit is the same everywhere.
             scores.iter_mut().for_each(|score| *score = -libm::exp2(-*score / scale));

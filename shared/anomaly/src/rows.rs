@@ -9,6 +9,8 @@ use crate::AnomalyError;
 pub(crate) struct Rows {
     values: Vec<f32>,
     pub(crate) features: usize,
+    /// Values per row: up to four features are padded to four, so that a tree's walk needs no bounds check.
+    pub(crate) stride: usize,
 }
 
 impl Rows {
@@ -17,7 +19,8 @@ impl Rows {
         if features == 0 || features > usize::from(u16::MAX) {
             return Err(AnomalyError::Parameter("a forest has between 1 and 65535 features"));
         }
-        let mut values = Vec::with_capacity(rows * features);
+        let stride = features.max(4);
+        let mut values = Vec::with_capacity(rows * stride);
         for row in 0..rows {
             for feature in 0..features {
                 // Adding 0 makes -0 and 0 one value.
@@ -26,21 +29,22 @@ impl Rows {
                     _ => return Err(AnomalyError::NotFinite { row, feature }),
                 }
             }
+            values.resize((row + 1) * stride, 0.0);
         }
-        Ok(Self { values, features })
+        Ok(Self { values, features, stride })
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.values.len() / self.features
+        self.values.len() / self.stride
     }
 
     pub(crate) fn row(&self, row: usize) -> &[f32] {
-        &self.values[row * self.features..][..self.features]
+        &self.values[row * self.stride..][..self.features]
     }
 
     /// The values of whole rows, in pieces of at most `rows` rows.
     pub(crate) fn pieces(&self, rows: usize) -> impl Iterator<Item = &[f32]> {
-        self.values.chunks(rows * self.features)
+        self.values.chunks(rows * self.stride)
     }
 
     /// The rows in an order that depends on what they hold alone: by a fingerprint, then by their values. Equal rows are

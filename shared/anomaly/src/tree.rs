@@ -154,32 +154,47 @@ impl CompleteTree {
         Ok(Self { splits, lengths, samples: counts })
     }
 
-    /// Adds h(x) of each row to its sum.
-    pub(crate) fn add_lengths(&self, rows: &[f32], features: usize, sums: &mut [f64]) {
-        let mut groups = rows.chunks_exact(features * LANES);
-        let mut sum_groups = sums.chunks_exact_mut(LANES);
-        for (group, sums) in groups.by_ref().zip(sum_groups.by_ref()) {
-            let mut positions = [1_u8; LANES];
-            for _ in 0..DEPTH {
-                for (position, row) in positions.iter_mut().zip(group.chunks_exact(features)) {
-                    *position = self.step(*position, row);
+    /// Adds h(x) of each row, `stride` values each, to its sum.
+    pub(crate) fn add_lengths(&self, rows: &[f32], stride: usize, sums: &mut [f64]) {
+        if stride == 4 {
+            let (rows, _) = rows.as_chunks::<4>();
+            let (groups, rest) = rows.as_chunks::<LANES>();
+            let (sum_groups, sum_rest) = sums.as_chunks_mut::<LANES>();
+            for (group, sums) in groups.iter().zip(sum_groups) {
+                self.walk(|lane, feature| group[lane][feature & 3], sums);
+            }
+            for (row, sum) in rest.iter().zip(sum_rest) {
+                self.walk(|_, feature| row[feature & 3], std::array::from_mut(sum));
+            }
+        } else {
+            for (group, sums) in rows.chunks(stride * LANES).zip(sums.chunks_mut(LANES)) {
+                match sums.as_mut_array::<LANES>() {
+                    Some(sums) => self.walk(|lane, feature| group[lane * stride + feature], sums),
+                    None => {
+                        for (row, sum) in group.chunks(stride).zip(sums) {
+                            self.walk(|_, feature| row[feature], std::array::from_mut(sum));
+                        }
+                    }
                 }
             }
-            for (sum, position) in sums.iter_mut().zip(positions) {
-                *sum += self.lengths[usize::from(position)];
-            }
-        }
-        for (row, sum) in groups.remainder().chunks_exact(features).zip(sum_groups.into_remainder()) {
-            let end = (0..DEPTH).fold(1, |position, _| self.step(position, row));
-            *sum += self.lengths[usize::from(end)];
         }
     }
 
-    /// One level down. The eighth step carries out of the byte: what is left is the end's index.
-    #[inline]
-    fn step(&self, position: u8, row: &[f32]) -> u8 {
-        let split = self.splits[usize::from(position)];
-        (position << 1) | u8::from(row[split.feature as usize] > split.threshold)
+    /// N rows from the root to their ends, a level at a time. The eighth step carries out of the byte: what is left is the
+    /// end's index.
+    #[inline(always)]
+    fn walk<const N: usize>(&self, value: impl Fn(usize, usize) -> f32, sums: &mut [f64; N]) {
+        let mut positions = [1_u8; N];
+        for _ in 0..DEPTH {
+            for (lane, position) in positions.iter_mut().enumerate() {
+                let split = self.splits[usize::from(*position)];
+                let above = u8::from(value(lane, split.feature as usize) > split.threshold);
+                *position = (*position << 1) | above;
+            }
+        }
+        for (sum, position) in sums.iter_mut().zip(positions) {
+            *sum += self.lengths[usize::from(position)];
+        }
     }
 
     /// Adds each split's part of c(root) − h(x) to its feature.
