@@ -47,7 +47,7 @@ fn workspace() -> PathBuf {
 }
 
 fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = xtask::cargo();
     command.current_dir(workspace());
     command
 }
