@@ -311,6 +311,7 @@ pub fn run_id(object: &ObjectVersion) -> String {
         version_id: Some(object.version_id.clone()),
         dataset: None,
         as_of: None,
+        strict: false,
     };
     request.execution_name()
 }

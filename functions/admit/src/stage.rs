@@ -41,6 +41,7 @@ pub async fn run(context: &Context, input: AdmitInput) -> Result<Run> {
         order,
         size: meta.size,
         as_of: request.as_of.unwrap_or_else(|| input.started_at.with_timezone(&dataset.time_zone).date_naive()),
+        strict: request.strict,
         source: source.id.clone(),
         bundle,
         object,

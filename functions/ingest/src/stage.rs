@@ -82,6 +82,7 @@ pub async fn ingest<E: Executions>(
         version_id: Some(object.version_id.clone()),
         dataset: None,
         as_of: None,
+        strict: false,
     };
     let name = request.execution_name();
     if let Err(unknown) = dataset.source_of_key(key) {

@@ -6,7 +6,7 @@ use fonderie_core::stage::{TransformInput, Transformed};
 use fonderie_core::tally::check_conserved;
 use fonderie_core::{ErrorCode, Result, StageError};
 use fonderie_storage::{ObjectReader, ParquetObjectWriter};
-use fonderie_tabular::{CsvReader, Limits, ReadSummary, parquet_properties, reject_schema};
+use fonderie_tabular::{Batch, Limits, Reader, parquet_properties, reject_schema};
 use sha2::{Digest, Sha256};
 
 use crate::Context;
@@ -25,7 +25,8 @@ pub async fn run(context: &Context, input: TransformInput) -> Result<Transformed
         let message = format!("the file {} is empty: have it sent again", run.object.file_name());
         return Err(StageError::new(ErrorCode::FileEmpty, message));
     }
-    let mut reader = CsvReader::new(&dataset.record, source, Limits::default());
+    let format = dataset.format_of_key(source, &run.object.key)?;
+    let mut reader = Reader::new(&dataset.record, source, format, Limits::default());
     let about = || {
         parquet_properties([
             ("run_id", run.run_id.clone()),
@@ -39,8 +40,8 @@ pub async fn run(context: &Context, input: TransformInput) -> Result<Transformed
     let mut silver_writer = context.storage.parquet_writer(silver.clone(), reader.schema(), about())?;
     let mut rejects_writer = context.storage.parquet_writer(rejects.clone(), reject_schema(), about())?;
     let read = read_all(&mut object, &mut reader, &mut silver_writer, &mut rejects_writer).await;
-    let (summary, content_sha256) = match read {
-        Ok(read) => read,
+    let content_sha256 = match read {
+        Ok(sha256) => sha256,
         Err(error) => {
             // What was uploaded so far is given up; it was never visible.
             let _ = silver_writer.abort().await;
@@ -48,6 +49,7 @@ pub async fn run(context: &Context, input: TransformInput) -> Result<Transformed
             return Err(error);
         }
     };
+    let summary = reader.finish();
     check_conserved("transform", &summary.read, &summary.kept, &summary.rejected)?;
     rejects_writer.finish().await?;
     let written = silver_writer.finish().await?;
@@ -63,35 +65,37 @@ pub async fn run(context: &Context, input: TransformInput) -> Result<Transformed
         kept: summary.kept,
         rejected: summary.rejected,
         rules: summary.rules,
+        emptied: summary.emptied,
         skipped: summary.skipped,
         millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
 }
 
-/// Reads the object to its end; gives what was read and the SHA-256 of its bytes.
+/// Reads the object to its end; gives the SHA-256 of its bytes.
 async fn read_all(
     object: &mut ObjectReader,
-    reader: &mut CsvReader<'_>,
+    reader: &mut Reader<'_>,
     silver: &mut ParquetObjectWriter,
     rejects: &mut ParquetObjectWriter,
-) -> Result<(ReadSummary, String)> {
+) -> Result<String> {
     let mut hash = Sha256::new();
-    while let Some(chunk) = object.next().await? {
-        hash.update(&chunk);
-        reader.feed(&chunk)?;
-        while let Some(batch) = reader.batch() {
-            silver.write(&batch).await?;
+    loop {
+        let chunk = object.next().await?;
+        match &chunk {
+            Some(bytes) => {
+                hash.update(bytes);
+                reader.feed(bytes)?;
+            }
+            None => reader.end()?,
         }
-        if let Some(batch) = reader.rejects(false)? {
-            rejects.write(&batch).await?;
+        while let Some(batch) = reader.batch()? {
+            match batch {
+                Batch::Records(batch) => silver.write(&batch).await?,
+                Batch::Rejects(batch) => rejects.write(&batch).await?,
+            }
+        }
+        if chunk.is_none() {
+            return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
         }
     }
-    let summary = reader.finish()?;
-    while let Some(batch) = reader.batch() {
-        silver.write(&batch).await?;
-    }
-    if let Some(batch) = reader.rejects(true)? {
-        rejects.write(&batch).await?;
-    }
-    Ok((summary, hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
 }

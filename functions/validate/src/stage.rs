@@ -6,7 +6,7 @@ use fonderie_contract::{Check, Dataset};
 use fonderie_core::stage::{ValidateInput, Validated};
 use fonderie_core::tally::check_conserved;
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
-use fonderie_quality::{KeyScan, RepeatedKeys, Validator, judge, passes};
+use fonderie_quality::{KeyScan, Reading, RepeatedKeys, Validator, judge, passes};
 use fonderie_storage::{ParquetObjectWriter, parquet_error};
 use fonderie_tabular::{parquet_properties, record_schema, reject_schema};
 use futures::TryStreamExt;
@@ -63,7 +63,8 @@ pub async fn run(context: &Context, input: ValidateInput) -> Result<Validated> {
     if refused > 0 {
         facility_csv::write(&context.storage, &[transform.rejects.clone(), rejects.clone()], csv.clone()).await?;
     }
-    let judgement = judge(&dataset.record, transform.read.rows, &transform.rules, &validation);
+    let reading = Reading { rows: transform.read.rows, rejected: &transform.rules, emptied: &transform.emptied };
+    let judgement = judge(&dataset.record, reading, &validation, run.strict);
     Ok(Validated {
         verdict: judgement.verdict,
         accepted_records,

@@ -78,6 +78,17 @@ pub struct Field {
     pub money: bool,
     /// It tells of a person: masked wherever it is shown outside the buckets and the database.
     pub personal: bool,
+    /// What becomes of a row whose value is present and cannot be read.
+    pub unreadable: OnUnreadable,
+}
+
+/// What becomes of a row whose value in a field is present and cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnUnreadable {
+    /// The row is rejected.
+    Reject,
+    /// The field is left empty; such rows are counted and reported.
+    Empty,
 }
 
 /// The type of a field.
@@ -205,10 +216,8 @@ impl Budget {
 pub struct Source {
     /// Its id: the file's name under `sources/`.
     pub id: String,
-    /// How its files are recognised: the file's name for a pattern without `/`, else the key below the dataset's name.
-    pub files: GlobSet,
-    /// How its files are written.
-    pub format: Format,
+    /// The formats of its files; the first whose patterns fit a file reads it.
+    pub formats: Vec<FileFormat>,
     /// Where each field of the record comes from, in the record's order.
     pub columns: Vec<Origin>,
     /// Columns of the file that are left out on purpose.
@@ -237,11 +246,26 @@ pub enum Origin {
     Absent,
 }
 
-/// The format of a source's files.
+/// One format in which a source sends its files.
+#[derive(Clone, Debug)]
+pub struct FileFormat {
+    /// How such files are recognised: the file's name for a pattern without `/`, else the key below the dataset's name.
+    pub files: GlobSet,
+    /// Which line of the file (row of the sheet) has the header, from 1.
+    pub header_line: u64,
+    /// The word in the first filled cell of a line of totals, which is no record.
+    pub totals: Option<String>,
+    /// How they are written.
+    pub format: Format,
+}
+
+/// How files are written.
 #[derive(Clone, Debug)]
 pub enum Format {
     /// Delimited text.
     Csv(Csv),
+    /// A workbook in Office Open XML (`.xlsx`).
+    Workbook(Workbook),
 }
 
 /// Delimited text.
@@ -253,8 +277,24 @@ pub struct Csv {
     pub delimiter: u8,
     /// The quote, one ASCII character; `None` where quotes are ordinary characters.
     pub quote: Option<u8>,
-    /// Which line of the file has the header, from 1.
-    pub header_line: u64,
+    /// A record may end with one more delimiter than the header.
+    pub trailing_delimiters: bool,
+}
+
+/// A workbook.
+#[derive(Clone, Debug)]
+pub struct Workbook {
+    /// The sheet; without it, the only visible one.
+    pub sheet: Option<Sheet>,
+}
+
+/// A sheet of a workbook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sheet {
+    /// By its name.
+    Name(String),
+    /// By its position, from 1.
+    Position(usize),
 }
 
 /// A date format such as `dd/mm/yyyy`: the parts and what separates them.
@@ -288,4 +328,6 @@ pub struct NumberFormat {
     pub thousands: Vec<char>,
     /// What may stand before or after an amount (`€`, `EUR`).
     pub currency: Vec<String>,
+    /// A workbook's number with more decimals than its field is rounded, half away from zero; else its row is rejected.
+    pub round_cells: bool,
 }

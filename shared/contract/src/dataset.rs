@@ -5,7 +5,7 @@ use toml::Table;
 
 use crate::bundle::Bundle;
 use crate::compiled::{
-    Budget, Check, Dataset, Field, Keep, Kind, Migration, Record, Rule, Severity, Source, WarehouseSql,
+    Budget, Check, Dataset, Field, Keep, Kind, Migration, OnUnreadable, Record, Rule, Severity, Source, WarehouseSql,
 };
 use crate::mistakes::{Found, Section};
 use crate::source;
@@ -164,8 +164,13 @@ fn field(section: &Section<'_>) -> Option<Field> {
         section.mistake("money", "true", "true on a decimal with two places alone");
     }
     let personal = section.truth("personal").unwrap_or(false);
+    let policies = [("reject", OnUnreadable::Reject), ("empty", OnUnreadable::Empty)];
+    let unreadable = section.choice("unreadable", &policies).unwrap_or(OnUnreadable::Reject);
+    if money && unreadable == OnUnreadable::Empty {
+        section.mistake("unreadable", "\"empty\" on an amount", "\"reject\": no cent may be lost");
+    }
     section.finish();
-    Some(Field { name: name?.to_owned(), kind: kind?, money, personal })
+    Some(Field { name: name?.to_owned(), kind: kind?, money, personal, unreadable })
 }
 
 fn rule(section: &Section<'_>, record: &Record, default_budget: Budget) -> Option<Rule> {

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use fonderie_core::{ErrorCode, Result, StageError};
 
-use crate::compiled::{Dataset, DateFormat, DatePart, Source};
+use crate::compiled::{Dataset, DateFormat, DatePart, FileFormat, Source};
 
 /// The dataset that a bronze key belongs to: its first part, where that names one of `datasets`, else the first dataset.
 pub fn dataset_of_key<'a>(datasets: &'a [String], key: &str) -> Option<&'a str> {
@@ -17,9 +17,8 @@ impl Dataset {
     /// # Errors
     /// `SourceUnknown` where none does, `SourceAmbiguous` where several do.
     pub fn source_of_key(&self, key: &str) -> Result<&Source> {
-        let path = key.strip_prefix(&format!("{}/", self.name)).unwrap_or(key);
-        let file_name = path.rsplit('/').next().unwrap_or(path);
-        let fits = |source: &&Source| source.files.is_match(file_name) || source.files.is_match(path);
+        let (path, file_name) = self.path_of_key(key);
+        let fits = |source: &&Source| source.formats.iter().any(|format| format.fits(path, file_name));
         let ids = |sources: &[&Source]| sources.iter().map(|source| source.id.as_str()).collect::<Vec<_>>().join(", ");
         let fitting: Vec<&Source> = self.sources.iter().filter(fits).collect();
         match fitting.as_slice() {
@@ -45,6 +44,24 @@ impl Dataset {
         }
     }
 
+    /// The format of a source in which a key's file is written.
+    ///
+    /// # Errors
+    /// `SourceUnknown` where the source has none for it.
+    pub fn format_of_key<'a>(&self, source: &'a Source, key: &str) -> Result<&'a FileFormat> {
+        let (path, file_name) = self.path_of_key(key);
+        source.formats.iter().find(|format| format.fits(path, file_name)).ok_or_else(|| {
+            let message = format!("the source `{}` has no format for the file `{file_name}`", source.id);
+            StageError::new(ErrorCode::SourceUnknown, message)
+        })
+    }
+
+    /// A key below the dataset's name, and its last part.
+    fn path_of_key<'k>(&self, key: &'k str) -> (&'k str, &'k str) {
+        let path = key.strip_prefix(&format!("{}/", self.name)).unwrap_or(key);
+        (path, path.rsplit('/').next().unwrap_or(path))
+    }
+
     /// A source by its id.
     ///
     /// # Errors
@@ -54,6 +71,12 @@ impl Dataset {
             let message = format!("the bundle of dataset `{}` has no source `{id}`", self.name);
             StageError::new(ErrorCode::ContractInvalid, message)
         })
+    }
+}
+
+impl FileFormat {
+    fn fits(&self, path: &str, file_name: &str) -> bool {
+        self.files.is_match(file_name) || self.files.is_match(path)
     }
 }
 

@@ -3,16 +3,14 @@
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use toml::{Table, Value};
 
-use crate::compiled::{Check, Csv, Format, Kind, NumberFormat, Origin, Record, Source};
+use crate::compiled::{Check, Csv, FileFormat, Format, Kind, NumberFormat, Origin, Record, Sheet, Source, Workbook};
 use crate::date_format;
 use crate::mistakes::{Found, Section, describe};
 
 /// Compiles a source, noting every mistake.
 pub(crate) fn compile(file: &str, id: &str, document: &Table, record: &Record, found: &Found) -> Option<Source> {
     let root = Section::new(file, "", document, found);
-    let files = files(&root);
-    let format =
-        root.required("format", root.section("format"), "a table with `type`").and_then(|section| format(&section));
+    let formats = formats(&root);
     let dates = root.required("dates", root.section("dates"), "a table with `format`");
     let date = dates.and_then(|section| {
         let format = section.required("format", section.text("format"), date_format::ACCEPTED);
@@ -30,8 +28,7 @@ pub(crate) fn compile(file: &str, id: &str, document: &Table, record: &Record, f
     root.finish();
     Some(Source {
         id: id.to_owned(),
-        files: files?,
-        format: format?,
+        formats: formats?,
         columns,
         ignored,
         date: date?,
@@ -40,11 +37,30 @@ pub(crate) fn compile(file: &str, id: &str, document: &Table, record: &Record, f
     })
 }
 
-fn files(root: &Section<'_>) -> Option<GlobSet> {
+/// `files` with one `[format]`, or a list `[[formats]]` each with its own `files`.
+fn formats(root: &Section<'_>) -> Option<Vec<FileFormat>> {
+    let Some(sections) = root.sections("formats") else {
+        let files = files(root);
+        let section = root.required("format", root.section("format"), "a table with `type`")?;
+        return Some(vec![format(&section, files?)?]);
+    };
+    for key in ["files", "format"] {
+        if root.value(key).is_some() {
+            root.mistake(key, "this key beside `formats`", "`files` and `format`, or `formats` each with its `files`");
+        }
+    }
+    if sections.is_empty() {
+        root.mistake("formats", "an empty list", "a list of tables, each with `files` and `type`");
+    }
+    let compiled: Vec<_> = sections.iter().map(|section| format(section, files(section)?)).collect();
+    compiled.into_iter().collect()
+}
+
+fn files(section: &Section<'_>) -> Option<GlobSet> {
     let accepted = "a list of file name patterns such as [\"etablissement_A*.csv\"]";
-    let patterns = root.required("files", root.texts("files"), accepted)?;
+    let patterns = section.required("files", section.texts("files"), accepted)?;
     if patterns.is_empty() {
-        root.mistake("files", "an empty list", accepted);
+        section.mistake("files", "an empty list", accepted);
     }
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
@@ -53,7 +69,7 @@ fn files(root: &Section<'_>) -> Option<GlobSet> {
             Ok(glob) => {
                 set.add(glob);
             }
-            Err(error) => root.mistake("files", format!("\"{pattern}\": {}", error.kind()), accepted),
+            Err(error) => section.mistake("files", format!("\"{pattern}\": {}", error.kind()), accepted),
         }
     }
     set.build().ok()
@@ -67,8 +83,39 @@ fn parse_date_format(section: &Section<'_>, key: &str, text: &str) -> Option<cra
     format
 }
 
-fn format(section: &Section<'_>) -> Option<Format> {
-    section.required("type", section.choice("type", &[("csv", ())]), "\"csv\"")?;
+type Compile = fn(&Section<'_>) -> Option<Format>;
+
+fn format(section: &Section<'_>, files: GlobSet) -> Option<FileFormat> {
+    let types = [("csv", csv as Compile), ("xlsx", workbook)];
+    let compile = section.required("type", section.choice("type", &types), "\"csv\" or \"xlsx\"")?;
+    let header_line = section.whole("header_line").unwrap_or(1);
+    if header_line == 0 {
+        section.mistake("header_line", "0", "a line number from 1 upwards");
+    }
+    let totals = section.text("totals").map(|word| word.trim().to_owned());
+    if totals.as_deref() == Some("") {
+        section.mistake("totals", "an empty text", "the word in the first filled cell of a line of totals");
+    }
+    let format = compile(section);
+    section.finish();
+    Some(FileFormat { files, header_line, totals, format: format? })
+}
+
+fn workbook(section: &Section<'_>) -> Option<Format> {
+    let accepted = "a sheet's name, or its position from 1";
+    let sheet = match section.value("sheet") {
+        None => None,
+        Some(Value::String(name)) if !name.is_empty() => Some(Sheet::Name(name.clone())),
+        Some(Value::Integer(position)) if *position > 0 => usize::try_from(*position).ok().map(Sheet::Position),
+        Some(other) => {
+            section.mistake("sheet", describe(other), accepted);
+            None
+        }
+    };
+    Some(Format::Workbook(Workbook { sheet }))
+}
+
+fn csv(section: &Section<'_>) -> Option<Format> {
     let accepted = "an encoding such as \"utf-8\", \"windows-1252\", \"iso-8859-15\" or \"utf-16le\"";
     let encoding = section.required("encoding", section.text("encoding"), accepted).and_then(|label| {
         let encoding = encoding_rs::Encoding::for_label_no_replacement(label.as_bytes());
@@ -87,12 +134,8 @@ fn format(section: &Section<'_>) -> Option<Format> {
         let found = format!("{:?}", char::from(delimiter));
         section.mistake("delimiter", found, "a character that is neither the quote nor a line end");
     }
-    let header_line = section.whole("header_line").unwrap_or(1);
-    if header_line == 0 {
-        section.mistake("header_line", "0", "a line number from 1 upwards");
-    }
-    section.finish();
-    Some(Format::Csv(Csv { encoding: encoding?, delimiter: delimiter?, quote, header_line }))
+    let trailing_delimiters = section.truth("trailing_delimiters").unwrap_or(false);
+    Some(Format::Csv(Csv { encoding: encoding?, delimiter: delimiter?, quote, trailing_delimiters }))
 }
 
 fn numbers(section: &Section<'_>) -> Option<NumberFormat> {
@@ -108,8 +151,9 @@ fn numbers(section: &Section<'_>) -> Option<NumberFormat> {
         }
     }
     let currency = section.texts("currency").unwrap_or_default().into_iter().map(str::to_owned).collect();
+    let round_cells = section.choice("rounding", &[("none", false), ("half_up", true)]).unwrap_or(false);
     section.finish();
-    Some(NumberFormat { decimal_mark: decimal_mark?, thousands, currency })
+    Some(NumberFormat { decimal_mark: decimal_mark?, thousands, currency, round_cells })
 }
 
 fn columns(root: &Section<'_>, record: &Record, ignored: &[String]) -> Vec<Origin> {

@@ -83,6 +83,10 @@ error_codes! {
     ColumnRepeated => Data,
     /// A limit on sizes was passed (record, field, workbook).
     LimitExceeded => Data,
+    /// The workbook is damaged, of another format, or lacks the sheet that the contract names.
+    WorkbookUnreadable => Data,
+    /// The workbook is protected by a password.
+    WorkbookProtected => Data,
     /// The quality rules stopped the file before the warehouse.
     FileHalted => Data,
     /// A stage's memory was nearly used up.

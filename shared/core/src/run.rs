@@ -22,6 +22,9 @@ pub struct RunRequest {
     /// What "today" is for the run; without it, the day on which the run started, in the dataset's time zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<NaiveDate>,
+    /// Whether the first row that breaks a rule of severity `reject` or more halts the file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strict: bool,
 }
 
 impl RunRequest {
@@ -69,6 +72,9 @@ pub struct Run {
     pub order: Order,
     /// What "today" is.
     pub as_of: NaiveDate,
+    /// Whether the first row that breaks a rule of severity `reject` or more halts the file.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strict: bool,
     /// The dataset's bundle.
     pub bundle: BundleRef,
     /// The source whose contract reads the object.
@@ -99,6 +105,7 @@ mod tests {
             version_id: Some(version.into()),
             dataset: None,
             as_of: None,
+            strict: false,
         }
     }
 
@@ -121,7 +128,14 @@ mod tests {
         let request: RunRequest = serde_json::from_str(r#"{"bucket":"b","key":"k"}"#).unwrap();
         assert_eq!(
             request,
-            RunRequest { bucket: "b".into(), key: "k".into(), version_id: None, dataset: None, as_of: None }
+            RunRequest {
+                bucket: "b".into(),
+                key: "k".into(),
+                version_id: None,
+                dataset: None,
+                as_of: None,
+                strict: false
+            }
         );
     }
 }

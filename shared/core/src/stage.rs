@@ -65,7 +65,10 @@ pub struct Transformed {
     pub rejected: Tally,
     /// Per rule, how many rejected records broke it.
     pub rules: BTreeMap<String, u64>,
-    /// Lines that are no records and are passed over, by kind (blank lines).
+    /// Per rule, how many records of silver had a value that could not be read and was left out, as the dataset declares.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub emptied: BTreeMap<String, u64>,
+    /// Lines that are no records and are passed over, by kind (`blank_lines`, `repeated_headers`, `totals_lines`).
     pub skipped: BTreeMap<String, u64>,
     /// Milliseconds of work.
     pub millis: u64,

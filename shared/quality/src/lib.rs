@@ -12,4 +12,4 @@ mod verdict;
 pub use facility_csv::{HEADER as FACILITY_CSV_HEADER, write_row as write_facility_row};
 pub use keys::{KeyScan, RepeatedKeys, passes};
 pub use validator::{Validation, Validator};
-pub use verdict::{Judgement, judge};
+pub use verdict::{Judgement, Reading, judge};

@@ -18,9 +18,22 @@ pub struct Judgement {
     pub halted_because: Option<String>,
 }
 
-/// Judges a file of `rows_read` records by what the reader refused (`unreadable`: rule and rows) and what the rules found.
-pub fn judge(record: &Record, rows_read: u64, unreadable: &BTreeMap<String, u64>, found: &Validation) -> Judgement {
+/// What the reader said of a file, rule by rule.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading<'a> {
+    /// Records of the file.
+    pub rows: u64,
+    /// Rejected records.
+    pub rejected: &'a BTreeMap<String, u64>,
+    /// Kept records in which a value was left out.
+    pub emptied: &'a BTreeMap<String, u64>,
+}
+
+/// Judges a file by what the reader refused and what the rules found; `strict` leaves no rule a budget.
+pub fn judge(record: &Record, reading: Reading<'_>, found: &Validation, strict: bool) -> Judgement {
+    let Reading { rows: rows_read, rejected: unreadable, emptied } = reading;
     let read = unreadable.iter().map(|(rule, rows)| (rule.clone(), Severity::Reject, record.unreadable, *rows));
+    let read = read.chain(emptied.iter().map(|(rule, rows)| (rule.clone(), Severity::Warn, record.unreadable, *rows)));
     let ruled = found
         .rules
         .iter()
@@ -30,6 +43,7 @@ pub fn judge(record: &Record, rows_read: u64, unreadable: &BTreeMap<String, u64>
     for (rule, severity, budget, rows) in read.chain(ruled) {
         let budget = match severity {
             Severity::Warn => None,
+            Severity::Reject if strict => Some(0),
             Severity::Reject => Some(budget.of(rows_read)),
             Severity::Halt => Some(0),
         };

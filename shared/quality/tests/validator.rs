@@ -1,5 +1,5 @@
 //! The billing rules on small files: what is refused, by which rule, and what the verdict is.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,8 +11,8 @@ use fonderie_contract::{Bundle, Dataset};
 use fonderie_core::money::format_cents;
 use fonderie_core::stage::Verdict;
 use fonderie_core::tally::check_conserved;
-use fonderie_quality::{KeyScan, RepeatedKeys, Validation, Validator, judge};
-use fonderie_tabular::{CsvReader, Limits, Reject, reject_rows};
+use fonderie_quality::{KeyScan, Reading, RepeatedKeys, Validation, Validator, judge};
+use fonderie_tabular::{Batch, Limits, Reader, Reject, reject_rows};
 
 fn billing(change: impl Fn(String) -> String) -> Dataset {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/facturation");
@@ -42,10 +42,14 @@ fn row(line: &str) -> String {
 fn validate(dataset: &Dataset, rows: &[&str]) -> (Validation, Vec<Reject>, Vec<i64>) {
     let source = dataset.source("etablissement_b").unwrap();
     let limits = Limits { batch_rows: 2, ..Limits::default() };
-    let mut reader = CsvReader::new(&dataset.record, source, limits);
+    let mut reader = Reader::new(&dataset.record, source, &source.formats[0], limits);
     reader.feed(format!("{HEADER}{}", rows.iter().map(|line| row(line)).collect::<String>()).as_bytes()).unwrap();
-    assert_eq!(reader.finish().unwrap().rejected.rows, 0);
-    let batches: Vec<_> = std::iter::from_fn(|| reader.batch()).collect();
+    reader.end().unwrap();
+    let mut batches = Vec::new();
+    while let Some(batch) = reader.batch().unwrap() {
+        let Batch::Records(batch) = batch else { panic!("{batch:?} in a file that can be read") };
+        batches.push(batch);
+    }
     let mut repeated = RepeatedKeys::default();
     for pass in 0..3 {
         let mut scan = KeyScan::new(&dataset.record, pass, 3);
@@ -168,7 +172,9 @@ fn a_warning_is_counted_and_the_row_goes_on() {
     let (validation, rejects, accepted) = validate(&dataset, &["1 P1 2026-01-01 - -10.00 -11.00 UNPAID"]);
     assert_eq!((told(&rejects), accepted), (vec![], vec![0]));
     assert_eq!(validation.rules[2].3, 1);
-    let judgement = judge(&dataset.record, 1, &BTreeMap::new(), &validation);
+    let none = BTreeMap::new();
+    let reading = Reading { rows: 1, rejected: &none, emptied: &none };
+    let judgement = judge(&dataset.record, reading, &validation, false);
     assert_eq!(judgement.verdict, Verdict::Accepted);
 }
 
@@ -180,7 +186,8 @@ fn the_verdict_follows_the_greater_of_percent_and_rows() {
     let (one, ..) = validate(&dataset, &[bad]);
     let judgement = |read: u64, unreadable: &[(&str, u64)], found: &Validation| {
         let unreadable = unreadable.iter().map(|(rule, rows)| ((*rule).to_owned(), *rows)).collect();
-        judge(&dataset.record, read, &unreadable, found)
+        let reading = Reading { rows: read, rejected: &unreadable, emptied: &BTreeMap::new() };
+        judge(&dataset.record, reading, found, false)
     };
     assert_eq!(judgement(1, &[], &one).verdict, Verdict::AcceptedWithRejects);
     let (two, ..) = validate(&dataset, &[bad, &bad.replace("1 P1", "2 P1")]);

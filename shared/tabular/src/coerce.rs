@@ -79,6 +79,26 @@ pub fn amount(text: &str, format: &NumberFormat, precision: u8, scale: i8) -> Re
     Ok(if negative { -value } else { value })
 }
 
+/// Reads a workbook's number into units of `10^-scale`, by its shortest decimal: what the spreadsheet's user typed.
+///
+/// # Errors
+/// When it has more than `scale` decimals (unless `round`, half away from zero) or more than `precision` digits.
+pub fn number(number: f64, precision: u8, scale: i8, round: bool) -> Result<i128, Unreadable> {
+    let places = usize::try_from(scale).unwrap_or(0);
+    // Never an exponent: the format of a double without precision writes all its digits.
+    let text = number.to_string();
+    let (text, up) = match text.split_once('.') {
+        Some((whole, fraction)) if round && fraction.len() > places => {
+            (format!("{whole}.{}", &fraction[..places]), fraction.as_bytes()[places] >= b'5')
+        }
+        _ => (text, false),
+    };
+    let plain = NumberFormat { decimal_mark: '.', thousands: vec![], currency: vec![], round_cells: false };
+    let units = amount(text.trim_end_matches('.'), &plain, precision, scale)?;
+    let units = if up && number < 0.0 { units - 1 } else { units + i128::from(up) };
+    if units.unsigned_abs() >= 10_u128.pow(u32::from(precision)) { Err(AMOUNT_SIZE) } else { Ok(units) }
+}
+
 /// Takes a declared currency off, once, before or after.
 fn currency<'a>(text: &'a str, format: &NumberFormat) -> &'a str {
     let off = |name: &String| {
@@ -151,6 +171,7 @@ mod tests {
             decimal_mark: ',',
             thousands: vec![' ', '\u{a0}', '\u{202f}'],
             currency: vec!["\u{20ac}".into()],
+            round_cells: false,
         }
     }
 
@@ -206,6 +227,24 @@ mod tests {
         assert_eq!(amount("12,345", &french(), 10, 2), Err(AMOUNT_PRECISION));
         for text in ["100000000,00", "99999999999999999999999999999999999999999999", "-100000000"] {
             assert_eq!(amount(text, &french(), 10, 2), Err(AMOUNT_SIZE), "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_workbooks_become_their_shortest_decimal() {
+        for (value, cents) in [(1234.5, 123_450), (0.1, 10), (-12.0, -1_200), (99_999_999.99, 9_999_999_999), (0.0, 0)]
+        {
+            assert_eq!(number(value, 10, 2, false), Ok(cents), "{value}");
+        }
+        assert_eq!(number(0.1 + 0.2, 10, 2, false), Err(AMOUNT_PRECISION));
+        for (value, cents) in [(0.1 + 0.2, 30), (1.005, 101), (-1.005, -101), (2.674_999, 267), (7.0, 700)] {
+            assert_eq!(number(value, 10, 2, true), Ok(cents), "{value}");
+        }
+        for value in [1e8, 1e300, 99_999_999.999] {
+            assert_eq!(number(value, 10, 2, true), Err(AMOUNT_SIZE), "{value}");
+        }
+        for value in [f64::NAN, f64::INFINITY] {
+            assert_eq!(number(value, 10, 2, false), Err(AMOUNT), "{value}");
         }
     }
 

@@ -1,22 +1,30 @@
 //! A billing file's bytes to Arrow record batches: decode, split, coerce.
 //!
-//! Everything here is synchronous and does no I/O: [`CsvReader`] is fed chunks of bytes as they arrive and gives batches of
-//! the canonical record and of rejects as they fill, so memory does not grow with the file. What cannot be read is
+//! Everything here is synchronous and does no I/O: [`Reader`] is fed chunks of bytes as they arrive and gives batches of the
+//! canonical record and of rejects as they fill, so memory does not grow with the file. What cannot be read is
 //! rejected with its line, column, value and rule; nothing is shifted, cut or coerced in silence.
 
+mod builder;
+mod cell;
 mod coerce;
 mod column;
+mod csv;
 mod decode;
+mod layout;
 mod reader;
 mod reject;
+mod rows;
 mod schema;
 mod split;
 mod tally;
+mod workbook;
 
-pub use coerce::{Unreadable, amount, date, integer};
+pub use cell::Cell;
+pub use coerce::{Unreadable, amount, date, integer, number};
 pub use decode::Decoding;
-pub use reader::{CsvReader, Limits, ReadSummary};
+pub use reader::{Batch, Limits, ReadSummary, Reader};
 pub use reject::{Reject, RejectBuffer, reject_rows, reject_schema};
+pub use rows::{Rows, Step};
 pub use schema::{SOURCE_LINE, SOURCE_RECORD, parquet_properties, record_schema};
 pub use split::{Fault, Splitter};
 pub use tally::tally_batch;

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use arrow::array::RecordBatch;
 use arrow::util::display::array_value_to_string;
-use fonderie_contract::{Bundle, Dataset};
+use fonderie_contract::{Bundle, Dataset, FileFormat, Source};
 use fonderie_core::tally::check_conserved;
 use fonderie_core::{ErrorCode, StageError, money::format_cents};
-use fonderie_tabular::{CsvReader, Limits, ReadSummary, Reject, reject_rows};
+use fonderie_tabular::{Batch, Limits, ReadSummary, Reader, Reject, reject_rows};
 use proptest::prelude::*;
 
 fn billing() -> Dataset {
@@ -26,17 +26,33 @@ struct ReadFile {
 }
 
 fn read(dataset: &Dataset, source: &str, bytes: &[u8], piece: usize) -> Result<ReadFile, StageError> {
-    let limits = Limits { max_record: 4096, batch_rows: 3, batch_bytes: 1 << 20 };
-    let mut reader = CsvReader::new(&dataset.record, dataset.source(source).unwrap(), limits);
-    for piece in bytes.chunks(piece) {
-        reader.feed(piece)?;
+    let source = dataset.source(source).unwrap();
+    read_format(dataset, source, &source.formats[0], bytes, piece)
+}
+
+fn read_format(
+    dataset: &Dataset,
+    source: &Source,
+    format: &FileFormat,
+    bytes: &[u8],
+    piece: usize,
+) -> Result<ReadFile, StageError> {
+    let limits = Limits { max_record: 4096, batch_rows: 3, batch_bytes: 1 << 20, ..Limits::default() };
+    let mut reader = Reader::new(&dataset.record, source, format, limits);
+    let (mut batches, mut rejects) = (Vec::new(), Vec::new());
+    for piece in bytes.chunks(piece).map(Some).chain([None]) {
+        match piece {
+            Some(piece) => reader.feed(piece)?,
+            None => reader.end()?,
+        }
+        while let Some(batch) = reader.batch()? {
+            match batch {
+                Batch::Records(batch) => batches.push(batch),
+                Batch::Rejects(batch) => rejects.extend(reject_rows(&batch).unwrap()),
+            }
+        }
     }
-    let summary = reader.finish()?;
-    let mut rejects = Vec::new();
-    while let Some(batch) = reader.rejects(true)? {
-        rejects.extend(reject_rows(&batch).unwrap());
-    }
-    Ok(ReadFile { batches: std::iter::from_fn(|| reader.batch()).collect(), rejects, summary })
+    Ok(ReadFile { batches, rejects, summary: reader.finish() })
 }
 
 /// The records of batches, one `column: value` a line.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use fonderie_contract::{Budget, Field, Kind, Migration, Record, WarehouseSql};
+use fonderie_contract::{Budget, Field, Kind, Migration, OnUnreadable, Record, WarehouseSql};
 use fonderie_core::stage::{Loaded, RuleResult, Transformed, Validated, Verdict};
 use fonderie_core::tally::Amount;
 use fonderie_core::{BundleRef, ObjectRef, ObjectVersion, Order, Result, Run, Tally};
@@ -91,6 +91,7 @@ impl Version {
             size: 1_000,
             order: self.order,
             as_of: day(300),
+            strict: false,
             bundle: BundleRef { dataset: DATASET.into(), object: bundle_object, sha256: format!("sha-{bundle}") },
             source: "etablissement_a".into(),
         }
@@ -120,7 +121,7 @@ fn date32(number: i32) -> i32 {
 }
 
 pub(crate) fn field(name: &str, kind: Kind, money: bool) -> Field {
-    Field { name: name.into(), kind, money, personal: false }
+    Field { name: name.into(), kind, money, personal: false, unreadable: OnUnreadable::Reject }
 }
 
 pub(crate) fn record() -> Record {
@@ -236,6 +237,7 @@ pub(crate) fn before(version: &Version, accepted: Tally) -> (Transformed, Valida
         kept: accepted.clone(),
         rejected: nothing.clone(),
         rules: Default::default(),
+        emptied: Default::default(),
         skipped: Default::default(),
         millis: 1,
     };
