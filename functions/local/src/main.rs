@@ -6,6 +6,7 @@
 
 mod cli;
 mod dataset;
+mod owed;
 mod pipeline;
 mod print;
 mod query;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Run(arguments) => run::run(arguments).await,
             Command::Query(arguments) => query::run(arguments).await,
+            Command::Owed(arguments) => owed::run(arguments).await,
         }
     });
     match result {
