@@ -2,6 +2,7 @@
 //! and the warehouse as something that can be compared.
 
 pub mod cache;
+pub mod invoices;
 pub mod localstack;
 pub mod packages;
 pub mod postgres;

@@ -31,6 +31,7 @@ enum Ending {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    fonderie_core::failpoint::from_environment();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "off".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

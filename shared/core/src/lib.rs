@@ -5,6 +5,7 @@
 //! [`stage`] gives its shape. It never holds a personal datum: only ids, counts, sums and places.
 
 pub mod error;
+pub mod failpoint;
 pub mod money;
 pub mod object;
 pub mod run;

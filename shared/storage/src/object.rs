@@ -4,6 +4,7 @@ use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
+use fonderie_core::failpoint::step;
 use fonderie_core::{ErrorCode, ObjectRef, ObjectVersion, Result, StageError};
 
 use crate::error::{changed, failed, too_large};
@@ -154,6 +155,7 @@ impl Storage {
 
     /// Writes a small object as a whole.
     pub async fn put(&self, object: &ObjectRef, content: Bytes, content_type: &str) -> Result<()> {
+        step("before an object was put");
         self.client
             .put_object()
             .bucket(&object.bucket)
@@ -163,6 +165,7 @@ impl Storage {
             .send()
             .await
             .map_err(|error| failed("writing", object, &object.bucket, error))?;
+        step("after an object was put");
         Ok(())
     }
 
@@ -178,6 +181,7 @@ impl Storage {
             source.push_str("?versionId=");
             source.push_str(&escaped(&id));
         }
+        step("before an object was copied");
         self.client
             .copy_object()
             .copy_source(source)
@@ -187,6 +191,7 @@ impl Storage {
             .send()
             .await
             .map_err(|error| failed("copying", &format!("{from} to {to}"), &to.bucket, error))?;
+        step("after an object was copied");
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::{Bytes, BytesMut};
+use fonderie_core::failpoint::step;
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
 use std::collections::HashMap;
 use tokio::task::JoinSet;
@@ -107,9 +108,11 @@ impl ObjectWriter {
     /// [`ObjectWriter::finish`] by reference, for callers that cannot give the writer away.
     pub(crate) async fn complete(&mut self) -> Result<u64> {
         self.check_usable()?;
+        step("before an object was completed");
         let result = if self.upload.is_some() { self.complete_upload().await } else { self.put().await };
         self.failed |= result.is_err();
         result?;
+        step("after an object was completed");
         // Finished: there is nothing left to abort, and nothing may follow.
         self.upload = None;
         self.failed = true;

@@ -10,6 +10,7 @@ use std::time::Instant;
 use arrow::array::RecordBatch;
 use bytes::Bytes;
 use fonderie_contract::{Record, WarehouseSql};
+use fonderie_core::failpoint::step;
 use fonderie_core::stage::{Loaded, Outcomes, Transformed, Validated};
 use fonderie_core::{ErrorCode, Result, Run, StageError, Tally, money};
 use futures::{SinkExt, Stream, StreamExt};
@@ -59,7 +60,9 @@ impl Warehouse {
         let transaction = self.client.transaction().await.doing("beginning the load")?;
         match load_in(&transaction, plan, batches, started).await {
             Ok(loaded) => {
+                step("before the load was committed");
                 transaction.commit().await.doing("committing the load")?;
+                step("after the load was committed");
                 Ok(loaded)
             }
             Err(error) => {
@@ -89,7 +92,9 @@ where
         None => false,
     };
     if !alike {
+        step("before the records were copied");
         copy(transaction, plan.record, batches).await?;
+        step("after the records were copied");
         check_arrived(transaction, plan.record, accepted).await?;
     }
     let lock = advisory_key(&format!("load/{}", run.bundle.dataset));
@@ -109,7 +114,9 @@ where
     let outcomes = if alike {
         Outcomes { unchanged: accepted.rows, ..Outcomes::default() }
     } else {
-        merge(transaction, plan, version.key).await?
+        let outcomes = merge(transaction, plan, version.key).await?;
+        step("after the records were merged");
+        outcomes
     };
     if outcomes.rows() != accepted.rows {
         return Err(StageError::new(

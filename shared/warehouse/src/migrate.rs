@@ -4,6 +4,7 @@
 //! bundle, or whose applied migrations are not the bundle's, is refused: two versions of the tables' meaning never mix.
 
 use fonderie_contract::WarehouseSql;
+use fonderie_core::failpoint::step;
 use fonderie_core::{ErrorCode, Result, StageError};
 use refinery_core::error::Kind;
 use refinery_core::{Migration, Runner};
@@ -59,11 +60,13 @@ impl Warehouse {
         for set in sets {
             let mut runner = Runner::new(&set.migrations);
             runner.set_migration_table_name(&set.table);
+            step("before migrations");
             let report = runner.run_async(&mut self.client).await.map_err(|error| refused(set, error))?;
             for migration in report.applied_migrations() {
                 tracing::info!(owner = set.owner, migration = %migration, "migration applied");
             }
         }
+        step("after migrations");
         Ok(())
     }
 
