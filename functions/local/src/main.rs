@@ -7,6 +7,7 @@
 mod cli;
 mod dataset;
 mod pipeline;
+mod postgres;
 mod print;
 mod query;
 mod run;
