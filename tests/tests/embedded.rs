@@ -3,10 +3,17 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use fonderie_embedded_postgres::{Server, ServerOptions};
 use fonderie_tests::warehouse::{Snapshot, connect};
 use fonderie_tests::{packages, workspace};
+
+/// The binary; packaged once, for the tests of a program run at the same time.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| packages::build().unwrap().1)
+}
 
 fn scenario() -> PathBuf {
     workspace().join("datasets/facturation/scenarios/0001-trois-etablissements")
@@ -33,17 +40,17 @@ async fn snapshots(state: &Path) -> (Snapshot, Snapshot) {
 
 #[tokio::test]
 async fn the_embedded_database_holds_what_a_native_one_does() {
-    let program = packages::build().unwrap().1;
+    let program = program();
     let (embedded, native) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let run = ["run", ".", "--as-of", "2026-06-30"];
     let database = fonderie_test_support::database("embedded").await;
     let (code, native_out, error) =
-        fonderie(&program, &[run.as_slice(), &["--database-url", &database.url]].concat(), native.path());
+        fonderie(program, &[run.as_slice(), &["--database-url", &database.url]].concat(), native.path());
     assert_eq!(code, Some(0), "{native_out}{error}");
 
     let lines = |out: &str| out.lines().take_while(|line| !line.is_empty()).map(str::to_owned).collect::<Vec<_>>();
     let forced = [run.as_slice(), &["--postgres", "embedded"]].concat();
-    let (code, out, error) = fonderie(&program, &forced, embedded.path());
+    let (code, out, error) = fonderie(program, &forced, embedded.path());
     assert_eq!((code, lines(&out)), (Some(0), lines(&native_out)), "{error}");
     assert!(error.starts_with("database: embedded PostgreSQL 17 on "), "{error}");
     let (natural, exact) = snapshots(embedded.path()).await;
@@ -53,13 +60,12 @@ async fn the_embedded_database_holds_what_a_native_one_does() {
 
     // Unforced: the state folder keeps its kind. The rows are those that the scenario expects of any PostgreSQL.
     let query = workspace().join("datasets/facturation/scenarios/warehouse.sql");
-    let (code, out, error) =
-        fonderie(&program, &["query", query.to_str().unwrap(), "--format", "csv"], embedded.path());
+    let (code, out, error) = fonderie(program, &["query", query.to_str().unwrap(), "--format", "csv"], embedded.path());
     assert_eq!(code, Some(0), "{error}");
     let rows = std::fs::read_to_string(scenario().join("expected/warehouse.csv")).unwrap();
     assert_eq!(out, rows);
 
-    let (code, out, error) = fonderie(&program, &run, embedded.path());
+    let (code, out, error) = fonderie(program, &run, embedded.path());
     assert_eq!(code, Some(0), "{error}");
     assert!(lines(&out).iter().all(|line| line.contains("already loaded")), "{out}");
     assert_eq!(snapshots(embedded.path()).await.1.difference(&exact), None);
@@ -67,10 +73,10 @@ async fn the_embedded_database_holds_what_a_native_one_does() {
 
 #[test]
 fn a_native_database_where_there_is_none_and_two_databases_at_once_are_usage_errors() {
-    let program = packages::build().unwrap().1;
+    let program = program();
     let state = tempfile::tempdir().unwrap();
     let nowhere = state.path().join("nowhere");
-    let output = Command::new(&program)
+    let output = Command::new(program)
         .args(["query", "-c", "SELECT 1", "--postgres", "native", "--state"])
         .arg(state.path())
         .env_remove("DATABASE_URL")
@@ -80,6 +86,6 @@ fn a_native_database_where_there_is_none_and_two_databases_at_once_are_usage_err
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), error.contains("PG_BIN is")), (Some(2), true), "{error}");
     let both = ["query", "-c", "SELECT 1", "--postgres", "embedded", "--database-url", "postgresql://f@127.0.0.1/d"];
-    let (code, _, error) = fonderie(&program, &both, state.path());
+    let (code, _, error) = fonderie(program, &both, state.path());
     assert_eq!((code, error.contains("cannot be used with")), (Some(2), true), "{error}");
 }

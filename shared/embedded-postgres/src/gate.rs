@@ -83,19 +83,37 @@ impl Gate {
         if self.closed.load(Ordering::SeqCst) {
             return client.write_all(&fatal(CANNOT_CONNECT_NOW, "the embedded PostgreSQL is stopping"));
         }
-        let mut engine = match self.engine.connect() {
-            Ok(engine) => engine,
+        let (engine, answer) = match self.begin(&startup) {
+            Ok(begun) => begun,
             Err(error) => return client.write_all(&fatal(CANNOT_CONNECT_NOW, &error.to_string())),
         };
         self.note(Some(client.try_clone()?));
         if self.closed.load(Ordering::SeqCst) {
             client.shutdown(Shutdown::Both)?;
         }
-        engine.write_all(&startup)?;
-        let ended = pump(client, engine);
+        let ended = pump(client, engine, &answer);
         self.note(None);
         drop(turn);
         ended
+    }
+
+    /// A connection to the engine, and the beginning of its answer. An engine that an earlier connection broke may take the
+    /// next one and end before it answers.
+    fn begin(&self, startup: &[u8]) -> Result<(UnixStream, Vec<u8>), ServerError> {
+        let mut answer = vec![0; 64 * 1024];
+        let mut ended = io::Error::from(io::ErrorKind::UnexpectedEof);
+        for _ in 0..3 {
+            let mut engine = self.engine.connect()?;
+            match engine.write_all(startup).and_then(|()| engine.read(&mut answer)) {
+                Ok(0) => {}
+                Ok(read) => {
+                    answer.truncate(read);
+                    return Ok((engine, answer));
+                }
+                Err(error) => ended = error,
+            }
+        }
+        Err(ServerError::io("the embedded PostgreSQL ends as soon as it is asked", ended))
     }
 
     fn note(&self, open: Option<UnixStream>) {
@@ -120,7 +138,7 @@ impl Gate {
 }
 
 /// Carries bytes both ways until the engine has closed its end, so that the next connection finds it free.
-fn pump(client: UnixStream, engine: UnixStream) -> io::Result<()> {
+fn pump(mut client: UnixStream, engine: UnixStream, answer: &[u8]) -> io::Result<()> {
     let (from, to) = (client.try_clone()?, engine.try_clone()?);
     let requests = std::thread::Builder::new().name("postgres-requests".into()).spawn(move || {
         let ended = carry(&from, &to);
@@ -128,7 +146,7 @@ fn pump(client: UnixStream, engine: UnixStream) -> io::Result<()> {
         let _ = to.shutdown(Shutdown::Write);
         ended
     })?;
-    let answered = carry(&engine, &client);
+    let answered = client.write_all(answer).and_then(|()| carry(&engine, &client));
     if answered.is_err() {
         // The engine would not outlive an answer that nobody takes.
         let _ = client.shutdown(Shutdown::Both);
