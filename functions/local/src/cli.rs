@@ -115,4 +115,16 @@ pub(crate) struct StateArguments {
     /// The warehouse's database; without it, PostgreSQL is started in the state folder
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: Option<String>,
+    /// Which PostgreSQL is started; if not given, the one whose database the state folder holds, else this machine's own
+    /// programs where there are any, else the embedded one
+    #[arg(long, value_name = "KIND", value_enum, conflicts_with = "database_url")]
+    pub(crate) postgres: Option<PostgresKind>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PostgresKind {
+    /// This machine's own programs: PG_BIN, pg_config, or Debian's directory
+    Native,
+    /// The one inside this program
+    Embedded,
 }

@@ -8,6 +8,7 @@ mod cli;
 mod dataset;
 mod owed;
 mod pipeline;
+mod postgres;
 mod print;
 mod query;
 mod run;

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
 use fonderie_embedded_s3::EmbeddedS3;
-use fonderie_postgres_server::{Server, ServerOptions};
 use fonderie_storage::{Datasets, Storage};
 use fonderie_warehouse::{ConnectOptions, DatabaseSettings, Warehouse};
 
 use crate::cli::StateArguments;
 use crate::dataset::DatasetFolder;
+use crate::postgres::Postgres;
 
 pub(crate) const BRONZE: &str = "bronze";
 pub(crate) const SILVER: &str = "silver";
@@ -63,24 +63,21 @@ impl Buckets {
 /// The database, and the server if it was started here.
 pub(crate) struct Database {
     pub(crate) settings: DatabaseSettings,
-    server: Option<Server>,
+    server: Option<Postgres>,
 }
 
 impl Database {
-    /// The database of a URL, or one in the state folder.
+    /// The database of a URL, or one in the state folder; says which.
     pub(crate) async fn open(arguments: &StateArguments) -> Result<Self> {
         if let Some(url) = &arguments.database_url {
-            return Ok(Self { settings: DatabaseSettings::from_url(url)?, server: None });
+            let settings = DatabaseSettings::from_url(url)?;
+            eprintln!("database: {}", settings.place());
+            return Ok(Self { settings, server: None });
         }
-        let options = ServerOptions::new(arguments.state.join("postgres"));
-        let started = tokio::task::spawn_blocking(move || Server::start(&options)).await;
+        let (state, forced) = (arguments.state.clone(), arguments.postgres);
+        let started = tokio::task::spawn_blocking(move || Postgres::start(&state, forced)).await;
         let server = started
-            .map_err(|error| StageError::new(ErrorCode::Internal, "PostgreSQL was not started").caused_by(error))?
-            .map_err(|error| {
-                let missing = error.is_not_found();
-                let hint = if missing { ", or name a running one with --database-url" } else { "" };
-                StageError::new(ErrorCode::SettingsInvalid, format!("{error}{hint}"))
-            })?;
+            .map_err(|error| StageError::new(ErrorCode::Internal, "PostgreSQL was not started").caused_by(error))??;
         let warehouse = connect(&DatabaseSettings::from_url(&server.url("postgres"))?).await?;
         let created = create(&warehouse).await;
         warehouse.close().await;

@@ -1,0 +1,167 @@
+//! The PostgreSQL of a state folder: this machine's own programs, or the one inside this program. Each kind has a folder of
+//! its own, for neither can read the other's.
+
+use std::path::Path;
+
+use fonderie_core::{ErrorCode, Result, StageError};
+use fonderie_embedded_postgres as embedded;
+use fonderie_postgres_server as native;
+
+use crate::cli::PostgresKind;
+
+const NATIVE: &str = "postgres";
+const EMBEDDED: &str = "postgres-embedded";
+
+/// A running server of either kind. Dropping it stops it.
+pub(crate) enum Postgres {
+    Native(native::Server),
+    Embedded(embedded::Server),
+}
+
+impl Postgres {
+    /// Starts the one that was asked for, or else the fitting one, and says which. Blocking.
+    ///
+    /// # Errors
+    /// [`ErrorCode::SettingsInvalid`]: there are no programs for a native one, or it does not start.
+    pub(crate) fn start(state: &Path, forced: Option<PostgresKind>) -> Result<Self> {
+        let found = native::Binaries::find();
+        if let Err(error) = &found
+            && !error.is_not_found()
+            && forced != Some(PostgresKind::Embedded)
+        {
+            // PG_BIN is taken at its word
+            return Err(invalid(error.to_string()));
+        }
+        let there = There {
+            programs: found.is_ok(),
+            native: state.join(NATIVE).join("PG_VERSION").exists(),
+            embedded: embedded::Server::is_there(&state.join(EMBEDDED)),
+        };
+        let (kind, remark) = there.choose(forced)?;
+        let (name, folder) = match kind {
+            PostgresKind::Native => ("this machine's PostgreSQL", state.join(NATIVE)),
+            PostgresKind::Embedded => ("embedded PostgreSQL 17", state.join(EMBEDDED)),
+        };
+        eprintln!("database: {name} on {}{remark}", folder.display());
+        match kind {
+            PostgresKind::Native => native::Server::start(&native::ServerOptions::new(folder))
+                .map(Self::Native)
+                .map_err(|error| invalid(error.to_string())),
+            PostgresKind::Embedded => embedded::Server::start(&embedded::ServerOptions::new(folder))
+                .map(Self::Embedded)
+                .map_err(|error| invalid(error.to_string())),
+        }
+    }
+
+    /// A URL of one of its databases.
+    pub(crate) fn url(&self, database: &str) -> String {
+        match self {
+            Self::Native(server) => server.url(database),
+            Self::Embedded(server) => server.url(database),
+        }
+    }
+
+    /// Stops it. Blocking.
+    ///
+    /// # Errors
+    /// A sentence, where it did not stop cleanly.
+    pub(crate) fn stop(self) -> Result<(), String> {
+        match self {
+            Self::Native(server) => server.stop().map_err(|error| error.to_string()),
+            Self::Embedded(server) => server.stop().map_err(|error| error.to_string()),
+        }
+    }
+}
+
+/// What is there to choose from.
+struct There {
+    /// Programs for a native server.
+    programs: bool,
+    /// A native database in the state folder.
+    native: bool,
+    /// An embedded one.
+    embedded: bool,
+}
+
+impl There {
+    /// The kind, and what has to be said about the choice.
+    fn choose(&self, forced: Option<PostgresKind>) -> Result<(PostgresKind, &'static str)> {
+        use PostgresKind::{Embedded, Native};
+        let kind = forced.unwrap_or(match (self.native, self.embedded) {
+            (true, false) => Native,
+            (false, true) => Embedded,
+            _ if self.programs => Native,
+            _ => Embedded,
+        });
+        if kind == Native && !self.programs {
+            return Err(invalid(if forced.is_none() {
+                "the state folder holds a database of a PostgreSQL server, and none is installed here: install one (Debian: apt-get install postgresql), set PG_BIN to the directory of its programs, or begin another database with --postgres embedded"
+                    .to_owned()
+            } else {
+                "no PostgreSQL server is installed here: install one (Debian: apt-get install postgresql), set PG_BIN to the directory of its programs, name a running one with --database-url, or use --postgres embedded"
+                    .to_owned()
+            }));
+        }
+        let remark = match kind {
+            Native if self.embedded => {
+                "; the embedded database that is there too is left alone (--postgres embedded uses it)"
+            }
+            Embedded if self.native => {
+                "; the native database that is there too is left alone (--postgres native uses it)"
+            }
+            Embedded if self.programs && forced.is_none() => {
+                ", since that is what the state folder holds (--postgres native begins another)"
+            }
+            _ => "",
+        };
+        Ok((kind, remark))
+    }
+}
+
+fn invalid(message: String) -> StageError {
+    StageError::new(ErrorCode::SettingsInvalid, message)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::PostgresKind::{Embedded, Native};
+    use super::*;
+
+    #[track_caller]
+    fn check(
+        programs: bool,
+        native: bool,
+        embedded: bool,
+        forced: Option<PostgresKind>,
+        expected: PostgresKind,
+        remarked: bool,
+    ) {
+        let (kind, remark) = There { programs, native, embedded }.choose(forced).unwrap();
+        assert_eq!((kind, !remark.is_empty()), (expected, remarked), "{remark}");
+    }
+
+    #[test]
+    fn a_state_folder_keeps_its_kind_and_a_new_one_prefers_the_machines_own() {
+        check(true, false, false, None, Native, false);
+        check(false, false, false, None, Embedded, false);
+        check(true, true, false, None, Native, false);
+        check(true, false, true, None, Embedded, true);
+        check(false, false, true, None, Embedded, false);
+        check(true, true, true, None, Native, true);
+        check(false, true, true, None, Embedded, true);
+        check(true, true, false, Some(Embedded), Embedded, true);
+        check(true, false, true, Some(Embedded), Embedded, false);
+        check(true, false, true, Some(Native), Native, true);
+    }
+
+    #[test]
+    fn a_native_database_without_programs_is_an_error_that_says_what_to_do() {
+        for (native, forced) in [(true, None), (false, Some(Native)), (true, Some(Native))] {
+            let error = There { programs: false, native, embedded: false }.choose(forced).unwrap_err();
+            assert_eq!(error.code, ErrorCode::SettingsInvalid);
+            assert!(error.message.contains("PG_BIN"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! A server's life, and what clients do to it.
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use fonderie_embedded_postgres::{Server, ServerOptions};
+use tokio::task::JoinHandle;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Error, NoTls};
+
+/// Names the data directory to the test that is killed.
+const VICTIM: &str = "FONDERIE_TEST_VICTIM";
+
+fn options(folder: &Path) -> ServerOptions {
+    ServerOptions { patience: Duration::from_millis(500), ..ServerOptions::new(folder) }
+}
+
+/// A connection, and the task that drives it.
+async fn open(server: &Server, database: &str) -> Result<(Client, JoinHandle<Result<(), Error>>), Error> {
+    let (client, connection) = tokio_postgres::connect(&server.url(database), NoTls).await?;
+    Ok((client, tokio::spawn(connection)))
+}
+
+/// Opens a connection, runs statements, closes it; gives the last statement's first value.
+async fn ask(server: &Server, database: &str, sql: &str) -> Option<String> {
+    let (client, driver) = open(server, database).await.unwrap();
+    let answers = client.simple_query(sql).await.unwrap();
+    drop(client);
+    driver.await.unwrap().unwrap();
+    answers.into_iter().rev().find_map(|answer| match answer {
+        tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+        _ => None,
+    })
+}
+
+#[tokio::test]
+async fn connections_come_one_after_another_and_the_data_outlive_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(!Server::is_there(folder.path()));
+    let server = Server::start(&options(folder.path())).unwrap();
+    ask(&server, "postgres", "CREATE DATABASE fonderie").await;
+    ask(&server, "fonderie", "CREATE TABLE sums (cents numeric(10, 2)); INSERT INTO sums VALUES (12.34), (0.66)").await;
+    for _ in 0..3 {
+        assert_eq!(ask(&server, "fonderie", "SELECT sum(cents) FROM sums").await.as_deref(), Some("13.00"));
+    }
+    let (client, driver) = open(&server, "fonderie").await.unwrap();
+    client.batch_execute("BEGIN; INSERT INTO sums VALUES (1000)").await.unwrap();
+    // it ends the open connection, whose transaction is rolled back
+    server.stop().unwrap();
+    assert!(client.simple_query("COMMIT").await.is_err());
+    drop(driver);
+    assert!(Server::is_there(folder.path()));
+    let again = Server::start(&options(folder.path())).unwrap();
+    assert_eq!(ask(&again, "fonderie", "SELECT sum(cents) FROM sums").await.as_deref(), Some("13.00"));
+}
+
+#[tokio::test]
+async fn a_second_connection_at_a_time_is_refused_in_words_or_waits_a_little() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&options(folder.path())).unwrap();
+    let (first, driver) = open(&server, "postgres").await.unwrap();
+    let began = Instant::now();
+    let refused = open(&server, "postgres").await.err().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert_eq!(refused.code(), Some(&SqlState::TOO_MANY_CONNECTIONS), "{refused:?}");
+    let told = refused.as_db_error().unwrap().message();
+    assert!(told.starts_with("the embedded PostgreSQL serves one connection at a time"), "{told}");
+    assert_eq!(first.query_one("SELECT 6 * 7", &[]).await.unwrap().get::<_, i32>(0), 42);
+    let closing = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        drop(first);
+        driver.await.unwrap().unwrap();
+    };
+    let (next, ()) = tokio::join!(open(&server, "postgres"), closing);
+    assert_eq!(next.unwrap().0.query_one("SELECT 1", &[]).await.unwrap().get::<_, i32>(0), 1);
+    let second_server = Server::start(&options(folder.path())).unwrap_err();
+    assert!(second_server.to_string().contains("another process uses it"), "{second_server}");
+}
+
+#[tokio::test]
+async fn clients_that_vanish_leave_a_server_that_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&ServerOptions { patience: Duration::from_secs(30), ..options(folder.path()) }).unwrap();
+    ask(&server, "postgres", "CREATE TABLE numbers (n int)").await;
+    // in a COPY, in a transaction, before an answer
+    for statement in
+        ["COPY numbers FROM STDIN", "BEGIN; INSERT INTO numbers VALUES (1)", "SELECT repeat('x', 20000000)"]
+    {
+        let (client, driver) = open(&server, "postgres").await.unwrap();
+        let _ = tokio::time::timeout(Duration::from_millis(300), client.batch_execute(statement)).await;
+        driver.abort();
+        let _ = driver.await;
+        assert_eq!(ask(&server, "postgres", "SELECT count(*) FROM numbers").await.as_deref(), Some("0"), "{statement}");
+    }
+}
+
+#[test]
+#[ignore = "is run, and killed, by the next test"]
+fn victim() {
+    let Some(folder) = std::env::var_os(VICTIM) else { return };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let server = Server::start(&options(Path::new(&folder))).unwrap();
+    runtime.block_on(async {
+        ask(&server, "postgres", "CREATE TABLE kept AS SELECT generate_series(1, 5000) AS n").await;
+        let (client, _driver) = open(&server, "postgres").await.unwrap();
+        client.batch_execute("INSERT INTO kept VALUES (5001)").await.unwrap();
+        client.batch_execute("BEGIN; INSERT INTO kept VALUES (5002)").await.unwrap();
+        println!("ready");
+        std::future::pending::<()>().await;
+    });
+}
+
+#[tokio::test]
+async fn a_killed_process_leaves_what_it_committed_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut victim = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "victim", "--ignored", "--nocapture"])
+        .env(VICTIM, folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(victim.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().ends_with("ready")));
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    let server = Server::start(&options(folder.path())).unwrap();
+    assert_eq!(ask(&server, "postgres", "SELECT sum(n) FROM kept").await.as_deref(), Some("12507501"));
+    server.stop().unwrap();
+}
