@@ -6,6 +6,7 @@
 
 mod cli;
 mod dataset;
+mod generate;
 mod pipeline;
 mod print;
 mod query;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Run(arguments) => run::run(arguments).await,
+            Command::Generate(arguments) => generate::run(&arguments),
             Command::Query(arguments) => query::run(arguments).await,
         }
     });
