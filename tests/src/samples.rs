@@ -20,16 +20,23 @@ pub fn generator() -> Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// Makes the files of facilities A, B and C, this many base rows each; returns their paths.
+/// The five facilities' delimited files, as [`generate`] makes them.
+pub const DELIMITED: [&str; 5] =
+    ["etablissement_A.csv", "etablissement_B.csv", "etablissement_C.tsv", "etablissement_D.csv", "etablissement_E.csv"];
+/// The same invoices of two of them in other formats.
+pub const VARIANTS: [&str; 3] = ["etablissement_D.xlsx", "etablissement_E.xlsx", "etablissement_E_utf16.csv"];
+
+/// Makes [`DELIMITED`] and [`VARIANTS`] in a folder, this many base rows each, and what is wrong in them beside them.
 ///
 /// # Errors
-/// numpy or pyarrow cannot be installed, or the generator fails.
-pub fn generate(generator: &Path, rows: u32, out: &Path) -> Result<[PathBuf; 3]> {
-    let python = python::environment("generator", &["numpy==2.5.5", "pyarrow==26.0.1"], &[])?;
+/// The generator's Python packages cannot be installed, or it fails.
+pub fn generate(generator: &Path, rows: u32, out: &Path) -> Result<()> {
+    let packages = ["numpy==2.5.5", "pyarrow==26.0.1", "xlsxwriter==3.3.1"];
+    let python = python::environment("generator", &packages, &[])?;
     run(Command::new(python)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .arg(generator)
-        .args(["--rows", &rows.to_string(), "--facilities", "ABC", "--out"])
+        .args(["--rows", &rows.to_string(), "--xlsx", "de", "--e-csv", "iso-8859-15,utf-16", "--out"])
         .arg(out))?;
-    Ok(["etablissement_A.csv", "etablissement_B.csv", "etablissement_C.tsv"].map(|name| out.join(name)))
+    Ok(())
 }

@@ -123,7 +123,9 @@ impl World {
             return Ok(Outcome::Skipped("../shared/bench is not beside this checkout".to_owned()));
         };
         let folder = tempfile::tempdir()?;
-        let files = samples::generate(&generator, 2_000, &folder.path().join("files"))?;
+        let files = folder.path().join("files");
+        samples::generate(&generator, 2_000, &files)?;
+        let files = ["etablissement_A.csv", "etablissement_B.csv", "etablissement_C.tsv"].map(|name| files.join(name));
 
         let started = Instant::now();
         let mut uploads = Vec::new();

@@ -31,6 +31,9 @@ pub(crate) enum Command {
     /// Ask the warehouse
     #[command(after_help = EXIT_CODES)]
     Query(QueryArguments),
+    /// Say what was owed at the end of a day, from the history
+    #[command(after_help = EXIT_CODES)]
+    Owed(OwedArguments),
 }
 
 #[derive(Args)]
@@ -45,6 +48,9 @@ pub(crate) struct RunArguments {
     /// What "today" is for the quality rules (yyyy-mm-dd); the dataset's own today if not given
     #[arg(long, value_name = "DATE")]
     pub(crate) as_of: Option<NaiveDate>,
+    /// Halt a file at the first row that breaks a rule of severity `reject` or more
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 #[derive(Args)]
@@ -76,6 +82,26 @@ pub(crate) struct QueryArguments {
     /// SQL
     #[arg(short = 'c', long = "command", value_name = "SQL", conflicts_with = "query")]
     pub(crate) command: Option<String>,
+    /// How rows are printed
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) dataset: DatasetArguments,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+#[derive(Args)]
+pub(crate) struct OwedArguments {
+    /// The day (yyyy-mm-dd)
+    #[arg(long, value_name = "DATE")]
+    pub(crate) on: NaiveDate,
+    /// One patient's debts alone
+    #[arg(long, value_name = "ID", conflicts_with = "facility")]
+    pub(crate) patient: Option<String>,
+    /// One facility's alone
+    #[arg(long, value_name = "ID")]
+    pub(crate) facility: Option<String>,
     /// How rows are printed
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,

@@ -7,6 +7,7 @@
 mod cli;
 mod dataset;
 mod generate;
+mod owed;
 mod pipeline;
 mod print;
 mod query;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
             Command::Run(arguments) => run::run(arguments).await,
             Command::Generate(arguments) => generate::run(&arguments),
             Command::Query(arguments) => query::run(arguments).await,
+            Command::Owed(arguments) => owed::run(arguments).await,
         }
     });
     match result {

@@ -18,13 +18,17 @@ pub(crate) async fn run(arguments: QueryArguments) -> Result<Ending> {
     let database = Database::open(&arguments.state).await?;
     let result = ask(&database, &sql).await;
     database.close().await;
-    let table = result?;
-    match arguments.format {
-        Format::Table => say!("{}", screen(&table)),
-        Format::Csv => say!("{}", csv(&table).trim_end_matches('\n')),
-        Format::Json => say!("{}", json(&table)),
-    }
+    show(&result?, arguments.format);
     Ok(Ending::Good)
+}
+
+/// Prints a table as asked for.
+pub(crate) fn show(table: &Table, format: Format) {
+    match format {
+        Format::Table => say!("{}", screen(table)),
+        Format::Csv => say!("{}", csv(table).trim_end_matches('\n')),
+        Format::Json => say!("{}", json(table)),
+    }
 }
 
 async fn ask(database: &Database, sql: &str) -> Result<Table> {

@@ -1,26 +1,38 @@
-//! Both stages' rejects, in the order of the file's lines, as one CSV for the facility.
+//! Both stages' rejects, in the order of the file's lines, as one CSV for the facility: with the values and the records as
+//! the file has them, read from it once more.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use fonderie_contract::{Dataset, FileFormat};
+use fonderie_core::stage::ValidateInput;
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
 use fonderie_quality::{FACILITY_CSV_HEADER, write_facility_row};
-use fonderie_storage::{ObjectRanges, Storage, parquet_error};
-use fonderie_tabular::{Reject, reject_rows};
+use fonderie_storage::{ObjectRanges, ObjectReader, Storage, parquet_error};
+use fonderie_tabular::{Limits, Reject, Rows, Step, reject_rows};
 use futures::TryStreamExt;
 use parquet::arrow::async_reader::ParquetRecordBatchStream;
 
 /// Text gathered before it is passed to the store.
 const PIECE: usize = 1 << 20;
 
-/// Merges rejects, each object's in the order of its records, into a CSV object.
-pub(crate) async fn write(storage: &Storage, from: &[ObjectRef], to: ObjectRef) -> Result<()> {
+/// Merges both stages' rejects, each in the order of its records, into a CSV object.
+pub(crate) async fn write(
+    storage: &Storage,
+    dataset: &Dataset,
+    input: &ValidateInput,
+    rejects: &ObjectRef,
+    to: ObjectRef,
+) -> Result<()> {
+    let ValidateInput { run, transform } = input;
+    let format = dataset.format_of_key(dataset.source(&run.source)?, &run.object.key)?;
+    let mut originals = Originals::new(storage.open(&run.object).await?, format);
     let mut inputs = Vec::new();
-    for object in from {
+    for object in [&transform.rejects, rejects] {
         inputs.push(Input::open(storage, object).await?);
     }
     let mut writer = storage.writer(to, "text/csv; charset=utf-8");
-    match merge(&mut inputs, &mut writer).await {
+    match merge(&mut inputs, &mut originals, &mut writer).await {
         Ok(()) => writer.finish().await.map(drop),
         Err(error) => {
             let _ = writer.abort().await;
@@ -29,7 +41,11 @@ pub(crate) async fn write(storage: &Storage, from: &[ObjectRef], to: ObjectRef) 
     }
 }
 
-async fn merge(inputs: &mut [Input], writer: &mut fonderie_storage::ObjectWriter) -> Result<()> {
+async fn merge(
+    inputs: &mut [Input],
+    originals: &mut Originals,
+    writer: &mut fonderie_storage::ObjectWriter,
+) -> Result<()> {
     let mut csv = String::from(FACILITY_CSV_HEADER);
     loop {
         let mut first: Option<(usize, i64)> = None;
@@ -40,15 +56,57 @@ async fn merge(inputs: &mut [Input], writer: &mut fonderie_storage::ObjectWriter
                 first = Some((index, record));
             }
         }
-        let Some((index, _)) = first else { break };
-        if let Some(reject) = inputs[index].rows.pop_front() {
-            write_facility_row(&reject, &mut csv);
+        let Some((index, record)) = first else { break };
+        if let Some(mut reject) = inputs[index].rows.pop_front() {
+            originals.seek(record).await?;
+            if let Some(value) = originals.value(&reject) {
+                reject.value = Some(value);
+            }
+            write_facility_row(&reject, &originals.rows.raw(), &mut csv);
         }
         if csv.len() >= PIECE {
             writer.write(Bytes::from(std::mem::take(&mut csv))).await?;
         }
     }
     writer.write(Bytes::from(csv)).await
+}
+
+/// The file's records as they came.
+struct Originals {
+    object: ObjectReader,
+    rows: Rows,
+    at: Option<i64>,
+}
+
+impl Originals {
+    fn new(object: ObjectReader, format: &FileFormat) -> Self {
+        Self { object, rows: Rows::new(format, &Limits::default()), at: None }
+    }
+
+    /// Moves on to a record, which is not before the one at hand.
+    async fn seek(&mut self, record: i64) -> Result<()> {
+        while self.at.is_none_or(|at| at < record) {
+            match self.rows.advance()? {
+                Step::Record => self.at = i64::try_from(self.rows.number()).ok(),
+                Step::Pending => match self.object.next().await? {
+                    Some(bytes) => self.rows.feed(&bytes)?,
+                    None => self.rows.end()?,
+                },
+                Step::End => {
+                    let message = format!("record {record} was rejected, but the file has no such record");
+                    return Err(StageError::new(ErrorCode::Internal, message));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of the cell that a reject names.
+    fn value(&self, reject: &Reject) -> Option<String> {
+        let column = reject.column.as_deref()?;
+        let index = self.rows.header()?.iter().position(|name| name == column)?;
+        Some(self.rows.cell(index).shown())
+    }
 }
 
 struct Input {

@@ -24,7 +24,7 @@ const REJECTS: usize = 4096;
 /// `NotConserved`, the store's. A file that breaks its budgets is no error: its verdict is `halted`.
 pub async fn run(context: &Context, input: ValidateInput) -> Result<Validated> {
     let started = Instant::now();
-    let ValidateInput { run, transform } = input;
+    let ValidateInput { run, transform } = &input;
     let dataset = context.bundles.pinned(&run.bundle).await?;
     let source = dataset.source(&run.source)?;
     let repeated = repeated_keys(context, &dataset, &transform.silver).await?;
@@ -61,7 +61,7 @@ pub async fn run(context: &Context, input: ValidateInput) -> Result<Validated> {
     let refused = transform.rejected.rows + validation.rejected.rows;
     let csv = run.output(&context.quarantine_bucket, "rejets.csv");
     if refused > 0 {
-        facility_csv::write(&context.storage, &[transform.rejects.clone(), rejects.clone()], csv.clone()).await?;
+        facility_csv::write(&context.storage, &dataset, &input, &rejects, csv.clone()).await?;
     }
     let reading = Reading { rows: transform.read.rows, rejected: &transform.rules, emptied: &transform.emptied };
     let judgement = judge(&dataset.record, reading, &validation, run.strict);

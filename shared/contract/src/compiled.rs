@@ -27,6 +27,8 @@ pub struct WarehouseSql {
     pub migrations: Vec<Migration>,
     /// The load script: the run's own table to dimensions, facts and history.
     pub load: String,
+    /// What was owed on a day, from the history: reads its questions from settings named `fonderie.…`.
+    pub owed: Option<String>,
 }
 
 /// One forward migration: `warehouse/V<version>__<name>.sql`.

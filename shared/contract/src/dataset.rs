@@ -246,12 +246,21 @@ fn warehouse(bundle: &Bundle, found: &Found) -> WarehouseSql {
             text.clone_into(&mut sql.load);
             continue;
         }
+        if stem == "owed" {
+            sql.owed = Some(text.to_owned());
+            continue;
+        }
         let parts = stem.strip_prefix('V').and_then(|rest| rest.split_once("__"));
         match parts.and_then(|(version, name)| Some((version.parse::<u32>().ok().filter(|v| *v > 0)?, name))) {
             Some((version, name)) if is_identifier(name) => {
                 sql.migrations.push(Migration { version, name: name.to_owned(), sql: text.to_owned() });
             }
-            _ => found.add(path, "", "this name", "`load.sql`, or a migration `V<number>__<name>.sql` numbered from 1"),
+            _ => found.add(
+                path,
+                "",
+                "this name",
+                "`load.sql`, `owed.sql`, or a migration `V<number>__<name>.sql` numbered from 1",
+            ),
         }
     }
     if sql.load.is_empty() {

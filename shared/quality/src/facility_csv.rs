@@ -3,13 +3,13 @@
 use fonderie_tabular::Reject;
 
 /// The byte order mark and the header line.
-pub const HEADER: &str = "\u{feff}ligne;règle;colonne;valeur;explication\r\n";
+pub const HEADER: &str = "\u{feff}ligne;règle;colonne;valeur;explication;enregistrement\r\n";
 
-/// Appends one reject as a line.
-pub fn write_row(reject: &Reject, csv: &mut String) {
+/// Appends one reject as a line, with the record as the file has it.
+pub fn write_row(reject: &Reject, record: &str, csv: &mut String) {
     csv.push_str(&reject.line.to_string());
     let column = reject.column.as_deref().or(reject.field.as_deref());
-    for text in [Some(reject.rule.as_str()), column, reject.value.as_deref(), Some(&reject.message)] {
+    for text in [Some(reject.rule.as_str()), column, reject.value.as_deref(), Some(&reject.message), Some(record)] {
         csv.push(';');
         write_cell(text.unwrap_or_default(), csv);
     }

@@ -201,3 +201,25 @@ fn the_verdict_follows_the_greater_of_percent_and_rows() {
     assert_eq!(judgement(3, &[("date_illisible", 2)], &none).verdict, Verdict::Halted);
     assert_eq!(judgement(4, &[("date_illisible", 2)], &none).verdict, Verdict::AcceptedWithRejects);
 }
+
+#[test]
+fn a_strict_run_leaves_no_rule_a_budget_and_values_left_out_are_warnings() {
+    let dataset = billing_as_it_is();
+    let (one, ..) =
+        validate(&dataset, &["1 P1 2024-01-31 - -10.00 -11.00 UNPAID", "2 P1 2024-01-31 - 10.00 0.00 UNPAID"]);
+    let (none, emptied) = (BTreeMap::new(), BTreeMap::from([("nombre_illisible_videe".to_owned(), 1)]));
+    let reading = Reading { rows: 2, rejected: &none, emptied: &emptied };
+    let lenient = judge(&dataset.record, reading, &one, false);
+    assert_eq!(lenient.verdict, Verdict::AcceptedWithRejects);
+    let warned = &lenient.rules[0];
+    assert_eq!(
+        (warned.rule.as_str(), warned.severity.as_str(), warned.rows, warned.budget),
+        ("nombre_illisible_videe", "warn", 1, None)
+    );
+    let strict = judge(&dataset.record, reading, &one, true);
+    assert_eq!(strict.verdict, Verdict::Halted);
+    assert_eq!(
+        strict.halted_because.as_deref(),
+        Some("the file was halted: 1 of 2 rows break `montants_negatifs`, 0 are allowed")
+    );
+}

@@ -93,6 +93,7 @@ impl<'a> Builder<'a> {
     pub(crate) fn row(&mut self, rows: &Rows) {
         let layout = self.layout.take().unwrap_or_default();
         self.read_rows += 1;
+        self.row_amounts.clear();
         let broken = match rows.broken() {
             Some((rule, message)) => {
                 self.reject(rows, rule, None, rows.raw(), message);
@@ -127,7 +128,6 @@ impl<'a> Builder<'a> {
     fn cells(&mut self, rows: &Rows, layout: &[FileColumn]) -> Vec<&'static str> {
         let mut broken: Vec<&'static str> = Vec::new();
         let mut emptied: Vec<&'static str> = Vec::new();
-        self.row_amounts.clear();
         for (at, column) in layout.iter().enumerate() {
             let cell = rows.cell(at);
             let problem = match column.field {

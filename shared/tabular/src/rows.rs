@@ -100,10 +100,9 @@ impl Rows {
                         format!("the file has no header: its contract expects one on line {}", self.header_line);
                     return Err(StageError::new(ErrorCode::HeaderUnreadable, message));
                 }
-                (Found::Blank, None) => {
-                    let message = format!("line {} is blank where the header should be", self.line());
-                    return Err(StageError::new(ErrorCode::HeaderUnreadable, message));
-                }
+                (Found::Blank, None) => return Err(self.blank_header()),
+                // A sheet leaves blank rows out.
+                (Found::Row, None) if self.line() > self.header_line => return Err(self.blank_header()),
                 (Found::Blank, Some(_)) => *self.skipped.entry("blank_lines").or_default() += 1,
                 (Found::Row, None) => self.header = Some(self.read_header()?),
                 (Found::Row, Some(header)) => {
@@ -180,6 +179,11 @@ impl Rows {
                 .any(|at| !workbook.cell(at).is_blank())
                 .then_some(("enregistrement_long", "La ligne a des valeurs au-delà des colonnes de l'en-tête.")),
         }
+    }
+
+    fn blank_header(&self) -> StageError {
+        let message = format!("line {} is blank where the header should be", self.header_line);
+        StageError::new(ErrorCode::HeaderUnreadable, message)
     }
 
     fn len(&self) -> usize {

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use arrow::util::display::array_value_to_string;
 use fonderie_contract::{Bundle, Dataset, FileFormat, Source};
 use fonderie_core::tally::check_conserved;
@@ -193,6 +193,63 @@ fn delimiters_at_line_ends_are_harmless_only_where_the_header_has_them_too() {
     let row_alone = format!("{HEADER_B}{}", trailing(&row));
     let file = read(&dataset, "etablissement_b", row_alone.as_bytes(), 9).unwrap();
     assert_eq!(file.rejects[0].rule, "enregistrement_long");
+}
+
+/// The billing dataset with a text of facility B's contract, or of the dataset's, replaced.
+fn changed(file: &str, from: &str, to: &str) -> Dataset {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/facturation");
+    let mut files = vec![("warehouse/load.sql".to_owned(), "SELECT 1".to_owned())];
+    for path in ["dataset.toml", "sources/etablissement_b.toml"] {
+        let text = std::fs::read_to_string(root.join(path)).unwrap();
+        assert!(path != file || text.contains(from), "{file} has no {from}");
+        files.push((path.to_owned(), if path == file { text.replacen(from, to, 1) } else { text }));
+    }
+    Bundle::from_files(files).compile().unwrap()
+}
+
+#[test]
+fn repeated_headers_and_declared_totals_are_no_records() {
+    let row = row_b("1", "Martin", "40", "2024-01-31", "10.00");
+    let text = format!("{HEADER_B}{row}{HEADER_B}{row}Total,,,,,,,,,,,,,,20.00\n");
+    let b = "sources/etablissement_b.toml";
+    let dataset = changed(b, "[format]", "[format]\ntotals = \"TOTAL\"");
+    let file = read(&dataset, "etablissement_b", text.as_bytes(), 9).unwrap();
+    let skipped: Vec<_> = file.summary.skipped.iter().map(|(kind, lines)| (kind.as_str(), *lines)).collect();
+    assert_eq!((file.summary.read.rows, file.rejects.len()), (2, 0));
+    assert_eq!(skipped, [("repeated_headers", 1), ("totals_lines", 1)]);
+    // Undeclared, the line of totals is a record, and too short for one.
+    let file = read(&billing(), "etablissement_b", text.as_bytes(), 9).unwrap();
+    assert_eq!((file.summary.read.rows, file.rejects[0].rule.as_str()), (3, "enregistrement_court"));
+    // A header with other words in it is a record too.
+    let other = format!("{HEADER_B}{}", HEADER_B.replace("status", "statut"));
+    assert_eq!(read(&billing(), "etablissement_b", other.as_bytes(), 9).unwrap().summary.read.rows, 1);
+}
+
+#[test]
+fn one_more_delimiter_at_line_ends_is_accepted_where_it_is_declared() {
+    let row = row_b("1", "Martin", "40", "2024-01-31", "10.00");
+    let trailing = |count: usize| row.replace('\n', &format!("{}\n", ",".repeat(count)));
+    let shifted = trailing(1).replace("UNPAID,", "UNPAID,x");
+    let text = format!("{HEADER_B}{row}{}{}{shifted}", trailing(1), trailing(2));
+    let dataset = changed("sources/etablissement_b.toml", "[format]", "[format]\ntrailing_delimiters = true");
+    let file = read(&dataset, "etablissement_b", text.as_bytes(), 9).unwrap();
+    let refused: Vec<_> = file.rejects.iter().map(|reject| (reject.line, reject.rule.as_str())).collect();
+    assert_eq!(refused, [(4, "enregistrement_long"), (5, "enregistrement_long")]);
+    assert_eq!(file.summary.kept.rows, 2);
+}
+
+#[test]
+fn a_value_that_cannot_be_read_is_left_out_only_where_the_dataset_says_so() {
+    let rows = [row_b("1", "Martin", "4x", "2024-01-31", "10.00"), row_b("2", "Martin", "40", "2024-01-31", "10.00")];
+    let text = format!("{HEADER_B}{}", rows.concat());
+    let age = "max = 150, personal = true";
+    let dataset = changed("dataset.toml", age, &format!("{age}, unreadable = \"empty\""));
+    let file = read(&dataset, "etablissement_b", text.as_bytes(), 9).unwrap();
+    assert_eq!((file.rejects.len(), file.summary.kept.rows), (0, 2));
+    assert_eq!(file.summary.emptied.get("nombre_illisible_videe"), Some(&1));
+    assert_eq!(file.batches[0].column_by_name("age").unwrap().null_count(), 1);
+    let file = read(&billing(), "etablissement_b", text.as_bytes(), 9).unwrap();
+    assert_eq!((file.rejects.len(), file.summary.kept.rows, file.summary.emptied.len()), (1, 1, 0));
 }
 
 proptest! {

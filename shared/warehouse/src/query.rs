@@ -4,7 +4,7 @@ use fonderie_core::{ErrorCode, Result, StageError};
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::connect::Warehouse;
-use crate::error::database_error;
+use crate::error::{Doing, database_error};
 
 /// What a query gave, as PostgreSQL writes it: decimals exactly, dates as yyyy-mm-dd.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +16,18 @@ pub struct Table {
 }
 
 impl Warehouse {
+    /// Runs SQL that reads settings of its own (`current_setting('fonderie.…')`), with their values given.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub async fn query_with(&self, sql: &str, settings: &[(&str, &str)]) -> Result<Table> {
+        for (name, value) in settings {
+            let set = self.client.execute("SELECT set_config($1, $2, false)", &[name, value]).await;
+            set.doing("setting a query's values")?;
+        }
+        self.query(sql).await
+    }
+
     /// Runs SQL and gives the rows of its last statement that has any. Over the simple protocol, where the server itself
     /// writes every type as text.
     ///

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use fonderie_postgres_server::{Server, ServerOptions};
 
-use crate::cargo;
+use crate::{cargo, licences, workspace};
 
 /// The URL by which all test programs share one server; see `fonderie-test-support`.
 const SERVER_VARIABLE: &str = "FONDERIE_TEST_POSTGRES";
@@ -35,6 +35,8 @@ pub(crate) fn run() -> Result<(), String> {
 fn run_all(done: &mut Vec<Done>) -> Result<(), String> {
     check(done, "format", cargo().args(["fmt", "--all", "--check"]))?;
     check(done, "lints", cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    licences(done)?;
+    advisories(done)?;
     let mut doc = cargo();
     doc.args(["doc", "--workspace", "--no-deps", "--document-private-items"]).env("RUSTDOCFLAGS", "-D warnings");
     check(done, "documentation", &mut doc)?;
@@ -42,6 +44,27 @@ fn run_all(done: &mut Vec<Done>) -> Result<(), String> {
     // another build. The scenarios and LocalStack run these binaries.
     check(done, "build", cargo().args(["build", "--release", "--workspace", "--all-targets"]))?;
     tests(done)
+}
+
+fn licences(done: &mut Vec<Done>) -> Result<(), String> {
+    println!("\n---- licences");
+    let started = Instant::now();
+    let result = licences::check(&workspace(), cargo());
+    let outcome = if result.is_ok() { "ok" } else { "FAILED" };
+    done.push(Done { name: "licences", outcome, time: started.elapsed() });
+    println!("{} packages, all of them allowed by deny.toml", result?);
+    Ok(())
+}
+
+/// Known vulnerabilities: the only check that needs the network, for its database, and a tool of its own.
+fn advisories(done: &mut Vec<Done>) -> Result<(), String> {
+    let tool = cargo().args(["deny", "--version"]).output().is_ok_and(|output| output.status.success());
+    if tool {
+        return check(done, "advisories", cargo().args(["deny", "check", "advisories"]));
+    }
+    println!("\n---- advisories\nskipped: cargo-deny is not installed; get it with `cargo install --locked cargo-deny`");
+    done.push(Done { name: "advisories", outcome: "skipped", time: Duration::ZERO });
+    Ok(())
 }
 
 fn tests(done: &mut Vec<Done>) -> Result<(), String> {

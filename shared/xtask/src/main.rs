@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod checks;
+mod licences;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -12,7 +13,7 @@ const HELP: &str = "\
 Usage: cargo xtask <command>
 
 Commands:
-  test      format, lints, documentation, and every test: unit, property, scenario, and end-to-end in LocalStack
+  test      format, lints, licences, documentation, and every test: unit, property, scenario, and end-to-end in LocalStack
             (starts and stops the PostgreSQL and the LocalStack that it needs)
   package   build the functions for this machine (x86-64: tests; AWS takes arm64 from `cargo lambda build`), and make one
             zip per function in target/packages
@@ -42,11 +43,11 @@ fn main() -> ExitCode {
 }
 
 /// The root of the checkout.
-fn workspace() -> PathBuf {
+pub(crate) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn cargo() -> Command {
+pub(crate) fn cargo() -> Command {
     let mut command = xtask::cargo();
     command.current_dir(workspace());
     command

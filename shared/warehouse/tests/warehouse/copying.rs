@@ -74,6 +74,7 @@ async fn every_value_arrives_as_it_was() {
                CREATE TEMP TABLE outcome ON COMMIT DROP AS SELECT count(*) AS inserted, 0::bigint AS updated, 0::bigint AS unchanged, \
                0::bigint AS superseded FROM incoming"
             .into(),
+        owed: None,
     };
     let database = fonderie_test_support::database("copy").await;
     let mut warehouse = connect(&database.url).await;

@@ -10,7 +10,7 @@ fn migration(version: u32, sql: &str) -> Migration {
 }
 
 fn bundle(migrations: &[Migration]) -> WarehouseSql {
-    WarehouseSql { migrations: migrations.to_vec(), load: String::new() }
+    WarehouseSql { migrations: migrations.to_vec(), ..WarehouseSql::default() }
 }
 
 #[tokio::test]

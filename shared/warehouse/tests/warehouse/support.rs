@@ -204,7 +204,7 @@ pub(crate) fn dataset_sql() -> WarehouseSql {
         })
         .collect();
     migrations.sort_by_key(|migration| migration.version);
-    WarehouseSql { migrations, load: std::fs::read_to_string(directory.join("load.sql")).unwrap() }
+    WarehouseSql { migrations, load: std::fs::read_to_string(directory.join("load.sql")).unwrap(), owed: None }
 }
 
 /// A migrated database of the test's own.

@@ -1,0 +1,41 @@
+-- What was owed at the end of a day, by facility: of each invoice the state that the files of that day or earlier showed.
+--
+-- The program sets fonderie.on (the day), fonderie.time_zone (the dataset's), fonderie.patient and fonderie.facility (ids; empty
+-- for all). Where no file of that day or earlier shows an invoice of an earlier date, its first known state is taken instead,
+-- without a payment made later: `dont_reconstitue` says how much of the sum comes from such invoices.
+WITH question AS (
+  SELECT current_setting('fonderie.on')::date AS jour,
+         (current_setting('fonderie.on')::date + 1)::timestamp AT TIME ZONE current_setting('fonderie.time_zone') AS fin
+), etats AS (
+  SELECT facture_key, etablissement_key, patient_key, date_facture, date_paiement, montant_facture, montant_paye, valide_du,
+         'infinity'::timestamptz AS valide_au
+  FROM dw.fact_facturation
+  UNION ALL
+  SELECT facture_key, etablissement_key, patient_key, date_facture, date_paiement, montant_facture, montant_paye, valide_du,
+         valide_au
+  FROM dw.hist_facturation
+), retenus AS (
+  SELECT DISTINCT ON (facture_key) etats.*, valide_du >= fin AS reconstitue
+  FROM etats, question
+  ORDER BY facture_key, valide_du < fin DESC,
+           CASE WHEN valide_du < fin THEN valide_du END DESC, CASE WHEN valide_du < fin THEN valide_au END DESC,
+           valide_du, valide_au
+), dus AS (
+  SELECT etablissement_key, patient_key, reconstitue,
+         montant_facture - CASE WHEN date_paiement > jour THEN 0 ELSE montant_paye END AS du
+  FROM retenus, question
+  WHERE date_facture <= jour
+)
+SELECT coalesce(e.etablissement_id, 'TOTAL') AS etablissement_id,
+       count(*) AS nb_factures_impayees,
+       count(DISTINCT d.patient_key) AS nb_patients,
+       coalesce(sum(d.du), 0.00) AS montant_du,
+       coalesce(sum(d.du) FILTER (WHERE d.reconstitue), 0.00) AS dont_reconstitue
+FROM dus d
+JOIN dw.dim_etablissement e USING (etablissement_key)
+JOIN dw.dim_patient p USING (patient_key)
+WHERE d.du > 0
+  AND current_setting('fonderie.patient') IN ('', p.patient_id)
+  AND current_setting('fonderie.facility') IN ('', e.etablissement_id)
+GROUP BY ROLLUP (e.etablissement_id)
+ORDER BY grouping(e.etablissement_id), e.etablissement_id;

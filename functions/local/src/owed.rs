@@ -1,0 +1,36 @@
+//! `fonderie owed`: what was owed on a day, from the history.
+
+use fonderie_core::{ErrorCode, Result, StageError};
+
+use crate::Ending;
+use crate::cli::OwedArguments;
+use crate::dataset::DatasetFolder;
+use crate::query;
+use crate::state::{Database, connect};
+
+pub(crate) async fn run(arguments: OwedArguments) -> Result<Ending> {
+    let folder = DatasetFolder::read(&arguments.dataset)?;
+    let invalid = |message: String| StageError::new(ErrorCode::ContractInvalid, message);
+    let dataset = folder.bundle.compile().map_err(|mistakes| invalid(mistakes.to_string()))?;
+    let sql = dataset.warehouse.owed.as_ref().ok_or_else(|| {
+        invalid(format!("dataset `{}` does not say what is owed: it has no warehouse/owed.sql", dataset.name))
+    })?;
+    let (day, zone) = (arguments.on.to_string(), dataset.time_zone.name());
+    let settings = [
+        ("fonderie.on", day.as_str()),
+        ("fonderie.time_zone", zone),
+        ("fonderie.patient", arguments.patient.as_deref().unwrap_or_default()),
+        ("fonderie.facility", arguments.facility.as_deref().unwrap_or_default()),
+    ];
+    let database = Database::open(&arguments.state).await?;
+    let asked = async {
+        let warehouse = connect(&database.settings).await?;
+        let table = warehouse.query_with(sql, &settings).await;
+        warehouse.close().await;
+        table
+    };
+    let table = asked.await;
+    database.close().await;
+    query::show(&table?, arguments.format);
+    Ok(Ending::Good)
+}
