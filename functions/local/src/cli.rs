@@ -25,6 +25,9 @@ pub(crate) enum Command {
     /// Run files through the pipeline: ingest, admit, transform, validate, load, summarize
     #[command(after_help = EXIT_CODES)]
     Run(RunArguments),
+    /// Make sample files of a dataset, with the truth about them beside them
+    #[command(after_help = EXIT_CODES)]
+    Generate(GenerateArguments),
     /// Ask the warehouse
     #[command(after_help = EXIT_CODES)]
     Query(QueryArguments),
@@ -48,6 +51,27 @@ pub(crate) struct RunArguments {
     /// Halt a file at the first row that breaks a rule of severity `reject` or more
     #[arg(long)]
     pub(crate) strict: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct GenerateArguments {
+    #[command(flatten)]
+    pub(crate) dataset: DatasetArguments,
+    /// Where the files go (DIR/files) and the truth about them (DIR/ground-truth)
+    #[arg(long, value_name = "DIR", default_value = ".fonderie/sample")]
+    pub(crate) out: PathBuf,
+    /// Rows of each file; the dataset's own number if not given
+    #[arg(long, value_name = "N")]
+    pub(crate) rows: Option<u64>,
+    /// The same seed gives the same files; the dataset's own if not given
+    #[arg(long, value_name = "S")]
+    pub(crate) seed: Option<u64>,
+    /// The day that the files are as of (yyyy-mm-dd); the dataset's own if not given
+    #[arg(long, value_name = "DATE")]
+    pub(crate) as_of: Option<NaiveDate>,
+    /// Write into a folder that holds something else; what has other names stays
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Args)]

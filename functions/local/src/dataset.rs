@@ -11,6 +11,7 @@ use crate::cli::DatasetArguments;
 /// A dataset's folder, read.
 pub(crate) struct DatasetFolder {
     pub(crate) name: String,
+    pub(crate) path: PathBuf,
     pub(crate) bundle: Bundle,
 }
 
@@ -47,8 +48,9 @@ impl DatasetFolder {
             }
         };
         let mut files = Vec::new();
-        collect(&folder.join(&name), "", &mut files)?;
-        Ok(Self { bundle: Bundle::from_files(files), name })
+        let path = folder.join(&name);
+        collect(&path, "", &mut files)?;
+        Ok(Self { bundle: Bundle::from_files(files), path, name })
     }
 }
 

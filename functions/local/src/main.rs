@@ -6,6 +6,7 @@
 
 mod cli;
 mod dataset;
+mod generate;
 mod owed;
 mod pipeline;
 mod postgres;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match cli.command {
             Command::Run(arguments) => run::run(arguments).await,
+            Command::Generate(arguments) => generate::run(&arguments),
             Command::Query(arguments) => query::run(arguments).await,
             Command::Owed(arguments) => owed::run(arguments).await,
         }

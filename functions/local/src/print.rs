@@ -78,13 +78,13 @@ fn query_command(state: &StateArguments) -> String {
     format!("{program} query {place} -c \"SELECT * FROM audit.run ORDER BY started_at DESC LIMIT 5\"")
 }
 
-fn table(header: &[&str]) -> Table {
+pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header.iter().copied());
     table
 }
 
-fn align_right(table: &mut Table, from: usize) {
+pub(crate) fn align_right(table: &mut Table, from: usize) {
     for column in table.column_iter_mut().skip(from) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -95,7 +95,7 @@ fn name(report: &RunReport) -> String {
 }
 
 /// Groups a number's digits by three: `12345.60` is `12 345.60`.
-fn grouped(text: &str) -> String {
+pub(crate) fn grouped(text: &str) -> String {
     let (whole, rest) = text.find('.').map_or((text, ""), |at| text.split_at(at));
     let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
     let mut out = String::from(sign);

@@ -7,7 +7,7 @@ use crate::bundle::Bundle;
 use crate::compiled::{
     Budget, Check, Dataset, Field, Keep, Kind, Migration, OnUnreadable, Record, Rule, Severity, Source, WarehouseSql,
 };
-use crate::mistakes::{Found, Section};
+use crate::mistakes::{self, Found, Section};
 use crate::source;
 
 const FILE: &str = "dataset.toml";
@@ -63,12 +63,7 @@ fn document(bundle: &Bundle, path: &str, found: &Found) -> Option<Table> {
         found.add(path, "", "no such file", format!("a file `{path}` in the dataset's folder"));
         return None;
     };
-    text.parse::<Table>()
-        .map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            found.add(path, "", format!("line {line}: {}", error.message()), "TOML");
-        })
-        .ok()
+    mistakes::document(path, text, found)
 }
 
 fn is_identifier(name: &str) -> bool {

@@ -14,5 +14,5 @@ mod source;
 
 pub use bundle::Bundle;
 pub use compiled::*;
-pub use mistakes::{Mistake, Mistakes};
+pub use mistakes::{Found, Mistake, Mistakes, Section, describe, document};
 pub use recognise::dataset_of_key;

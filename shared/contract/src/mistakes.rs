@@ -42,17 +42,22 @@ impl fmt::Display for Mistakes {
     }
 }
 
-/// The mistakes found so far, shared by all who read the bundle.
-#[derive(Clone, Default)]
-pub(crate) struct Found(Rc<RefCell<Vec<Mistake>>>);
+/// The mistakes found so far, shared by all who read a dataset's files.
+#[derive(Clone, Debug, Default)]
+pub struct Found(Rc<RefCell<Vec<Mistake>>>);
 
 impl Found {
-    pub(crate) fn add(&self, file: &str, key: &str, found: impl Into<String>, accepted: impl Into<String>) {
+    /// Adds one: the file, the dotted key, what was found, what is accepted.
+    pub fn add(&self, file: &str, key: &str, found: impl Into<String>, accepted: impl Into<String>) {
         let (found, accepted) = (found.into(), accepted.into());
         self.0.borrow_mut().push(Mistake { file: file.to_owned(), key: key.to_owned(), found, accepted });
     }
 
-    pub(crate) fn into_result<T>(self, value: Option<T>) -> Result<T, Mistakes> {
+    /// The value, if it is there and nothing was found.
+    ///
+    /// # Errors
+    /// All mistakes.
+    pub fn into_result<T>(self, value: Option<T>) -> Result<T, Mistakes> {
         let mistakes = self.0.borrow().clone();
         match value {
             Some(value) if mistakes.is_empty() => Ok(value),
@@ -62,7 +67,8 @@ impl Found {
 }
 
 /// A table of a document: typed reads that note what is wrong, and at the end the keys that nobody asked for.
-pub(crate) struct Section<'a> {
+#[derive(Debug)]
+pub struct Section<'a> {
     file: &'a str,
     path: String,
     table: &'a Table,
@@ -71,20 +77,23 @@ pub(crate) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    pub(crate) fn new(file: &'a str, path: impl Into<String>, table: &'a Table, found: &Found) -> Self {
+    /// A section of a file: `path` is its dotted key, empty for the whole document.
+    pub fn new(file: &'a str, path: impl Into<String>, table: &'a Table, found: &Found) -> Self {
         Self { file, path: path.into(), table, asked: RefCell::default(), found: found.clone() }
     }
 
-    pub(crate) fn key(&self, key: &str) -> String {
+    /// The dotted key of one of its keys.
+    pub fn key(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    pub(crate) fn mistake(&self, key: &str, found: impl Into<String>, accepted: impl Into<String>) {
+    /// Notes a mistake at one of its keys.
+    pub fn mistake(&self, key: &str, found: impl Into<String>, accepted: impl Into<String>) {
         self.found.add(self.file, &self.key(key), found, accepted);
     }
 
     /// The raw value of a key; absent is no mistake.
-    pub(crate) fn value(&self, key: &'a str) -> Option<&'a Value> {
+    pub fn value(&self, key: &'a str) -> Option<&'a Value> {
         self.asked.borrow_mut().insert(key);
         self.table.get(key)
     }
@@ -99,35 +108,50 @@ impl<'a> Section<'a> {
     }
 
     /// Notes a missing key, unless something was there (which then was noted when it was read).
-    pub(crate) fn required<T>(&self, key: &str, value: Option<T>, accepted: &str) -> Option<T> {
+    pub fn required<T>(&self, key: &str, value: Option<T>, accepted: &str) -> Option<T> {
         if value.is_none() && !self.table.contains_key(key) {
             self.mistake(key, "nothing", accepted);
         }
         value
     }
 
-    pub(crate) fn text(&self, key: &'a str) -> Option<&'a str> {
+    /// A text.
+    pub fn text(&self, key: &'a str) -> Option<&'a str> {
         self.typed(key, "a text", Value::as_str)
     }
 
-    pub(crate) fn whole(&self, key: &'a str) -> Option<u64> {
+    /// A whole number from 0 upwards.
+    pub fn whole(&self, key: &'a str) -> Option<u64> {
         self.typed(key, "a whole number from 0 upwards", |value| value.as_integer().and_then(|n| u64::try_from(n).ok()))
     }
 
-    pub(crate) fn integer(&self, key: &'a str) -> Option<i32> {
+    /// A number, with or without a fraction.
+    pub fn number(&self, key: &'a str) -> Option<f64> {
+        self.typed(key, "a number", as_number)
+    }
+
+    /// A list of numbers.
+    pub fn numbers(&self, key: &'a str) -> Option<Vec<f64>> {
+        self.typed(key, "a list of numbers", |value| value.as_array()?.iter().map(as_number).collect())
+    }
+
+    /// A whole number.
+    pub fn integer(&self, key: &'a str) -> Option<i32> {
         self.typed(key, "a whole number", |value| value.as_integer().and_then(|n| i32::try_from(n).ok()))
     }
 
-    pub(crate) fn truth(&self, key: &'a str) -> Option<bool> {
+    /// True or false.
+    pub fn truth(&self, key: &'a str) -> Option<bool> {
         self.typed(key, "true or false", Value::as_bool)
     }
 
-    pub(crate) fn texts(&self, key: &'a str) -> Option<Vec<&'a str>> {
+    /// A list of texts.
+    pub fn texts(&self, key: &'a str) -> Option<Vec<&'a str>> {
         self.typed(key, "a list of texts", |value| value.as_array()?.iter().map(Value::as_str).collect())
     }
 
     /// One of a few words.
-    pub(crate) fn choice<T: Copy>(&self, key: &'a str, choices: &[(&str, T)]) -> Option<T> {
+    pub fn choice<T: Copy>(&self, key: &'a str, choices: &[(&str, T)]) -> Option<T> {
         let accepted = || choices.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
         let word = self.typed(key, &accepted(), Value::as_str)?;
         let chosen = choices.iter().find(|(name, _)| *name == word).map(|(_, value)| *value);
@@ -138,7 +162,7 @@ impl<'a> Section<'a> {
     }
 
     /// A single ASCII character.
-    pub(crate) fn ascii(&self, key: &'a str) -> Option<u8> {
+    pub fn ascii(&self, key: &'a str) -> Option<u8> {
         let accepted = "one ASCII character";
         self.typed(key, accepted, |value| match value.as_str()?.as_bytes() {
             [byte] if byte.is_ascii() => Some(*byte),
@@ -146,13 +170,14 @@ impl<'a> Section<'a> {
         })
     }
 
-    pub(crate) fn section(&self, key: &'a str) -> Option<Section<'a>> {
+    /// A table.
+    pub fn section(&self, key: &'a str) -> Option<Section<'a>> {
         let table = self.typed(key, "a table", Value::as_table)?;
         Some(Section::new(self.file, self.key(key), table, &self.found))
     }
 
     /// The tables of a list, each with its place in its path.
-    pub(crate) fn sections(&self, key: &'a str) -> Option<Vec<Section<'a>>> {
+    pub fn sections(&self, key: &'a str) -> Option<Vec<Section<'a>>> {
         let tables: Vec<&Table> =
             self.typed(key, "a list of tables", |value| value.as_array()?.iter().map(Value::as_table).collect())?;
         let path = self.key(key);
@@ -161,13 +186,13 @@ impl<'a> Section<'a> {
     }
 
     /// All keys and values, for tables whose keys are names of the user's.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+    pub fn entries(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
         self.asked.borrow_mut().extend(self.table.keys().map(String::as_str));
         self.table.iter().map(|(key, value)| (key.as_str(), value))
     }
 
     /// Notes each key that nothing asked for: the last call on a section.
-    pub(crate) fn finish(&self) {
+    pub fn finish(&self) {
         let asked = self.asked.borrow();
         let known = asked.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
         for key in self.table.keys().filter(|key| !asked.contains(key.as_str())) {
@@ -176,8 +201,27 @@ impl<'a> Section<'a> {
     }
 }
 
+/// A TOML document; where it is none, the mistake names the line.
+pub fn document(file: &str, text: &str, found: &Found) -> Option<Table> {
+    text.parse::<Table>()
+        .map_err(|error| {
+            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            found.add(file, "", format!("line {line}: {}", error.message()), "TOML");
+        })
+        .ok()
+}
+
+fn as_number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Float(number) if number.is_finite() => Some(*number),
+        // Whole numbers of a contract are far below 2⁵³.
+        Value::Integer(number) => i32::try_from(*number).ok().map(f64::from),
+        _ => None,
+    }
+}
+
 /// A value as a mistake shows it.
-pub(crate) fn describe(value: &Value) -> String {
+pub fn describe(value: &Value) -> String {
     match value {
         Value::Table(_) => "a table".to_owned(),
         Value::Array(items) => format!("a list of {}", items.len()),

@@ -1,0 +1,141 @@
+//! How a source writes values: its contract, read backwards.
+
+use std::fmt::Write;
+
+use chrono::{Datelike, NaiveDate};
+use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
+use fonderie_contract::{DateFormat, DatePart, FileFormat, Format, Kind, Origin, Record, Source};
+
+use crate::random::Random;
+use crate::value::{Value, unit};
+
+/// Whether an encoding has all characters of a text.
+pub(crate) fn carries(encoding: &'static Encoding, text: &str) -> bool {
+    encoding == UTF_16LE || encoding == UTF_16BE || !encoding.encode(text).2
+}
+
+fn writable(format: &FileFormat, text: &str) -> bool {
+    match &format.format {
+        Format::Csv(csv) => carries(csv.encoding, text),
+        Format::Workbook(_) => true,
+    }
+}
+
+/// What a source's files can have between thousands: the no-break space, where the contract lists it.
+pub(crate) fn thousands(source: &Source, format: &FileFormat) -> Option<char> {
+    let mut known: Vec<char> = source.number.thousands.clone();
+    known.sort_by_key(|separator| *separator != '\u{a0}');
+    known.into_iter().find(|separator| writable(format, &separator.to_string()))
+}
+
+/// What a source's files can have behind an amount.
+pub(crate) fn currency<'a>(source: &'a Source, format: &FileFormat) -> Option<&'a str> {
+    source.number.currency.iter().map(String::as_str).find(|name| writable(format, name))
+}
+
+/// A source's notation.
+#[derive(Clone, Copy)]
+pub(crate) struct Notation<'a> {
+    pub(crate) record: &'a Record,
+    pub(crate) source: &'a Source,
+    pub(crate) format: &'a FileFormat,
+}
+
+impl Notation<'_> {
+    /// Appends a field's value as the source's delimited text has it.
+    pub(crate) fn write(&self, field: usize, value: &Value, out: &mut String) {
+        match (value, self.record.fields[field].kind) {
+            (Value::Empty, _) => {}
+            (Value::Text(text), _) => out.push_str(self.word(field, text)),
+            (Value::Date(day), _) => date(*day, &self.source.date, out),
+            (Value::Decimal(units), Kind::Decimal { scale, .. }) => self.decimal(*units, scale, None, out),
+            (Value::Integer(number), _) => push(out, format_args!("{number}")),
+            (Value::Decimal(units), _) => push(out, format_args!("{units}")),
+        }
+    }
+
+    /// A canonical text as the source writes it: its value map, inverted.
+    pub(crate) fn word<'t>(&'t self, field: usize, text: &'t str) -> &'t str {
+        match &self.source.columns[field] {
+            Origin::Column { values, .. } => {
+                values.iter().find(|(_, canonical)| canonical == text).map_or(text, |(raw, _)| raw)
+            }
+            Origin::Constant(_) | Origin::Absent => text,
+        }
+    }
+
+    /// An amount with separators between its thousands.
+    pub(crate) fn with_thousands(&self, field: usize, value: &Value) -> String {
+        let mut out = String::new();
+        match (value, self.record.fields[field].kind) {
+            (Value::Decimal(units), Kind::Decimal { scale, .. }) => {
+                self.decimal(*units, scale, thousands(self.source, self.format), &mut out);
+            }
+            _ => self.write(field, value, &mut out),
+        }
+        out
+    }
+
+    /// An amount with its currency behind it.
+    pub(crate) fn with_currency(&self, field: usize, value: &Value) -> String {
+        let mut out = String::new();
+        self.write(field, value, &mut out);
+        if let (false, Some(currency)) = (out.is_empty(), currency(self.source, self.format)) {
+            push(&mut out, format_args!(" {currency}"));
+        }
+        out
+    }
+
+    /// A day that no calendar has, or one of the texts.
+    pub(crate) fn no_date(&self, texts: &[String], random: &mut Random) -> String {
+        const NO_DAYS: [(u32, u32, u32); 4] = [(2024, 2, 31), (2025, 4, 31), (2023, 2, 29), (0, 0, 0)];
+        let chosen = random.index(NO_DAYS.len() + texts.len());
+        let Some((year, month, day)) = NO_DAYS.get(chosen) else { return texts[chosen - NO_DAYS.len()].clone() };
+        let mut out = String::new();
+        parts(*year, *month, *day, &self.source.date, &mut out);
+        out
+    }
+
+    fn decimal(&self, units: i128, scale: i8, separator: Option<char>, out: &mut String) {
+        let one = unit(scale);
+        let (whole, fraction) = (units.unsigned_abs() / one.unsigned_abs(), units.unsigned_abs() % one.unsigned_abs());
+        if units < 0 {
+            out.push('-');
+        }
+        let digits = whole.to_string();
+        for (index, digit) in digits.chars().enumerate() {
+            if let Some(separator) = separator.filter(|_| index > 0 && (digits.len() - index).is_multiple_of(3)) {
+                out.push(separator);
+            }
+            out.push(digit);
+        }
+        if scale > 0 {
+            let places = usize::try_from(scale).unwrap_or(0);
+            push(out, format_args!("{}{fraction:0places$}", self.source.number.decimal_mark));
+        }
+    }
+}
+
+fn date(day: i32, format: &DateFormat, out: &mut String) {
+    if let Some(day) = NaiveDate::from_epoch_days(day) {
+        parts(day.year().unsigned_abs(), day.month(), day.day(), format, out);
+    }
+}
+
+fn parts(year: u32, month: u32, day: u32, format: &DateFormat, out: &mut String) {
+    for (index, part) in format.parts.iter().enumerate() {
+        if index > 0 {
+            out.push_str(&format.separator);
+        }
+        match part {
+            DatePart::Year => push(out, format_args!("{year:04}")),
+            DatePart::Month => push(out, format_args!("{month:02}")),
+            DatePart::Day => push(out, format_args!("{day:02}")),
+        }
+    }
+}
+
+fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    let _ = out.write_fmt(text);
+}

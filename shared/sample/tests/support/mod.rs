@@ -1,0 +1,156 @@
+//! The billing dataset, its files in memory, and what the pipeline's own reader and rules make of them.
+#![allow(dead_code)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use chrono::NaiveDate;
+use fonderie_contract::{Bundle, Dataset, Mistakes};
+use fonderie_core::Tally;
+use fonderie_quality::{KeyScan, Validator};
+use fonderie_sample::{FileTruth, Plan, Settings, Sinks, write_file};
+use fonderie_tabular::{Batch, Limits, Reader, reject_rows};
+
+pub(crate) fn root() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/facturation")
+}
+
+pub(crate) fn billing() -> Dataset {
+    billing_with(|_, text| text)
+}
+
+/// The billing dataset with its contracts' texts changed.
+pub(crate) fn billing_with(change: impl Fn(&str, String) -> String) -> Dataset {
+    let mut files = vec![("warehouse/load.sql".to_owned(), "SELECT 1".to_owned())];
+    let mut add = |path: String| {
+        let text = std::fs::read_to_string(root().join(&path)).unwrap();
+        files.push((path.clone(), change(&path, text)));
+    };
+    add("dataset.toml".to_owned());
+    for id in ["a", "b", "c", "d", "e"] {
+        add(format!("sources/etablissement_{id}.toml"));
+    }
+    Bundle::from_files(files).compile().unwrap()
+}
+
+pub(crate) fn plan_text() -> String {
+    std::fs::read_to_string(root().join("generate.toml")).unwrap()
+}
+
+pub(crate) fn compile(dataset: &Dataset, replaced: &[(&str, &str)]) -> Result<Plan, Mistakes> {
+    let mut text = plan_text();
+    for (from, to) in replaced {
+        assert!(text.contains(from), "generate.toml has no {from}");
+        text = text.replacen(from, to, 1);
+    }
+    Plan::compile(&text, dataset)
+}
+
+/// A file in memory, with the notes on it.
+pub(crate) struct Written {
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
+    /// Record number, key, defect.
+    pub(crate) dirty: Vec<(i64, String, String)>,
+    /// Key, kind.
+    pub(crate) anomalies: Vec<(String, String)>,
+    pub(crate) truth: FileTruth,
+}
+
+pub(crate) fn as_of() -> NaiveDate {
+    NaiveDate::from_ymd_opt(2026, 6, 30).unwrap()
+}
+
+pub(crate) fn write(dataset: &Dataset, plan: &Plan, rows: u64, seed: u64) -> Vec<Written> {
+    plan.files
+        .iter()
+        .map(|file| {
+            let (mut bytes, mut dirty, mut anomalies) = (Vec::new(), Vec::new(), Vec::new());
+            let sinks = Sinks { file: &mut bytes, dirty: &mut dirty, anomalies: &mut anomalies };
+            let settings = Settings { rows, seed, as_of: as_of() };
+            let truth = write_file(plan, dataset, file, settings, sinks, &mut |_| {}).unwrap();
+            let lines = |notes: Vec<u8>| -> Vec<Vec<String>> {
+                let text = String::from_utf8(notes).unwrap();
+                text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+            };
+            let dirty = lines(dirty).into_iter().map(|l| (l[1].parse().unwrap(), l[2].clone(), l[3].clone())).collect();
+            let anomalies = lines(anomalies).into_iter().map(|l| (l[1].clone(), l[2].clone())).collect();
+            Written { name: file.name.clone(), bytes, dirty, anomalies, truth }
+        })
+        .collect()
+}
+
+/// What the pipeline makes of a file.
+pub(crate) struct Read {
+    pub(crate) read: Tally,
+    pub(crate) accepted: Tally,
+    /// Per record number the rules for which it was refused.
+    pub(crate) refused: BTreeMap<i64, BTreeSet<String>>,
+    /// Rows by rule.
+    pub(crate) rules: BTreeMap<String, u64>,
+    pub(crate) skipped: BTreeMap<String, u64>,
+    /// All records that could be read.
+    pub(crate) silver: Vec<RecordBatch>,
+    pub(crate) accepted_batches: Vec<RecordBatch>,
+}
+
+pub(crate) fn read(dataset: &Dataset, name: &str, bytes: &[u8]) -> Read {
+    let source = dataset.source_of_key(name).unwrap();
+    let format = dataset.format_of_key(source, name).unwrap();
+    let mut reader = Reader::new(&dataset.record, source, format, Limits::default());
+    let (mut silver, mut rejects) = (Vec::new(), Vec::new());
+    for piece in bytes.chunks(1 << 16).map(Some).chain([None]) {
+        match piece {
+            Some(piece) => reader.feed(piece).unwrap(),
+            None => reader.end().unwrap(),
+        }
+        while let Some(batch) = reader.batch().unwrap() {
+            match batch {
+                Batch::Records(batch) => silver.push(batch),
+                Batch::Rejects(batch) => rejects.extend(reject_rows(&batch).unwrap()),
+            }
+        }
+    }
+    let summary = reader.finish();
+    let mut repeated = Default::default();
+    let mut scan = KeyScan::new(&dataset.record, 0, 1);
+    silver.iter().for_each(|batch| scan.add(batch));
+    scan.finish(&mut repeated);
+    let mut validator = Validator::new(&dataset.record, source, as_of(), repeated);
+    let accepted_batches: Vec<RecordBatch> = silver.iter().map(|batch| validator.check(batch).unwrap()).collect();
+    if let Some(batch) = validator.rejects(0).unwrap() {
+        rejects.extend(reject_rows(&batch).unwrap());
+    }
+    let validation = validator.finish();
+    let mut refused: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
+    for reject in rejects {
+        refused.entry(reject.record).or_default().insert(reject.rule);
+    }
+    let mut rules = summary.rules.clone();
+    rules.extend(validation.rules.into_iter().filter(|(.., rows)| *rows > 0).map(|(id, _, _, rows)| (id, rows)));
+    Read {
+        read: summary.read,
+        accepted: validation.accepted,
+        refused,
+        rules,
+        skipped: summary.skipped,
+        silver,
+        accepted_batches,
+    }
+}
+
+/// The ground truth is what comes out: rows, sums, rules, and the very records.
+#[track_caller]
+pub(crate) fn check_truth(written: &Written, read: &Read, told: &str) {
+    let (truth, name) = (&written.truth, format!("{} {told}", written.name));
+    assert_eq!((truth.rows, truth.accepted), (read.read.rows, read.accepted.rows), "{name}: rows");
+    assert_eq!(truth.rejected, read.refused.len() as u64, "{name}: rejected");
+    assert_eq!(truth.rules, read.rules, "{name}: rules");
+    assert_eq!(truth.skipped, read.skipped, "{name}: skipped");
+    for (column, amount) in &truth.amounts {
+        let all = &read.read.amounts[column];
+        let of_reader = (all.sum, all.unreadable, read.accepted.amounts[column].sum);
+        assert_eq!((amount.read_cents, amount.unreadable, amount.accepted_cents), of_reader, "{name}: {column}");
+    }
+}
