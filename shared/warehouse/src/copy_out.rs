@@ -55,7 +55,7 @@ impl Decoder {
             if usize::try_from(width).ok() != Some(self.values.len() + 2) {
                 return Err(malformed());
             }
-            let (mut null, mut numbers) = (None, [0_i64; 2]);
+            let (mut null, mut key, mut state) = (None, 0, 0);
             for column in 0..self.values.len() + 2 {
                 let Some(length) = left.try_get_i32().ok() else { return Ok(()) };
                 let value = match length {
@@ -69,14 +69,15 @@ impl Decoder {
                     },
                     _ => return Err(malformed()),
                 };
-                match column.checked_sub(2) {
-                    None => numbers[column] = value.cast_signed(),
-                    Some(feature) => self.values[feature] = f64::from_bits(value),
+                match column {
+                    0 => key = value.cast_signed(),
+                    1 => state = value.cast_signed(),
+                    feature => self.values[feature - 2] = f64::from_bits(value),
                 }
             }
             let used = self.rest.len() - left.len();
             self.rest.advance(used);
-            row(null, numbers[0], numbers[1], &self.values)?;
+            row(null, key, state, &self.values)?;
         }
         Ok(())
     }

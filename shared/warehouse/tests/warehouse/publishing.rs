@@ -28,22 +28,22 @@ async fn who_is_reminded_and_why() {
     let mut warehouse = connect(&database.url).await;
     let lines = vec![
         // as of day 100: ages 30, 31, 60, 61, 90 and 91
-        owes("P_AGES", "A1", 1_00, 70),
-        owes("P_AGES", "A2", 2_00, 69),
-        owes("P_AGES", "A3", 4_00, 40),
-        owes("P_AGES", "A4", 8_00, 39),
-        owes("P_AGES", "A5", 16_00, 10),
-        owes("P_AGES", "A6", 32_00, 9),
-        owes("P_EXACT", "E1", 5_000_00, 100),
-        owes("P_OVER", "O1", 2_500_00, 100),
-        owes("P_OVER", "O2", 2_500_01, 99),
-        owes("P_URGENT", "U1", 10_00, 90),
-        owes("P_URGENT", "U2", 20_00, 90),
-        owes("P_BOUND", "B1", 10_00, 90),
+        owes("P_AGES", "A1", 100, 70),
+        owes("P_AGES", "A2", 200, 69),
+        owes("P_AGES", "A3", 400, 40),
+        owes("P_AGES", "A4", 800, 39),
+        owes("P_AGES", "A5", 1600, 10),
+        owes("P_AGES", "A6", 3200, 9),
+        owes("P_EXACT", "E1", 500000, 100),
+        owes("P_OVER", "O1", 250000, 100),
+        owes("P_OVER", "O2", 250001, 99),
+        owes("P_URGENT", "U1", 1000, 90),
+        owes("P_URGENT", "U2", 2000, 90),
+        owes("P_BOUND", "B1", 1000, 90),
         // abnormal but paid: nothing is owed, or nothing abnormal is
-        owes("P_PAID", "X1", 9_000_00, 10).paid(9_000_00, 99),
-        owes("P_MIXED", "M1", 9_000_00, 10).paid(9_000_00, 99),
-        owes("P_MIXED", "M2", 50_00, 95).paid(20_00, 99),
+        owes("P_PAID", "X1", 900000, 10).paid(900000, 99),
+        owes("P_MIXED", "M1", 900000, 10).paid(900000, 99),
+        owes("P_MIXED", "M2", 5000, 95).paid(2000, 99),
     ];
     let version = Version::new("v1", 0, lines);
     load(&mut warehouse, &version, "r1", "b1").await.unwrap();
