@@ -21,7 +21,7 @@ const HEADER: &str = "invoice_id,patient_id,last_name,first_name,age,facility_id
 fn ordinary(rows: usize) -> String {
     let mut file = HEADER.to_owned();
     for n in 0..rows {
-        let (cents, month, day) = (5_000 + n * 3_701 % 15_000, n % 5 + 1, n % 28 + 1);
+        let (cents, month, day) = (5_000 + n * 3_701 % 15_000, n % 4 + 1, n % 28 + 1);
         let amount = format!("{}.{:02}", cents / 100, cents % 100);
         let issued = chrono::NaiveDate::from_ymd_opt(2026, month as u32, day as u32).unwrap();
         let paid = issued + chrono::TimeDelta::days(10 + (n * 7 % 30) as i64);
@@ -86,7 +86,8 @@ impl World {
 
 /// Rows as text, parted by `|`.
 async fn rows(client: &Client, sql: &str) -> Vec<String> {
-    let query = format!("SELECT concat_ws('|', VARIADIC ARRAY(SELECT value FROM json_each_text(to_json(q)))) FROM ({sql}) q");
+    let query =
+        format!("SELECT concat_ws('|', VARIADIC ARRAY(SELECT value FROM json_each_text(to_json(q)))) FROM ({sql}) q");
     client.query(&query, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
 }
 
@@ -101,7 +102,7 @@ async fn known_anomalies_are_found_told_and_reproduced() {
     let client = world.client().await;
     let worst = rows(
         &client,
-        "SELECT facture_id, anomaly_score < -0.2 AS forte, anomaly_raison FROM dw.fact_facturation ORDER BY anomaly_score LIMIT 2",
+        "SELECT facture_id, anomaly_score < -0.1 AS forte, anomaly_raison FROM dw.fact_facturation ORDER BY anomaly_score LIMIT 2",
     )
     .await;
     // the amount to the cent, which an f32 does not hold
@@ -122,7 +123,8 @@ async fn known_anomalies_are_found_told_and_reproduced() {
 
     // The same file again: nothing is written, and that is said.
     let bytes = "SELECT ctid, xmin, anomaly_score FROM dw.fact_facturation ORDER BY ctid";
-    let (facts, list) = (rows(&client, bytes).await, rows(&client, "SELECT ctid, xmin FROM datamart.relance ORDER BY 1").await);
+    let (facts, list) =
+        (rows(&client, bytes).await, rows(&client, "SELECT ctid, xmin FROM datamart.relance ORDER BY 1").await);
     let (code, out) = world.command(&[
         "run",
         world.folder.path().join("etablissement_B.csv").to_str().unwrap(),
@@ -163,7 +165,9 @@ async fn every_analyst_query_answers() {
     let mut names: Vec<_> = fs::read_dir(workspace().join("datasets/facturation/queries"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .inspect(|path| assert!(fs::read_to_string(path).unwrap().starts_with("-- "), "{} says nothing", path.display()))
+        .inspect(|path| {
+            assert!(fs::read_to_string(path).unwrap().starts_with("-- "), "{} says nothing", path.display())
+        })
         .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
     names.sort();
@@ -184,8 +188,8 @@ async fn every_analyst_query_answers() {
             // every patient owes something, for each has an invoice whose number is a multiple of three; but not P-Y
             ("relance_par_priorite", 51),
             ("taux_paiement_par_service", 2),
-            // five months of 2026, and the two of 2023
-            ("tendance_mensuelle", 7),
+            // four months of 2026, and the two of 2023
+            ("tendance_mensuelle", 6),
         ]
     );
     // by hand: the sums of what `ordinary` writes, in cents
@@ -197,7 +201,12 @@ async fn every_analyst_query_answers() {
     let euros = |cents: usize| format!("{}.{:02}", cents / 100, cents % 100);
     assert_eq!(
         answers["impayes_par_etablissement"][1],
-        format!("ETAB_B,Clinique,Clinique privée,Béziers,400,134,{},{},{}", euros(billed), euros(billed - owed), euros(owed))
+        format!(
+            "ETAB_B,Clinique,Clinique privée,Béziers,400,134,{},{},{}",
+            euros(billed),
+            euros(billed - owed),
+            euros(owed)
+        )
     );
     let first = &answers["relance_par_priorite"][1];
     assert!(first.starts_with("URGENT,P-X,Xénon,Zoé,1234567.89,1,\"Facture X-IMPAYEE anormale (montant "), "{first}");

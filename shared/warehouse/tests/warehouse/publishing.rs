@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, Utc};
 use fonderie_contract::Mart;
 use fonderie_core::ErrorCode;
 use fonderie_core::stage::DatasetRun;
@@ -71,7 +71,8 @@ async fn who_is_reminded_and_why() {
     let again = warehouse.publish(&run(&version, "r1", day(100)), &[relance()]).await.unwrap();
     assert!(!again.marts[0].rebuilt);
     assert_eq!(rows(&warehouse, bytes).await, before);
-    warehouse.publish(&run(&version, "daily", day(130)), &[relance()]).await.unwrap();
+    let daily = DatasetRun { started_at: Utc::now(), ..run(&version, "daily", day(130)) };
+    warehouse.publish(&daily, &[relance()]).await.unwrap();
     let ages = "SELECT impaye_0_30, impaye_31_60, impaye_61_90, impaye_90_plus FROM datamart.relance WHERE patient_id = 'P_AGES'";
     assert_eq!(rows(&warehouse, ages).await, ["0|1.00|6.00|56.00"]);
     let ledger = "SELECT a.dataset, a.as_of, a.run_id, m.mart, m.run_id, m.rows FROM audit.as_of a JOIN audit.mart m USING (dataset)";
