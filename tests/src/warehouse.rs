@@ -54,6 +54,10 @@ const NATURAL: &[(&str, &str)] = &[
          FROM audit.run",
     ),
     (
+        "datamart.relance",
+        "SELECT r.*, p.patient_domain FROM datamart.relance r JOIN dw.dim_patient p USING (patient_key)",
+    ),
+    (
         "audit.rule_result",
         "SELECT source, rule, severity, rows, budget FROM audit.rule_result JOIN audit.run USING (run_id)",
     ),

@@ -101,6 +101,8 @@ fn results_lie_where_the_stages_read_them() {
             ("transform", "$.transform"),
             ("validate", "$.validate"),
             ("load", "$.load"),
+            ("score", "$.score"),
+            ("publish", "$.publish"),
             ("summarize", "$.summary"),
             ("record-failure", "$.failure"),
         ])
@@ -133,6 +135,9 @@ fn the_way_leads_past_every_state_and_a_halted_file_never_reaches_load() {
         assert_eq!(state["Choices"][0]["StringEquals"], "halted");
         assert_eq!(state["Choices"][0]["Next"], halted);
         assert_eq!(state["Default"], default);
+    }
+    for (stage, next) in [("load", "score"), ("score", "publish"), ("publish", "summarize")] {
+        assert_eq!(states[stage]["Next"], next);
     }
     assert_eq!(states["validate"]["Next"], "accepted?");
     assert_eq!(states["summarize"]["Next"], "halted?");

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use aws_lambda_events::s3::S3Event;
 use aws_lambda_events::sqs::SqsEvent;
 use fonderie_core::stage::{
-    AdmitInput, LoadInput, RecordFailureInput, SummarizeInput, TransformInput, ValidateInput, Verdict,
+    AdmitInput, LoadInput, PublishInput, RecordFailureInput, ScoreInput, SummarizeInput, TransformInput, ValidateInput,
+    Verdict,
 };
 use fonderie_core::tally::check_conserved;
 use fonderie_tests::workspace;
@@ -77,9 +78,26 @@ const SAMPLES: &[Sample] = &[
         assert_eq!(validated.verdict, Verdict::AcceptedWithRejects);
         check_conserved("validate", &validated.read, &validated.accepted, &validated.rejected).unwrap();
     }),
+    ("score/loaded", |path| {
+        let input: ScoreInput = read(path);
+        assert_eq!(input.run.run_id, "etablissement_A-csv-6c4f63a1d1f5a4a6b9e0c1d7f2a83e54");
+    }),
+    ("score/daily", |path| {
+        let input: ScoreInput = read(path);
+        assert_eq!(
+            (input.run.as_of.to_string().as_str(), input.run.bundle.dataset.as_str()),
+            ("2026-07-02", "facturation")
+        );
+    }),
+    ("publish/scored", |path| {
+        let input: PublishInput = read(path);
+        assert_eq!(input.run.bundle.dataset, "facturation");
+    }),
     ("summarize/loaded", |path| {
         let input: SummarizeInput = read(path);
         assert_eq!(input.load.unwrap().outcomes.rows(), input.validate.accepted.rows);
+        assert_eq!(input.score.unwrap().models[0].flagged.rows(), 491);
+        assert_eq!(input.publish.unwrap().marts[0].mart, "relance");
     }),
     ("summarize/halted", |path| {
         let input: SummarizeInput = read(path);

@@ -19,9 +19,6 @@ use fonderie_tests::{
 };
 use serde_json::json;
 
-/// What the facilities' files contain comes from a generator that dates nothing valid later.
-const AS_OF: &str = "2026-06-30";
-
 /// The header of facility B, and a row of it: an invoice of 120.50 €, paid in part.
 const HEADER: &str = "invoice_id,patient_id,last_name,first_name,age,facility_id,facility_name,facility_type,city,service_code,\
                       service_name,service_category,invoice_date,payment_date,billed_amount,paid_amount,status\n";
@@ -133,8 +130,11 @@ impl World {
             let name = file.file_name().unwrap_or_default().to_string_lossy();
             uploads.push(self.stack.upload(&format!("facturation/{name}"), std::fs::read(file)?).await?);
         }
+        let mut as_of = String::new();
         for upload in &uploads {
-            succeeded(&self.stack.run_of(upload).await?)?;
+            let execution = self.stack.run_of(upload).await?;
+            succeeded(&execution)?;
+            as_of = execution.output["run"]["as_of"].as_str().unwrap_or_default().to_owned();
         }
         let seconds = started.elapsed().as_secs_f64();
 
@@ -142,7 +142,7 @@ impl World {
             .current_dir(workspace())
             .arg("run")
             .args(&files)
-            .args(["--database-url", &self.machine.url(), "--as-of", AS_OF, "--state"])
+            .args(["--database-url", &self.machine.url(), "--as-of", &as_of, "--state"])
             .arg(folder.path().join("state")))?;
         let cloud = Snapshot::natural(&warehouse::connect(&self.cloud.url()).await?).await?;
         let machine = Snapshot::natural(&warehouse::connect(&self.machine.url()).await?).await?;
@@ -151,6 +151,13 @@ impl World {
         }
         let facts = cloud.count("dw.fact_facturation");
         ensure!(facts > 5_000, "only {facts} of some 6,000 invoices are there");
+        // Equal scores in both: whichever upload came last trained on all rows, in whatever order they had come.
+        let client = warehouse::connect(&self.cloud.url()).await?;
+        let flagged: i64 = client
+            .query_one("SELECT count(*) FROM dw.fact_facturation WHERE anomaly_score < 0", &[])
+            .await?
+            .try_get(0)?;
+        ensure!((facts / 21..=facts / 19).contains(&usize::try_from(flagged)?), "{flagged} of {facts} are abnormal");
         Ok(Outcome::Passed(format!("{facts} facts equal; three uploads to SUCCEEDED in {seconds:.1} s")))
     }
 
@@ -260,6 +267,12 @@ impl World {
         let again = self.stack.wait_for(&self.stack.start_execution(&input).await?).await?;
         succeeded(&again)?;
         ensure_eq!(again.output["load"]["outcomes"]["inserted"], 1, "invoices inserted once the database was back");
+        let client = warehouse::connect(&self.cloud.url()).await?;
+        let ledger = client
+            .query_one("SELECT status, failure_code FROM audit.run WHERE run_id = $1", &[&execution.name])
+            .await?;
+        ensure_eq!(ledger.try_get::<_, String>(0)?, "failed", "the ledger's status of the run that found no database");
+        ensure_eq!(ledger.try_get::<_, String>(1)?, record.code, "its code in the ledger");
         Ok(Outcome::Passed(record.cause))
     }
 

@@ -22,7 +22,7 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Run files through the pipeline: ingest, admit, transform, validate, load, summarize
+    /// Run files through the pipeline: ingest, admit, transform, validate, load, score, publish, summarize
     #[command(after_help = EXIT_CODES)]
     Run(RunArguments),
     /// Make sample files of a dataset, with the truth about them beside them

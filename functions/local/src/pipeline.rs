@@ -1,11 +1,12 @@
-//! The state machine's order, on one machine: admit, transform, validate, load, summarize; any failure, record-failure.
+//! The state machine's order, on one machine: admit, transform, validate, load for each file; then, once for all of them,
+//! score and publish; then summarize for each; any failure, record-failure.
 
 use std::cell::RefCell;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use fonderie_core::stage::{
-    AdmitInput, CaughtError, FailedState, Failure, LoadInput, RecordFailureInput, RunReport, SummarizeInput,
-    TransformInput, ValidateInput, Verdict,
+    AdmitInput, CaughtError, DatasetRun, FailedState, Failure, LoadInput, Published, RecordFailureInput, RunReport,
+    ScoreInput, Scored, SummarizeInput, TransformInput, ValidateInput, Verdict,
 };
 use fonderie_core::{ErrorCode, ObjectRef, Result, RunRequest, StageError};
 use fonderie_ingest::{Executions, Ingested, Started};
@@ -13,6 +14,22 @@ use fonderie_storage::Storage;
 use fonderie_warehouse::{Database, DatabaseSettings};
 
 use crate::state::{BRONZE, DATASETS, QUARANTINE, REPORTS, SILVER};
+
+/// A file after its own stages.
+pub(crate) enum Arrived {
+    /// It is loaded, or halted.
+    Waits(Box<Execution>),
+    /// It failed, and this was recorded.
+    Failed(Box<Failure>),
+}
+
+/// An execution under way.
+pub(crate) struct Execution {
+    name: String,
+    started_at: DateTime<Utc>,
+    /// What its stages said so far; `error` is empty.
+    state: FailedState,
+}
 
 /// How a file ended.
 pub(crate) enum Finished {
@@ -30,6 +47,8 @@ pub(crate) struct Pipeline {
     transform: fonderie_transform::Context,
     validate: fonderie_validate::Context,
     load: fonderie_load::Context,
+    score: fonderie_score::Context,
+    publish: fonderie_publish::Context,
     summarize: fonderie_summarize::Context,
     record_failure: fonderie_record_failure::Context,
 }
@@ -59,65 +78,100 @@ impl Pipeline {
             transform: fonderie_transform::Context::new(storage.clone(), SILVER.into(), QUARANTINE.into()),
             validate: fonderie_validate::Context::new(storage.clone(), SILVER.into(), QUARANTINE.into()),
             load: fonderie_load::Context::new(storage.clone(), known()),
-            summarize: fonderie_summarize::Context::new(storage.clone(), known(), REPORTS.into()),
+            score: fonderie_score::Context::new(storage.clone(), known(), REPORTS.into()),
+            publish: fonderie_publish::Context::new(storage.clone(), known()),
+            summarize: fonderie_summarize::Context::new(storage.clone(), known(), REPORTS.into(), QUARANTINE.into()),
             record_failure: fonderie_record_failure::Context::new(storage.clone(), QUARANTINE.into()),
             storage: storage.clone(),
         }
     }
 
-    /// Runs an uploaded object; `stage` is told of each stage as it begins.
+    /// Takes an uploaded object as far as the warehouse; `stage` is told of each stage as it begins.
     ///
     /// Each call is a run of its own, as from the console: a file that was run before is run again, and changes nothing.
-    pub(crate) async fn run(
+    pub(crate) async fn load_file(
         &self,
         key: &str,
         as_of: Option<NaiveDate>,
         stage: &dyn Fn(&'static str),
-    ) -> Result<Finished> {
+    ) -> Result<Arrived> {
         stage("ingest");
         if let Ingested::Quarantined(record) = fonderie_ingest::ingest(&self.ingest, BRONZE, key, None).await? {
-            return Ok(Finished::Failed(Box::new(self.read_failure(&record).await?)));
+            return Ok(Arrived::Failed(Box::new(self.read_failure(&record).await?)));
         }
         let waiting = self.ingest.executions().0.borrow_mut().pop();
         let (name, mut request) =
             waiting.ok_or_else(|| StageError::new(ErrorCode::Internal, "ingest started no execution"))?;
         request.as_of = as_of;
         let started_at = Utc::now();
-        let execution_name = format!("{name}-{}", started_at.format("%Y%m%dT%H%M%S%3fZ"));
-        let mut state = FailedState {
+        let name = format!("{name}-{}", started_at.format("%Y%m%dT%H%M%S%3fZ"));
+        let state = FailedState {
             error: CaughtError { error: String::new(), cause: String::new() },
             bucket: Some(request.bucket.clone()),
             key: Some(request.key.clone()),
             version_id: request.version_id.clone(),
+            dataset: request.dataset.clone(),
             run: None,
             transform: None,
             validate: None,
             load: None,
+            score: None,
+            publish: None,
         };
-        match self.stages(&execution_name, started_at, request, &mut state, stage).await {
-            Ok(finished) => Ok(finished),
-            Err(error) => {
-                stage("record-failure");
-                tracing::warn!(code = error.code.name(), cause = error.chain(), "{}", error.message);
-                state.error = CaughtError { error: error.code.name().to_owned(), cause: error.message };
-                let input = RecordFailureInput { execution_name, started_at, state };
-                Ok(Finished::Failed(Box::new(fonderie_record_failure::run(&self.record_failure, input).await?)))
-            }
+        let mut execution = Box::new(Execution { name, started_at, state });
+        match self.to_warehouse(&mut execution, request, stage).await {
+            Ok(()) => Ok(Arrived::Waits(execution)),
+            Err(error) => Ok(Arrived::Failed(Box::new(self.record_failure(*execution, error, stage).await?))),
         }
     }
 
-    async fn stages(
+    /// Scores and publishes once for all files, as the run that loaded last; then summarizes each. Gives the files' ends in
+    /// the order in which they came.
+    pub(crate) async fn finish(&self, files: Vec<Arrived>, stage: &dyn Fn(&'static str)) -> Result<Vec<Finished>> {
+        let loaded = |file: &Arrived| matches!(file, Arrived::Waits(execution) if execution.state.load.is_some());
+        let last = files.iter().rposition(loaded);
+        let (mut said, mut failed) = ((None, None), None);
+        if let Some(Arrived::Waits(execution)) = last.and_then(|last| files.get(last))
+            && let Some(run) = &execution.state.run
+        {
+            failed = self.for_all(run.into(), &mut said, stage).await.err();
+        }
+        let mut finished = Vec::with_capacity(files.len());
+        for (index, file) in files.into_iter().enumerate() {
+            let mut execution = match file {
+                Arrived::Waits(execution) => *execution,
+                Arrived::Failed(failure) => {
+                    finished.push(Finished::Failed(failure));
+                    continue;
+                }
+            };
+            if execution.state.load.is_some() {
+                (execution.state.score, execution.state.publish) = said.clone();
+            }
+            // The others are loaded all the same, and have their reports.
+            let result = match failed.take_if(|_| Some(index) == last) {
+                Some(error) => Err(error),
+                None => self.summarize(&execution.state, stage).await,
+            };
+            finished.push(match result {
+                Ok((report, place)) => Finished::Ran(Box::new(report), place),
+                Err(error) => Finished::Failed(Box::new(self.record_failure(execution, error, stage).await?)),
+            });
+        }
+        Ok(finished)
+    }
+
+    async fn to_warehouse(
         &self,
-        execution_name: &str,
-        started_at: DateTime<Utc>,
+        execution: &mut Execution,
         request: RunRequest,
-        state: &mut FailedState,
         stage: &dyn Fn(&'static str),
-    ) -> Result<Finished> {
+    ) -> Result<()> {
+        let Execution { name, started_at, state } = execution;
         stage("admit");
         let request = serde_json::to_value(request)
             .map_err(|error| StageError::new(ErrorCode::Internal, "the request is no JSON").caused_by(error))?;
-        let input = AdmitInput { execution_name: execution_name.to_owned(), started_at, request };
+        let input = AdmitInput { execution_name: name.clone(), started_at: *started_at, request };
         let run = fonderie_admit::run(&self.admit, input).await?;
         state.run = Some(run.clone());
         stage("transform");
@@ -127,21 +181,61 @@ impl Pipeline {
         let input = ValidateInput { run: run.clone(), transform: transform.clone() };
         let validate = fonderie_validate::run(&self.validate, input).await?;
         state.validate = Some(validate.clone());
-        let mut load = None;
         if validate.verdict != Verdict::Halted {
             stage("load");
-            let input = LoadInput { run: run.clone(), transform: transform.clone(), validate: validate.clone() };
-            load = Some(fonderie_load::run(&self.load, input).await?);
+            state.load = Some(fonderie_load::run(&self.load, LoadInput { run, transform, validate }).await?);
         }
-        state.load.clone_from(&load);
+        Ok(())
+    }
+
+    async fn for_all(
+        &self,
+        run: DatasetRun,
+        said: &mut (Option<Scored>, Option<Published>),
+        stage: &dyn Fn(&'static str),
+    ) -> Result<()> {
+        stage("score");
+        said.0 = Some(fonderie_score::run(&self.score, ScoreInput { run: run.clone() }).await?);
+        stage("publish");
+        said.1 = Some(fonderie_publish::run(&self.publish, ScoreInput { run }).await?);
+        Ok(())
+    }
+
+    async fn summarize(&self, state: &FailedState, stage: &dyn Fn(&'static str)) -> Result<(RunReport, ObjectRef)> {
         stage("summarize");
-        let input = SummarizeInput { run, transform, validate, load };
+        let FailedState {
+            run: Some(run),
+            transform: Some(transform),
+            validate: Some(validate),
+            load,
+            score,
+            publish,
+            ..
+        } = state.clone()
+        else {
+            return Err(StageError::new(ErrorCode::Internal, "a run without a verdict cannot be summarized"));
+        };
+        let input = SummarizeInput { run, transform, validate, load, score, publish };
         let summary = fonderie_summarize::run(&self.summarize, input).await?;
         let json = self.storage.read(&summary.report.bucket, &summary.report.key, None, 64 << 20).await?;
         let report = serde_json::from_slice(&json).map_err(|error| {
             StageError::new(ErrorCode::Internal, "the run report cannot be read back").caused_by(error)
         })?;
-        Ok(Finished::Ran(Box::new(report), summary.report))
+        Ok((report, summary.report))
+    }
+
+    async fn record_failure(
+        &self,
+        execution: Execution,
+        error: StageError,
+        stage: &dyn Fn(&'static str),
+    ) -> Result<Failure> {
+        stage("record-failure");
+        tracing::warn!(code = error.code.name(), cause = error.chain(), "{}", error.message);
+        let Execution { name, started_at, mut state } = execution;
+        state.error = CaughtError { error: error.code.name().to_owned(), cause: error.message };
+        let input = RecordFailureInput { execution_name: name, started_at, state };
+        fonderie_record_failure::run(&self.record_failure, input).await
     }
 
     async fn read_failure(&self, record: &ObjectRef) -> Result<Failure> {

@@ -50,6 +50,14 @@ pub(crate) fn summary(buckets: &Buckets, finished: &[(PathBuf, Finished)], state
         if let Some(rules) = rules(&reports) {
             say!("\n{rules}");
         }
+        let said = |report: &&RunReport| report.score.clone().zip(report.publish.clone());
+        if let Some((score, publish)) = reports.iter().rev().find_map(said) {
+            say!("");
+            for model in &score.models {
+                say!("score: {model} ({} ms)", score.millis);
+            }
+            say!("publish: {publish} ({} ms)", publish.millis);
+        }
     }
     say!("");
     for (path, end) in finished {

@@ -1,4 +1,4 @@
-//! `fonderie run`: files and folders through the pipeline, one after the other.
+//! `fonderie run`: files and folders through the pipeline, one after the other, scored and published once.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::RunArguments;
 use crate::dataset::DatasetFolder;
-use crate::pipeline::{Finished, Pipeline};
+use crate::pipeline::{Arrived, Finished, Pipeline};
 use crate::state::{BRONZE, Buckets, Database};
 use crate::{Ending, print};
 
@@ -22,25 +22,34 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<Ending> {
     buckets.deploy(&dataset).await?;
     let database = Database::open(&arguments.state).await?;
     let pipeline = Pipeline::new(&buckets.storage, &dataset.name, &database.settings);
-    let mut finished = Vec::new();
+    let mut arrived = Vec::new();
     let mut failed = Ok(());
     for (index, (path, key)) in files.iter().enumerate() {
         let progress = Progress::begin(index + 1, files.len(), path);
         let result = one(&buckets, &pipeline, path, key, &arguments, &progress).await;
         progress.end();
         match result {
-            Ok(end) => {
-                print::line(path, &end);
-                finished.push((path.clone(), end));
-            }
+            Ok(file) => arrived.push(file),
             Err(error) => {
                 failed = Err(error);
                 break;
             }
         }
     }
+    let mut ends = Vec::new();
+    if failed.is_ok() {
+        let progress = Progress::begin(files.len(), files.len(), Path::new(&dataset.name));
+        let result = pipeline.finish(arrived, &|stage| progress.stage(stage)).await;
+        progress.end();
+        match result {
+            Ok(all) => ends = all,
+            Err(error) => failed = Err(error),
+        }
+    }
     database.close().await;
     failed?;
+    let finished: Vec<(PathBuf, Finished)> = files.iter().map(|(path, _)| path.clone()).zip(ends).collect();
+    finished.iter().for_each(|(path, end)| print::line(path, end));
     print::summary(&buckets, &finished, &arguments.state);
     let good = |end: &Finished| matches!(end, Finished::Ran(report, _) if report.validate.verdict != Verdict::Halted);
     Ok(if finished.iter().all(|(_, end)| good(end)) { Ending::Good } else { Ending::FileFailed })
@@ -53,11 +62,11 @@ async fn one(
     key: &str,
     arguments: &RunArguments,
     progress: &Progress,
-) -> Result<Finished> {
+) -> Result<Arrived> {
     progress.stage("upload");
     let object = ObjectRef { bucket: BRONZE.to_owned(), key: key.to_owned() };
     buckets.storage.put_file(path, &object, "application/octet-stream").await?;
-    pipeline.run(key, arguments.as_of, &|stage| progress.stage(stage)).await
+    pipeline.load_file(key, arguments.as_of, &|stage| progress.stage(stage)).await
 }
 
 /// Each file with its key in bronze: the dataset's name, then the path below the folder that was named.

@@ -1,6 +1,6 @@
 //! Makes one record of whatever failed.
 
-use fonderie_core::stage::{CaughtError, FailedState, Failure, RecordFailureInput};
+use fonderie_core::stage::{CaughtError, FailedState, Failure, RecordFailureInput, Verdict};
 use fonderie_core::{ErrorCode, Result};
 use fonderie_storage::Storage;
 use serde_json::Value;
@@ -24,7 +24,7 @@ pub async fn run(context: &Context, input: RecordFailureInput) -> Result<Failure
         bucket: object.map(|object| object.bucket.clone()).or(state.bucket),
         key: object.map(|object| object.key.clone()).or(state.key),
         version_id: object.map(|object| object.version_id.clone()).or(state.version_id),
-        dataset: run.map(|run| run.bundle.dataset.clone()),
+        dataset: run.map(|run| run.bundle.dataset.clone()).or(state.dataset),
         source: run.map(|run| run.source.clone()),
         record: Storage::failure_record(&context.quarantine_bucket, &execution_name),
         run_id: execution_name,
@@ -34,13 +34,18 @@ pub async fn run(context: &Context, input: RecordFailureInput) -> Result<Failure
     Ok(failure)
 }
 
-/// The stage that failed: the first that has said nothing.
+/// The stage that failed: the first that has said nothing. A halted file goes from `validate` to `summarize`.
 fn stage(state: &FailedState) -> &'static str {
+    if state.validate.as_ref().is_some_and(|validate| validate.verdict == Verdict::Halted) {
+        return "summarize";
+    }
     let said = [
         ("admit", state.run.is_some()),
         ("transform", state.transform.is_some()),
         ("validate", state.validate.is_some()),
         ("load", state.load.is_some()),
+        ("score", state.score.is_some()),
+        ("publish", state.publish.is_some()),
     ];
     said.iter().find(|(_, said)| !said).map_or("summarize", |(stage, _)| stage)
 }

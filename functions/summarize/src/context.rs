@@ -12,27 +12,29 @@ pub struct Context {
     pub(crate) bundles: Datasets,
     pub(crate) database: Database,
     pub(crate) reports_bucket: String,
+    pub(crate) quarantine_bucket: String,
 }
 
 impl Context {
     /// A context of a store and a database.
-    pub fn new(storage: Storage, database: Database, reports_bucket: String) -> Self {
-        Self { bundles: Datasets::new(storage.clone()), storage, database, reports_bucket }
+    pub fn new(storage: Storage, database: Database, reports_bucket: String, quarantine_bucket: String) -> Self {
+        Self { bundles: Datasets::new(storage.clone()), storage, database, reports_bucket, quarantine_bucket }
     }
 
-    /// The function's context, from `REPORTS_BUCKET`, `DATABASE_SECRET_ARN`, `DATABASE_TLS` (`verify-full`, or `disable` for a local
-    /// database) and `DATABASE_ROOTS_FILE`, the certificate authorities as PEM.
+    /// The function's context, from `REPORTS_BUCKET`, `QUARANTINE_BUCKET`, `DATABASE_SECRET_ARN`, `DATABASE_TLS` (`verify-full`,
+    /// or `disable` for a local database) and `DATABASE_ROOTS_FILE`, the certificate authorities as PEM.
     ///
     /// # Errors
     /// When settings are missing.
     pub async fn from_environment() -> Result<Self> {
         let config = sdk_config().await;
-        let (arn, tls, roots, reports) = Settings::read(|settings| {
+        let (arn, tls, roots, reports, quarantine) = Settings::read(|settings| {
             let tls = settings.optional("DATABASE_TLS").unwrap_or_else(|| "verify-full".to_owned());
             let roots = if tls == "disable" { String::new() } else { settings.text("DATABASE_ROOTS_FILE") };
-            (settings.text("DATABASE_SECRET_ARN"), tls, roots, settings.text("REPORTS_BUCKET"))
+            let buckets = (settings.text("REPORTS_BUCKET"), settings.text("QUARANTINE_BUCKET"));
+            (settings.text("DATABASE_SECRET_ARN"), tls, roots, buckets.0, buckets.1)
         })?;
         let database = Database::from_secret(&config, arn, &tls, &roots)?;
-        Ok(Self::new(Storage::from_config(&config), database, reports))
+        Ok(Self::new(Storage::from_config(&config), database, reports, quarantine))
     }
 }

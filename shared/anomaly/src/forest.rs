@@ -114,7 +114,15 @@ impl Forest {
         threads: NonZeroUsize,
     ) -> Result<Training, AnomalyError> {
         parameters.check()?;
-        let rows = Rows::new(x)?;
+        Self::train_rows(&Rows::new(x)?, parameters, threads)
+    }
+
+    /// [`train`](Self::train) on rows that are no matrix.
+    ///
+    /// # Errors
+    /// A parameter is out of its range.
+    pub fn train_rows(rows: &Rows, parameters: &Parameters, threads: NonZeroUsize) -> Result<Training, AnomalyError> {
+        parameters.check()?;
         if rows.len() < parameters.samples {
             return Ok(Training::TooFewRows { rows: rows.len(), needed: parameters.samples });
         }
@@ -124,10 +132,10 @@ impl Forest {
             let mut draw = Draw::new(parameters.seed, tree);
             let sample = draw.sample(order.len(), parameters.samples);
             let mut sample: Vec<usize> = sample.into_iter().map(|rank| order[rank]).collect();
-            grow(&rows, &mut sample, depth, &mut draw)
+            grow(rows, &mut sample, depth, &mut draw)
         });
         let mut forest = Self::new(parameters.clone(), rows.features, 0.0, nodes.collect())?;
-        let scores = forest.score(&rows, threads);
+        let scores = forest.score(rows, threads);
         forest.offset = percentile(scores.clone(), parameters.contamination);
         Ok(Training::Fitted { forest, scores })
     }
@@ -246,13 +254,14 @@ impl Forest {
     /// As [`score_samples`](Self::score_samples).
     pub fn contributions<T: RealNumber, X: Array2<T>>(&self, x: &X) -> Result<Vec<Vec<f64>>, AnomalyError> {
         let rows = self.rows(x)?;
-        let explain = |row| {
-            let mut contributions = vec![0.0; self.features];
-            self.trees.iter().for_each(|tree| tree.add_contributions(rows.row(row), &mut contributions));
-            contributions.iter_mut().for_each(|sum| *sum /= self.trees.len() as f64);
-            contributions
-        };
-        Ok((0..rows.len()).map(explain).collect())
+        Ok((0..rows.len()).map(|row| self.explain(rows.row(row))).collect())
+    }
+
+    fn explain(&self, row: &[f32]) -> Vec<f64> {
+        let mut contributions = vec![0.0; self.features];
+        self.trees.iter().for_each(|tree| tree.add_contributions(row, &mut contributions));
+        contributions.iter_mut().for_each(|sum| *sum /= self.trees.len() as f64);
+        contributions
     }
 
     /// The feature, from 0, that isolated each row of an N×M matrix most: the greatest of its
@@ -261,10 +270,21 @@ impl Forest {
     /// # Errors
     /// As [`score_samples`](Self::score_samples).
     pub fn isolating_features<T: RealNumber, X: Array2<T>>(&self, x: &X) -> Result<Vec<usize>, AnomalyError> {
-        let first_greatest = |contributions: Vec<f64>| {
-            (1..contributions.len()).fold(0, |best, i| if contributions[i] > contributions[best] { i } else { best })
-        };
-        Ok(self.contributions(x)?.into_iter().map(first_greatest).collect())
+        Ok(self.contributions(x)?.iter().map(|contributions| first_greatest(contributions)).collect())
+    }
+
+    /// [`isolating_features`](Self::isolating_features) of one of the rows, from 0.
+    ///
+    /// # Errors
+    /// The rows have another number of features.
+    ///
+    /// # Panics
+    /// There is no such row.
+    pub fn isolating_feature(&self, rows: &Rows, row: usize) -> Result<usize, AnomalyError> {
+        if rows.features != self.features {
+            return Err(AnomalyError::Features { expected: self.features, found: rows.features });
+        }
+        Ok(first_greatest(&self.explain(rows.row(row))))
     }
 
     fn rows<T: RealNumber, X: Array2<T>>(&self, x: &X) -> Result<Rows, AnomalyError> {
@@ -303,6 +323,11 @@ impl Forest {
             scores.iter_mut().for_each(|score| *score = -libm::exp2(-*score / scale));
         }
     }
+}
+
+/// The first of the greatest.
+fn first_greatest(values: &[f64]) -> usize {
+    (1..values.len()).fold(0, |best, i| if values[i] > values[best] { i } else { best })
 }
 
 fn all_processors() -> NonZeroUsize {

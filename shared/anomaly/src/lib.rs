@@ -13,3 +13,4 @@ mod tree;
 
 pub use error::AnomalyError;
 pub use forest::{Forest, ImportedNode, Parameters, Training, VERSION};
+pub use rows::Rows;

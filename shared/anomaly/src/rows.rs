@@ -5,8 +5,10 @@ use smartcore::numbers::realnum::RealNumber;
 
 use crate::AnomalyError;
 
-/// N rows of M features.
-pub(crate) struct Rows {
+/// N rows of M features: what a forest is trained on and asked about. A matrix becomes one; a stream of rows is pushed into
+/// one, and needs no other place in memory.
+#[derive(Clone, Debug)]
+pub struct Rows {
     values: Vec<f32>,
     pub(crate) features: usize,
     /// Values per row: up to four features are padded to four, so that a tree's walk needs no bounds check.
@@ -14,28 +16,63 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    pub(crate) fn new<T: RealNumber, X: Array2<T>>(x: &X) -> Result<Self, AnomalyError> {
-        let (rows, features) = x.shape();
+    /// No rows yet, of so many features.
+    ///
+    /// # Errors
+    /// There are none, or more than 65,535.
+    pub fn of_features(features: usize) -> Result<Self, AnomalyError> {
         if features == 0 || features > usize::from(u16::MAX) {
             return Err(AnomalyError::Parameter("a forest has between 1 and 65535 features"));
         }
-        let stride = features.max(4);
-        let mut values = Vec::with_capacity(rows * stride);
-        for row in 0..rows {
-            for feature in 0..features {
-                // Adding 0 makes -0 and 0 one value.
-                match x.get((row, feature)).to_f32().map(|value| value + 0.0) {
-                    Some(value) if value.is_finite() => values.push(value),
-                    _ => return Err(AnomalyError::NotFinite { row, feature }),
-                }
-            }
-            values.resize((row + 1) * stride, 0.0);
-        }
-        Ok(Self { values, features, stride })
+        Ok(Self { values: Vec::new(), features, stride: features.max(4) })
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// Adds a row.
+    ///
+    /// # Errors
+    /// It has another number of features, or a value that is not a finite f32.
+    pub fn push(&mut self, row: &[f64]) -> Result<(), AnomalyError> {
+        #[allow(clippy::cast_possible_truncation)] // to the nearest f32, as scikit-learn does
+        self.push_f32(row.len(), row.iter().map(|value| Some(*value as f32)))
+    }
+
+    fn push_f32(&mut self, found: usize, row: impl Iterator<Item = Option<f32>>) -> Result<(), AnomalyError> {
+        let (number, begin) = (self.len(), self.values.len());
+        if found != self.features {
+            return Err(AnomalyError::Features { expected: self.features, found });
+        }
+        for (feature, value) in row.enumerate() {
+            // Adding 0 makes -0 and 0 one value.
+            match value.map(|value| value + 0.0) {
+                Some(value) if value.is_finite() => self.values.push(value),
+                _ => {
+                    self.values.truncate(begin);
+                    return Err(AnomalyError::NotFinite { row: number, feature });
+                }
+            }
+        }
+        self.values.resize(begin + self.stride, 0.0);
+        Ok(())
+    }
+
+    pub(crate) fn new<T: RealNumber, X: Array2<T>>(x: &X) -> Result<Self, AnomalyError> {
+        let (rows, features) = x.shape();
+        let mut own = Self::of_features(features)?;
+        own.values.reserve(rows * own.stride);
+        for row in 0..rows {
+            own.push_f32(features, (0..features).map(|feature| x.get((row, feature)).to_f32()))?;
+        }
+        Ok(own)
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
         self.values.len() / self.stride
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
     }
 
     pub(crate) fn row(&self, row: usize) -> &[f32] {

@@ -26,6 +26,8 @@ impl Bundle {
         path == "dataset.toml"
             || in_folder("sources/", ".toml")
             || in_folder("warehouse/", ".sql")
+            || in_folder("models/", ".sql")
+            || in_folder("marts/", ".sql")
             || in_folder("queries/", ".sql")
     }
 

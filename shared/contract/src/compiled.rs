@@ -3,6 +3,8 @@
 use chrono_tz::Tz;
 use globset::GlobSet;
 
+use crate::model::{Mart, Model};
+
 /// A dataset: what is true of billing (or of a shop, of freight) and of nothing else.
 #[derive(Debug)]
 pub struct Dataset {
@@ -16,6 +18,10 @@ pub struct Dataset {
     pub sources: Vec<Source>,
     /// The warehouse's SQL.
     pub warehouse: WarehouseSql,
+    /// The models, in the order in which they score.
+    pub models: Vec<Model>,
+    /// The marts, in the order in which they are refreshed.
+    pub marts: Vec<Mart>,
     /// Analyst queries: name and SQL, by name.
     pub queries: Vec<(String, String)>,
 }

@@ -8,7 +8,7 @@ use crate::compiled::{
     Budget, Check, Dataset, Field, Keep, Kind, Migration, OnUnreadable, Record, Rule, Severity, Source, WarehouseSql,
 };
 use crate::mistakes::{self, Found, Section};
-use crate::source;
+use crate::{model, source};
 
 const FILE: &str = "dataset.toml";
 const DEFAULT_BUDGET: Budget = Budget { percent: 10, rows: 20 };
@@ -46,6 +46,8 @@ pub(crate) fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
             }
         }
     });
+    let models = model::models(&root, bundle, found);
+    let marts = model::marts(&root, bundle, found);
     root.finish();
 
     let warehouse = warehouse(bundle, found);
@@ -55,7 +57,7 @@ pub(crate) fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
         .folder("sources/", ".toml")
         .filter_map(|(path, stem, _)| source::compile(path, stem, &document(bundle, path, found)?, &record, found))
         .collect();
-    Some(Dataset { name: name?.to_owned(), time_zone: time_zone?, record, sources, warehouse, queries })
+    Some(Dataset { name: name?.to_owned(), time_zone: time_zone?, record, sources, warehouse, models, marts, queries })
 }
 
 fn document(bundle: &Bundle, path: &str, found: &Found) -> Option<Table> {
@@ -66,7 +68,7 @@ fn document(bundle: &Bundle, path: &str, found: &Found) -> Option<Table> {
     mistakes::document(path, text, found)
 }
 
-fn is_identifier(name: &str) -> bool {
+pub(crate) fn is_identifier(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.len() <= 63
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')

@@ -9,10 +9,12 @@ mod compiled;
 mod dataset;
 mod date_format;
 mod mistakes;
+mod model;
 mod recognise;
 mod source;
 
 pub use bundle::Bundle;
 pub use compiled::*;
 pub use mistakes::{Found, Mistake, Mistakes, Section, describe, document};
+pub use model::{Feature, Mart, Model, ModelKind};
 pub use recognise::dataset_of_key;

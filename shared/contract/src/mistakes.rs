@@ -185,6 +185,11 @@ impl<'a> Section<'a> {
         Some(tables.into_iter().enumerate().map(section).collect())
     }
 
+    /// Whether all entries of a list could be read: `read` of them were.
+    pub(crate) fn is_whole(&self, key: &str, read: usize) -> bool {
+        self.table.get(key).map_or(0, |value| value.as_array().map_or(usize::MAX, Vec::len)) == read
+    }
+
     /// All keys and values, for tables whose keys are names of the user's.
     pub fn entries(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
         self.asked.borrow_mut().extend(self.table.keys().map(String::as_str));

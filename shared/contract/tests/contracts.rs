@@ -3,16 +3,18 @@
 
 use std::path::Path;
 
-use fonderie_contract::{Bundle, Check, Dataset, Format, Mistakes, Origin, dataset_of_key};
+use fonderie_contract::{Bundle, Check, Dataset, Format, Mistakes, ModelKind, Origin, dataset_of_key};
 use fonderie_core::ErrorCode;
 
 fn files() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/facturation");
     let mut files = vec![("dataset.toml".to_owned(), std::fs::read_to_string(root.join("dataset.toml")).unwrap())];
-    for entry in std::fs::read_dir(root.join("sources")).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap();
-        files.push((format!("sources/{name}"), std::fs::read_to_string(&path).unwrap()));
+    for folder in ["sources", "models", "marts"] {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            files.push((format!("{folder}/{name}"), std::fs::read_to_string(&path).unwrap()));
+        }
     }
     files.push(("warehouse/load.sql".to_owned(), "SELECT 1".to_owned()));
     files.push(("notes.md".to_owned(), "not part of a bundle".to_owned()));
@@ -54,7 +56,7 @@ fn a_bundle_is_the_same_however_it_was_carried() {
     let folder = Bundle::from_files(files());
     let json = serde_json::to_vec(&folder).unwrap();
     let carried = Bundle::from_json(&json).unwrap();
-    assert_eq!((carried.sha256(), carried.files().count()), (folder.sha256(), 7));
+    assert_eq!((carried.sha256(), carried.files().count()), (folder.sha256(), 10));
     let mut other = files();
     other[0].1.push(' ');
     assert_ne!(Bundle::from_files(other).sha256(), folder.sha256());
@@ -190,6 +192,62 @@ fn all_mistakes_come_at_once() {
             "sources/etablissement_a.toml numbers.currency",
             "sources/etablissement_c.toml columns.statut",
             "sources/etablissement_c.toml values.statut",
+        ]
+    );
+}
+
+#[test]
+fn the_model_and_the_mart_of_billing_are_compiled_with_their_sql() {
+    let dataset = billing();
+    let [model] = &dataset.models[..] else { panic!("one model") };
+    let kind = ModelKind::IsolationForest { trees: 100, sample: 256, contamination_percent: 5, seed: 42 };
+    assert_eq!((model.id.as_str(), model.kind, model.min_rows), ("anomalie_paiement", kind, 256));
+    let features: Vec<_> = model.features.iter().map(|feature| feature.name.as_str()).collect();
+    assert_eq!(features, ["montant_impaye", "delai_paiement_jours", "montant_facture"]);
+    assert!(model.write.contains("UPDATE dw.fact_facturation") && !model.write.ends_with(';'));
+    let [mart] = &dataset.marts[..] else { panic!("one mart") };
+    assert_eq!((mart.name.as_str(), &mart.key[..]), ("relance", &["patient_key".to_owned()][..]));
+}
+
+#[test]
+fn mistakes_in_models_and_marts_are_told_with_their_keys() {
+    let mut files = files();
+    for (path, text) in &mut files {
+        match path.as_str() {
+            "dataset.toml" => {
+                for (from, to) in [
+                    ("type = \"isolation_forest\"", "type = \"isolation_florist\""),
+                    ("sample = 256", "sample = 257"),
+                    ("min_rows = 256", "min_rows = 10"),
+                    ("seed = 42", "seed = -1"),
+                    ("{ name = \"montant_impaye\", words = ", "{ name = \"state\", word = "),
+                    ("key = [\"patient_key\"]", "key = []"),
+                ] {
+                    assert!(text.contains(from), "{from}");
+                    *text = text.replacen(from, to, 1);
+                }
+            }
+            "models/anomalie_paiement_write.sql" => " ;".clone_into(text),
+            "marts/relance.sql" => "marts/relances.sql".clone_into(path),
+            _ => {}
+        }
+    }
+    let Mistakes(found) = Bundle::from_files(files).compile().unwrap_err();
+    let told: Vec<_> =
+        found.iter().map(|mistake| format!("{} {}: {}", mistake.file, mistake.key, mistake.found)).collect();
+    assert_eq!(
+        told,
+        [
+            "dataset.toml models[0].type: \"isolation_florist\"",
+            "dataset.toml models[0].sample: 257",
+            "dataset.toml models[0].seed: -1",
+            "dataset.toml models[0].min_rows: 10",
+            "dataset.toml models[0].features[0].name: \"state\"",
+            "dataset.toml models[0].features[0].words: nothing",
+            "dataset.toml models[0].features[0].word: a key that is not known here",
+            "models/anomalie_paiement_write.sql : nothing",
+            "dataset.toml marts[0].key: none",
+            "marts/relance.sql : no such file",
         ]
     );
 }

@@ -9,12 +9,14 @@ pub mod failpoint;
 pub mod money;
 pub mod object;
 pub mod run;
+mod scoring;
 pub mod stage;
 pub mod tally;
 
 pub use error::{Disposition, ErrorCode, StageError};
 pub use object::{ObjectRef, ObjectVersion, Order};
 pub use run::{BundleRef, Run, RunRequest};
+pub use scoring::DatasetRun;
 pub use tally::Tally;
 
 /// A stage's result.

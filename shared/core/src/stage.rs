@@ -1,7 +1,7 @@
 //! Each stage's input and output, as the state machine carries them.
 //!
 //! The state is one JSON object that grows: the request's own fields, then `run` (from `admit`), `transform`, `validate`,
-//! `load`, `summary`; on a failure `error` (Step Functions' `Error` and `Cause`), then `failure`. A stage receives the
+//! `load`, `score`, `publish`, `summary`; on a failure `error` (Step Functions' `Error` and `Cause`), then `failure`. A stage receives the
 //! whole state and reads the parts that its input names.
 
 use std::collections::BTreeMap;
@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::Disposition;
 use crate::object::ObjectRef;
 use crate::run::{Run, RunRequest};
+pub use crate::scoring::{
+    DatasetRun, Flagged, MartPublished, ModelScored, PublishInput, Published, ScoreInput, ScoreStatus, Scored,
+};
 use crate::tally::Tally;
 
 /// Input of `admit`: `request` is the execution's own input.
@@ -175,7 +178,7 @@ pub struct Loaded {
     pub millis: u64,
 }
 
-/// Input of `summarize`; `load` is absent where the file was halted.
+/// Input of `summarize`; `load` and what comes after it are absent where the file was halted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SummarizeInput {
     /// The pinned run.
@@ -187,6 +190,12 @@ pub struct SummarizeInput {
     /// What `load` said.
     #[serde(default)]
     pub load: Option<Loaded>,
+    /// What `score` said.
+    #[serde(default)]
+    pub score: Option<Scored>,
+    /// What `publish` said.
+    #[serde(default)]
+    pub publish: Option<Published>,
 }
 
 /// Output of `summarize`: where the run report lies, and its one-sentence form.
@@ -215,6 +224,12 @@ pub struct RunReport {
     pub validate: Validated,
     /// What `load` said; absent where the file was halted.
     pub load: Option<Loaded>,
+    /// What `score` said; absent where the file was halted.
+    #[serde(default)]
+    pub score: Option<Scored>,
+    /// What `publish` said; absent where the file was halted.
+    #[serde(default)]
+    pub publish: Option<Published>,
 }
 
 /// What Step Functions says of a failed task.
@@ -245,6 +260,9 @@ pub struct FailedState {
     /// The request's own fields.
     #[serde(default)]
     pub version_id: Option<String>,
+    /// The request's own fields.
+    #[serde(default)]
+    pub dataset: Option<String>,
     /// What `transform` said, where it got that far.
     #[serde(default)]
     pub transform: Option<Transformed>,
@@ -254,6 +272,12 @@ pub struct FailedState {
     /// What `load` said, where it got that far.
     #[serde(default)]
     pub load: Option<Loaded>,
+    /// What `score` said, where it got that far.
+    #[serde(default)]
+    pub score: Option<Scored>,
+    /// What `publish` said, where it got that far.
+    #[serde(default)]
+    pub publish: Option<Published>,
 }
 
 /// Input of `record-failure`.

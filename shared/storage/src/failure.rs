@@ -7,9 +7,12 @@ use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
 use crate::Storage;
 
 impl Storage {
+    /// Where all failures are recorded in the quarantine bucket.
+    pub const FAILURES: &str = "failures/";
+
     /// Where the failure of a run is recorded.
     pub fn failure_record(quarantine_bucket: &str, run_id: &str) -> ObjectRef {
-        ObjectRef { bucket: quarantine_bucket.to_owned(), key: format!("failures/{run_id}.json") }
+        ObjectRef { bucket: quarantine_bucket.to_owned(), key: format!("{}{run_id}.json", Self::FAILURES) }
     }
 
     /// Writes a failure where it says that its record is; again and again is once.

@@ -270,7 +270,8 @@ pub(crate) async fn write(transaction: &Transaction<'_>, version: i64, ending: &
 async fn entry(client: &impl GenericClient, run_id: &str) -> Result<Option<LedgerEntry>> {
     let row = client
         .query_opt(
-            "SELECT r.run_id, v.bucket, v.key, v.version_id, r.dataset, r.source, r.bundle_sha256, r.as_of, r.status, r.verdict, \
+            "SELECT r.run_id, v.bucket, v.key, v.version_id, coalesce(r.dataset, ''), coalesce(r.source, ''), \
+             coalesce(r.bundle_sha256, ''), coalesce(r.as_of, r.started_at::date), r.status, r.verdict, \
              r.already_loaded, r.halted_because, r.rows_read, r.rows_accepted, r.rows_rejected, r.rows_inserted, r.rows_updated, \
              r.rows_unchanged, r.rows_superseded, r.started_at, r.finished_at \
              FROM audit.run r LEFT JOIN audit.object_version v USING (object_version_key) WHERE r.run_id = $1",

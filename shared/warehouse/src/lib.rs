@@ -18,15 +18,29 @@
 //! under another bundle, and must then replace what that version said.
 //!
 //! Its tables must come out the same in whatever order the versions arrive.
+//!
+//! # The dataset's models
+//! `models/<id>.sql` is a SELECT of `key` (a row's number, unique), `state` (a number that is another where the row's content
+//! is) and the model's features, none of them NULL. It finds a table `scoring` of one row: `as_of`. `models/<id>_write.sql` is
+//! one UPDATE; it finds a temporary table `scores(key, state, score, reason)`, and must pass over a row whose state is not
+//! that one, and a row that has this score and reason already.
+//!
+//! # The dataset's marts
+//! `marts/<name>.sql` is the SELECT of a materialized view. "Today" is `audit.as_of.as_of` of the dataset.
 
 mod connect;
 mod copy;
+mod copy_out;
 mod database;
 mod error;
+mod failures;
 mod ledger;
 mod load;
+mod lock;
 mod migrate;
+mod publish;
 mod query;
+mod score;
 mod settings;
 mod sql;
 
@@ -35,4 +49,5 @@ pub use database::Database;
 pub use ledger::{LedgerEntry, RunStatus};
 pub use load::LoadPlan;
 pub use query::Table;
+pub use score::{Score, ScorePlan, TrainedModel, Turn};
 pub use settings::{DatabaseSettings, Tls};

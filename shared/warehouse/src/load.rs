@@ -20,7 +20,8 @@ use crate::connect::Warehouse;
 use crate::copy::Encoder;
 use crate::error::Doing;
 use crate::ledger::{self, Ending, RunStatus, unsigned};
-use crate::sql::{advisory_key, create_incoming, incoming_columns, quote};
+use crate::lock::dataset_lock;
+use crate::sql::{create_incoming, incoming_columns, quote};
 
 /// What a load needs to know, besides the rows.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +40,7 @@ pub struct LoadPlan<'a> {
 
 /// How much memory one sort or hash table of the merge may take: within what the smallest RDS instance can give to the few
 /// loads that run at once.
-const WORK_MEM: &str = "64MB";
+pub(crate) const WORK_MEM: &str = "64MB";
 
 impl Warehouse {
     /// Loads the accepted records: all or nothing. The schema must be migrated. Batches have the record's fields by name, and
@@ -97,11 +98,7 @@ where
         step("after the records were copied");
         check_arrived(transaction, plan.record, accepted).await?;
     }
-    let lock = advisory_key(&format!("load/{}", run.bundle.dataset));
-    transaction
-        .execute("SELECT pg_advisory_xact_lock($1)", &[&lock])
-        .await
-        .doing("waiting for another load of the dataset")?;
+    dataset_lock(transaction, &run.bundle.dataset).await?;
     // another attempt of this run, or another run of this version, may have come first
     if let Some(loaded) = recorded(transaction, run).await? {
         return Ok(loaded);

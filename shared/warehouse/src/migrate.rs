@@ -14,7 +14,10 @@ use crate::connect::Warehouse;
 use crate::error::{Doing, database_error};
 use crate::sql::{advisory_key, quote};
 
-const ENGINE: &[(&str, &str)] = &[("V1__audit.sql", include_str!("../migrations/V1__audit.sql"))];
+const ENGINE: &[(&str, &str)] = &[
+    ("V1__audit.sql", include_str!("../migrations/V1__audit.sql")),
+    ("V2__scores_and_marts.sql", include_str!("../migrations/V2__scores_and_marts.sql")),
+];
 
 /// One set of migrations and the table that remembers which were applied.
 struct Set {

@@ -21,4 +21,5 @@ pub fn cargo() -> Command {
 }
 
 /// The functions that are deployed: folder, binary and Terraform key in one.
-pub const FUNCTIONS: [&str; 7] = ["ingest", "admit", "transform", "validate", "load", "summarize", "record-failure"];
+pub const FUNCTIONS: [&str; 9] =
+    ["ingest", "admit", "transform", "validate", "load", "score", "publish", "summarize", "record-failure"];

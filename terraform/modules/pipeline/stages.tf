@@ -85,12 +85,36 @@ locals {
       ]
     }
 
-    summarize = {
-      timeout_seconds = 60
+    score = {
+      timeout_seconds = 600
       environment     = merge(local.database_environment, { REPORTS_BUCKET = local.buckets["reports"] })
       statements = [
         local.read_bundles,
+        { sid = "WriteModels", actions = local.write_actions, resources = ["${local.arns.reports}/models/*"] },
+        local.read_secret,
+      ]
+    }
+
+    publish = {
+      timeout_seconds = 600
+      environment     = local.database_environment
+      statements = [
+        local.read_bundles,
+        local.read_secret,
+      ]
+    }
+
+    summarize = {
+      timeout_seconds = 60
+      environment = merge(local.database_environment, {
+        REPORTS_BUCKET    = local.buckets["reports"]
+        QUARANTINE_BUCKET = local.buckets["quarantine"]
+      })
+      statements = [
+        local.read_bundles,
         { sid = "WriteReports", actions = local.write_actions, resources = ["${local.arns.reports}/*"] },
+        { sid = "ReadFailures", actions = ["s3:GetObject"], resources = ["${local.arns.quarantine}/failures/*"] },
+        { sid = "ListFailures", actions = ["s3:ListBucket"], resources = [local.arns.quarantine] },
         local.read_secret,
       ]
     }

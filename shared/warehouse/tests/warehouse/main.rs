@@ -13,4 +13,6 @@ mod loading;
 mod migrating;
 mod model;
 mod ordering;
+mod publishing;
+mod scoring;
 mod support;

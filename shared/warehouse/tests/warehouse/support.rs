@@ -207,11 +207,18 @@ pub(crate) fn dataset_sql() -> WarehouseSql {
     WarehouseSql { migrations, load: std::fs::read_to_string(directory.join("load.sql")).unwrap(), owed: None }
 }
 
+/// A file of the dataset as the contract takes it.
+pub(crate) fn dataset_file(path: &str) -> String {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/facturation");
+    std::fs::read_to_string(directory.join(path)).unwrap().trim().trim_end_matches(';').to_owned()
+}
+
 /// A migrated database of the test's own.
 pub(crate) async fn migrated(name: &str) -> TestDatabase {
     let sql = dataset_sql();
-    let engine = include_str!("../../migrations/V1__audit.sql");
-    let version: String = sql.migrations.iter().map(|migration| migration.sql.as_str()).chain([engine]).collect();
+    let engine =
+        [include_str!("../../migrations/V1__audit.sql"), include_str!("../../migrations/V2__scores_and_marts.sql")];
+    let version: String = sql.migrations.iter().map(|migration| migration.sql.as_str()).chain(engine).collect();
     fonderie_test_support::database_like(name, &version, async |url| {
         let mut warehouse = connect(&url).await;
         warehouse.migrate(DATASET, &sql).await.unwrap();

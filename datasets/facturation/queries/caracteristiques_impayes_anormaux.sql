@@ -1,0 +1,14 @@
+-- Que voit le modèle des 50 factures impayées aux scores les plus bas ?
+SELECT e.etablissement_id, f.facture_id, p.patient_id,
+       f.montant_impaye,
+       dw.delai_a_la_date(f, a.as_of) AS delai_jours_vu_du_modele,
+       f.montant_facture,
+       round(f.anomaly_score::numeric, 4) AS anomaly_score,
+       f.anomaly_raison
+FROM dw.fact_facturation f
+JOIN dw.dim_etablissement e USING (etablissement_key)
+JOIN dw.dim_patient p USING (patient_key)
+JOIN audit.as_of a ON a.dataset = 'facturation'
+WHERE f.montant_impaye > 0 AND f.anomaly_score IS NOT NULL
+ORDER BY f.anomaly_score, e.etablissement_id, f.facture_id
+LIMIT 50

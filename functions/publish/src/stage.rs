@@ -1,0 +1,26 @@
+//! One connection, one transaction for all marts.
+
+use fonderie_contract::Dataset;
+use fonderie_core::Result;
+use fonderie_core::stage::{PublishInput, Published};
+use fonderie_warehouse::{ConnectOptions, Warehouse};
+
+use crate::Context;
+
+/// Makes or refreshes a dataset's marts.
+///
+/// # Errors
+/// `SchemaMismatch`, `ContractInvalid`, `DatabaseUnavailable`, `DatabaseBusy`, the store's.
+pub async fn run(context: &Context, input: PublishInput) -> Result<Published> {
+    let dataset = context.bundles.pinned(&input.run.bundle).await?;
+    let options = ConnectOptions { application_name: "fonderie publish".to_owned(), ..ConnectOptions::default() };
+    let mut warehouse = context.database.connect(&options).await?;
+    let published = publish(&mut warehouse, &dataset, &input).await;
+    warehouse.close().await;
+    published
+}
+
+async fn publish(warehouse: &mut Warehouse, dataset: &Dataset, input: &PublishInput) -> Result<Published> {
+    warehouse.migrate(&dataset.name, &dataset.warehouse).await?;
+    warehouse.publish(&input.run, &dataset.marts).await
+}

@@ -1,0 +1,38 @@
+//! What `score` works with.
+
+use fonderie_core::Result;
+use fonderie_lambda_host::Settings;
+use fonderie_storage::{Datasets, Storage, sdk_config};
+use fonderie_warehouse::Database;
+
+/// Settings and clients, made once.
+#[derive(Debug)]
+pub struct Context {
+    pub(crate) storage: Storage,
+    pub(crate) bundles: Datasets,
+    pub(crate) database: Database,
+    pub(crate) reports_bucket: String,
+}
+
+impl Context {
+    /// A context of a store and a database.
+    pub fn new(storage: Storage, database: Database, reports_bucket: String) -> Self {
+        Self { bundles: Datasets::new(storage.clone()), storage, database, reports_bucket }
+    }
+
+    /// The function's context, from `REPORTS_BUCKET`, `DATABASE_SECRET_ARN`, `DATABASE_TLS` (`verify-full`, or `disable` for a local
+    /// database) and `DATABASE_ROOTS_FILE`, the certificate authorities as PEM.
+    ///
+    /// # Errors
+    /// When settings are missing.
+    pub async fn from_environment() -> Result<Self> {
+        let config = sdk_config().await;
+        let (arn, tls, roots, reports) = Settings::read(|settings| {
+            let tls = settings.optional("DATABASE_TLS").unwrap_or_else(|| "verify-full".to_owned());
+            let roots = if tls == "disable" { String::new() } else { settings.text("DATABASE_ROOTS_FILE") };
+            (settings.text("DATABASE_SECRET_ARN"), tls, roots, settings.text("REPORTS_BUCKET"))
+        })?;
+        let database = Database::from_secret(&config, arn, &tls, &roots)?;
+        Ok(Self::new(Storage::from_config(&config), database, reports))
+    }
+}

@@ -1,0 +1,49 @@
+//! The failures that were recorded in the store while the database may have been away, brought into the ledger.
+
+use fonderie_core::stage::Failure;
+use fonderie_core::{ErrorCode, Result, StageError};
+use fonderie_storage::Storage;
+use fonderie_warehouse::Warehouse;
+
+use crate::Context;
+
+/// Records that are listed: far more than are kept at a time.
+const LISTED: usize = 10_000;
+/// Records that one run reads; the next one reads the next.
+const READ: usize = 100;
+const LIMIT: u64 = 1024 * 1024;
+
+/// Brings failures into the ledger: of all datasets, for a run that failed early does not know its own.
+///
+/// This is the last that a run does, and no part of its own result: where it fails, the next run does it.
+pub(crate) async fn bring_in(context: &Context, warehouse: &Warehouse) {
+    match attempt(context, warehouse).await {
+        Ok(0) => {}
+        Ok(failures) => tracing::info!(failures, "failures brought into the ledger"),
+        Err(error) => {
+            let (code, cause) = (error.code.name(), error.chain());
+            tracing::warn!(code, cause, "failures were not brought into the ledger: {}", error.message);
+        }
+    }
+}
+
+async fn attempt(context: &Context, warehouse: &Warehouse) -> Result<usize> {
+    let bucket = &context.quarantine_bucket;
+    let listing = context.storage.list(bucket, Storage::FAILURES, LISTED).await?;
+    let id = |key: &str| Some(key.strip_prefix(Storage::FAILURES)?.strip_suffix(".json")?.to_owned());
+    let runs: Vec<String> = listing.objects.iter().filter_map(|object| id(&object.key)).collect();
+    if runs.is_empty() {
+        return Ok(0);
+    }
+    let mut unknown = warehouse.unknown_runs(&runs).await?;
+    unknown.truncate(READ);
+    for run_id in &unknown {
+        let record = Storage::failure_record(bucket, run_id);
+        let json = context.storage.read(bucket, &record.key, None, LIMIT).await?;
+        let failure: Failure = serde_json::from_slice(&json).map_err(|error| {
+            StageError::new(ErrorCode::Internal, format!("{record} is no record of a failure")).caused_by(error)
+        })?;
+        warehouse.record_failed(&failure).await?;
+    }
+    Ok(unknown.len())
+}

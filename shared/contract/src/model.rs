@@ -1,0 +1,181 @@
+//! Models and marts: what `dataset.toml` declares of them, and the SQL beside it.
+
+use crate::bundle::Bundle;
+use crate::dataset::is_identifier;
+use crate::mistakes::{Found, Section};
+
+const NAME: &str = "lower-case letters, digits and `_`, a letter first";
+
+/// A model: it reads features of the dataset's rows, is trained on them, and scores them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// Its id.
+    pub id: String,
+    /// What kind it is, with its parameters.
+    pub kind: ModelKind,
+    /// What it looks at, in order.
+    pub features: Vec<Feature>,
+    /// With fewer rows, nothing is scored.
+    pub min_rows: u64,
+    /// `models/<id>.sql`, a SELECT: a row's `key` and `state`, and each feature under its name.
+    pub select: String,
+    /// `models/<id>_write.sql`, one UPDATE: from the table `scores` to the dataset's own.
+    pub write: String,
+}
+
+/// The kind of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelKind {
+    /// Isolation forest, with scikit-learn's scores.
+    IsolationForest {
+        /// How many trees.
+        trees: u16,
+        /// Rows that each tree is grown on.
+        sample: u16,
+        /// How many rows of a hundred are taken to be abnormal.
+        contamination_percent: u8,
+        /// Where the random draws begin.
+        seed: u64,
+    },
+}
+
+/// What a model looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feature {
+    /// The column in the model's SELECT.
+    pub name: String,
+    /// The reason for an abnormal row that this feature isolated; `{value}` stands for its value.
+    pub words: String,
+}
+
+/// A mart: a materialized view in the schema `datamart`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mart {
+    /// Its name.
+    pub name: String,
+    /// The columns that tell its rows apart: without them it could not be refreshed under its readers.
+    pub key: Vec<String>,
+    /// `marts/<name>.sql`, a SELECT.
+    pub definition: String,
+}
+
+/// Compiles `[[models]]`, noting every mistake.
+pub(crate) fn models(root: &Section<'_>, bundle: &Bundle, found: &Found) -> Vec<Model> {
+    let sections = root.sections("models").into_iter().flatten();
+    let models: Vec<Model> = sections.filter_map(|section| model(&section, bundle, found)).collect();
+    names_differ(root, "models", models.iter().map(|model| model.id.as_str()));
+    for (path, stem, _) in bundle.folder("models/", ".sql") {
+        let declared = |model: &Model| stem.strip_prefix(&model.id).is_some_and(|rest| ["", "_write"].contains(&rest));
+        if root.is_whole("models", models.len()) && !models.iter().any(declared) {
+            found.add(path, "", "no model of this name", "`<id>.sql` and `<id>_write.sql` of a model in dataset.toml");
+        }
+    }
+    models
+}
+
+fn model(section: &Section<'_>, bundle: &Bundle, found: &Found) -> Option<Model> {
+    let id = section.required("id", section.text("id"), "the model's id");
+    if let Some(id) = id.filter(|id| !is_identifier(id)) {
+        section.mistake("id", format!("\"{id}\""), NAME);
+    }
+    section.required("type", section.choice("type", &[("isolation_forest", ())]), "\"isolation_forest\"");
+    let trees = whole(section, "trees", 100, 1, 1_000);
+    let sample = whole(section, "sample", 256, 2, 256);
+    let contamination = whole(section, "contamination_percent", 5, 1, 50);
+    let seed = section.required("seed", section.whole("seed"), "a whole number from 0 upwards");
+    let min_rows = section.whole("min_rows").unwrap_or(sample);
+    if min_rows < sample {
+        section.mistake("min_rows", min_rows.to_string(), format!("at least the {sample} rows of `sample`"));
+    }
+    let accepted = "a list of features, each with `name` and `words`";
+    let sections = section.required("features", section.sections("features"), accepted);
+    if sections.as_ref().is_some_and(Vec::is_empty) {
+        section.mistake("features", "none", accepted);
+    }
+    let features: Vec<Feature> = sections.into_iter().flatten().filter_map(|entry| feature(&entry)).collect();
+    names_differ(section, "features", features.iter().map(|feature| feature.name.as_str()));
+    section.finish();
+    let id = id?;
+    let select = statement(bundle, &format!("models/{id}.sql"), "the SELECT of the model's rows", found);
+    let write = statement(bundle, &format!("models/{id}_write.sql"), "the UPDATE that takes the model's scores", found);
+    let kind = ModelKind::IsolationForest {
+        trees: u16::try_from(trees).unwrap_or(u16::MAX),
+        sample: u16::try_from(sample).unwrap_or(u16::MAX),
+        contamination_percent: u8::try_from(contamination).unwrap_or(u8::MAX),
+        seed: seed?,
+    };
+    Some(Model { id: id.to_owned(), kind, features, min_rows, select: select?, write: write? })
+}
+
+fn feature(section: &Section<'_>) -> Option<Feature> {
+    let name = section.required("name", section.text("name"), "the column in the model's SELECT");
+    if let Some(name) = name.filter(|name| !is_identifier(name) || ["key", "state"].contains(name)) {
+        section.mistake("name", format!("\"{name}\""), format!("{NAME}; neither `key` nor `state`"));
+    }
+    let accepted = "the reason in words, with `{value}` where the value stands";
+    let words = section.required("words", section.text("words"), accepted);
+    if let Some(words) = words.filter(|words| !words.contains("{value}")) {
+        section.mistake("words", format!("\"{words}\""), accepted);
+    }
+    section.finish();
+    Some(Feature { name: name?.to_owned(), words: words?.to_owned() })
+}
+
+/// Compiles `[[marts]]`, noting every mistake.
+pub(crate) fn marts(root: &Section<'_>, bundle: &Bundle, found: &Found) -> Vec<Mart> {
+    let sections = root.sections("marts").into_iter().flatten();
+    let marts: Vec<Mart> = sections.filter_map(|section| mart(&section, bundle, found)).collect();
+    names_differ(root, "marts", marts.iter().map(|mart| mart.name.as_str()));
+    for (path, stem, _) in bundle.folder("marts/", ".sql") {
+        if root.is_whole("marts", marts.len()) && !marts.iter().any(|mart| mart.name == stem) {
+            found.add(path, "", "no mart of this name", "`<name>.sql` of a mart in dataset.toml");
+        }
+    }
+    marts
+}
+
+fn mart(section: &Section<'_>, bundle: &Bundle, found: &Found) -> Option<Mart> {
+    let name = section.required("name", section.text("name"), "the mart's name");
+    // The name while it is made anew, and that of its index, are made of it.
+    if let Some(name) = name.filter(|name| !is_identifier(name) || name.len() > 50) {
+        section.mistake("name", format!("\"{name}\""), format!("{NAME}; at most 50 of them"));
+    }
+    let accepted = "the columns that tell the mart's rows apart";
+    let key = section.required("key", section.texts("key"), accepted);
+    if key.as_ref().is_some_and(Vec::is_empty) {
+        section.mistake("key", "none", accepted);
+    }
+    section.finish();
+    let name = name?;
+    let definition = statement(bundle, &format!("marts/{name}.sql"), "the SELECT that defines the mart", found);
+    let key = key?.into_iter().map(str::to_owned).collect();
+    Some(Mart { name: name.to_owned(), key, definition: definition? })
+}
+
+/// A number within bounds, or its default.
+fn whole<'a>(section: &Section<'a>, key: &'a str, default: u64, least: u64, most: u64) -> u64 {
+    let value = section.whole(key).unwrap_or(default);
+    if !(least..=most).contains(&value) {
+        section.mistake(key, value.to_string(), format!("a whole number from {least} to {most}"));
+    }
+    value
+}
+
+fn names_differ<'a>(section: &Section<'_>, key: &str, names: impl Iterator<Item = &'a str>) {
+    let names: Vec<&str> = names.collect();
+    for (index, name) in names.iter().enumerate() {
+        if names[..index].contains(name) {
+            section.mistake(key, format!("\"{name}\" twice"), "names that differ");
+        }
+    }
+}
+
+/// One statement of SQL, without the semicolon at its end: the engine puts it inside another.
+fn statement(bundle: &Bundle, path: &str, accepted: &str, found: &Found) -> Option<String> {
+    let text = bundle.file(path).map(|text| text.trim().trim_end_matches(';').trim_end());
+    let there = text.filter(|text| !text.is_empty());
+    if there.is_none() {
+        found.add(path, "", if text.is_some() { "nothing" } else { "no such file" }, accepted);
+    }
+    there.map(str::to_owned)
+}

@@ -1,0 +1,196 @@
+//! What `score` and `publish` are given and say. They work on a dataset's tables, not on a file: a run of an object comes
+//! here after its load, a daily schedule without any object.
+
+use std::fmt;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::object::ObjectRef;
+use crate::run::{BundleRef, Run};
+
+/// What is pinned where no object is concerned: the part of a [`Run`] that every run has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetRun {
+    /// The execution's name.
+    pub run_id: String,
+    /// When the execution started.
+    pub started_at: DateTime<Utc>,
+    /// What "today" is.
+    pub as_of: NaiveDate,
+    /// The dataset's bundle.
+    pub bundle: BundleRef,
+}
+
+impl From<&Run> for DatasetRun {
+    fn from(run: &Run) -> Self {
+        let Run { run_id, started_at, as_of, bundle, .. } = run;
+        Self { run_id: run_id.clone(), started_at: *started_at, as_of: *as_of, bundle: bundle.clone() }
+    }
+}
+
+/// Input of `score`: the state of any run, of which only this is read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ScoreInput {
+    /// The pinned run.
+    pub run: DatasetRun,
+}
+
+/// Input of `publish`: as that of `score`.
+pub type PublishInput = ScoreInput;
+
+/// What became of a model, or of the marts, in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScoreStatus {
+    /// Trained, and its scores written.
+    Scored,
+    /// There are fewer rows than the model asks for: scores are NULL.
+    TooFewRows,
+    /// A load came after this run's own, and its run does it.
+    LeftToNewer,
+}
+
+impl ScoreStatus {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Scored, Self::TooFewRows, Self::LeftToNewer];
+
+    /// The name in the ledger and in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scored => "scored",
+            Self::TooFewRows => "too_few_rows",
+            Self::LeftToNewer => "left_to_newer",
+        }
+    }
+}
+
+/// How many rows have a negative score, by how far: each row is counted once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flagged {
+    /// From -0.1 to below 0.
+    pub slight: u64,
+    /// From -0.2 to below -0.1.
+    pub moderate: u64,
+    /// Below -0.2.
+    pub strong: u64,
+}
+
+impl Flagged {
+    /// Counts a score; one of 0 or more is normal.
+    pub fn count(&mut self, score: f64) {
+        match score {
+            _ if score < -0.2 => self.strong += 1,
+            _ if score < -0.1 => self.moderate += 1,
+            _ if score < 0.0 => self.slight += 1,
+            _ => {}
+        }
+    }
+
+    /// All flagged rows.
+    pub const fn rows(&self) -> u64 {
+        self.slight + self.moderate + self.strong
+    }
+}
+
+/// What `score` says of one model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelScored {
+    /// The model's id, as in the dataset.
+    pub model: String,
+    /// What became of it.
+    pub status: ScoreStatus,
+    /// Rows that were there to be scored; 0 where that was left to a newer run.
+    pub rows: u64,
+    /// Rows that it takes.
+    pub min_rows: u64,
+    /// Rows whose score was another before.
+    pub written: u64,
+    /// Rows with a negative score.
+    pub flagged: Flagged,
+    /// Where the trained model lies: its scores can be computed again from it.
+    pub trained: Option<ObjectRef>,
+}
+
+impl fmt::Display for ModelScored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { model, rows, min_rows, written, flagged, .. } = self;
+        match self.status {
+            ScoreStatus::Scored => write!(
+                f,
+                "{model}: {rows} rows scored, {} abnormal ({} moderate, {} strong), {written} scores changed",
+                flagged.rows(),
+                flagged.moderate,
+                flagged.strong
+            ),
+            ScoreStatus::TooFewRows => write!(f, "{model}: not scored, {rows} rows where {min_rows} are needed"),
+            ScoreStatus::LeftToNewer => write!(f, "{model}: left to a newer load"),
+        }
+    }
+}
+
+/// Output of `score`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scored {
+    /// Each model of the dataset.
+    pub models: Vec<ModelScored>,
+    /// Milliseconds of work.
+    pub millis: u64,
+}
+
+/// What `publish` says of one mart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MartPublished {
+    /// Its name in the schema `datamart`.
+    pub mart: String,
+    /// Its rows.
+    pub rows: u64,
+    /// It was made anew: it was not there, or its definition is another.
+    pub rebuilt: bool,
+}
+
+/// Output of `publish`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// Each mart of the dataset; none where it was left to a newer run.
+    pub marts: Vec<MartPublished>,
+    /// A load came after this run's own, and its run publishes.
+    pub left_to_newer: bool,
+    /// Milliseconds of work.
+    pub millis: u64,
+}
+
+impl fmt::Display for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.left_to_newer {
+            return write!(f, "left to a newer load");
+        }
+        let told = self.marts.iter().map(|mart| {
+            let rebuilt = if mart.rebuilt { ", rebuilt" } else { "" };
+            format!("{}: {} rows{rebuilt}", mart.mart, mart.rows)
+        });
+        f.write_str(&told.collect::<Vec<_>>().join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_begin_below_their_bounds() {
+        let mut flagged = Flagged::default();
+        for score in [0.3, 0.0, -1e-9, -0.1, -0.100_000_1, -0.2, -0.200_000_1, -1.0] {
+            flagged.count(score);
+        }
+        assert_eq!(flagged, Flagged { slight: 2, moderate: 2, strong: 2 });
+    }
+
+    #[test]
+    fn a_schedule_needs_no_object() {
+        let input = r#"{"run": {"run_id": "daily", "started_at": "2026-07-01T05:00:00Z", "as_of": "2026-07-01", "bundle": {
+            "dataset": "d", "object": {"bucket": "b", "key": "d.json", "version_id": "1"}, "sha256": "0"}}}"#;
+        let input: ScoreInput = serde_json::from_str(input).unwrap();
+        assert_eq!(input.run.as_of.to_string(), "2026-07-01");
+    }
+}

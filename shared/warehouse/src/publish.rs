@@ -1,0 +1,151 @@
+//! Publishing: the dataset's marts, materialized views that are refreshed under their readers.
+//!
+//! The as-of date that the definitions read (`audit.as_of`) is set in the transaction that refreshes, so that a mart and its
+//! "today" change together. A mart whose definition is another is made beside the old one and takes its name in the same
+//! transaction: a reader sees the old one, waits for the moment of the exchange, then sees the new one, never none.
+
+use std::time::Instant;
+
+use fonderie_contract::Mart;
+use fonderie_core::stage::{DatasetRun, MartPublished, Published};
+use fonderie_core::{ErrorCode, Result, StageError};
+use sha2::{Digest, Sha256};
+use tokio_postgres::Transaction;
+use tokio_postgres::error::SqlState;
+
+use crate::connect::Warehouse;
+use crate::error::{Doing, database_error};
+use crate::ledger::{signed, unsigned};
+use crate::load::WORK_MEM;
+use crate::lock::dataset_lock;
+use crate::score::{loads_until, newer_load};
+use crate::sql::quote;
+
+impl Warehouse {
+    /// Makes or refreshes the marts, all or none, under the dataset's lock. A run that sees a load newer than its own leaves
+    /// this to that load's run, which comes here after its scores: a mart between a load and its scores would be short of
+    /// its abnormal rows.
+    ///
+    /// # Errors
+    /// `ContractInvalid` where another dataset has a mart of the name, `SchemaMismatch` where other objects depend on a mart
+    /// that must be made anew, `DatabaseBusy`, the database's; the schema must be migrated.
+    pub async fn publish(&mut self, run: &DatasetRun, marts: &[Mart]) -> Result<Published> {
+        let started = Instant::now();
+        let millis = || u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let transaction = self.client.transaction().await.doing("beginning to publish")?;
+        dataset_lock(&transaction, &run.bundle.dataset).await?;
+        let until = loads_until(&transaction, run).await?;
+        if newer_load(&transaction, run, until).await? {
+            return Ok(Published { marts: Vec::new(), left_to_newer: true, millis: millis() });
+        }
+        let memory = format!("SET LOCAL work_mem = '{WORK_MEM}'");
+        transaction.batch_execute(&memory).await.doing("beginning to publish")?;
+        transaction
+            .execute(
+                "INSERT INTO audit.as_of AS a (dataset, as_of, run_id, published_at) VALUES ($1, $2, $3, now()) \
+                 ON CONFLICT (dataset) DO UPDATE SET as_of = excluded.as_of, run_id = excluded.run_id, published_at = excluded.published_at",
+                &[&run.bundle.dataset, &run.as_of, &run.run_id],
+            )
+            .await
+            .doing("writing the marts' as-of date")?;
+        let mut published = Vec::with_capacity(marts.len());
+        for mart in marts {
+            published.push(one(&transaction, run, mart).await?);
+        }
+        transaction.commit().await.doing("committing the marts")?;
+        Ok(Published { marts: published, left_to_newer: false, millis: millis() })
+    }
+}
+
+async fn one(transaction: &Transaction<'_>, run: &DatasetRun, mart: &Mart) -> Result<MartPublished> {
+    let Mart { name, .. } = mart;
+    let doing = format!("publishing the mart {name}");
+    let place = format!("datamart.{}", quote(name));
+    let sha256 = sha256(mart);
+    let known = transaction
+        .query_opt(
+            "SELECT dataset, definition_sha256, to_regclass($2) IS NOT NULL FROM audit.mart WHERE mart = $1",
+            &[name, &place],
+        )
+        .await
+        .doing(&doing)?;
+    if let Some(owner) = known.as_ref().map(|row| row.get::<_, &str>(0)).filter(|owner| *owner != run.bundle.dataset) {
+        let message = format!("dataset `{owner}` has a mart `{name}` already: rename one of the two");
+        return Err(StageError::new(ErrorCode::ContractInvalid, message));
+    }
+    let rebuilt = !known.is_some_and(|row| row.get::<_, &str>(1) == sha256 && row.get(2));
+    if rebuilt {
+        rebuild(transaction, mart, &place, &doing).await?;
+    } else {
+        transaction.batch_execute(&format!("REFRESH MATERIALIZED VIEW CONCURRENTLY {place}")).await.doing(&doing)?;
+    }
+    let rows = transaction.query_one(&format!("SELECT count(*) FROM {place}"), &[]).await.doing(&doing)?;
+    let rows = unsigned(rows.get(0))?;
+    transaction
+        .execute(
+            "INSERT INTO audit.mart (mart, dataset, definition_sha256, run_id, rows, refreshed_at) VALUES ($1, $2, $3, $4, $5, now()) \
+             ON CONFLICT (mart) DO UPDATE SET definition_sha256 = excluded.definition_sha256, run_id = excluded.run_id, \
+             rows = excluded.rows, refreshed_at = excluded.refreshed_at",
+            &[name, &run.bundle.dataset, &sha256, &run.run_id, &signed(rows)?],
+        )
+        .await
+        .doing(&doing)?;
+    Ok(MartPublished { mart: name.clone(), rows, rebuilt })
+}
+
+/// The hash of all that makes a mart.
+fn sha256(mart: &Mart) -> String {
+    let mut hash = Sha256::new();
+    for part in mart.key.iter().chain([&mart.name, &mart.definition]) {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Makes the mart beside the one that is there, and lets it take the name.
+async fn rebuild(transaction: &Transaction<'_>, mart: &Mart, place: &str, doing: &str) -> Result<()> {
+    let Mart { name, key, definition } = mart;
+    let (draft, draft_key) = (quote(&format!("{name}__new")), quote(&format!("{name}__new_key")));
+    let columns: Vec<String> = key.iter().map(|column| quote(column)).collect();
+    // Filled by a refresh, whose rows are frozen: a reader whose snapshot is older than the exchange would see an empty
+    // mart otherwise.
+    let build = format!(
+        "CREATE MATERIALIZED VIEW datamart.{draft} AS\n{definition}\nWITH NO DATA; \
+         REFRESH MATERIALIZED VIEW datamart.{draft}; \
+         CREATE UNIQUE INDEX {draft_key} ON datamart.{draft} ({}); \
+         ANALYZE datamart.{draft}",
+        columns.join(", ")
+    );
+    transaction.batch_execute(&build).await.doing(doing)?;
+    // Who may read the old one may read the new one.
+    let grants = transaction
+        .query(
+            "SELECT format('GRANT %s ON datamart.%s TO %s%s', a.privilege_type, $2::text, \
+               CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END, \
+               CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) \
+             FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a WHERE c.oid = to_regclass($1)",
+            &[&place, &draft],
+        )
+        .await
+        .doing(doing)?;
+    for grant in &grants {
+        transaction.batch_execute(grant.get(0)).await.doing(doing)?;
+    }
+    let drop = format!("DROP MATERIALIZED VIEW IF EXISTS {place}");
+    transaction.batch_execute(&drop).await.map_err(|error| {
+        if error.code() != Some(&SqlState::DEPENDENT_OBJECTS_STILL_EXIST) {
+            return database_error(doing, &error);
+        }
+        let message = format!(
+            "the definition of the mart {name} changed, and other objects depend on the old one: drop them, run again, then make them again"
+        );
+        StageError::new(ErrorCode::SchemaMismatch, message)
+    })?;
+    let rename = format!(
+        "ALTER MATERIALIZED VIEW datamart.{draft} RENAME TO {}; ALTER INDEX datamart.{draft_key} RENAME TO {}",
+        quote(name),
+        quote(&format!("{name}_key"))
+    );
+    transaction.batch_execute(&rename).await.doing(doing)
+}

@@ -1,0 +1,378 @@
+//! Scoring: a model's features out of the dataset's tables, and its scores into them.
+//!
+//! Features are read without a lock, in one query and so in one snapshot, as COPY BINARY. While a model is trained on them,
+//! loads go on. So the scores are written under the dataset's lock, by the dataset's own UPDATE, which takes a score only
+//! where the row's state is the one that was read.
+//!
+//! Which run scores: twenty uploads are not twenty trainings, so a run that sees a load newer than its own leaves scoring to
+//! it, since that run reads its rows too. Where the newer load comes during the training, the scores are still written, to
+//! the rows that it left alone: should the newer run fail, they are there. They are not written once a newer run has
+//! written its own, for then one invoice's score would be of one forest and its neighbour's of another.
+
+use std::collections::HashMap;
+use std::pin::pin;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use chrono::{DateTime, Utc};
+use fonderie_contract::Model;
+use fonderie_core::stage::{DatasetRun, Flagged, ModelScored, ScoreStatus};
+use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
+use futures::{SinkExt, TryStreamExt};
+use tokio_postgres::{GenericClient, Transaction};
+
+use crate::connect::Warehouse;
+use crate::copy_out::Decoder;
+use crate::error::Doing;
+use crate::ledger::{signed, unsigned};
+use crate::lock::dataset_lock;
+use crate::sql::quote;
+
+const RECORDING: &str = "recording the model";
+
+/// A model in a run.
+#[derive(Clone, Copy, Debug)]
+pub struct ScorePlan<'a> {
+    /// The pinned run.
+    pub run: &'a DatasetRun,
+    /// The model.
+    pub model: &'a Model,
+}
+
+/// Whether a run scores with a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It does.
+    Ours,
+    /// It did in an earlier attempt, or left it to a newer run.
+    Over(ModelScored),
+}
+
+/// What the ledger is to know of a trained model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainedModel {
+    /// What the draws began with.
+    pub seed: u64,
+    /// The score that divides abnormal from normal.
+    pub offset: f64,
+    /// The model's own hash.
+    pub sha256: String,
+    /// Where it lies, complete, before its scores are written.
+    pub object: ObjectRef,
+}
+
+/// A row's score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Score<'a> {
+    /// The row's key.
+    pub key: i64,
+    /// The state that was scored.
+    pub state: i64,
+    /// The score; `None` where there are too few rows.
+    pub score: Option<f64>,
+    /// Why it is abnormal, in words.
+    pub reason: Option<&'a str>,
+}
+
+impl Warehouse {
+    /// Whether the run is to score with the model; one that is not is recorded with its reason.
+    ///
+    /// # Errors
+    /// The database's; the schema must be migrated.
+    pub async fn scoring_turn(&mut self, plan: &ScorePlan<'_>, parameters: &serde_json::Value) -> Result<Turn> {
+        let transaction = self.client.transaction().await.doing(RECORDING)?;
+        if let Some(scored) = recorded(&transaction, plan).await? {
+            return Ok(Turn::Over(scored));
+        }
+        let until = loads_until(&transaction, plan.run).await?;
+        if !newer_load(&transaction, plan.run, until).await? {
+            return Ok(Turn::Ours);
+        }
+        let scored = left_to_newer(plan);
+        record(&transaction, plan, until, &scored, parameters, None).await?;
+        transaction.commit().await.doing(RECORDING)?;
+        Ok(Turn::Over(scored))
+    }
+
+    /// Reads each row's key, state and features.
+    ///
+    /// # Errors
+    /// `ContractInvalid` where one of them is NULL, what `row` says, the database's.
+    pub async fn read_features<F>(&mut self, plan: &ScorePlan<'_>, mut row: F) -> Result<()>
+    where
+        F: FnMut(i64, i64, &[f64]) -> Result<()>,
+    {
+        let doing = format!("reading the features of model {}", plan.model.id);
+        let columns: String = plan
+            .model
+            .features
+            .iter()
+            .map(|feature| format!(", rows.{}::double precision", quote(&feature.name)))
+            .collect();
+        let statement = format!(
+            "COPY ({} SELECT rows.key::bigint, rows.state::bigint{columns} FROM (\n{}\n) AS rows) TO STDOUT (FORMAT binary)",
+            scoring(plan.run),
+            plan.model.select
+        );
+        let stream = self.client.copy_out(&statement).await.doing(&doing)?;
+        let mut stream = pin!(stream);
+        let mut decoder = Decoder::new(plan.model.features.len());
+        while let Some(bytes) = stream.try_next().await.doing(&doing)? {
+            decoder.decode(&bytes, |null, key, state, features| match null {
+                None => row(key, state, features),
+                Some(column) => Err(null_feature(plan.model, column)),
+            })?;
+        }
+        decoder.finish()
+    }
+
+    /// The state and the features of some rows as PostgreSQL writes them: no decimal becomes a float on its way into words.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn feature_texts(
+        &self,
+        plan: &ScorePlan<'_>,
+        keys: &[i64],
+    ) -> Result<HashMap<i64, (i64, Vec<Option<String>>)>> {
+        let doing = format!("reading the abnormal rows of model {}", plan.model.id);
+        let columns: String =
+            plan.model.features.iter().map(|feature| format!(", rows.{}::text", quote(&feature.name))).collect();
+        let query = format!(
+            "{} SELECT rows.key::bigint, rows.state::bigint{columns} FROM (\n{}\n) AS rows WHERE rows.key = ANY ($1)",
+            scoring(plan.run),
+            plan.model.select
+        );
+        let rows = self.client.query(&query, &[&keys]).await.doing(&doing)?;
+        let text = |row: &tokio_postgres::Row| (2..row.len()).map(|index| row.get(index)).collect();
+        Ok(rows.iter().map(|row| (row.get(0), (row.get(1), text(row)))).collect())
+    }
+
+    /// Writes scores and records the model, in one transaction under the dataset's lock; the same run again gives the
+    /// numbers of its first time. Without a trained model, the scores are those of too few rows: none.
+    ///
+    /// # Errors
+    /// `DatabaseBusy` where the dataset's lock is not had in time, the database's.
+    pub async fn write_scores<'s>(
+        &mut self,
+        plan: &ScorePlan<'_>,
+        parameters: &serde_json::Value,
+        trained: Option<&TrainedModel>,
+        scores: impl ExactSizeIterator<Item = Score<'s>>,
+    ) -> Result<ModelScored> {
+        let doing = format!("writing the scores of model {}", plan.model.id);
+        let transaction = self.client.transaction().await.doing(&doing)?;
+        let mut scored = ModelScored {
+            model: plan.model.id.clone(),
+            status: if trained.is_some() { ScoreStatus::Scored } else { ScoreStatus::TooFewRows },
+            rows: scores.len() as u64,
+            min_rows: plan.model.min_rows,
+            written: 0,
+            flagged: Flagged::default(),
+            trained: trained.map(|trained| trained.object.clone()),
+        };
+        copy_scores(&transaction, scores, &mut scored.flagged, &doing).await?;
+        dataset_lock(&transaction, &plan.run.bundle.dataset).await?;
+        if let Some(earlier) = recorded(&transaction, plan).await? {
+            return Ok(earlier);
+        }
+        let until = loads_until(&transaction, plan.run).await?;
+        if newer_scores(&transaction, plan, until).await? {
+            scored = left_to_newer(plan);
+        } else {
+            scored.written = transaction.execute(&plan.model.write, &[]).await.doing(&doing)?;
+        }
+        record(&transaction, plan, until, &scored, parameters, trained).await?;
+        transaction.commit().await.doing(&doing)?;
+        Ok(scored)
+    }
+}
+
+/// What a model's SELECT finds as the table `scoring`.
+fn scoring(run: &DatasetRun) -> String {
+    format!("WITH scoring AS (SELECT DATE '{}' AS as_of)", run.as_of.format("%Y-%m-%d"))
+}
+
+fn null_feature(model: &Model, column: usize) -> StageError {
+    let name = match column {
+        0 => "key",
+        1 => "state",
+        feature => model.features.get(feature - 2).map_or("?", |feature| feature.name.as_str()),
+    };
+    let message = format!(
+        "the query models/{}.sql gives NULL as `{name}`: it must give a number for each row, decide there which one",
+        model.id
+    );
+    StageError::new(ErrorCode::ContractInvalid, message)
+}
+
+fn left_to_newer(plan: &ScorePlan<'_>) -> ModelScored {
+    ModelScored {
+        model: plan.model.id.clone(),
+        status: ScoreStatus::LeftToNewer,
+        rows: 0,
+        min_rows: plan.model.min_rows,
+        written: 0,
+        flagged: Flagged::default(),
+        trained: None,
+    }
+}
+
+/// The newest load that a run knows of: its own; a run without an object knows those before its beginning.
+pub(crate) async fn loads_until(client: &impl GenericClient, run: &DatasetRun) -> Result<DateTime<Utc>> {
+    let row = client
+        .query_opt(
+            "SELECT finished_at FROM audit.run WHERE run_id = $1 AND status IN ('loaded', 'unchanged')",
+            &[&run.run_id],
+        )
+        .await
+        .doing("reading the ledger")?;
+    Ok(row.map_or(run.started_at, |row| row.get(0)))
+}
+
+/// Whether another run's load of the dataset came later. Loads take the dataset's lock before they write the time of their
+/// ledger entry, so that these times have the order of the loads.
+pub(crate) async fn newer_load(client: &impl GenericClient, run: &DatasetRun, until: DateTime<Utc>) -> Result<bool> {
+    let row = client
+        .query_one(
+            "SELECT EXISTS (SELECT FROM audit.run WHERE dataset = $1 AND run_id <> $2 AND finished_at > $3 \
+             AND status IN ('loaded', 'unchanged'))",
+            &[&run.bundle.dataset, &run.run_id, &until],
+        )
+        .await
+        .doing("reading the ledger")?;
+    Ok(row.get(0))
+}
+
+/// Whether a run that knows of a newer load has written its scores.
+async fn newer_scores(client: &impl GenericClient, plan: &ScorePlan<'_>, until: DateTime<Utc>) -> Result<bool> {
+    let row = client
+        .query_one(
+            "SELECT EXISTS (SELECT FROM audit.model WHERE dataset = $1 AND model = $2 AND loads_until > $3 \
+             AND status <> 'left_to_newer')",
+            &[&plan.run.bundle.dataset, &plan.model.id, &until],
+        )
+        .await
+        .doing("reading the ledger")?;
+    Ok(row.get(0))
+}
+
+/// Copies the scores into a table of the run's own, and counts them by level.
+async fn copy_scores<'s>(
+    transaction: &Transaction<'_>,
+    scores: impl Iterator<Item = Score<'s>>,
+    flagged: &mut Flagged,
+    doing: &str,
+) -> Result<()> {
+    const CHUNK: usize = 256 * 1024;
+    transaction
+        .batch_execute(
+            "CREATE TEMP TABLE scores (key bigint NOT NULL, state bigint NOT NULL, score double precision, reason text) \
+             ON COMMIT DROP",
+        )
+        .await
+        .doing(doing)?;
+    let sink = transaction.copy_in::<_, Bytes>("COPY scores FROM STDIN (FORMAT binary)").await.doing(doing)?;
+    let mut sink = pin!(sink);
+    let mut buffer = BytesMut::with_capacity(CHUNK + 1024);
+    buffer.put_slice(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0");
+    for Score { key, state, score, reason } in scores {
+        buffer.put_i16(4);
+        for number in [key, state] {
+            buffer.put_i32(8);
+            buffer.put_i64(number);
+        }
+        match score {
+            Some(score) => {
+                flagged.count(score);
+                buffer.put_i32(8);
+                buffer.put_f64(score);
+            }
+            None => buffer.put_i32(-1),
+        }
+        match reason {
+            Some(reason) => {
+                buffer.put_i32(i32::try_from(reason.len()).unwrap_or(i32::MAX));
+                buffer.put_slice(reason.as_bytes());
+            }
+            None => buffer.put_i32(-1),
+        }
+        if buffer.len() >= CHUNK {
+            sink.send(buffer.split().freeze()).await.doing(doing)?;
+            buffer.reserve(CHUNK + 1024);
+        }
+    }
+    buffer.put_i16(-1);
+    sink.send(buffer.freeze()).await.doing(doing)?;
+    sink.finish().await.doing(doing)?;
+    transaction.batch_execute("ANALYZE scores").await.doing(doing)
+}
+
+/// What an earlier attempt of this run recorded of the model.
+async fn recorded(client: &impl GenericClient, plan: &ScorePlan<'_>) -> Result<Option<ModelScored>> {
+    let row = client
+        .query_opt(
+            "SELECT status, rows, min_rows, rows_written, flagged_slight, flagged_moderate, flagged_strong, forest_bucket, \
+             forest_key FROM audit.model WHERE run_id = $1 AND model = $2",
+            &[&plan.run.run_id, &plan.model.id],
+        )
+        .await
+        .doing("reading the ledger")?;
+    let Some(row) = row else { return Ok(None) };
+    let count = |index: usize| unsigned(row.get(index));
+    let name: &str = row.get(0);
+    let status = ScoreStatus::ALL.into_iter().find(|status| status.name() == name);
+    Ok(Some(ModelScored {
+        model: plan.model.id.clone(),
+        status: status.unwrap_or(ScoreStatus::LeftToNewer),
+        rows: count(1)?,
+        min_rows: count(2)?,
+        written: count(3)?,
+        flagged: Flagged { slight: count(4)?, moderate: count(5)?, strong: count(6)? },
+        trained: row.get::<_, Option<String>>(7).zip(row.get(8)).map(|(bucket, key)| ObjectRef { bucket, key }),
+    }))
+}
+
+async fn record(
+    transaction: &Transaction<'_>,
+    plan: &ScorePlan<'_>,
+    until: DateTime<Utc>,
+    scored: &ModelScored,
+    parameters: &serde_json::Value,
+    trained: Option<&TrainedModel>,
+) -> Result<()> {
+    let ScorePlan { run, model } = plan;
+    // A model whose scores were left to a newer run is not the one of any score.
+    let trained = trained.filter(|_| scored.status == ScoreStatus::Scored);
+    let features: Vec<&str> = model.features.iter().map(|feature| feature.name.as_str()).collect();
+    transaction
+        .execute(
+            "INSERT INTO audit.model (run_id, dataset, model, as_of, status, loads_until, rows, min_rows, features, parameters, seed, \
+             score_offset, forest_sha256, forest_bucket, forest_key, rows_written, flagged_slight, flagged_moderate, flagged_strong) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
+             ON CONFLICT (run_id, model) DO NOTHING",
+            &[
+                &run.run_id,
+                &run.bundle.dataset,
+                &model.id,
+                &run.as_of,
+                &scored.status.name(),
+                &until,
+                &signed(scored.rows)?,
+                &signed(scored.min_rows)?,
+                &features,
+                parameters,
+                &trained.map(|trained| signed(trained.seed)).transpose()?,
+                &trained.map(|trained| trained.offset),
+                &trained.map(|trained| &trained.sha256),
+                &trained.map(|trained| &trained.object.bucket),
+                &trained.map(|trained| &trained.object.key),
+                &signed(scored.written)?,
+                &signed(scored.flagged.slight)?,
+                &signed(scored.flagged.moderate)?,
+                &signed(scored.flagged.strong)?,
+            ],
+        )
+        .await
+        .doing(RECORDING)?;
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! The collection list, and the exchange of a mart under its readers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrono::{NaiveDate, Utc};
+use fonderie_contract::Mart;
+use fonderie_core::ErrorCode;
+use fonderie_core::stage::DatasetRun;
+
+use crate::support::{DATASET, Line, Version, connect, dataset_file, day, line, load, migrated, rows};
+
+fn relance() -> Mart {
+    Mart { name: "relance".into(), key: vec!["patient_key".into()], definition: dataset_file("marts/relance.sql") }
+}
+
+fn run(version: &Version, run_id: &str, as_of: NaiveDate) -> DatasetRun {
+    DatasetRun { as_of, ..DatasetRun::from(&version.run(run_id, "b1")) }
+}
+
+fn owes(patient: &'static str, facture: &str, cents: i128, facture_le: i32) -> Line {
+    Line { patient, nom: patient, montant: cents, facture_le, ..line(facture) }
+}
+
+#[tokio::test]
+async fn who_is_reminded_and_why() {
+    let database = migrated("relance").await;
+    let mut warehouse = connect(&database.url).await;
+    let lines = vec![
+        // as of day 100: ages 30, 31, 60, 61, 90 and 91
+        owes("P_AGES", "A1", 100, 70),
+        owes("P_AGES", "A2", 200, 69),
+        owes("P_AGES", "A3", 400, 40),
+        owes("P_AGES", "A4", 800, 39),
+        owes("P_AGES", "A5", 1600, 10),
+        owes("P_AGES", "A6", 3200, 9),
+        owes("P_EXACT", "E1", 500000, 100),
+        owes("P_OVER", "O1", 250000, 100),
+        owes("P_OVER", "O2", 250001, 99),
+        owes("P_URGENT", "U1", 1000, 90),
+        owes("P_URGENT", "U2", 2000, 90),
+        owes("P_BOUND", "B1", 1000, 90),
+        // abnormal but paid: nothing is owed, or nothing abnormal is
+        owes("P_PAID", "X1", 900000, 10).paid(900000, 99),
+        owes("P_MIXED", "M1", 900000, 10).paid(900000, 99),
+        owes("P_MIXED", "M2", 5000, 95).paid(2000, 99),
+    ];
+    let version = Version::new("v1", 0, lines);
+    load(&mut warehouse, &version, "r1", "b1").await.unwrap();
+    let scores = "UPDATE dw.fact_facturation SET anomaly_score = s.score, anomaly_raison = s.raison FROM (VALUES \
+        ('U1', -0.11, 'un peu'), ('U2', -0.3, 'beaucoup'), ('B1', -0.1, 'à la limite'), ('X1', -0.5, 'payée'), \
+        ('M1', -0.5, 'payée'), ('A1', 0.2, NULL)) s (id, score, raison) WHERE facture_id = s.id";
+    warehouse.query(scores).await.unwrap();
+    let published = warehouse.publish(&run(&version, "r1", day(100)), &[relance()]).await.unwrap();
+    assert_eq!((published.marts[0].rows, published.marts[0].rebuilt, published.left_to_newer), (6, true, false));
+    let list = "SELECT patient_id, nom, total_impaye, nb_factures_impayees, priorite, motif, impaye_0_30, impaye_31_60, \
+                impaye_61_90, impaye_90_plus, plus_ancienne FROM datamart.relance ORDER BY patient_id";
+    let expected = [
+        "P_AGES|P_AGES|63.00|6|STANDARD|Plus ancienne facture impayée du 10/01/2025 (91 jours)|1.00|6.00|24.00|32.00|2025-01-10",
+        "P_BOUND|P_BOUND|10.00|1|STANDARD|Plus ancienne facture impayée du 01/04/2025 (10 jours)|10.00|0|0|0|2025-04-01",
+        "P_EXACT|P_EXACT|5000.00|1|STANDARD|Plus ancienne facture impayée du 11/04/2025 (0 jours)|5000.00|0|0|0|2025-04-11",
+        "P_MIXED|P_MIXED|30.00|1|STANDARD|Plus ancienne facture impayée du 06/04/2025 (5 jours)|30.00|0|0|0|2025-04-06",
+        "P_OVER|P_OVER|5000.01|2|PRIORITAIRE|Total impayé de 5 000,01 €, supérieur à 5 000 €|5000.01|0|0|0|2025-04-10",
+        "P_URGENT|P_URGENT|30.00|2|URGENT|Facture U2 anormale (beaucoup)|30.00|0|0|0|2025-04-01",
+    ];
+    assert_eq!(rows(&warehouse, list).await, expected);
+
+    // The same again writes nothing into the mart; a later "today" moves the debts, and nothing else.
+    let bytes = "SELECT ctid, xmin FROM datamart.relance ORDER BY 1";
+    let before = rows(&warehouse, bytes).await;
+    let again = warehouse.publish(&run(&version, "r1", day(100)), &[relance()]).await.unwrap();
+    assert!(!again.marts[0].rebuilt);
+    assert_eq!(rows(&warehouse, bytes).await, before);
+    let daily = DatasetRun { started_at: Utc::now(), ..run(&version, "daily", day(130)) };
+    warehouse.publish(&daily, &[relance()]).await.unwrap();
+    let ages = "SELECT impaye_0_30, impaye_31_60, impaye_61_90, impaye_90_plus FROM datamart.relance WHERE patient_id = 'P_AGES'";
+    assert_eq!(rows(&warehouse, ages).await, ["0|1.00|6.00|56.00"]);
+    let ledger = "SELECT a.dataset, a.as_of, a.run_id, m.mart, m.run_id, m.rows FROM audit.as_of a JOIN audit.mart m USING (dataset)";
+    assert_eq!(rows(&warehouse, ledger).await, [format!("{DATASET}|2025-05-11|daily|relance|daily|6")]);
+    warehouse.close().await;
+}
+
+#[tokio::test]
+async fn a_run_leaves_publishing_to_a_newer_load() {
+    let database = migrated("publish_newer").await;
+    let mut warehouse = connect(&database.url).await;
+    let (first, second) = (Version::new("v1", 0, vec![line("F1")]), Version::new("v2", 1, vec![line("F2")]));
+    load(&mut warehouse, &first, "r1", "b1").await.unwrap();
+    load(&mut warehouse, &second, "r2", "b1").await.unwrap();
+    let published = warehouse.publish(&run(&first, "r1", day(100)), &[relance()]).await.unwrap();
+    assert_eq!((published.left_to_newer, published.marts), (true, Vec::new()));
+    assert_eq!(
+        rows(&warehouse, "SELECT to_regclass('datamart.relance'), (SELECT count(*) FROM audit.as_of)").await,
+        ["∅|0"]
+    );
+    let published = warehouse.publish(&run(&second, "r2", day(100)), &[relance()]).await.unwrap();
+    assert_eq!((published.left_to_newer, published.marts[0].rows), (false, 1));
+    warehouse.close().await;
+}
+
+#[tokio::test]
+async fn readers_see_a_mart_at_every_moment_while_its_definition_changes() {
+    let database = migrated("swap").await;
+    let mut warehouse = connect(&database.url).await;
+    let version = Version::new("v1", 0, (0..200).map(|n| line(&format!("F{n}"))).collect());
+    load(&mut warehouse, &version, "r1", "b1").await.unwrap();
+    let run = run(&version, "r1", day(100));
+    let mart = |name: &str| {
+        let definition = format!("SELECT facture_key AS cle, '{name}'::text AS nom FROM dw.fact_facturation -- {name}");
+        Mart { name: "liste".into(), key: vec!["cle".into()], definition }
+    };
+    warehouse.publish(&run, &[mart("m0")]).await.unwrap();
+    warehouse.query("CREATE ROLE lecteur_test; GRANT SELECT ON datamart.liste TO lecteur_test").await.unwrap();
+
+    // one reader of single statements, and one whose snapshot is older than every exchange
+    let old = database.connect().await;
+    old.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1 FROM audit.run").await.unwrap();
+    let (done, url) = (Arc::new(AtomicBool::new(false)), database.url.clone());
+    let stop = Arc::clone(&done);
+    let reader = tokio::spawn(async move {
+        let warehouse = connect(&url).await;
+        let mut seen = 0;
+        while !stop.load(Ordering::Relaxed) {
+            assert_eq!(rows(&warehouse, "SELECT count(*), count(DISTINCT nom) FROM datamart.liste").await, ["200|1"]);
+            seen += 1;
+        }
+        warehouse.close().await;
+        seen
+    });
+    for n in 1..=20 {
+        let published = warehouse.publish(&run, &[mart(&format!("m{n}"))]).await.unwrap();
+        assert!(published.marts[0].rebuilt);
+    }
+    done.store(true, Ordering::Relaxed);
+    let seen: i32 = reader.await.unwrap();
+    assert!(seen > 20, "only {seen} reads");
+    let count = old.query_one("SELECT count(*), min(nom) FROM datamart.liste", &[]).await.unwrap();
+    assert_eq!((count.get::<_, i64>(0), count.get::<_, &str>(1)), (200, "m20"));
+    old.batch_execute("COMMIT").await.unwrap();
+    let rights = "SELECT has_table_privilege('lecteur_test', 'datamart.liste', 'SELECT')";
+    assert_eq!(rows(&warehouse, rights).await, ["t"]);
+
+    // one that is gone comes back; one that others depend on is left as it is, with a sentence
+    warehouse.query("DROP MATERIALIZED VIEW datamart.liste").await.unwrap();
+    assert!(warehouse.publish(&run, &[mart("m20")]).await.unwrap().marts[0].rebuilt);
+    warehouse.query("CREATE VIEW datamart.vue AS SELECT * FROM datamart.liste").await.unwrap();
+    let error = warehouse.publish(&run, &[mart("m21")]).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::SchemaMismatch);
+    assert!(error.message.contains("depend on the old one"), "{error}");
+    assert_eq!(rows(&warehouse, "SELECT min(nom) FROM datamart.vue").await, ["m20"]);
+    // another dataset's mart keeps its name
+    let mut other = run.clone();
+    other.bundle.dataset = "boutique".into();
+    let error = warehouse.publish(&other, &[mart("m20")]).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::ContractInvalid);
+    warehouse
+        .query("DROP VIEW datamart.vue; DROP MATERIALIZED VIEW datamart.liste; DROP ROLE lecteur_test")
+        .await
+        .unwrap();
+    warehouse.close().await;
+}
