@@ -62,7 +62,9 @@ fn advisories(done: &mut Vec<Done>) -> Result<(), String> {
     if tool {
         return check(done, "advisories", cargo().args(["deny", "check", "advisories"]));
     }
-    println!("\n---- advisories\nskipped: cargo-deny is not installed; get it with `cargo install --locked cargo-deny`");
+    println!(
+        "\n---- advisories\nskipped: cargo-deny is not installed; get it with `cargo install --locked cargo-deny`"
+    );
     done.push(Done { name: "advisories", outcome: "skipped", time: Duration::ZERO });
     Ok(())
 }
