@@ -7,71 +7,84 @@ use fonderie_contract::{Bundle, Dataset};
 use fonderie_sample::Plan;
 use support::{billing, check_truth, compile, read, write};
 
-/// The mistakes after texts of the billing dataset's plan were replaced, each as `key: found`.
-#[track_caller]
-fn mistakes(replaced: &[(&str, &str)], expected: &[&str]) {
-    let found = compile(&billing(), replaced).unwrap_err().0;
-    assert!(found.iter().all(|mistake| mistake.file == "generate.toml" && !mistake.accepted.is_empty()), "{found:#?}");
-    let found: Vec<String> = found.iter().map(|mistake| format!("{}: {}", mistake.key, mistake.found)).collect();
-    assert_eq!(found, expected);
-}
+/// What was replaced, and the mistakes that must be told, each as `key: found`.
+type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
 
 #[test]
 fn each_mistake_is_told_with_its_key() {
-    mistakes(&[("rows = 2000", "rows = -1")], &["rows: -1"]);
-    mistakes(&[("as_of = \"2026-06-30\"", "as_of = \"30/06/2026\"")], &["as_of: \"30/06/2026\""]);
-    mistakes(&[("seed = 42", "sead = 42")], &["seed: nothing", "sead: a key that is not known here"]);
-    mistakes(&[("\"Çelik\"", "\"Nguyễn\"")], &["lists.noms[120]: \"Nguyễn\""]);
-    mistakes(
-        &[("{ from = \"noms\" }", "{ from = \"nom\" }")],
-        &["pools.patient.draws.nom.from: \"nom\", which is no list"],
-    );
-    mistakes(
-        &[("{ take = \"patient.age\" }", "{ take = \"patient.ages\" }")],
-        &["draws.age.take: \"patient.ages\", which no member has"],
-    );
-    mistakes(&[("{ take = \"patient.age\" }", "{ take = \"patient.nom\" }")], &["draws.age: a text"]);
-    mistakes(
-        &[("age = { take = \"patient.age\" }", "")],
-        &["draws.age: nothing, while `etablissement_a` has a column for it"; 5],
-    );
-    mistakes(&[("IMPAYEE = 0", "IMPAYE = 0")], &["draws.montant_paye.cases.IMPAYE: a text that is never drawn"]);
-    mistakes(&[("IMPAYEE = 0", "IMPAYEE = \"zero\"")], &["draws.montant_paye.cases.IMPAYEE: \"zero\""]);
-    mistakes(&[("days = \"delai\" }", "days = \"echeance\" }")], &["draws.echeance: a draw that hangs on itself"]);
-    mistakes(
-        &[("{ after = \"date_facture\", days = \"delai\" }", "{ after = \"age\", days = \"delai\" }")],
-        &["draws.age: a whole number"],
-    );
-    mistakes(
-        &[("file = \"etablissement_B.csv\"", "file = \"etablissement_A.csv\"")],
-        &["sources.etablissement_b.file: \"etablissement_A.csv\""],
-    );
-    mistakes(
-        &[("[sources.etablissement_b]", "[sources.etablissement_f]")],
-        &["sources.etablissement_f: a source that the dataset does not have"],
-    );
-    mistakes(
-        &[("breaks = \"dates_futures\"\nfield = \"date_facture\"", "breaks = \"dates_futures\"\nfield = \"ville\"")],
-        &["defects[6].field: \"ville\""],
-    );
-    mistakes(
-        &[("breaks = \"dates_futures\"", "breaks = \"dates_future\"")],
-        &["defects[6].breaks: \"dates_future\", which is no rule"],
-    );
-    mistakes(
-        &[("with = { statut = \"IMPAYEE\" }", "with = { statut = \"IMPAYE\" }")],
-        &["defects[6].with.statut: \"IMPAYE\""],
-    );
-    mistakes(&[("empty = \"nom\"", "empty = \"patient_id\"")], &["variants[8].empty: \"patient_id\""]);
-    mistakes(&[("weekdays = [1.15, ", "weekdays = [")], &["draws.date_facture.date.weekdays: these weights"]);
-    mistakes(
-        &[("ville = \"Paris\"", "ville = { value = \"Paris\", from = [\"Paris\"] }")],
-        &["draws.ville: `value` and `from`"],
-    );
-    mistakes(
-        &[("rate = 0.001\n", "rate = 0.99\n")],
-        &["defects: rates that add up to 1.0835, with those of variants and anomalies"],
-    );
+    const CASES: &[Case] = &[
+        (&[("rows = 2000", "rows = -1")], &["rows: -1"]),
+        (&[("as_of = \"2026-06-30\"", "as_of = \"30/06/2026\"")], &["as_of: \"30/06/2026\""]),
+        (&[("seed = 42", "sead = 42")], &["seed: nothing", "sead: a key that is not known here"]),
+        (&[("\"Çelik\"", "\"Nguyễn\"")], &["lists.noms[117]: \"Nguyễn\""]),
+        (
+            &[("{ from = \"noms\" }", "{ from = \"nom\" }")],
+            &["pools.patient.draws.nom.from: \"nom\", which is no list"],
+        ),
+        (
+            &[("{ take = \"patient.age\" }", "{ take = \"patient.ages\" }")],
+            &["draws.age.take: \"patient.ages\", which no member has"],
+        ),
+        (&[("{ take = \"patient.age\" }", "{ take = \"patient.nom\" }")], &["draws.age: a text"]),
+        (
+            &[("age = { take = \"patient.age\" }", "")],
+            &[
+                "draws.age: nothing, while there is a column for it in etablissement_a, etablissement_b, etablissement_c, \
+               etablissement_d, etablissement_e",
+            ],
+        ),
+        (&[("IMPAYEE = 0", "IMPAYE = 0")], &["draws.montant_paye.cases.IMPAYE: a text that is never drawn"]),
+        (&[("IMPAYEE = 0", "IMPAYEE = \"zero\"")], &["draws.montant_paye.cases.IMPAYEE: \"zero\""]),
+        (&[("days = \"delai\" }", "days = \"echeance\" }")], &["draws.echeance: a draw that hangs on itself"]),
+        (
+            &[("{ after = \"date_facture\", days = \"delai\" }", "{ after = \"age\", days = \"delai\" }")],
+            &["draws.age: a whole number"],
+        ),
+        (
+            &[("file = \"etablissement_B.csv\"", "file = \"etablissement_A.csv\"")],
+            &["sources.etablissement_b.file: \"etablissement_A.csv\""],
+        ),
+        (
+            &[("[sources.etablissement_b]", "[sources.etablissement_f]")],
+            &["sources.etablissement_f: a source that the dataset does not have"],
+        ),
+        (
+            &[(
+                "breaks = \"dates_futures\"\nfield = \"date_facture\"",
+                "breaks = \"dates_futures\"\nfield = \"ville\"",
+            )],
+            &["defects[6].field: \"ville\""],
+        ),
+        (
+            &[("breaks = \"dates_futures\"", "breaks = \"dates_future\"")],
+            &["defects[6].breaks: \"dates_future\", which is no rule"],
+        ),
+        (
+            &[("with = { statut = \"IMPAYEE\" }", "with = { statut = \"IMPAYE\" }")],
+            &["defects[6].with.statut: \"IMPAYE\""],
+        ),
+        (&[("empty = \"nom\"", "empty = \"patient_id\"")], &["variants[8].empty: \"patient_id\""]),
+        (&[("weekdays = [1.15, ", "weekdays = [")], &["draws.date_facture.date.weekdays: these weights"]),
+        (
+            &[("ville = \"Paris\"", "ville = { value = \"Paris\", from = [\"Paris\"] }")],
+            &["draws.ville: `value` and `from`"],
+        ),
+        (
+            &[("rate = 0.001\n", "rate = 0.99\n")],
+            &["defects: rates that add up to 1.0730, with those of variants and anomalies"],
+        ),
+    ];
+    let dataset = billing();
+    let mut wrong = Vec::new();
+    for (replaced, expected) in CASES {
+        let found = compile(&dataset, replaced).unwrap_err().0;
+        let told: Vec<String> = found.iter().map(|mistake| format!("{}: {}", mistake.key, mistake.found)).collect();
+        let whole = found.iter().all(|mistake| mistake.file == "generate.toml" && !mistake.accepted.is_empty());
+        if told != *expected || !whole {
+            wrong.push(format!("{expected:#?} expected, told: {found:#?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
@@ -246,7 +259,7 @@ fn a_shop_is_written_through_contracts_of_its_own() {
         for written in write(&dataset, &plan, rows, 9) {
             let read = read(&dataset, &written.name, &written.bytes);
             if let Some(text) = written.name.strip_suffix(".txt") {
-                assert_eq!((text, &written.bytes[..21]), ("ventes-juin", &b"\n\n\nVendu le|Ticket|Art"[..]));
+                assert_eq!((text, &written.bytes[..21]), ("ventes-juin", &b"\n\n\nVendu le|Ticket|Ar"[..]));
             }
             check_truth(&written, &read, "of the shop");
             assert!(written.accepted == read.records, "{}: a record is not read as it was drawn", written.name);
