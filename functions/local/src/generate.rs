@@ -116,7 +116,7 @@ pub(crate) fn generate(dataset: &DatasetFolder, request: &Request<'_>) -> Result
         // Under another name until it is whole, and not where a run looks for files.
         let part = folder.part(&file.name);
         let mut sink = BufWriter::new(File::create(&part).map_err(|error| unwritten(&part, error))?);
-        let sinks = Sinks { file: &mut sink, dirty: &mut dirty, anomalies: &mut anomalies };
+        let sinks = Sinks { file: &mut sink, dirty: &mut dirty, anomalies: &mut anomalies, accepted: None };
         let truth = write_file(&plan, &compiled, file, settings, sinks, &mut |rows| {
             progress.rows(before * settings.rows + rows);
         })?;

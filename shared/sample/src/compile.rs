@@ -147,7 +147,7 @@ fn check_effects(root: &Section<'_>, effects: &[Effect]) {
     if total > 1.0 {
         root.mistake(
             "defects",
-            format!("rates that add up to {total}, with those of variants and anomalies"),
+            format!("rates that add up to {total:.4}, with those of variants and anomalies"),
             "at most 1",
         );
     }
@@ -232,9 +232,11 @@ fn file<'a>(
 /// Every column has a draw, every draw gives what its field takes, and none hangs on itself.
 fn check_draws(root: &Section<'_>, dataset: &Dataset, plan: &Plan) {
     let fields = &dataset.record.fields;
-    for file in &plan.files {
-        for &field in file.columns.iter().filter(|field| plan.fields[**field].is_none()) {
-            let found = format!("nothing, while `{}` has a column for it", file.source);
+    for (field, _) in plan.fields.iter().enumerate().filter(|(_, draw)| draw.is_none()) {
+        let sources: Vec<&str> =
+            plan.files.iter().filter(|f| f.columns.contains(&field)).map(|f| f.source.as_str()).collect();
+        if !sources.is_empty() {
+            let found = format!("nothing, while there is a column for it in {}", sources.join(", "));
             root.mistake(&format!("draws.{}", fields[field].name), found, "what it is drawn from");
         }
     }

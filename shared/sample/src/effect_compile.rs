@@ -93,6 +93,8 @@ fn defect<'a>(section: &Section<'a>, against: &Against<'_, 'a>) -> Option<Act> {
         RECORD_SHORT => Some(Act::Short),
         RECORD_LONG => Some(Act::Long),
         _ => {
+            // Whether these are right cannot be told without the rule.
+            let _ = (section.value("field"), section.value("texts"));
             section.mistake("breaks", format!("\"{rule}\", which is no rule"), accepted());
             None
         }

@@ -50,7 +50,13 @@ pub struct Sinks<'a> {
     pub dirty: &'a mut dyn Write,
     /// A line of CSV for each anomaly: file, key, kind.
     pub anomalies: &'a mut dyn Write,
+    /// Is told each row that must be accepted, as the canonical record has it.
+    pub accepted: Option<&'a mut Accepted<'a>>,
 }
+
+/// Takes a row's record number and its fields: dates as `2026-06-30`, decimals with all their places, nothing as an empty
+/// text. (Where a repeated key refuses its first row too, that row has been told before.)
+pub type Accepted<'a> = dyn FnMut(u64, &[String]) + 'a;
 
 /// Writes the file of one source, telling every so often how many rows are done.
 ///
@@ -62,7 +68,7 @@ pub fn write_file(
     dataset: &Dataset,
     file: &PlannedFile,
     settings: Settings,
-    sinks: Sinks<'_>,
+    mut sinks: Sinks<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<FileTruth> {
     let source = &dataset.sources[file.source_index];
@@ -120,6 +126,10 @@ pub fn write_file(
         row.change(notation, act, file.columns.len(), &mut random);
         let repeats = first.as_ref().map(|first| Repeats { changed: row.values != first.values, first });
         let accepted = tally.add(&row, repeats);
+        if let Some(tell) = sinks.accepted.as_mut().filter(|_| accepted) {
+            let fields = dataset.record.fields.iter().zip(&row.values);
+            tell(number, &fields.map(|(field, value)| value.canonical(field.kind)).collect::<Vec<_>>());
+        }
         let note = |class, names: &mut std::collections::BTreeMap<String, u64>| {
             if let Some(effect) = effect.filter(|effect| effect.class == class) {
                 *names.entry(effect.name.clone()).or_default() += 1;
@@ -148,6 +158,9 @@ pub fn write_file(
         if number % STEP == 0 {
             progress(number);
         }
+    }
+    if format.totals.is_some() {
+        tally.truth.skipped.insert("totals_lines".to_owned(), 1);
     }
     output.finish(format.totals.as_deref()).map_err(|error| failed(name, error))?;
     progress(settings.rows);

@@ -28,6 +28,6 @@ mod value;
 mod workbook;
 
 pub use compile::FILE;
-pub use file::{ANOMALIES_HEADER, DIRTY_HEADER, Settings, Sinks, write_file};
+pub use file::{ANOMALIES_HEADER, Accepted, DIRTY_HEADER, Settings, Sinks, write_file};
 pub use plan::{Defaults, Plan, PlannedFile};
 pub use truth::{AmountTruth, FileTruth};

@@ -86,7 +86,12 @@ impl Row {
             Origin::Absent => Value::Empty,
         };
         let values: Vec<Value> = notation.source.columns.iter().enumerate().map(value).collect();
-        let key = record.key.iter().map(|&field| values[field].shown()).collect::<Vec<_>>().join("/");
+        let key = record
+            .key
+            .iter()
+            .map(|&field| values[field].canonical(record.fields[field].kind))
+            .collect::<Vec<_>>()
+            .join("/");
         Self { values, key, shown: Vec::new(), extent: Extent::Whole, before: Before::Nothing, unreadable: None }
     }
 

@@ -62,14 +62,22 @@ impl Value {
         if let Value::Date(day) = self { Some(*day) } else { None }
     }
 
-    /// As a plain text: what a key is shown by.
-    pub(crate) fn shown(&self) -> String {
+    /// As a plain text, as a field of a type has it: what a key is shown by.
+    pub(crate) fn canonical(&self, kind: Kind) -> String {
         match self {
             Value::Empty => String::new(),
             Value::Text(text) => text.clone(),
             Value::Integer(number) => number.to_string(),
             Value::Date(day) => NaiveDate::from_epoch_days(*day).map(|day| day.to_string()).unwrap_or_default(),
-            Value::Decimal(units) => units.to_string(),
+            Value::Decimal(units) => {
+                let scale = if let Kind::Decimal { scale, .. } = kind { scale } else { 0 };
+                let (one, units, sign) =
+                    (unit(scale).unsigned_abs(), units.unsigned_abs(), if *units < 0 { "-" } else { "" });
+                match usize::try_from(scale).unwrap_or(0) {
+                    0 => format!("{sign}{units}"),
+                    places => format!("{sign}{}.{:0places$}", units / one, units % one),
+                }
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use support::{billing, check_truth, compile, read, write};
+use support::{billing, billing_with, check_truth, compile, read, write};
 
 /// What the billing dataset's plan calls a defect, and the rule that it breaks.
 const DEFECTS: [(&str, &str); 19] = [
@@ -46,6 +46,11 @@ fn each_dirty_row_is_refused_for_its_own_rule_and_no_other_row_is() {
                 let told = format!("{} rows, seed {seed}", rows);
                 let read = read(&dataset, &written.name, &written.bytes);
                 check_truth(&written, &read, &told);
+                assert!(
+                    written.accepted == read.records,
+                    "{} {told}: a record is not read as it was drawn",
+                    written.name
+                );
                 assert_eq!(written.truth.rows, rows);
                 let expected: BTreeMap<i64, String> = written
                     .dirty
@@ -63,5 +68,18 @@ fn each_dirty_row_is_refused_for_its_own_rule_and_no_other_row_is() {
                 assert_eq!(found, expected, "{} {told}", written.name);
             }
         }
+    }
+}
+
+#[test]
+fn a_dataset_that_keeps_no_row_of_a_repeated_key_loses_the_first_one_too() {
+    let dataset = billing_with(&[("keep = \"first\"", "keep = \"none\"")]);
+    let plan = compile(&dataset, &[]).unwrap();
+    for written in write(&dataset, &plan, 3_000, 5) {
+        let read = read(&dataset, &written.name, &written.bytes);
+        check_truth(&written, &read, "keep none");
+        // 9 exact and 3 conflicting repetitions, each with its first row.
+        let repeated = written.truth.rules["doublons"] + written.truth.rules["doublons_conflictuels"];
+        assert_eq!(repeated, 24, "{}", written.name);
     }
 }

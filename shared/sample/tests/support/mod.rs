@@ -1,45 +1,45 @@
-//! The billing dataset, its files in memory, and what the pipeline's own reader and rules make of them.
+//! A dataset's sample files in memory, and what the pipeline's own reader and rules make of them.
 #![allow(dead_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
+use arrow::util::display::array_value_to_string;
 use chrono::NaiveDate;
 use fonderie_contract::{Bundle, Dataset, Mistakes};
 use fonderie_core::Tally;
+use fonderie_core::tally::check_conserved;
 use fonderie_quality::{KeyScan, Validator};
 use fonderie_sample::{FileTruth, Plan, Settings, Sinks, write_file};
-use fonderie_tabular::{Batch, Limits, Reader, reject_rows};
+use fonderie_tabular::{Batch, Limits, Reader, SOURCE_RECORD, reject_rows};
 
-pub(crate) fn root() -> std::path::PathBuf {
+fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/facturation")
 }
 
 pub(crate) fn billing() -> Dataset {
-    billing_with(|_, text| text)
+    billing_with(&[])
 }
 
-/// The billing dataset with its contracts' texts changed.
-pub(crate) fn billing_with(change: impl Fn(&str, String) -> String) -> Dataset {
-    let mut files = vec![("warehouse/load.sql".to_owned(), "SELECT 1".to_owned())];
-    let mut add = |path: String| {
-        let text = std::fs::read_to_string(root().join(&path)).unwrap();
-        files.push((path.clone(), change(&path, text)));
+/// The billing dataset with texts of its contracts replaced.
+pub(crate) fn billing_with(replaced: &[(&str, &str)]) -> Dataset {
+    let paths = ["a", "b", "c", "d", "e"].map(|id| format!("sources/etablissement_{id}.toml"));
+    let read = |path: String| {
+        let mut text = std::fs::read_to_string(root().join(&path)).unwrap();
+        for (from, to) in replaced {
+            text = text.replace(from, to);
+        }
+        (path, text)
     };
-    add("dataset.toml".to_owned());
-    for id in ["a", "b", "c", "d", "e"] {
-        add(format!("sources/etablissement_{id}.toml"));
-    }
+    let mut files: Vec<_> = std::iter::once("dataset.toml".to_owned()).chain(paths).map(read).collect();
+    files.push(("warehouse/load.sql".to_owned(), "SELECT 1".to_owned()));
     Bundle::from_files(files).compile().unwrap()
 }
 
-pub(crate) fn plan_text() -> String {
-    std::fs::read_to_string(root().join("generate.toml")).unwrap()
-}
-
+/// The billing dataset's plan with texts of it replaced.
 pub(crate) fn compile(dataset: &Dataset, replaced: &[(&str, &str)]) -> Result<Plan, Mistakes> {
-    let mut text = plan_text();
+    let mut text = std::fs::read_to_string(root().join("generate.toml")).unwrap();
     for (from, to) in replaced {
         assert!(text.contains(from), "generate.toml has no {from}");
         text = text.replacen(from, to, 1);
@@ -55,6 +55,8 @@ pub(crate) struct Written {
     pub(crate) dirty: Vec<(i64, String, String)>,
     /// Key, kind.
     pub(crate) anomalies: Vec<(String, String)>,
+    /// Record number, and the canonical record of each row that must be accepted.
+    pub(crate) accepted: Vec<(u64, Vec<String>)>,
     pub(crate) truth: FileTruth,
 }
 
@@ -63,22 +65,21 @@ pub(crate) fn as_of() -> NaiveDate {
 }
 
 pub(crate) fn write(dataset: &Dataset, plan: &Plan, rows: u64, seed: u64) -> Vec<Written> {
-    plan.files
-        .iter()
-        .map(|file| {
-            let (mut bytes, mut dirty, mut anomalies) = (Vec::new(), Vec::new(), Vec::new());
-            let sinks = Sinks { file: &mut bytes, dirty: &mut dirty, anomalies: &mut anomalies };
-            let settings = Settings { rows, seed, as_of: as_of() };
-            let truth = write_file(plan, dataset, file, settings, sinks, &mut |_| {}).unwrap();
-            let lines = |notes: Vec<u8>| -> Vec<Vec<String>> {
-                let text = String::from_utf8(notes).unwrap();
-                text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
-            };
-            let dirty = lines(dirty).into_iter().map(|l| (l[1].parse().unwrap(), l[2].clone(), l[3].clone())).collect();
-            let anomalies = lines(anomalies).into_iter().map(|l| (l[1].clone(), l[2].clone())).collect();
-            Written { name: file.name.clone(), bytes, dirty, anomalies, truth }
-        })
-        .collect()
+    let one = |file| {
+        let (mut bytes, mut dirty, mut anomalies, mut accepted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut tell = |number, fields: &[String]| accepted.push((number, fields.to_vec()));
+        let sinks = Sinks { file: &mut bytes, dirty: &mut dirty, anomalies: &mut anomalies, accepted: Some(&mut tell) };
+        let settings = Settings { rows, seed, as_of: as_of() };
+        let truth = write_file(plan, dataset, file, settings, sinks, &mut |_| {}).unwrap();
+        let lines = |notes: Vec<u8>| -> Vec<Vec<String>> {
+            let text = String::from_utf8(notes).unwrap();
+            text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+        };
+        let dirty = lines(dirty).into_iter().map(|l| (l[1].parse().unwrap(), l[2].clone(), l[3].clone())).collect();
+        let anomalies = lines(anomalies).into_iter().map(|l| (l[1].clone(), l[2].clone())).collect();
+        Written { name: file.name.clone(), bytes, dirty, anomalies, accepted, truth }
+    };
+    plan.files.iter().map(one).collect()
 }
 
 /// What the pipeline makes of a file.
@@ -90,9 +91,8 @@ pub(crate) struct Read {
     /// Rows by rule.
     pub(crate) rules: BTreeMap<String, u64>,
     pub(crate) skipped: BTreeMap<String, u64>,
-    /// All records that could be read.
-    pub(crate) silver: Vec<RecordBatch>,
-    pub(crate) accepted_batches: Vec<RecordBatch>,
+    /// Record number, and the canonical record of each accepted row.
+    pub(crate) records: Vec<(u64, Vec<String>)>,
 }
 
 pub(crate) fn read(dataset: &Dataset, name: &str, bytes: &[u8]) -> Read {
@@ -113,12 +113,13 @@ pub(crate) fn read(dataset: &Dataset, name: &str, bytes: &[u8]) -> Read {
         }
     }
     let summary = reader.finish();
+    check_conserved(name, &summary.read, &summary.kept, &summary.rejected).unwrap();
     let mut repeated = Default::default();
     let mut scan = KeyScan::new(&dataset.record, 0, 1);
     silver.iter().for_each(|batch| scan.add(batch));
     scan.finish(&mut repeated);
     let mut validator = Validator::new(&dataset.record, source, as_of(), repeated);
-    let accepted_batches: Vec<RecordBatch> = silver.iter().map(|batch| validator.check(batch).unwrap()).collect();
+    let accepted: Vec<RecordBatch> = silver.iter().map(|batch| validator.check(batch).unwrap()).collect();
     if let Some(batch) = validator.rejects(0).unwrap() {
         rejects.extend(reject_rows(&batch).unwrap());
     }
@@ -127,17 +128,18 @@ pub(crate) fn read(dataset: &Dataset, name: &str, bytes: &[u8]) -> Read {
     for reject in rejects {
         refused.entry(reject.record).or_default().insert(reject.rule);
     }
-    let mut rules = summary.rules.clone();
+    let mut rules = summary.rules;
     rules.extend(validation.rules.into_iter().filter(|(.., rows)| *rows > 0).map(|(id, _, _, rows)| (id, rows)));
-    Read {
-        read: summary.read,
-        accepted: validation.accepted,
-        refused,
-        rules,
-        skipped: summary.skipped,
-        silver,
-        accepted_batches,
-    }
+    let records = accepted.iter().flat_map(|batch| records(dataset, batch)).collect();
+    Read { read: summary.read, accepted: validation.accepted, refused, rules, skipped: summary.skipped, records }
+}
+
+fn records(dataset: &Dataset, batch: &RecordBatch) -> Vec<(u64, Vec<String>)> {
+    let number = batch.column_by_name(SOURCE_RECORD).unwrap();
+    let fields: Vec<_> = dataset.record.fields.iter().map(|f| batch.column_by_name(&f.name).unwrap()).collect();
+    let text = |column, row| array_value_to_string(column, row).unwrap();
+    let record = |row| (text(number, row).parse().unwrap(), fields.iter().map(|column| text(column, row)).collect());
+    (0..batch.num_rows()).map(record).collect()
 }
 
 /// The ground truth is what comes out: rows, sums, rules, and the very records.
