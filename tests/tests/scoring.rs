@@ -1,5 +1,5 @@
 //! Scores, collection list and analyst queries of the one-machine binary, on a file whose abnormal invoices are known.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_possible_wrap, clippy::cast_sign_loss)]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -36,18 +36,12 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<Ending> {
             }
         }
     }
-    let mut ends = Vec::new();
-    if failed.is_ok() {
-        let progress = Progress::begin(files.len(), files.len(), Path::new(&dataset.name));
-        let result = pipeline.finish(arrived, &|stage| progress.stage(stage)).await;
-        progress.end();
-        match result {
-            Ok(all) => ends = all,
-            Err(error) => failed = Err(error),
-        }
-    }
+    // What came before a failure is loaded, and has its scores and reports.
+    let progress = Progress::begin(files.len(), files.len(), Path::new(&dataset.name));
+    let result = pipeline.finish(arrived, &|stage| progress.stage(stage)).await;
+    progress.end();
     database.close().await;
-    failed?;
+    let ends = failed.and(result)?;
     let finished: Vec<(PathBuf, Finished)> = files.iter().map(|(path, _)| path.clone()).zip(ends).collect();
     finished.iter().for_each(|(path, end)| print::line(path, end));
     print::summary(&buckets, &finished, &arguments.state);

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use fonderie_anomaly::{AnomalyError, Forest, ImportedNode, Parameters, Training};
+use fonderie_anomaly::{AnomalyError, Forest, ImportedNode, Parameters, Rows, Training};
 use serde_json::Value;
 use smartcore::api::{Predictor, UnsupervisedEstimator};
 use smartcore::linalg::basic::matrix::DenseMatrix;
@@ -283,6 +283,23 @@ fn the_isolating_feature_is_the_one_that_is_far_away() {
     let decisions = forest.predict(&x).unwrap();
     assert!(decisions.iter().all(|d| (-1.0..=1.0).contains(d)));
     assert!(decisions[1997..].iter().all(|d| *d < 0.0), "{:?}", &decisions[1997..]);
+}
+
+#[test]
+fn rows_that_are_pushed_are_as_good_as_a_matrix() {
+    let values = synthetic();
+    let (forest, scores) = train(&values, &seeded(3));
+    let mut rows = Rows::of_features(3).unwrap();
+    assert_eq!(rows.push(&[1.0, f64::NAN, 3.0]).unwrap_err(), AnomalyError::NotFinite { row: 0, feature: 1 });
+    assert_eq!(rows.push(&[1.0]).unwrap_err(), AnomalyError::Features { expected: 3, found: 1 });
+    assert!(rows.is_empty(), "what is refused leaves nothing");
+    values.iter().for_each(|row| rows.push(row).unwrap());
+    let Training::Fitted { forest: other, scores: other_scores } = Forest::train_rows(&rows, &seeded(3), ONE).unwrap()
+    else {
+        panic!("too few rows")
+    };
+    assert_eq!((other.sha256(), other_scores), (forest.sha256(), scores));
+    assert_eq!([1997, 1998, 1999].map(|row| other.isolating_feature(&rows, row).unwrap()), [0, 1, 2]);
 }
 
 #[test]
