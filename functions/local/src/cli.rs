@@ -22,6 +22,9 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// See it all on sample files: make them, run them, show what came out
+    #[command(after_help = EXIT_CODES, mut_arg("state", |state| state.default_value(".fonderie/demo")))]
+    Demo(DemoArguments),
     /// Run files through the pipeline: ingest, admit, transform, validate, load, score, publish, summarize
     #[command(after_help = EXIT_CODES)]
     Run(RunArguments),
@@ -34,6 +37,32 @@ pub(crate) enum Command {
     /// Say what was owed at the end of a day, from the history
     #[command(after_help = EXIT_CODES)]
     Owed(OwedArguments),
+    /// Keep buckets and database up, and say how other programs reach them
+    #[command(after_help = EXIT_CODES)]
+    Serve(ServeArguments),
+}
+
+#[derive(Args)]
+pub(crate) struct DemoArguments {
+    /// Rows of each file; the dataset's own number if not given
+    #[arg(long, value_name = "N")]
+    pub(crate) rows: Option<u64>,
+    /// The same seed gives the same files; the dataset's own if not given
+    #[arg(long, value_name = "S")]
+    pub(crate) seed: Option<u64>,
+    #[command(flatten)]
+    pub(crate) dataset: DatasetArguments,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+#[derive(Args)]
+pub(crate) struct ServeArguments {
+    /// The port of S3 on this machine; 0 for any that is free
+    #[arg(long, value_name = "PORT", default_value_t = 9000)]
+    pub(crate) s3_port: u16,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
 }
 
 #[derive(Args)]

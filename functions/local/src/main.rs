@@ -6,13 +6,16 @@
 
 mod cli;
 mod dataset;
+mod demo;
 mod generate;
 mod owed;
 mod pipeline;
 mod postgres;
 mod print;
+mod progress;
 mod query;
 mod run;
+mod serve;
 mod state;
 
 use std::process::ExitCode;
@@ -45,10 +48,12 @@ fn main() -> ExitCode {
     };
     let result = runtime.block_on(async {
         match cli.command {
+            Command::Demo(arguments) => demo::run(arguments).await,
             Command::Run(arguments) => run::run(arguments).await,
             Command::Generate(arguments) => generate::run(&arguments),
             Command::Query(arguments) => query::run(arguments).await,
             Command::Owed(arguments) => owed::run(arguments).await,
+            Command::Serve(arguments) => serve::run(arguments).await,
         }
     });
     match result {

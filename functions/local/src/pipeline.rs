@@ -39,6 +39,13 @@ pub(crate) enum Finished {
     Failed(Box<Failure>),
 }
 
+/// What the person who runs files asks of all their runs.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) as_of: Option<NaiveDate>,
+    pub(crate) strict: bool,
+}
+
 /// The contexts of all stages.
 pub(crate) struct Pipeline {
     storage: Storage,
@@ -89,12 +96,7 @@ impl Pipeline {
     /// Takes an uploaded object as far as the warehouse; `stage` is told of each stage as it begins.
     ///
     /// Each call is a run of its own, as from the console: a file that was run before is run again, and changes nothing.
-    pub(crate) async fn load_file(
-        &self,
-        key: &str,
-        as_of: Option<NaiveDate>,
-        stage: &dyn Fn(&'static str),
-    ) -> Result<Arrived> {
+    pub(crate) async fn load_file(&self, key: &str, asked: Asked, stage: &dyn Fn(&'static str)) -> Result<Arrived> {
         stage("ingest");
         if let Ingested::Quarantined(record) = fonderie_ingest::ingest(&self.ingest, BRONZE, key, None).await? {
             return Ok(Arrived::Failed(Box::new(self.read_failure(&record).await?)));
@@ -102,7 +104,7 @@ impl Pipeline {
         let waiting = self.ingest.executions().0.borrow_mut().pop();
         let (name, mut request) =
             waiting.ok_or_else(|| StageError::new(ErrorCode::Internal, "ingest started no execution"))?;
-        request.as_of = as_of;
+        (request.as_of, request.strict) = (asked.as_of, asked.strict);
         let started_at = Utc::now();
         let name = format!("{name}-{}", started_at.format("%Y%m%dT%H%M%S%3fZ"));
         let state = FailedState {

@@ -1,11 +1,14 @@
 //! What a person reads at the end of a run.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
+use fonderie_contract::Dataset;
 use fonderie_core::Tally;
 use fonderie_core::money::format_cents;
-use fonderie_core::stage::{RunReport, Verdict};
+use fonderie_core::stage::{RuleResult, RunReport, Verdict};
+use fonderie_warehouse::Table as Answer;
 
 use crate::cli::StateArguments;
 use crate::pipeline::Finished;
@@ -35,8 +38,16 @@ fn mark(report: &RunReport) -> &'static str {
     }
 }
 
-/// The tables at the run's end: rows and amounts per file, rejects per rule, and where everything is.
-pub(crate) fn summary(buckets: &Buckets, finished: &[(PathBuf, Finished)], state: &StateArguments) {
+/// The tables at the run's end: rows and amounts per file, rejects by rule, scores, what the dataset shows of its warehouse,
+/// the stages' times, and where everything is.
+pub(crate) fn summary(
+    buckets: &Buckets,
+    finished: &[(PathBuf, Finished)],
+    shown: &[(String, Answer)],
+    times: &[(&'static str, Duration)],
+    dataset: &Dataset,
+    state: &StateArguments,
+) {
     let reports: Vec<&RunReport> = finished
         .iter()
         .filter_map(|(_, end)| match end {
@@ -45,21 +56,24 @@ pub(crate) fn summary(buckets: &Buckets, finished: &[(PathBuf, Finished)], state
         })
         .collect();
     if !reports.is_empty() {
-        say!("\n{}", rows(&reports));
-        say!("\n{}", amounts(&reports));
+        say!("\nRows\n{}", rows(&reports));
+        say!("\nAmounts\n{}", amounts(&reports));
         if let Some(rules) = rules(&reports) {
-            say!("\n{rules}");
+            say!("\nRejected rows, by rule (a row may break several)\n{rules}");
         }
         let said = |report: &&RunReport| report.score.clone().zip(report.publish.clone());
         if let Some((score, publish)) = reports.iter().rev().find_map(said) {
-            say!("");
-            for model in &score.models {
-                say!("score: {model} ({} ms)", score.millis);
-            }
-            say!("publish: {publish} ({} ms)", publish.millis);
+            say!("\nAnomalies");
+            score.models.iter().for_each(|model| say!("  {model}"));
+            say!("Marts\n  {publish}");
         }
     }
-    say!("");
+    for (title, answer) in shown.iter().filter(|(_, answer)| !answer.rows.is_empty()) {
+        say!("\n{title}\n{}", answered(answer));
+    }
+    let seconds = |time: &Duration| format!("{:.2} s", time.as_secs_f64());
+    let times: Vec<_> = times.iter().map(|(stage, time)| format!("{stage} {}", seconds(time))).collect();
+    say!("\nStages, all files together: {}\n", times.join(", "));
     for (path, end) in finished {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         match end {
@@ -72,18 +86,50 @@ pub(crate) fn summary(buckets: &Buckets, finished: &[(PathBuf, Finished)], state
             Finished::Failed(failure) => say!("{name}: failure {}", buckets.path(&failure.record).display()),
         }
     }
-    say!("\nAsk the warehouse: {}", query_command(state));
+    hints(dataset, state);
 }
 
-fn query_command(state: &StateArguments) -> String {
+/// The rows of a query, numbers to the right.
+fn answered(answer: &Answer) -> Table {
+    let columns: Vec<&str> = answer.columns.iter().map(String::as_str).collect();
+    let mut table = table(&columns);
+    let number = |text: &String| text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-'));
+    for row in &answer.rows {
+        // A decimal is an amount; a number without one may be an id, and stays as it is.
+        let amount = |text: &String| if number(text) && text.contains('.') { grouped(text) } else { text.clone() };
+        table.add_row(row.iter().map(|value| value.as_ref().map(amount).unwrap_or_default()));
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        if answer.rows.iter().all(|row| row[index].as_ref().is_none_or(number)) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+/// More files than this are added up.
+const FILES_ABREAST: usize = 6;
+
+/// How to go on, as commands that can be copied.
+fn hints(dataset: &Dataset, state: &StateArguments) {
     let place = match &state.database_url {
         // The URL may hold a password, so it is not repeated.
         Some(_) => "--database-url URL".to_owned(),
         None => format!("--state {}", state.state.display()),
     };
-    // As it was called, so that the line can be copied whether the program is installed or run by cargo.
+    // As it was called, whether the program is installed or run by cargo.
     let program = std::env::args().next().unwrap_or_else(|| "fonderie".to_owned());
-    format!("{program} query {place} -c \"SELECT * FROM audit.run ORDER BY started_at DESC LIMIT 5\"")
+    say!(
+        "\nAsk the warehouse:  {program} query {place} -c \"SELECT * FROM audit.run ORDER BY started_at DESC LIMIT 5\""
+    );
+    if let Some((first, _)) = dataset.queries.first() {
+        let names: Vec<_> = dataset.queries.iter().map(|(name, _)| name.as_str()).collect();
+        say!("or by a query's name: {program} query {place} {first}");
+        say!("                    ({})", names.join(", "));
+    }
+    if state.database_url.is_none() {
+        say!("Other programs:     {program} serve {place}");
+    }
 }
 
 pub(crate) fn table(header: &[&str]) -> Table {
@@ -164,23 +210,38 @@ fn amounts(reports: &[&RunReport]) -> Table {
     table
 }
 
+/// A column per file, while they fit a screen; else their sum.
 fn rules(reports: &[&RunReport]) -> Option<Table> {
-    let mut table = table(&["file", "rule", "severity", "rows", "budget"]);
-    let mut any = false;
-    for report in reports {
-        for rule in report.validate.rules.iter().filter(|rule| rule.rows > 0) {
-            any = true;
-            table.add_row([
-                name(report),
-                rule.rule.clone(),
-                rule.severity.clone(),
-                grouped(&rule.rows.to_string()),
-                rule.budget.map_or_else(|| "-".to_owned(), |budget| grouped(&budget.to_string())),
-            ]);
+    let mut names: Vec<&str> = Vec::new();
+    for rule in reports.iter().flat_map(|report| &report.validate.rules).filter(|rule| rule.rows > 0) {
+        if !names.contains(&rule.rule.as_str()) {
+            names.push(&rule.rule);
         }
     }
-    align_right(&mut table, 3);
-    any.then_some(table)
+    let files = if reports.len() <= FILES_ABREAST { reports } else { &[] };
+    let header: Vec<String> = ["rule".to_owned(), "severity".to_owned()]
+        .into_iter()
+        .chain(files.iter().map(|report| name(report)))
+        .chain(["all".to_owned()])
+        .collect();
+    let mut table = table(&header.iter().map(String::as_str).collect::<Vec<_>>());
+    for rule in &names {
+        let of = |report: &&RunReport| report.validate.rules.iter().find(|result| result.rule == *rule).cloned();
+        let results: Vec<_> = reports.iter().map(of).collect();
+        let shown = |result: &Option<RuleResult>| match result {
+            Some(RuleResult { rows, budget: Some(budget), .. }) if rows > budget => {
+                format!("{rows} of {budget} allowed")
+            }
+            Some(result) if result.rows > 0 => grouped(&result.rows.to_string()),
+            _ => String::new(),
+        };
+        let severity = results.iter().flatten().map(|result| result.severity.clone()).next().unwrap_or_default();
+        let all: u64 = results.iter().flatten().map(|result| result.rows).sum();
+        let abreast = results.iter().take(files.len()).map(shown);
+        table.add_row([(*rule).to_owned(), severity].into_iter().chain(abreast).chain([grouped(&all.to_string())]));
+    }
+    align_right(&mut table, 2);
+    (!names.is_empty()).then_some(table)
 }
 
 #[cfg(test)]

@@ -1,34 +1,75 @@
 //! `fonderie run`: files and folders through the pipeline, one after the other, scored and published once.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use chrono::NaiveDate;
+use fonderie_contract::Dataset;
 use fonderie_core::stage::Verdict;
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
-use indicatif::{ProgressBar, ProgressStyle};
+use fonderie_warehouse::Table;
 
-use crate::cli::RunArguments;
+use crate::cli::{RunArguments, StateArguments};
 use crate::dataset::DatasetFolder;
-use crate::pipeline::{Arrived, Finished, Pipeline};
-use crate::state::{BRONZE, Buckets, Database};
+use crate::pipeline::{Arrived, Asked, Finished, Pipeline};
+use crate::progress::Progress;
+use crate::state::{BRONZE, Buckets, Database, connect};
 use crate::{Ending, print};
+
+/// Files to be run.
+pub(crate) struct Job<'a> {
+    pub(crate) dataset: &'a DatasetFolder,
+    /// Each with its key in bronze.
+    pub(crate) files: Vec<(PathBuf, String)>,
+    pub(crate) as_of: Option<NaiveDate>,
+    pub(crate) strict: bool,
+    pub(crate) state: &'a StateArguments,
+}
 
 pub(crate) async fn run(arguments: RunArguments) -> Result<Ending> {
     let dataset = DatasetFolder::read(&arguments.dataset)?;
-    // Mistakes in contracts are told before anything is started or written.
-    dataset.bundle.compile().map_err(|mistakes| StageError::new(ErrorCode::ContractInvalid, mistakes.to_string()))?;
     let files = files(&arguments.paths, &dataset.name)?;
-    let buckets = Buckets::open(&arguments.state.state)?;
-    buckets.deploy(&dataset).await?;
-    let database = Database::open(&arguments.state).await?;
-    let pipeline = Pipeline::new(&buckets.storage, &dataset.name, &database.settings);
-    let mut arrived = Vec::new();
-    let mut failed = Ok(());
-    for (index, (path, key)) in files.iter().enumerate() {
-        let progress = Progress::begin(index + 1, files.len(), path);
-        let result = one(&buckets, &pipeline, path, key, &arguments, &progress).await;
+    let RunArguments { as_of, strict, state, .. } = &arguments;
+    run_files(Job { dataset: &dataset, files, as_of: *as_of, strict: *strict, state }).await
+}
+
+/// Runs files and says what became of them.
+pub(crate) async fn run_files(job: Job<'_>) -> Result<Ending> {
+    // Mistakes in contracts are told before anything is started or written.
+    let invalid = |told: String| StageError::new(ErrorCode::ContractInvalid, told);
+    let dataset = job.dataset.bundle.compile().map_err(|mistakes| invalid(mistakes.to_string()))?;
+    let buckets = Buckets::open(&job.state.state)?;
+    buckets.deploy(job.dataset).await?;
+    let database = Database::open(job.state).await?;
+    let progress = Progress::default();
+    let (finished, failed) = all(&job, &buckets, &database, &progress).await;
+    finished.iter().for_each(|(path, end)| print::line(path, end));
+    let mut shown = Ok(Vec::new());
+    if failed.is_ok()
+        && finished.iter().any(|(_, end)| matches!(end, Finished::Ran(report, _) if report.load.is_some()))
+    {
+        shown = show(&dataset, &database).await;
+    }
+    database.close().await;
+    failed?;
+    print::summary(&buckets, &finished, &shown?, &progress.times(), &dataset, job.state);
+    let good = |end: &Finished| matches!(end, Finished::Ran(report, _) if report.validate.verdict != Verdict::Halted);
+    Ok(if finished.iter().all(|(_, end)| good(end)) { Ending::Good } else { Ending::FileFailed })
+}
+
+/// Runs all files, up to an error that is none of one file's. What came that far has its end in any case.
+async fn all(
+    job: &Job<'_>,
+    buckets: &Buckets,
+    database: &Database,
+    progress: &Progress,
+) -> (Vec<(PathBuf, Finished)>, Result<()>) {
+    let pipeline = Pipeline::new(&buckets.storage, &job.dataset.name, &database.settings);
+    let (mut arrived, mut failed) = (Vec::new(), Ok(()));
+    for (index, (path, key)) in job.files.iter().enumerate() {
+        progress.begin(index + 1, job.files.len(), &path.display().to_string());
+        let file = one(job, buckets, &pipeline, path, key, progress).await;
         progress.end();
-        match result {
+        match file {
             Ok(file) => arrived.push(file),
             Err(error) => {
                 failed = Err(error);
@@ -36,31 +77,60 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<Ending> {
             }
         }
     }
-    // What came before a failure is loaded, and has its scores and reports.
-    let progress = Progress::begin(files.len(), files.len(), Path::new(&dataset.name));
-    let result = pipeline.finish(arrived, &|stage| progress.stage(stage)).await;
+    progress.begin(job.files.len(), job.files.len(), &job.dataset.name);
+    let ends = pipeline.finish(arrived, &|stage| progress.stage(stage)).await;
     progress.end();
-    database.close().await;
-    let ends = failed.and(result)?;
-    let finished: Vec<(PathBuf, Finished)> = files.iter().map(|(path, _)| path.clone()).zip(ends).collect();
-    finished.iter().for_each(|(path, end)| print::line(path, end));
-    print::summary(&buckets, &finished, &arguments.state);
-    let good = |end: &Finished| matches!(end, Finished::Ran(report, _) if report.validate.verdict != Verdict::Halted);
-    Ok(if finished.iter().all(|(_, end)| good(end)) { Ending::Good } else { Ending::FileFailed })
+    let paths = job.files.iter().map(|(path, _)| path.clone());
+    match ends {
+        Ok(ends) => (paths.zip(ends).collect(), failed),
+        Err(error) => (Vec::new(), failed.and(Err(error))),
+    }
 }
 
 async fn one(
+    job: &Job<'_>,
     buckets: &Buckets,
     pipeline: &Pipeline,
     path: &Path,
     key: &str,
-    arguments: &RunArguments,
     progress: &Progress,
 ) -> Result<Arrived> {
     progress.stage("upload");
     let object = ObjectRef { bucket: BRONZE.to_owned(), key: key.to_owned() };
     buckets.storage.put_file(path, &object, "application/octet-stream").await?;
-    pipeline.load_file(key, arguments.as_of, &|stage| progress.stage(stage)).await
+    let asked = Asked { as_of: job.as_of, strict: job.strict };
+    pipeline.load_file(key, asked, &|stage| progress.stage(stage)).await
+}
+
+/// The queries that the dataset shows at a run's end: title, and the rows asked for.
+async fn show(dataset: &Dataset, database: &Database) -> Result<Vec<(String, Table)>> {
+    let warehouse = connect(&database.settings).await?;
+    let mut shown = Vec::new();
+    let mut failed = Ok(());
+    for entry in &dataset.summary {
+        let Some((_, sql)) = dataset.queries.iter().find(|(name, _)| *name == entry.query) else { continue };
+        match warehouse.query(sql).await {
+            Ok(table) => shown.push((entry.title.clone(), narrowed(table, &entry.columns, entry.rows))),
+            Err(error) => failed = Err(error),
+        }
+    }
+    warehouse.close().await;
+    failed.map(|()| shown)
+}
+
+/// The first rows of a table, and the columns named.
+fn narrowed(table: Table, columns: &[String], rows: usize) -> Table {
+    let place = |name: &String| table.columns.iter().position(|column| column == name);
+    let places: Vec<usize> = if columns.is_empty() {
+        (0..table.columns.len()).collect()
+    } else {
+        columns.iter().filter_map(place).collect()
+    };
+    let pick = |row: &Vec<Option<String>>| places.iter().map(|&at| row[at].clone()).collect();
+    Table {
+        columns: places.iter().map(|&at| table.columns[at].clone()).collect(),
+        rows: table.rows.iter().take(rows).map(pick).collect(),
+    }
 }
 
 /// Each file with its key in bronze: the dataset's name, then the path below the folder that was named.
@@ -105,28 +175,4 @@ fn walk(folder: &Path, prefix: &str, files: &mut Vec<(PathBuf, String)>) -> Resu
         }
     }
     Ok(())
-}
-
-/// A spinner with the stage on a terminal; nothing elsewhere, where the line at the file's end says enough.
-struct Progress {
-    bar: ProgressBar,
-}
-
-impl Progress {
-    fn begin(index: usize, of: usize, path: &Path) -> Self {
-        let bar = ProgressBar::new_spinner();
-        let style = ProgressStyle::with_template("{spinner} {prefix} {msg} [{elapsed}]");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-        bar.set_prefix(format!("[{index}/{of}] {}", path.display()));
-        bar.enable_steady_tick(Duration::from_millis(100));
-        Self { bar }
-    }
-
-    fn stage(&self, stage: &'static str) {
-        self.bar.set_message(stage);
-    }
-
-    fn end(&self) {
-        self.bar.finish_and_clear();
-    }
 }

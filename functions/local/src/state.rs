@@ -19,6 +19,7 @@ pub(crate) const SILVER: &str = "silver";
 pub(crate) const QUARANTINE: &str = "quarantine";
 pub(crate) const REPORTS: &str = "reports";
 pub(crate) const DATASETS: &str = "datasets";
+pub(crate) const BUCKETS: [&str; 5] = [BRONZE, SILVER, QUARANTINE, REPORTS, DATASETS];
 const DATABASE: &str = "fonderie";
 
 /// The buckets of a state folder, served.
@@ -30,13 +31,18 @@ pub(crate) struct Buckets {
 impl Buckets {
     /// Serves the buckets of a state folder, which is made where there is none.
     pub(crate) fn open(state: &Path) -> Result<Self> {
+        Self::open_on(state, 0)
+    }
+
+    /// [`Self::open`] on a given port; 0 is any.
+    pub(crate) fn open_on(state: &Path, port: u16) -> Result<Self> {
         // Others may pass through, for PostgreSQL may have to run as another user; what is inside is closed to them.
         let made = DirBuilder::new().recursive(true).mode(0o711).create(state);
         made.map_err(|error| {
             let message = format!("the state folder {} cannot be made: name another with --state", state.display());
             StageError::new(ErrorCode::SettingsInvalid, message).caused_by(error)
         })?;
-        let server = EmbeddedS3::start(&state.join("s3"), &[BRONZE, SILVER, QUARANTINE, REPORTS, DATASETS])?;
+        let server = EmbeddedS3::start_on(&state.join("s3"), &BUCKETS, port)?;
         let storage = Storage::for_endpoint(server.endpoint(), server.access_key(), server.secret_key());
         Ok(Self { storage, server })
     }
@@ -52,6 +58,11 @@ impl Buckets {
             Ok(bytes) if bytes == json => Ok(()),
             _ => self.storage.put(&object, Bytes::from(json), "application/json").await,
         }
+    }
+
+    /// How other programs reach it: endpoint, access key, secret key.
+    pub(crate) fn access(&self) -> (&str, &str, &str) {
+        (self.server.endpoint(), self.server.access_key(), self.server.secret_key())
     }
 
     /// Where an object lies on the disk.
@@ -83,6 +94,17 @@ impl Database {
         warehouse.close().await;
         created?;
         Ok(Self { settings: DatabaseSettings::from_url(&server.url(DATABASE))?, server: Some(server) })
+    }
+
+    /// The URL, where the server was started here: it has no password.
+    pub(crate) fn url(&self) -> Option<String> {
+        self.server.as_ref().map(|server| server.url(DATABASE))
+    }
+
+    /// What a person who connects has to know.
+    pub(crate) fn note(&self) -> Option<&'static str> {
+        let note = "one connection at a time: close yours before you open another";
+        matches!(self.server, Some(Postgres::Embedded(_))).then_some(note)
     }
 
     /// Stops the server, if it was started here.

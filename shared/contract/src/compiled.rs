@@ -24,6 +24,21 @@ pub struct Dataset {
     pub marts: Vec<Mart>,
     /// Analyst queries: name and SQL, by name.
     pub queries: Vec<(String, String)>,
+    /// What a run shows of the warehouse at its end.
+    pub summary: Vec<Shown>,
+}
+
+/// A query of which a run shows the first rows at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Its name among the dataset's queries.
+    pub query: String,
+    /// What stands above its rows.
+    pub title: String,
+    /// How many rows are shown.
+    pub rows: usize,
+    /// Which columns; all where empty.
+    pub columns: Vec<String>,
 }
 
 /// The SQL of a dataset's warehouse.

@@ -5,7 +5,8 @@ use toml::Table;
 
 use crate::bundle::Bundle;
 use crate::compiled::{
-    Budget, Check, Dataset, Field, Keep, Kind, Migration, OnUnreadable, Record, Rule, Severity, Source, WarehouseSql,
+    Budget, Check, Dataset, Field, Keep, Kind, Migration, OnUnreadable, Record, Rule, Severity, Shown, Source,
+    WarehouseSql,
 };
 use crate::mistakes::{self, Found, Section};
 use crate::{model, source};
@@ -48,16 +49,33 @@ pub(crate) fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
     });
     let models = model::models(&root, bundle, found);
     let marts = model::marts(&root, bundle, found);
+    let queries: Vec<(String, String)> =
+        bundle.folder("queries/", ".sql").map(|(_, stem, text)| (stem.to_owned(), text.to_owned())).collect();
+    let shown = root.sections("summary").unwrap_or_default();
+    let summary = shown.iter().filter_map(|entry| shown_query(entry, &queries)).collect();
     root.finish();
 
     let warehouse = warehouse(bundle, found);
-    let queries = bundle.folder("queries/", ".sql").map(|(_, stem, text)| (stem.to_owned(), text.to_owned())).collect();
     let record = record?;
     let sources: Vec<Source> = bundle
         .folder("sources/", ".toml")
         .filter_map(|(path, stem, _)| source::compile(path, stem, &document(bundle, path, found)?, &record, found))
         .collect();
-    Some(Dataset { name: name?.to_owned(), time_zone: time_zone?, record, sources, warehouse, models, marts, queries })
+    let (name, time_zone) = (name?.to_owned(), time_zone?);
+    Some(Dataset { name, time_zone, record, sources, warehouse, models, marts, queries, summary })
+}
+
+fn shown_query(section: &Section<'_>, queries: &[(String, String)]) -> Option<Shown> {
+    let query = section.required("query", section.text("query"), "the name of one of `queries/`");
+    if let Some(query) = query.filter(|query| !queries.iter().any(|(name, _)| name == query)) {
+        let known = queries.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+        section.mistake("query", format!("\"{query}\", which is no query"), known);
+    }
+    let title = section.required("title", section.text("title"), "what stands above the rows");
+    let rows = section.whole("rows").and_then(|rows| usize::try_from(rows).ok()).unwrap_or(10);
+    let columns = section.texts("columns").unwrap_or_default().into_iter().map(str::to_owned).collect();
+    section.finish();
+    Some(Shown { query: query?.to_owned(), title: title?.to_owned(), rows, columns })
 }
 
 fn document(bundle: &Bundle, path: &str, found: &Found) -> Option<Table> {

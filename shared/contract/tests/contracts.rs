@@ -1,22 +1,11 @@
 //! The billing dataset compiles, recognises its files, and each kind of mistake is told with its file and key.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::path::Path;
-
 use fonderie_contract::{Bundle, Check, Dataset, Format, Mistakes, ModelKind, Origin, dataset_of_key};
 use fonderie_core::ErrorCode;
 
 fn files() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/facturation");
-    let mut files = vec![("dataset.toml".to_owned(), std::fs::read_to_string(root.join("dataset.toml")).unwrap())];
-    for folder in ["sources", "models", "marts"] {
-        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_str().unwrap();
-            files.push((format!("{folder}/{name}"), std::fs::read_to_string(&path).unwrap()));
-        }
-    }
-    files.push(("warehouse/load.sql".to_owned(), "SELECT 1".to_owned()));
+    let mut files = fonderie_test_support::dataset_files("facturation");
     files.push(("notes.md".to_owned(), "not part of a bundle".to_owned()));
     files
 }
@@ -56,7 +45,7 @@ fn a_bundle_is_the_same_however_it_was_carried() {
     let folder = Bundle::from_files(files());
     let json = serde_json::to_vec(&folder).unwrap();
     let carried = Bundle::from_json(&json).unwrap();
-    assert_eq!((carried.sha256(), carried.files().count()), (folder.sha256(), 10));
+    assert_eq!((carried.sha256(), carried.files().count()), (folder.sha256(), 22));
     let mut other = files();
     other[0].1.push(' ');
     assert_ne!(Bundle::from_files(other).sha256(), folder.sha256());

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
@@ -15,12 +14,10 @@ use fonderie_quality::{KeyScan, Reading, RepeatedKeys, Validation, Validator, ju
 use fonderie_tabular::{Batch, Limits, Reader, Reject, reject_rows};
 
 fn billing(change: impl Fn(String) -> String) -> Dataset {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/facturation");
-    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
-    let b = "sources/etablissement_b.toml";
-    let files =
-        [("dataset.toml", change(read("dataset.toml"))), (b, read(b)), ("warehouse/load.sql", "SELECT 1".to_owned())];
-    Bundle::from_files(files.map(|(path, text)| (path.to_owned(), text))).compile().unwrap()
+    let mut files = fonderie_test_support::dataset_files("facturation");
+    let dataset = files.iter_mut().find(|(path, _)| path == "dataset.toml").unwrap();
+    dataset.1 = change(dataset.1.clone());
+    Bundle::from_files(files).compile().unwrap()
 }
 
 fn billing_as_it_is() -> Dataset {

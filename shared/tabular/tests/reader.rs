@@ -1,8 +1,6 @@
 //! Files of the three facilities, small and broken in every way, through the reader.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::path::Path;
-
 use arrow::array::{Array, RecordBatch};
 use arrow::util::display::array_value_to_string;
 use fonderie_contract::{Bundle, Dataset, FileFormat, Source};
@@ -12,11 +10,7 @@ use fonderie_tabular::{Batch, Limits, ReadSummary, Reader, Reject, reject_rows};
 use proptest::prelude::*;
 
 fn billing() -> Dataset {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/facturation");
-    let read = |path: &str| (path.to_owned(), std::fs::read_to_string(root.join(path)).unwrap());
-    let mut files = vec![read("dataset.toml"), ("warehouse/load.sql".to_owned(), "SELECT 1".to_owned())];
-    files.extend(["a", "b", "c"].map(|id| read(&format!("sources/etablissement_{id}.toml"))));
-    Bundle::from_files(files).compile().unwrap()
+    Bundle::from_files(fonderie_test_support::dataset_files("facturation")).compile().unwrap()
 }
 
 struct ReadFile {
@@ -195,15 +189,12 @@ fn delimiters_at_line_ends_are_harmless_only_where_the_header_has_them_too() {
     assert_eq!(file.rejects[0].rule, "enregistrement_long");
 }
 
-/// The billing dataset with a text of facility B's contract, or of the dataset's, replaced.
+/// The billing dataset with a text of one of its files replaced.
 fn changed(file: &str, from: &str, to: &str) -> Dataset {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/facturation");
-    let mut files = vec![("warehouse/load.sql".to_owned(), "SELECT 1".to_owned())];
-    for path in ["dataset.toml", "sources/etablissement_b.toml"] {
-        let text = std::fs::read_to_string(root.join(path)).unwrap();
-        assert!(path != file || text.contains(from), "{file} has no {from}");
-        files.push((path.to_owned(), if path == file { text.replacen(from, to, 1) } else { text }));
-    }
+    let mut files = fonderie_test_support::dataset_files("facturation");
+    let text = &mut files.iter_mut().find(|(path, _)| path == file).unwrap().1;
+    assert!(text.contains(from), "{file} has no {from}");
+    *text = text.replacen(from, to, 1);
     Bundle::from_files(files).compile().unwrap()
 }
 

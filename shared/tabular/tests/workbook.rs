@@ -11,14 +11,12 @@ use fonderie_core::{ErrorCode, StageError};
 use fonderie_tabular::{Batch, Cell, Limits, ReadSummary, Reader, Reject, Rows, Step, reject_rows};
 use rust_xlsxwriter::{ExcelDateTime, Format, Workbook, Worksheet};
 
-/// The billing dataset with facility D's workbook alone, its contract changed.
+/// The billing dataset, the contract of facility D changed.
 fn billing(change: impl Fn(String) -> String) -> Dataset {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/facturation");
-    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
-    let d = "sources/etablissement_d.toml";
-    let files =
-        [("dataset.toml", read("dataset.toml")), (d, change(read(d))), ("warehouse/load.sql", "SELECT 1".to_owned())];
-    Bundle::from_files(files.map(|(path, text)| (path.to_owned(), text))).compile().unwrap()
+    let mut files = fonderie_test_support::dataset_files("facturation");
+    let d = files.iter_mut().find(|(path, _)| path == "sources/etablissement_d.toml").unwrap();
+    d.1 = change(d.1.clone());
+    Bundle::from_files(files).compile().unwrap()
 }
 
 struct ReadFile {

@@ -6,6 +6,8 @@
 //! A failure here is a failure of the machine and not of the code under test, so that it panics with what to do.
 #![allow(clippy::panic, clippy::expect_used)]
 
+mod datasets;
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -13,6 +15,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use fonderie_postgres_server::{Server, ServerOptions};
 use tokio_postgres::{Client, NoTls};
+
+pub use datasets::dataset_files;
 
 /// The URL of a superuser of a running server, to be shared by all test binaries.
 pub const SERVER_VARIABLE: &str = "FONDERIE_TEST_POSTGRES";

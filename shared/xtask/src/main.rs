@@ -15,6 +15,8 @@ Usage: cargo xtask <command>
 Commands:
   test      format, lints, licences, documentation, and every test: unit, property, scenario, and end-to-end in LocalStack
             (starts and stops the PostgreSQL and the LocalStack that it needs)
+  bench     `transform` beside Polars on 1,000,000 rows per facility: CPU and wall seconds, peak memory (minutes);
+            --rows N, --rounds N, --data DIR
   package   build the functions for this machine (x86-64: tests; AWS takes arm64 from `cargo lambda build`), and make one
             zip per function in target/packages
 ";
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => checks::run(),
+        ["bench", ..] => bench(&arguments[1..]),
         ["package"] => make_packages(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
@@ -51,6 +54,13 @@ pub(crate) fn cargo() -> Command {
     let mut command = xtask::cargo();
     command.current_dir(workspace());
     command
+}
+
+fn bench(arguments: &[String]) -> Result<(), String> {
+    let mut bench = cargo();
+    bench.args(["bench", "--workspace", "--bench", "transform", "--"]).args(arguments);
+    let done = bench.status().map_err(|error| format!("cargo cannot be run: {error}"))?;
+    if done.success() { Ok(()) } else { Err("the benchmark did not come to its end".to_owned()) }
 }
 
 fn make_packages() -> Result<(), String> {

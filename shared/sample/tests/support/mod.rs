@@ -24,16 +24,12 @@ pub(crate) fn billing() -> Dataset {
 
 /// The billing dataset with texts of its contracts replaced.
 pub(crate) fn billing_with(replaced: &[(&str, &str)]) -> Dataset {
-    let paths = ["a", "b", "c", "d", "e"].map(|id| format!("sources/etablissement_{id}.toml"));
-    let read = |path: String| {
-        let mut text = std::fs::read_to_string(root().join(&path)).unwrap();
+    let mut files = fonderie_test_support::dataset_files("facturation");
+    for (_, text) in files.iter_mut().filter(|(path, _)| path == "dataset.toml" || path.starts_with("sources/")) {
         for (from, to) in replaced {
-            text = text.replace(from, to);
+            *text = text.replace(from, to);
         }
-        (path, text)
-    };
-    let mut files: Vec<_> = std::iter::once("dataset.toml".to_owned()).chain(paths).map(read).collect();
-    files.push(("warehouse/load.sql".to_owned(), "SELECT 1".to_owned()));
+    }
     Bundle::from_files(files).compile().unwrap()
 }
 

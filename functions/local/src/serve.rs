@@ -1,0 +1,45 @@
+//! `fonderie serve`: buckets and database stay up, for other programs to look at.
+
+use fonderie_core::{ErrorCode, Result, StageError};
+
+use crate::Ending;
+use crate::cli::ServeArguments;
+use crate::print::say;
+use crate::state::{BUCKETS, Buckets, Database};
+
+pub(crate) async fn run(arguments: ServeArguments) -> Result<Ending> {
+    let buckets = Buckets::open_on(&arguments.state.state, arguments.s3_port)?;
+    let database = Database::open(&arguments.state).await?;
+    let (endpoint, access_key, secret_key) = buckets.access();
+    say!("S3        {endpoint}, buckets {}", BUCKETS.join(", "));
+    say!("          export AWS_ACCESS_KEY_ID={access_key} AWS_SECRET_ACCESS_KEY={secret_key} AWS_REGION=eu-west-1");
+    say!("          aws --endpoint-url {endpoint} s3 ls s3://bronze/");
+    match database.url() {
+        Some(url) => {
+            say!("Database  {url}");
+            say!("          psql {url}");
+        }
+        None => say!("Database  {} (--database-url)", database.settings.place()),
+    }
+    if let Some(note) = database.note() {
+        say!("          {note}");
+    }
+    say!("Stop with Ctrl-C.");
+    let stopped = stop().await;
+    database.close().await;
+    stopped?;
+    Ok(Ending::Good)
+}
+
+/// Waits for the word to stop: Ctrl-C, or the machine's (SIGTERM).
+async fn stop() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let unheard = |error: std::io::Error| {
+        StageError::new(ErrorCode::Internal, "the program cannot hear the signal to stop").caused_by(error)
+    };
+    let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(unheard),
+        _ = terminate.recv() => Ok(()),
+    }
+}

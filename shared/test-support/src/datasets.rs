@@ -1,0 +1,25 @@
+//! A dataset's folder as text, for tests that compile or change it.
+
+use std::path::Path;
+
+/// All files of a dataset below its folder that may belong into a bundle: path relative to the folder, and text.
+///
+/// # Panics
+/// When the folder cannot be read.
+pub fn dataset_files(name: &str) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets").join(name);
+    let mut files = vec![("dataset.toml".to_owned(), text(&root.join("dataset.toml")))];
+    for folder in ["sources", "models", "marts", "queries", "warehouse"] {
+        let mut names: Vec<_> = std::fs::read_dir(root.join(folder))
+            .unwrap_or_else(|error| panic!("{folder}: {error}"))
+            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        files.extend(names.into_iter().map(|name| (format!("{folder}/{name}"), text(&root.join(folder).join(&name)))));
+    }
+    files
+}
+
+fn text(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
