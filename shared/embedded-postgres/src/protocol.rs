@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_refusal_is_understood_by_our_own_greeting() {
         let refusal = fatal(TOO_MANY_CONNECTIONS, "one at a time");
-        assert_eq!(refusal, b"E\0\0\0\x2eSFATAL\0VFATAL\0C53300\0Mone at a time\0\0");
+        assert_eq!(refusal, b"E\0\0\0\x29SFATAL\0VFATAL\0C53300\0Mone at a time\0\0");
         assert_eq!(greet(&mut Client::new(&[&refusal])).unwrap_err().to_string(), "one at a time");
         let mut ready = Client::new(&[b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I"]);
         greet(&mut ready).unwrap();
