@@ -2,11 +2,15 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 
 use fonderie_tests::{packages, workspace};
 use serde_json::Value;
+
+/// The binary. Two tests at once must not build, or package, twice.
+static FONDERIE: LazyLock<PathBuf> = LazyLock::new(|| packages::build().unwrap().1);
 
 fn generate(fonderie: &Path, out: &Path, more: &[&str]) -> Output {
     let mut command = Command::new(fonderie);
@@ -28,23 +32,23 @@ fn query(fonderie: &Path, url: &str, sql: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn the_ledger_says_what_the_ground_truth_says() {
-    let fonderie = packages::build().unwrap().1;
+    let fonderie = &*FONDERIE;
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("sample");
-    let made = generate(&fonderie, &out, &["--rows", "1200", "--seed", "11"]);
+    let made = generate(fonderie, &out, &["--rows", "1200", "--seed", "11"]);
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let told = String::from_utf8(made.stdout).unwrap();
     assert!(told.contains("etablissement_E.xlsx") && told.contains("--as-of 2026-06-30"), "{told}");
 
     let database = fonderie_test_support::database("generate").await;
-    let mut run = Command::new(&fonderie);
+    let mut run = Command::new(fonderie);
     run.arg("run").arg(out.join("files")).args(["--as-of", "2026-06-30", "--database-url", &database.url]);
     run.arg("--datasets").arg(workspace().join("datasets")).arg("--state").arg(folder.path().join("state"));
     fonderie_tests::run(&mut run).unwrap();
 
     let truth = truth(&out);
     let facilities = query(
-        &fonderie,
+        fonderie,
         &database.url,
         "SELECT lower(etablissement_id) AS id, count(*) AS n, sum(montant_facture) * 100 AS facture,
                 sum(montant_paye) * 100 AS paye, min(date_facture) AS first, max(date_facture) AS last
@@ -78,16 +82,16 @@ async fn the_ledger_says_what_the_ground_truth_says() {
 
 #[test]
 fn it_replaces_what_it_made_and_nothing_else() {
-    let fonderie = packages::build().unwrap().1;
+    let fonderie = &*FONDERIE;
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("sample");
-    assert!(generate(&fonderie, &out, &["--rows", "20"]).status.success());
+    assert!(generate(fonderie, &out, &["--rows", "20"]).status.success());
     let first = fs::read(out.join("files/etablissement_B.csv")).unwrap();
     fs::write(out.join("files/mine.csv"), "mine").unwrap();
-    assert!(generate(&fonderie, &out, &["--rows", "20", "--seed", "43"]).status.success());
+    assert!(generate(fonderie, &out, &["--rows", "20", "--seed", "43"]).status.success());
     assert_ne!(fs::read(out.join("files/etablissement_B.csv")).unwrap(), first);
     assert_eq!(fs::read_to_string(out.join("files/mine.csv")).unwrap(), "mine");
-    assert!(generate(&fonderie, &out, &["--rows", "20"]).status.success());
+    assert!(generate(fonderie, &out, &["--rows", "20"]).status.success());
     assert_eq!(fs::read(out.join("files/etablissement_B.csv")).unwrap(), first);
     assert_eq!(truth(&out)["files"]["etablissement_B.csv"]["bytes"], first.len());
     assert!(fs::read_dir(out.join("ground-truth")).unwrap().all(|e| e.unwrap().path().extension().unwrap() != "part"));
@@ -95,10 +99,10 @@ fn it_replaces_what_it_made_and_nothing_else() {
     let other = folder.path().join("other");
     fs::create_dir(&other).unwrap();
     fs::write(other.join("letter.txt"), "").unwrap();
-    let refused = generate(&fonderie, &other, &["--rows", "20"]);
+    let refused = generate(fonderie, &other, &["--rows", "20"]);
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8(refused.stderr).unwrap().contains("--force"));
     assert!(!other.join("files").exists());
-    assert!(generate(&fonderie, &other, &["--rows", "20", "--force"]).status.success());
+    assert!(generate(fonderie, &other, &["--rows", "20", "--force"]).status.success());
     assert!(other.join("letter.txt").exists() && other.join("files/etablissement_A.csv").exists());
 }
