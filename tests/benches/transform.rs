@@ -78,7 +78,8 @@ fn main() -> Result<()> {
 
 /// The generator's files, kept between benchmarks.
 fn make(rows: u32) -> Result<PathBuf> {
-    let generator = samples::generator()?.ok_or("../shared/bench is not beside this checkout: name a folder with --data")?;
+    let generator =
+        samples::generator()?.ok_or("../shared/bench is not beside this checkout: name a folder with --data")?;
     let data = fonderie_tests::cache::folder().join(format!("bench-{rows}"));
     if !data.join("ground_truth.json").is_file() {
         eprintln!("making {rows} rows per facility in {}", data.display());
@@ -189,7 +190,8 @@ fn report(measured: &BTreeMap<(&str, &str), Vec<Used>>) {
         let rows = used.first().map_or(0, |used| used.rows);
         let of = |read| middle(key, read).unwrap_or(f64::NAN);
         let (cpu, wall, peak) = (of(|u| u.cpu_s), of(|u| u.wall_s), of(|u| u.peak_rss_mib));
-        let ratio = middle(&(*file, "polars"), |u| u.cpu_s).map_or_else(|| "-".to_owned(), |peer| format!("{:.2}", cpu / peer));
+        let ratio =
+            middle(&(*file, "polars"), |u| u.cpu_s).map_or_else(|| "-".to_owned(), |peer| format!("{:.2}", cpu / peer));
         #[expect(clippy::cast_precision_loss, reason = "rows are shown to four digits")]
         let speed = rows as f64 / cpu;
         println!("| {file} | {by} | {rows} | {cpu:.2} | {wall:.2} | {peak:.0} | {speed:.0} | {ratio} |");

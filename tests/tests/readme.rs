@@ -36,14 +36,16 @@ async fn a_facility_is_added_as_the_readme_says() {
     let contract = block(&readme, "`datasets/facturation/sources/cabinet_laennec.toml`:");
     fs::write(datasets.join("facturation/sources/cabinet_laennec.toml"), contract).unwrap();
     let file = folder.path().join("cabinet_laennec_2026-06-30.txt");
-    let (bytes, _, lossy) = encoding_rs::WINDOWS_1252.encode(block(&readme, "`cabinet_laennec_2026-06-30.txt`, of which"));
+    let (bytes, _, lossy) =
+        encoding_rs::WINDOWS_1252.encode(block(&readme, "`cabinet_laennec_2026-06-30.txt`, of which"));
     assert!(!lossy);
     fs::write(&file, bytes).unwrap();
 
     let database = fonderie_test_support::database("readme").await;
     let mut command = Command::new(packages::build().unwrap().1);
     command.arg("run").arg(&file).args(["--as-of", "2026-06-30", "--database-url", &database.url]);
-    let output = command.arg("--datasets").arg(&datasets).arg("--state").arg(folder.path().join("state")).output().unwrap();
+    let output =
+        command.arg("--datasets").arg(&datasets).arg("--state").arg(folder.path().join("state")).output().unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{told}");
     assert!(told.contains("3 (montant_facture 1383.50, montant_paye 48.00) rows read, 2 "), "{told}");
@@ -54,6 +56,7 @@ async fn a_facility_is_added_as_the_readme_says() {
     assert_eq!(facts, "2026-001 2026-05-04 0.00 PAYEE, 2026-002 2026-06-11 1260.50 IMPAYEE");
     let rejects = told.lines().find_map(|line| line.trim_start().strip_prefix("rejects ")).unwrap();
     let rejects = fs::read_to_string(rejects).unwrap();
-    let line = "4;date_illisible;Émise le;31.06.2026;Ce jour n'existe pas dans le calendrier.;2026-003|D21|31.06.2026||";
+    let line =
+        "4;date_illisible;Émise le;31.06.2026;Ce jour n'existe pas dans le calendrier.;2026-003|D21|31.06.2026||";
     assert!(rejects.contains(line), "{rejects}");
 }

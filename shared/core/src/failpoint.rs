@@ -4,7 +4,8 @@
 
 /// Passes the place named, or ends the process there, as a crash would.
 ///
-/// `FAILPOINTS="step=7*off->return"` lets seven places pass and ends the process at the eighth.
+/// `FAILPOINTS="step=7*off->return"` lets seven places pass and ends the process at the eighth; a place's own name takes an
+/// action too (`before the load was committed=sleep(2000)`).
 #[inline]
 #[allow(unused_variables)]
 pub fn step(place: &str) {
@@ -13,6 +14,8 @@ pub fn step(place: &str) {
         eprintln!("killed {place}");
         std::process::abort()
     });
+    #[cfg(feature = "failpoints")]
+    fail::fail_point!(place);
 }
 
 /// Reads `FAILPOINTS`, for the process's whole life.
