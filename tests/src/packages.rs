@@ -1,6 +1,7 @@
 //! The functions' packages, from the binaries of this very checkout.
 
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use xtask::{FUNCTIONS, cargo, package};
 
@@ -15,6 +16,12 @@ use crate::{Result, run, workspace};
 /// # Errors
 /// Cargo fails, or a package cannot be written.
 pub fn build() -> Result<(PathBuf, PathBuf)> {
+    // The tests of one program call it at once.
+    static BUILT: Mutex<Option<(PathBuf, PathBuf)>> = Mutex::new(None);
+    let mut built = BUILT.lock().map_err(|_| "another test of this program failed to build the packages")?;
+    if let Some(paths) = &*built {
+        return Ok(paths.clone());
+    }
     // `cargo xtask test` has built everything just before.
     if std::env::var_os("FONDERIE_BUILT").is_none() {
         run(cargo().args(["build", "--release", "--workspace", "--all-targets", "--quiet"]).current_dir(workspace()))?;
@@ -23,7 +30,7 @@ pub fn build() -> Result<(PathBuf, PathBuf)> {
     let binaries = FUNCTIONS.map(|name| (name.to_owned(), release.join(name)));
     let packages = release.with_file_name("packages");
     package::package(&binaries, &packages)?;
-    Ok((packages, release.join("fonderie")))
+    Ok(built.insert((packages, release.join("fonderie"))).clone())
 }
 
 /// Cargo's target folder: two above the test's own binary (`target/release/deps/…`).
