@@ -58,6 +58,7 @@ async fn three_versions_in_any_order_end_in_the_same_tables() {
             ("2026-03-31", &[][..], "3", "600.00"),
             ("2026-04-15", &[], "3", "600.00"),
             ("2026-04-30", &[], "2", "450.00"),
+            // The fourth invoice is older than this day, but no file showed it by then.
             ("2026-05-30", &[], "2", "450.00"),
             ("2026-05-31", &[], "3", "502.50"),
             // Before the first file: the invoices' own dates, for no file of that day is known.

@@ -1,7 +1,7 @@
 -- What was owed at the end of a day, by facility: of each invoice the state that the files of that day or earlier showed.
 --
 -- The program sets fonderie.on (the day), fonderie.time_zone (the dataset's), fonderie.patient and fonderie.facility (ids; empty
--- for all). Where no file of that day or earlier shows an invoice of an earlier date, its first known state is taken instead,
+-- for all). Of a facility of which no file of that day or earlier is known, each invoice's first known state is taken instead,
 -- without a payment made later: `dont_reconstitue` says how much of the sum comes from such invoices.
 WITH question AS (
   SELECT current_setting('fonderie.on')::date AS jour,
@@ -14,9 +14,12 @@ WITH question AS (
   SELECT facture_key, etablissement_key, patient_key, date_facture, date_paiement, montant_facture, montant_paye, valide_du,
          valide_au
   FROM dw.hist_facturation
+), connus AS (
+  SELECT etablissement_key, min(valide_du) AS depuis FROM etats GROUP BY etablissement_key
 ), retenus AS (
   SELECT DISTINCT ON (facture_key) etats.*, valide_du >= fin AS reconstitue
-  FROM etats, question
+  FROM etats JOIN connus USING (etablissement_key), question
+  WHERE valide_du < fin OR depuis >= fin
   ORDER BY facture_key, valide_du < fin DESC,
            CASE WHEN valide_du < fin THEN valide_du END DESC, CASE WHEN valide_du < fin THEN valide_au END DESC,
            valide_du, valide_au

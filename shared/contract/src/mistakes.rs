@@ -190,17 +190,22 @@ impl<'a> Section<'a> {
         self.table.get(key).map_or(0, |value| value.as_array().map_or(usize::MAX, Vec::len)) == read
     }
 
-    /// All keys and values, for tables whose keys are names of the user's.
+    /// All keys and values by key, for tables whose keys are names of the user's.
     pub fn entries(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
         self.asked.borrow_mut().extend(self.table.keys().map(String::as_str));
-        self.table.iter().map(|(key, value)| (key.as_str(), value))
+        // Another crate may ask `toml` to keep the file's order: what is made of a table must not depend on that.
+        let mut entries: Vec<_> = self.table.iter().map(|(key, value)| (key.as_str(), value)).collect();
+        entries.sort_unstable_by_key(|(key, _)| *key);
+        entries.into_iter()
     }
 
     /// Notes each key that nothing asked for: the last call on a section.
     pub fn finish(&self) {
         let asked = self.asked.borrow();
         let known = asked.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
-        for key in self.table.keys().filter(|key| !asked.contains(key.as_str())) {
+        let unknown: BTreeSet<&str> =
+            self.table.keys().map(String::as_str).filter(|key| !asked.contains(key)).collect();
+        for key in unknown {
             self.mistake(key, "a key that is not known here", known.clone());
         }
     }
