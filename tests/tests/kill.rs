@@ -81,6 +81,10 @@ async fn killed_at_any_step_and_run_again_it_ends_in_the_same_tables() {
         "after the records were merged",
         "before the load was committed",
         "after the load was committed",
+        "before the scores were committed",
+        "after the scores were committed",
+        "before the marts were committed",
+        "after the marts were committed",
     ] {
         assert!(places.iter().any(|passed| passed == place), "the process was never killed {place}: {places:?}");
     }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use fonderie_core::failpoint::step;
 use fonderie_core::stage::{Outcomes, RuleResult, Transformed, Validated, Verdict};
 use fonderie_core::tally::Amount;
 use fonderie_core::{ErrorCode, ObjectVersion, Result, Run, StageError, Tally, money};
@@ -114,7 +115,10 @@ impl Warehouse {
             };
             write(&transaction, key, &ending).await?;
         }
-        transaction.commit().await.doing(WRITING)
+        step("before a halted file was recorded");
+        transaction.commit().await.doing(WRITING)?;
+        step("after a halted file was recorded");
+        Ok(())
     }
 
     /// Reads a run's ledger back; `None` where the ledger does not know it.

@@ -7,6 +7,7 @@
 use std::time::Instant;
 
 use fonderie_contract::Mart;
+use fonderie_core::failpoint::step;
 use fonderie_core::stage::{DatasetRun, MartPublished, Published};
 use fonderie_core::{ErrorCode, Result, StageError};
 use sha2::{Digest, Sha256};
@@ -52,7 +53,9 @@ impl Warehouse {
         for mart in marts {
             published.push(one(&transaction, run, mart).await?);
         }
+        step("before the marts were committed");
         transaction.commit().await.doing("committing the marts")?;
+        step("after the marts were committed");
         Ok(Published { marts: published, left_to_newer: false, millis: millis() })
     }
 }

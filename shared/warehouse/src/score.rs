@@ -15,6 +15,7 @@ use std::pin::pin;
 use bytes::{BufMut, Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use fonderie_contract::Model;
+use fonderie_core::failpoint::step;
 use fonderie_core::stage::{DatasetRun, Flagged, ModelScored, ScoreStatus};
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
 use futures::{SinkExt, TryStreamExt};
@@ -89,7 +90,9 @@ impl Warehouse {
         }
         let scored = left_to_newer(plan);
         record(&transaction, plan, until, &scored, parameters, None).await?;
+        step("before a model was recorded");
         transaction.commit().await.doing(RECORDING)?;
+        step("after a model was recorded");
         Ok(Turn::Over(scored))
     }
 
@@ -182,7 +185,9 @@ impl Warehouse {
             scored.written = transaction.execute(&plan.model.write, &[]).await.doing(&doing)?;
         }
         record(&transaction, plan, until, &scored, parameters, trained).await?;
+        step("before the scores were committed");
         transaction.commit().await.doing(&doing)?;
+        step("after the scores were committed");
         Ok(scored)
     }
 }
