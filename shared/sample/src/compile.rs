@@ -35,8 +35,12 @@ fn plan(table: &Table, dataset: &Dataset, found: &Found) -> Option<Plan> {
     let draws = root.required("draws", root.section("draws"), "a table from draw to what it is drawn from");
     let pools = root.section("pools");
     let raw = |key: &str| table.get(key).and_then(toml::Value::as_table);
-    let keys =
-        |table: Option<&Table>| -> Vec<String> { table.into_iter().flatten().map(|(key, _)| key.clone()).collect() };
+    // In the order in which a section gives its entries.
+    let keys = |table: Option<&Table>| -> Vec<String> {
+        let mut keys: Vec<_> = table.into_iter().flatten().map(|(key, _)| key.clone()).collect();
+        keys.sort_unstable();
+        keys
+    };
     let draw_names = keys(raw("draws"));
     let members: Vec<(String, Vec<String>)> = keys(raw("pools"))
         .into_iter()

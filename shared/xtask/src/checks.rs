@@ -71,7 +71,7 @@ fn advisories(done: &mut Vec<Done>) -> Result<(), String> {
 
 fn tests(done: &mut Vec<Done>) -> Result<(), String> {
     let mut tests = cargo();
-    tests.args(["test", "--release", "--workspace"]).env("FONDERIE_BUILT", "1");
+    tests.args(["test", "--release", "--workspace", "--no-fail-fast"]).env("FONDERIE_BUILT", "1");
     let data = tempfile::Builder::new().prefix("fonderie-test-").tempdir().map_err(|error| error.to_string())?;
     let server = match Server::start(&ServerOptions::for_tests(data.path().join("postgres"))) {
         Ok(server) => {
