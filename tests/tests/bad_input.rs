@@ -107,6 +107,15 @@ async fn files_that_cannot_be_read() {
 }
 
 #[tokio::test]
+async fn a_warehouse_without_tables_says_what_makes_them() {
+    let trial = Trial::new();
+    let database = fonderie_test_support::database("no_tables").await;
+    let mut command = Command::new(&trial.fonderie);
+    command.args(["owed", "--on", "2026-06-30", "--database-url", &database.url, "--datasets"]).arg(&trial.datasets);
+    check(&told(&mut command), 2, &["dw.", "does not exist", "when the first file is run"]);
+}
+
+#[tokio::test]
 async fn a_strict_run_halts_at_the_first_row_that_breaks_a_rule() {
     let trial = Trial::new();
     let database = fonderie_test_support::database("strict").await;

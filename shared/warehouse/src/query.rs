@@ -2,6 +2,7 @@
 
 use fonderie_core::{ErrorCode, Result, StageError};
 use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::error::SqlState;
 
 use crate::connect::Warehouse;
 use crate::error::{Doing, database_error};
@@ -37,7 +38,11 @@ impl Warehouse {
     pub async fn query(&self, sql: &str) -> Result<Table> {
         let messages = self.client.simple_query(sql).await.map_err(|error| match error.as_db_error() {
             Some(db) if matches!(db.code().code().get(..2), Some("22" | "23" | "42" | "0A" | "P0")) => {
-                let hint = db.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+                // The dataset's tables are made by its first run.
+                let absent = matches!(db.code(), &SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME);
+                let first_run =
+                    absent.then(|| " (the warehouse's tables are made when the first file is run)".to_owned());
+                let hint = db.hint().map(|hint| format!(" ({hint})")).or(first_run).unwrap_or_default();
                 StageError::new(
                     ErrorCode::RequestInvalid,
                     format!("the query is refused by PostgreSQL: {}{hint}", db.message()),
