@@ -89,15 +89,7 @@ fn make(rows: u32) -> Result<PathBuf> {
 }
 
 async fn deploy(storage: &Storage) -> Result<()> {
-    let root = workspace().join("datasets").join(DATASET);
-    let mut files = Vec::new();
-    for folder in ["", "sources", "models", "marts", "queries", "warehouse"] {
-        for entry in std::fs::read_dir(root.join(folder))?.flatten().filter(|entry| entry.path().is_file()) {
-            let path = entry.path();
-            let relative = path.strip_prefix(&root)?.to_string_lossy().into_owned();
-            files.push((relative, std::fs::read_to_string(&path)?));
-        }
-    }
+    let files = fonderie_test_support::dataset_files(DATASET);
     let bundle = Bytes::from(serde_json::to_vec(&Bundle::from_files(files))?);
     let object = ObjectRef { bucket: "datasets".into(), key: Datasets::key(DATASET) };
     Ok(storage.put(&object, bundle, "application/json").await?)

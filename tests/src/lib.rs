@@ -13,7 +13,7 @@ pub mod stack;
 pub mod terraform;
 pub mod warehouse;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// What goes wrong in a test's support is for a person to read.
@@ -30,6 +30,24 @@ pub fn workspace() -> PathBuf {
 /// Whether this is a continuous-integration run, in which nothing may be skipped.
 pub fn in_ci() -> bool {
     std::env::var("CI").is_ok_and(|ci| ci == "true")
+}
+
+/// Copies a folder with all that is in it.
+///
+/// # Errors
+/// Something in it cannot be read, or written.
+pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (path, copy) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy_folder(&path, &copy)?;
+        } else {
+            std::fs::copy(&path, copy)?;
+        }
+    }
+    Ok(())
 }
 
 /// Runs a command to its end.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fonderie_postgres_server::Binaries;
 use fonderie_tests::postgres::Postgres;
-use fonderie_tests::{in_ci, invoices, packages, warehouse, workspace};
+use fonderie_tests::{copy_folder, in_ci, invoices, packages, warehouse, workspace};
 
 /// What a call of the binary gave.
 struct Told {
@@ -131,15 +131,7 @@ async fn a_strict_run_halts_at_the_first_row_that_breaks_a_rule() {
 fn all_mistakes_of_a_contract_are_listed_and_nothing_is_started() {
     let mut trial = Trial::new();
     let datasets = trial.path("datasets/facturation");
-    for folder in ["", "sources", "models", "marts", "queries", "warehouse"] {
-        fs::create_dir_all(datasets.join(folder)).unwrap();
-        for entry in fs::read_dir(workspace().join("datasets/facturation").join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_file() {
-                fs::copy(&path, datasets.join(folder).join(path.file_name().unwrap())).unwrap();
-            }
-        }
-    }
+    copy_folder(&workspace().join("datasets/facturation"), &datasets).unwrap();
     trial.datasets = trial.path("datasets");
     let contract = datasets.join("sources/etablissement_b.toml");
     let text = fs::read_to_string(&contract).unwrap();

@@ -2,10 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
-use fonderie_tests::{packages, workspace};
+use fonderie_tests::{copy_folder, packages, workspace};
 
 /// The fenced block after a text of the README.
 fn block<'a>(readme: &'a str, after: &str) -> &'a str {
@@ -15,24 +14,12 @@ fn block<'a>(readme: &'a str, after: &str) -> &'a str {
     body.split_once("```").unwrap().0
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (path, name) = (entry.as_ref().unwrap().path(), entry.unwrap().file_name());
-        if path.is_dir() {
-            copy(&path, &to.join(name));
-        } else {
-            fs::copy(&path, to.join(name)).unwrap();
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_facility_is_added_as_the_readme_says() {
     let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let datasets = folder.path().join("datasets");
-    copy(&workspace().join("datasets"), &datasets);
+    copy_folder(&workspace().join("datasets"), &datasets).unwrap();
     let contract = block(&readme, "`datasets/facturation/sources/cabinet_laennec.toml`:");
     fs::write(datasets.join("facturation/sources/cabinet_laennec.toml"), contract).unwrap();
     let file = folder.path().join("cabinet_laennec_2026-06-30.txt");

@@ -44,16 +44,22 @@ pub(crate) enum Command {
 
 #[derive(Args)]
 pub(crate) struct DemoArguments {
+    #[command(flatten)]
+    pub(crate) sample: SampleArguments,
+    #[command(flatten)]
+    pub(crate) dataset: DatasetArguments,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+#[derive(Args)]
+pub(crate) struct SampleArguments {
     /// Rows of each file; the dataset's own number if not given
     #[arg(long, value_name = "N")]
     pub(crate) rows: Option<u64>,
     /// The same seed gives the same files; the dataset's own if not given
     #[arg(long, value_name = "S")]
     pub(crate) seed: Option<u64>,
-    #[command(flatten)]
-    pub(crate) dataset: DatasetArguments,
-    #[command(flatten)]
-    pub(crate) state: StateArguments,
 }
 
 #[derive(Args)]
@@ -89,12 +95,8 @@ pub(crate) struct GenerateArguments {
     /// Where the files go (DIR/files) and the truth about them (DIR/ground-truth)
     #[arg(long, value_name = "DIR", default_value = ".fonderie/sample")]
     pub(crate) out: PathBuf,
-    /// Rows of each file; the dataset's own number if not given
-    #[arg(long, value_name = "N")]
-    pub(crate) rows: Option<u64>,
-    /// The same seed gives the same files; the dataset's own if not given
-    #[arg(long, value_name = "S")]
-    pub(crate) seed: Option<u64>,
+    #[command(flatten)]
+    pub(crate) sample: SampleArguments,
     /// The day that the files are as of (yyyy-mm-dd); the dataset's own if not given
     #[arg(long, value_name = "DATE")]
     pub(crate) as_of: Option<NaiveDate>,

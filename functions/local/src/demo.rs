@@ -12,7 +12,8 @@ use crate::run::{Job, run_files};
 pub(crate) async fn run(arguments: DemoArguments) -> Result<Ending> {
     let dataset = DatasetFolder::read(&arguments.dataset)?;
     let out = arguments.state.state.join("sample");
-    let request = Request { out: &out, rows: arguments.rows, seed: arguments.seed, as_of: None, force: false };
+    let request =
+        Request { out: &out, rows: arguments.sample.rows, seed: arguments.sample.seed, as_of: None, force: false };
     let made = generate(&dataset, &request)?;
     let (files, rows) = (made.files.len(), made.files.values().map(|file| file.truth.rows).sum::<u64>());
     say!(

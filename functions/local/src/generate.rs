@@ -10,6 +10,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
 
 use chrono::NaiveDate;
+use fonderie_core::money::group_digits;
 use fonderie_core::{ErrorCode, Result, StageError};
 use fonderie_sample::{ANOMALIES_HEADER, DIRTY_HEADER, FILE, FileTruth, Plan, Settings, Sinks, write_file};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -19,7 +20,7 @@ use sha2::{Digest, Sha256};
 use crate::Ending;
 use crate::cli::GenerateArguments;
 use crate::dataset::DatasetFolder;
-use crate::print::{align_right, grouped, say, table};
+use crate::print::{align_right, say, table};
 
 const FILES: &str = "files";
 const TRUTH: &str = "ground-truth";
@@ -63,15 +64,15 @@ pub(crate) struct GeneratedFile {
 
 pub(crate) fn run(arguments: &GenerateArguments) -> Result<Ending> {
     let dataset = DatasetFolder::read(&arguments.dataset)?;
-    let GenerateArguments { out, rows, seed, as_of, force, .. } = arguments;
-    let request = Request { out, rows: *rows, seed: *seed, as_of: *as_of, force: *force };
+    let GenerateArguments { out, sample, as_of, force, .. } = arguments;
+    let request = Request { out, rows: sample.rows, seed: sample.seed, as_of: *as_of, force: *force };
     let made = generate(&dataset, &request)?;
     let mut shown = table(&["file", "rows", "must be accepted", "must be rejected", "anomalies", "bytes"]);
     for (name, file) in &made.files {
         let truth = &file.truth;
         let anomalies: u64 = truth.anomalies.values().sum();
         let numbers = [truth.rows, truth.accepted, truth.rejected, anomalies, file.bytes];
-        shown.add_row(std::iter::once(name.clone()).chain(numbers.map(|number| grouped(&number.to_string()))));
+        shown.add_row(std::iter::once(name.clone()).chain(numbers.map(|number| group_digits(&number.to_string()))));
     }
     align_right(&mut shown, 1);
     say!("{shown}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, Table, presets};
 use fonderie_contract::Dataset;
 use fonderie_core::Tally;
-use fonderie_core::money::format_cents;
+use fonderie_core::money::{format_cents, group_digits};
 use fonderie_core::stage::{RuleResult, RunReport, Verdict};
 use fonderie_warehouse::Table as Answer;
 
@@ -96,7 +96,7 @@ fn answered(answer: &Answer) -> Table {
     let number = |text: &String| text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-'));
     for row in &answer.rows {
         // A decimal is an amount; a number without one may be an id, and stays as it is.
-        let amount = |text: &String| if number(text) && text.contains('.') { grouped(text) } else { text.clone() };
+        let amount = |text: &String| if number(text) && text.contains('.') { group_digits(text) } else { text.clone() };
         table.add_row(row.iter().map(|value| value.as_ref().map(amount).unwrap_or_default()));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
@@ -148,35 +148,21 @@ fn name(report: &RunReport) -> String {
     report.run.object.file_name().to_owned()
 }
 
-/// Groups a number's digits by three: `12345.60` is `12 345.60`.
-pub(crate) fn grouped(text: &str) -> String {
-    let (whole, rest) = text.find('.').map_or((text, ""), |at| text.split_at(at));
-    let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
-    let mut out = String::from(sign);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(' ');
-        }
-        out.push(digit);
-    }
-    out + rest
-}
-
 fn rows(reports: &[&RunReport]) -> Table {
     let header = ["file", "read", "accepted", "rejected", "inserted", "updated", "unchanged", "superseded", "seconds"];
     let mut table = table(&header);
     for report in reports {
         let outcome = |read: fn(fonderie_core::stage::Outcomes) -> u64| {
-            report.load.as_ref().map_or_else(|| "-".to_owned(), |load| grouped(&read(load.outcomes).to_string()))
+            report.load.as_ref().map_or_else(|| "-".to_owned(), |load| group_digits(&read(load.outcomes).to_string()))
         };
         let rejected = report.transform.rejected.rows + report.validate.rejected.rows;
         let loading = report.load.as_ref().map_or(0, |load| load.millis);
         let millis = report.transform.millis + report.validate.millis + loading;
         table.add_row([
             name(report),
-            grouped(&report.transform.read.rows.to_string()),
-            grouped(&report.validate.accepted.rows.to_string()),
-            grouped(&rejected.to_string()),
+            group_digits(&report.transform.read.rows.to_string()),
+            group_digits(&report.validate.accepted.rows.to_string()),
+            group_digits(&rejected.to_string()),
             outcome(|o| o.inserted),
             outcome(|o| o.updated),
             outcome(|o| o.unchanged),
@@ -193,16 +179,16 @@ fn amounts(reports: &[&RunReport]) -> Table {
     for report in reports {
         let rejected = report.transform.rejected.plus(&report.validate.rejected);
         let sum = |tally: &Tally, column: &str| {
-            tally.amounts.get(column).map_or_else(String::new, |amount| grouped(&format_cents(amount.sum)))
+            tally.amounts.get(column).map_or_else(String::new, |amount| group_digits(&format_cents(amount.sum)))
         };
         for (column, amount) in &report.transform.read.amounts {
             table.add_row([
                 name(report),
                 column.clone(),
-                grouped(&format_cents(amount.sum)),
+                group_digits(&format_cents(amount.sum)),
                 sum(&report.validate.accepted, column),
                 sum(&rejected, column),
-                grouped(&amount.unreadable.to_string()),
+                group_digits(&amount.unreadable.to_string()),
             ]);
         }
     }
@@ -232,28 +218,15 @@ fn rules(reports: &[&RunReport]) -> Option<Table> {
             Some(RuleResult { rows, budget: Some(budget), .. }) if rows > budget => {
                 format!("{rows} of {budget} allowed")
             }
-            Some(result) if result.rows > 0 => grouped(&result.rows.to_string()),
+            Some(result) if result.rows > 0 => group_digits(&result.rows.to_string()),
             _ => String::new(),
         };
         let severity = results.iter().flatten().map(|result| result.severity.clone()).next().unwrap_or_default();
         let all: u64 = results.iter().flatten().map(|result| result.rows).sum();
         let abreast = results.iter().take(files.len()).map(shown);
-        table.add_row([(*rule).to_owned(), severity].into_iter().chain(abreast).chain([grouped(&all.to_string())]));
+        table
+            .add_row([(*rule).to_owned(), severity].into_iter().chain(abreast).chain([group_digits(&all.to_string())]));
     }
     align_right(&mut table, 2);
     (!names.is_empty()).then_some(table)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digits_are_grouped_by_three() {
-        for (text, shown) in
-            [("0", "0"), ("123", "123"), ("1234", "1 234"), ("-1234567.80", "-1 234 567.80"), ("-123.45", "-123.45")]
-        {
-            assert_eq!(grouped(text), shown);
-        }
-    }
 }

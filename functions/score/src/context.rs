@@ -27,12 +27,8 @@ impl Context {
     /// When settings are missing.
     pub async fn from_environment() -> Result<Self> {
         let config = sdk_config().await;
-        let (arn, tls, roots, reports) = Settings::read(|settings| {
-            let tls = settings.optional("DATABASE_TLS").unwrap_or_else(|| "verify-full".to_owned());
-            let roots = if tls == "disable" { String::new() } else { settings.text("DATABASE_ROOTS_FILE") };
-            (settings.text("DATABASE_SECRET_ARN"), tls, roots, settings.text("REPORTS_BUCKET"))
-        })?;
-        let database = Database::from_secret(&config, arn, &tls, &roots)?;
+        let (secret, reports) = Settings::read(|settings| (settings.database(), settings.text("REPORTS_BUCKET")))?;
+        let database = Database::from_secret(&config, secret.arn, &secret.tls, &secret.roots_file)?;
         Ok(Self::new(Storage::from_config(&config), database, reports))
     }
 }

@@ -1,28 +1,19 @@
 //! Why a row is abnormal, in words.
 
+use fonderie_core::money::group_digits;
+
 /// A feature's words with its value, as PostgreSQL writes it, in the French way: `1234.50` is `1 234,50`.
 pub(crate) fn reason(words: &str, value: &str) -> String {
     words.replace("{value}", &french(value))
 }
 
 fn french(number: &str) -> String {
-    let (sign, digits) = number.strip_prefix('-').map_or(("", number), |digits| ("-", digits));
+    let digits = number.strip_prefix('-').unwrap_or(number);
     let (whole, decimals) = digits.split_once('.').unwrap_or((digits, ""));
     if whole.is_empty() || !(whole.bytes().chain(decimals.bytes()).all(|byte| byte.is_ascii_digit())) {
         return number.to_owned();
     }
-    let mut out = sign.to_owned();
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index).is_multiple_of(3) {
-            out.push(' ');
-        }
-        out.push(digit);
-    }
-    if !decimals.is_empty() {
-        out.push(',');
-        out.push_str(decimals);
-    }
-    out
+    group_digits(number).replace('.', ",")
 }
 
 #[cfg(test)]

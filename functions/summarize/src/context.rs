@@ -28,13 +28,10 @@ impl Context {
     /// When settings are missing.
     pub async fn from_environment() -> Result<Self> {
         let config = sdk_config().await;
-        let (arn, tls, roots, reports, quarantine) = Settings::read(|settings| {
-            let tls = settings.optional("DATABASE_TLS").unwrap_or_else(|| "verify-full".to_owned());
-            let roots = if tls == "disable" { String::new() } else { settings.text("DATABASE_ROOTS_FILE") };
-            let buckets = (settings.text("REPORTS_BUCKET"), settings.text("QUARANTINE_BUCKET"));
-            (settings.text("DATABASE_SECRET_ARN"), tls, roots, buckets.0, buckets.1)
+        let (secret, reports, quarantine) = Settings::read(|settings| {
+            (settings.database(), settings.text("REPORTS_BUCKET"), settings.text("QUARANTINE_BUCKET"))
         })?;
-        let database = Database::from_secret(&config, arn, &tls, &roots)?;
+        let database = Database::from_secret(&config, secret.arn, &secret.tls, &secret.roots_file)?;
         Ok(Self::new(Storage::from_config(&config), database, reports, quarantine))
     }
 }

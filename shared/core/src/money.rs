@@ -7,6 +7,20 @@ pub fn format_cents(cents: i128) -> String {
     format!("{sign}{}.{:02}", absolute / 100, absolute % 100)
 }
 
+/// Groups the digits of a plain number by three: `-12345.60` is `-12 345.60`.
+pub fn group_digits(number: &str) -> String {
+    let (whole, rest) = number.find('.').map_or((number, ""), |at| number.split_at(at));
+    let (sign, digits) = whole.strip_prefix('-').map_or(("", whole), |digits| ("-", digits));
+    let mut out = String::from(sign);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(digit);
+    }
+    out + rest
+}
+
 /// Reads what [`format_cents`] writes (at most two decimals); `None` for anything else.
 pub fn parse_cents(text: &str) -> Option<i128> {
     let (negative, digits) = match text.strip_prefix('-') {
@@ -40,6 +54,15 @@ pub mod as_decimal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digits_are_grouped_by_three() {
+        for (text, shown) in
+            [("0", "0"), ("123", "123"), ("1234", "1 234"), ("-1234567.80", "-1 234 567.80"), ("-123.45", "-123.45")]
+        {
+            assert_eq!(group_digits(text), shown);
+        }
+    }
 
     #[test]
     fn cents_round_trip() {

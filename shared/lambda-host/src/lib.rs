@@ -10,4 +10,4 @@ mod settings;
 mod telemetry;
 
 pub use serve::serve;
-pub use settings::Settings;
+pub use settings::{DatabaseSecret, Settings};

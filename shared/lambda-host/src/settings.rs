@@ -10,6 +10,17 @@ pub struct Settings<'a> {
     missing: RefCell<Vec<String>>,
 }
 
+/// What [`Settings::database`] reads.
+#[derive(Clone, Debug)]
+pub struct DatabaseSecret {
+    /// The secret in Secrets Manager.
+    pub arn: String,
+    /// `verify-full` or `disable`.
+    pub tls: String,
+    /// The file of the certificate authorities; empty where there is no TLS.
+    pub roots_file: String,
+}
+
 impl Settings<'_> {
     /// Reads the process's environment: `read` takes what it needs, and [`SettingsInvalid`](ErrorCode::SettingsInvalid)
     /// names every variable that it asked for in vain.
@@ -42,6 +53,14 @@ impl Settings<'_> {
     /// A variable that may be absent.
     pub fn optional(&self, name: &str) -> Option<String> {
         (self.variable)(name).filter(|value| !value.is_empty())
+    }
+
+    /// The database's secret, and how it is reached: `DATABASE_SECRET_ARN`, `DATABASE_TLS` (`verify-full`, or `disable` for a
+    /// local database) and `DATABASE_ROOTS_FILE`, the certificate authorities as PEM.
+    pub fn database(&self) -> DatabaseSecret {
+        let tls = self.optional("DATABASE_TLS").unwrap_or_else(|| "verify-full".to_owned());
+        let roots_file = if tls == "disable" { String::new() } else { self.text("DATABASE_ROOTS_FILE") };
+        DatabaseSecret { arn: self.text("DATABASE_SECRET_ARN"), tls, roots_file }
     }
 
     /// A list, separated by commas, of at least one.

@@ -1,7 +1,6 @@
 //! A file as its records, before any of their cells means anything: what is header, blank, repeated or a total is told from
 //! what is a record, and each record has its line and its number.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use fonderie_contract::{FileFormat, Format};
@@ -240,7 +239,6 @@ impl Rows {
     fn is_total(&self) -> bool {
         let Some(word) = &self.totals else { return false };
         let first = (0..self.len()).map(|at| self.cell(at)).find(|cell| !cell.is_blank());
-        let first = first.as_ref().and_then(Cell::text).map(str::trim).map(Cow::Borrowed);
-        first.is_some_and(|text| text.to_lowercase() == *word)
+        first.as_ref().and_then(Cell::text).is_some_and(|text| text.trim().to_lowercase() == *word)
     }
 }
