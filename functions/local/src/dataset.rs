@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fonderie_contract::Bundle;
+use fonderie_contract::{Bundle, Dataset};
 use fonderie_core::{ErrorCode, Result, StageError};
 
 use crate::cli::DatasetArguments;
@@ -51,6 +51,16 @@ impl DatasetFolder {
         let path = folder.join(&name);
         collect(&path, "", &mut files)?;
         Ok(Self { bundle: Bundle::from_files(files), path, name })
+    }
+}
+
+impl DatasetFolder {
+    /// Checks everything and compiles it.
+    ///
+    /// # Errors
+    /// `ContractInvalid` with all mistakes.
+    pub(crate) fn compile(&self) -> Result<Dataset> {
+        self.bundle.compile().map_err(|mistakes| StageError::new(ErrorCode::ContractInvalid, mistakes.to_string()))
     }
 }
 

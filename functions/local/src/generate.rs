@@ -92,15 +92,14 @@ pub(crate) fn run(arguments: &GenerateArguments) -> Result<Ending> {
 /// `ContractInvalid` with all mistakes in the dataset's contracts or in its plan; `SettingsInvalid` for a folder that holds
 /// something else; `StorageUnavailable` where it cannot be written.
 pub(crate) fn generate(dataset: &DatasetFolder, request: &Request<'_>) -> Result<Generated> {
-    let mistaken =
-        |mistakes: fonderie_contract::Mistakes| StageError::new(ErrorCode::ContractInvalid, mistakes.to_string());
-    let compiled = dataset.bundle.compile().map_err(mistaken)?;
+    let compiled = dataset.compile()?;
     let path = dataset.path.join(FILE);
     let text = fs::read_to_string(&path).map_err(|error| {
         let message = format!("{} cannot be read: it says what the dataset's sample files are made of", path.display());
         StageError::new(ErrorCode::ContractInvalid, message).caused_by(error)
     })?;
-    let plan = Plan::compile(&text, &compiled).map_err(mistaken)?;
+    let plan = Plan::compile(&text, &compiled)
+        .map_err(|mistakes| StageError::new(ErrorCode::ContractInvalid, mistakes.to_string()))?;
     let settings = Settings {
         rows: request.rows.unwrap_or(plan.defaults.rows),
         seed: request.seed.unwrap_or(plan.defaults.seed),

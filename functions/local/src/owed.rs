@@ -10,10 +10,10 @@ use crate::state::{Database, connect};
 
 pub(crate) async fn run(arguments: OwedArguments) -> Result<Ending> {
     let folder = DatasetFolder::read(&arguments.dataset)?;
-    let invalid = |message: String| StageError::new(ErrorCode::ContractInvalid, message);
-    let dataset = folder.bundle.compile().map_err(|mistakes| invalid(mistakes.to_string()))?;
+    let dataset = folder.compile()?;
     let sql = dataset.warehouse.owed.as_ref().ok_or_else(|| {
-        invalid(format!("dataset `{}` does not say what is owed: it has no warehouse/owed.sql", dataset.name))
+        let message = format!("dataset `{}` does not say what is owed: it has no warehouse/owed.sql", dataset.name);
+        StageError::new(ErrorCode::ContractInvalid, message)
     })?;
     let (day, zone) = (arguments.on.to_string(), dataset.time_zone.name());
     let settings = [

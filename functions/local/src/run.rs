@@ -35,8 +35,7 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<Ending> {
 /// Runs files and says what became of them.
 pub(crate) async fn run_files(job: Job<'_>) -> Result<Ending> {
     // Mistakes in contracts are told before anything is started or written.
-    let invalid = |told: String| StageError::new(ErrorCode::ContractInvalid, told);
-    let dataset = job.dataset.bundle.compile().map_err(|mistakes| invalid(mistakes.to_string()))?;
+    let dataset = job.dataset.compile()?;
     let buckets = Buckets::open(&job.state.state)?;
     buckets.deploy(job.dataset).await?;
     let database = Database::open(job.state).await?;
