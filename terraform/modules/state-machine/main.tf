@@ -1,81 +1,69 @@
+# The two state machines, `pipeline` and `backfill`: each from its definition beside this file, each with a role of its own.
+
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
 locals {
+  region = data.aws_region.current.name
+
+  # Known before the machines are there, so that their roles can name them.
+  arn_prefix = {
+    for kind in ["stateMachine", "execution", "mapRun"] :
+    kind => "arn:${data.aws_partition.current.partition}:states:${local.region}:${data.aws_caller_identity.current.account_id}:${kind}"
+  }
+  names = { for machine in ["pipeline", "backfill"] : machine => "${var.name}-${machine}" }
+  machines = {
+    for machine, name in local.names :
+    machine => { name = name, arn = "${local.arn_prefix["stateMachine"]}:${name}", template = local.templates[machine] }
+  }
+
   # A quoted placeholder gives way, quotes included, to the JSON of its value: a number becomes a number, an ARN a string.
   # So the definition is valid JSON before the substitution as well as after it.
-  template = replace(file(var.definition), "/\"(\\$\\{[a-z_]+\\})\"/", "$1")
+  templates = {
+    for machine in keys(local.names) :
+    machine => replace(file("${path.module}/${machine}.asl.json"), "/\"(\\$\\{[a-z_]+\\})\"/", "$1")
+  }
   values = merge(
     { for stage, arn in var.function_arns : "${replace(stage, "-", "_")}_arn" => jsonencode(arn) },
     { for name, seconds in var.retry : name => jsonencode(seconds) },
+    { for role, bucket in var.buckets : "${role}_bucket" => jsonencode(bucket) },
+    {
+      pipeline_arn    = jsonencode("${local.arn_prefix["stateMachine"]}:${local.names["pipeline"]}")
+      max_concurrency = jsonencode(var.backfill.max_concurrency)
+      # With a decimal, which LocalStack's parser insists on and AWS allows.
+      tolerated_failure_percentage = format("%.1f", var.backfill.tolerated_failure_percentage)
+    },
   )
 }
 
 resource "aws_sfn_state_machine" "this" {
-  name       = var.name
+  #checkov:skip=CKV_AWS_285:Failures are logged, but without execution data: a key may name a person's file, and the console shows each execution's data anyway.
+  for_each = local.machines
+
+  name       = each.value.name
   type       = "STANDARD"
-  role_arn   = aws_iam_role.this.arn
-  definition = templatestring(local.template, local.values)
+  role_arn   = aws_iam_role.this[each.key].arn
+  definition = templatestring(each.value.template, local.values)
 
   logging_configuration {
     level                  = "ERROR"
     include_execution_data = false
-    log_destination        = "${aws_cloudwatch_log_group.this.arn}:*"
+    log_destination        = "${aws_cloudwatch_log_group.this[each.key].arn}:*"
+  }
+
+  tracing_configuration {
+    enabled = true
   }
 
   depends_on = [aws_iam_role_policy.this]
 }
 
 resource "aws_cloudwatch_log_group" "this" {
-  name              = "/aws/vendedlogs/states/${var.name}"
+  #checkov:skip=CKV_AWS_338:The retention is the environment's; what must be kept for years is in the ledger and the reports.
+  for_each = local.machines
+
+  name              = "/aws/vendedlogs/states/${each.value.name}"
   retention_in_days = var.log_retention_days
-}
-
-resource "aws_iam_role" "this" {
-  name               = "${var.name}-states"
-  assume_role_policy = data.aws_iam_policy_document.assume.json
-}
-
-data "aws_caller_identity" "current" {}
-
-data "aws_iam_policy_document" "assume" {
-  statement {
-    actions = ["sts:AssumeRole"]
-    principals {
-      type        = "Service"
-      identifiers = ["states.amazonaws.com"]
-    }
-    condition {
-      test     = "StringEquals"
-      variable = "aws:SourceAccount"
-      values   = [data.aws_caller_identity.current.account_id]
-    }
-  }
-}
-
-resource "aws_iam_role_policy" "this" {
-  name   = "run"
-  role   = aws_iam_role.this.id
-  policy = data.aws_iam_policy_document.run.json
-}
-
-data "aws_iam_policy_document" "run" {
-  statement {
-    sid       = "InvokeStages"
-    actions   = ["lambda:InvokeFunction"]
-    resources = values(var.function_arns)
-  }
-
-  statement {
-    # CloudWatch Logs has no resource for log deliveries: AWS takes these actions on "*" alone.
-    sid = "DeliverLogs"
-    actions = [
-      "logs:CreateLogDelivery",
-      "logs:DeleteLogDelivery",
-      "logs:DescribeLogGroups",
-      "logs:DescribeResourcePolicies",
-      "logs:GetLogDelivery",
-      "logs:ListLogDeliveries",
-      "logs:PutResourcePolicy",
-      "logs:UpdateLogDelivery",
-    ]
-    resources = ["*"]
-  }
+  kms_key_id        = var.kms_key_arn
 }

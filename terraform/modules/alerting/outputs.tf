@@ -1,0 +1,14 @@
+output "topic_arn" {
+  description = "ARN of the topic of notifications."
+  value       = aws_sns_topic.this.arn
+}
+
+output "dashboard_link" {
+  description = "Where the dashboard is seen."
+  value       = "https://${local.region}.console.aws.amazon.com/cloudwatch/home?region=${local.region}#dashboards/dashboard/${aws_cloudwatch_dashboard.this.dashboard_name}"
+}
+
+output "runbooks" {
+  description = "The runbook of each alarm, a file of docs/runbooks without its ending, by the alarm's name."
+  value       = { for name, alarm in local.alarms : name => alarm.runbook }
+}
