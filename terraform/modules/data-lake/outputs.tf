@@ -21,7 +21,7 @@ output "uploads_queue" {
 }
 
 output "dead_letter_queue" {
-  description = "ARN, name and URL of the queue of uploads that could not be taken."
+  description = "ARN, name and URL of the queue of what could not be taken or started."
   value = {
     arn  = aws_sqs_queue.dead_letters.arn
     name = local.queue_names.dead_letters

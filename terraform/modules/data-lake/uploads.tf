@@ -1,7 +1,7 @@
 locals {
   queue_names = {
     uploads      = "${var.prefix}-uploads"
-    dead_letters = "${var.prefix}-uploads-dead-letters"
+    dead_letters = "${var.prefix}-dead-letters"
   }
   queue_arns = { for role, name in local.queue_names : role => "arn:${local.partition}:sqs:${local.region}:${local.account}:${name}" }
 
@@ -49,6 +49,7 @@ resource "aws_sqs_queue" "uploads" {
   })
 }
 
+# Uploads that could not be taken, and daily runs that could not be started.
 resource "aws_sqs_queue" "dead_letters" {
   name                      = local.queue_names.dead_letters
   message_retention_seconds = 1209600

@@ -31,8 +31,8 @@ variable "max_receive_count" {
 
 variable "lifecycle_days" {
   description = <<-EOT
-    Days for which current objects are kept, by bucket (null: for ever), and older or deleted versions (noncurrent).
-    `replay` is the time within which an operator may want to run a replaced or deleted version again.
+    Days for which current objects are kept, by bucket (bronze and reports for ever where nothing is given), and older or deleted
+    versions (noncurrent). `replay` is the time within which an operator may want to run a replaced or deleted version again.
   EOT
   type = object({
     bronze      = optional(number)

@@ -12,12 +12,14 @@ variable "database_name" {
   description = "Database in the instance."
   type        = string
   default     = "fonderie"
+  nullable    = false
 }
 
 variable "postgres_version" {
   description = "Major version of PostgreSQL; RDS sees to the minor one."
   type        = number
   default     = 18
+  nullable    = false
 
   validation {
     condition     = var.postgres_version >= 15 && var.postgres_version == floor(var.postgres_version)
@@ -29,12 +31,14 @@ variable "instance_class" {
   description = "Size of the instance."
   type        = string
   default     = "db.t3.medium"
+  nullable    = false
 }
 
 variable "allocated_gb" {
   description = "Storage at first, in GB."
   type        = number
   default     = 50
+  nullable    = false
 
   validation {
     condition     = var.allocated_gb >= 20
@@ -46,6 +50,7 @@ variable "max_allocated_gb" {
   description = "Storage up to which RDS grows by itself, in GB."
   type        = number
   default     = 200
+  nullable    = false
 
   validation {
     condition     = var.max_allocated_gb >= var.allocated_gb * 1.1
@@ -57,6 +62,7 @@ variable "max_connections" {
   description = "Connections that the server takes: the alarm and the functions' concurrency are held to it. A change needs a restart."
   type        = number
   default     = 200
+  nullable    = false
 
   validation {
     condition     = var.max_connections >= 50 && var.max_connections <= 5000
@@ -88,6 +94,7 @@ variable "insights" {
   description = "Mode of Database Insights: standard (7 days, free) or advanced (15 months)."
   type        = string
   default     = "standard"
+  nullable    = false
 
   validation {
     condition     = contains(["standard", "advanced"], var.insights)
@@ -99,6 +106,7 @@ variable "log_exports" {
   description = "Logs of the server that go to CloudWatch."
   type        = set(string)
   default     = ["postgresql", "upgrade"]
+  nullable    = false
 
   validation {
     condition     = length(setsubtract(var.log_exports, ["postgresql", "upgrade"])) == 0
@@ -110,12 +118,14 @@ variable "read_replica" {
   description = "Whether analysts get an instance of their own to read from."
   type        = bool
   default     = false
+  nullable    = false
 }
 
 variable "apply_immediately" {
   description = "Whether a change of the instance is made at once rather than in the maintenance window."
   type        = bool
   default     = false
+  nullable    = false
 }
 
 variable "subnet_ids" {

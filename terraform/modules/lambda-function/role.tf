@@ -44,7 +44,7 @@ locals {
 
   # A network interface has no name before it is made: Lambda asks for these actions on "*". The function's own code may not
   # use them.
-  join_network = var.network == null ? [] : [
+  join_network = [for statement in [
     {
       Sid      = "JoinNetwork"
       Effect   = "Allow"
@@ -58,7 +58,7 @@ locals {
       Resource  = "*"
       Condition = { ArnEquals = { "lambda:SourceFunctionArn" = local.function_arn } }
     },
-  ]
+  ] : statement if var.network != null]
 }
 
 resource "aws_iam_role" "this" {

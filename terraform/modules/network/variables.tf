@@ -7,6 +7,7 @@ variable "cidr" {
   description = "Addresses of the network; it is cut into subnets of a sixteenth."
   type        = string
   default     = "10.20.0.0/20"
+  nullable    = false
 
   validation {
     condition     = can(cidrnetmask(var.cidr)) && tonumber(split("/", var.cidr)[1]) >= 16 && tonumber(split("/", var.cidr)[1]) <= 24
