@@ -104,11 +104,18 @@ resource "aws_lambda_event_source_mapping" "uploads" {
   depends_on = [aws_lambda_invocation.prepare_database]
 }
 
+# The state machine, once the warehouse is ready for it. A module that waits for a resource as a whole would read its data
+# sources late, and show changes that are none.
+resource "terraform_data" "ready" {
+  input      = module.state_machines.arns["pipeline"]
+  depends_on = [aws_lambda_invocation.prepare_database]
+}
+
 module "schedule" {
   source = "../schedule"
 
   name                  = var.name
-  state_machine_arn     = module.state_machines.arns["pipeline"]
+  state_machine_arn     = terraform_data.ready.output
   datasets              = keys(var.datasets)
   time_zone             = var.schedule.time_zone
   expression            = var.schedule.expression
