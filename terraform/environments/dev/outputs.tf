@@ -37,3 +37,8 @@ output "network" {
   description = "The network, for the operator who joins another to it, and the database's security group."
   value       = module.environment.network
 }
+
+output "protection" {
+  description = "What guards the data: the database's standby, backups and refusal to be deleted, and the buckets' refusal to be emptied."
+  value       = module.environment.protection
+}

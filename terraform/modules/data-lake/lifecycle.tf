@@ -19,43 +19,31 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
   for_each = aws_s3_bucket.this
   bucket   = each.value.id
 
-  # What a killed function began to write and nobody will finish.
   rule {
-    id     = "abandoned-uploads"
+    id     = "keep"
     status = "Enabled"
     filter {}
 
+    # What a killed function began to write and nobody will finish.
     abort_incomplete_multipart_upload {
       days_after_initiation = 7
     }
-  }
 
-  dynamic "rule" {
-    for_each = local.expiry[each.key] == null ? [] : [local.expiry[each.key]]
-    content {
-      id     = "expiry"
-      status = "Enabled"
-      filter {}
+    dynamic "expiration" {
+      for_each = local.expiry[each.key] == null ? [] : [local.expiry[each.key]]
+      content {
+        days = expiration.value
+      }
+    }
 
-      expiration {
-        days = rule.value
+    dynamic "noncurrent_version_expiration" {
+      for_each = local.noncurrent[each.key] == null ? [] : [local.noncurrent[each.key]]
+      content {
+        noncurrent_days = noncurrent_version_expiration.value
       }
     }
   }
 
-  dynamic "rule" {
-    for_each = local.noncurrent[each.key] == null ? [] : [local.noncurrent[each.key]]
-    content {
-      id     = "older-versions"
-      status = "Enabled"
-      filter {}
-
-      noncurrent_version_expiration {
-        noncurrent_days = rule.value
-      }
-    }
-  }
-
-  # Rules on older versions need versions.
+  # Older versions are there once versions are on.
   depends_on = [aws_s3_bucket_versioning.this]
 }

@@ -1,6 +1,6 @@
 output "buckets" {
   description = "Name of each bucket, by its role: bronze, silver, quarantine, reports, datasets, access-logs."
-  value       = { for role, bucket in aws_s3_bucket.this : role => bucket.id }
+  value       = local.names
 
   # Who uses a bucket may write to it at once: versions and encryption are on before.
   depends_on = [aws_s3_bucket_versioning.this, aws_s3_bucket_server_side_encryption_configuration.this]
@@ -27,4 +27,9 @@ output "dead_letter_queue" {
     name = local.queue_names.dead_letters
     url  = aws_sqs_queue.dead_letters.url
   }
+}
+
+output "keeps_objects" {
+  description = "Whether each bucket refuses to be destroyed with what it holds."
+  value       = alltrue([for bucket in aws_s3_bucket.this : !bucket.force_destroy])
 }

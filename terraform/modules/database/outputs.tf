@@ -37,3 +37,13 @@ output "max_connections" {
   description = "Connections that the server takes."
   value       = var.max_connections
 }
+
+output "protection" {
+  description = "What guards the data: a standby, days of backups, whether the instance refuses to be deleted, and whether it leaves a last snapshot."
+  value = {
+    multi_az            = aws_db_instance.this.multi_az
+    backup_days         = aws_db_instance.this.backup_retention_period
+    deletion_protection = aws_db_instance.this.deletion_protection
+    final_snapshot      = !aws_db_instance.this.skip_final_snapshot
+  }
+}

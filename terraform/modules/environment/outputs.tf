@@ -44,3 +44,8 @@ output "network" {
   description = "The network, for the operator who joins another to it, and the database's security group."
   value       = { vpc_id = module.network.vpc_id, database_security_group_id = module.network.security_group_ids["database"] }
 }
+
+output "protection" {
+  description = "What guards the data: the database's standby, backups and refusal to be deleted, and the buckets' refusal to be emptied."
+  value       = merge(module.database.protection, { buckets_keep_objects = module.pipeline.keeps_objects })
+}

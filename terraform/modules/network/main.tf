@@ -1,15 +1,6 @@
 # A network without a way to the internet: no gateway, no public address. It leads to the database, to the buckets, to
 # Secrets Manager and to SNS. KMS, logs and traces need no way: the services reach them on the functions' behalf.
 
-data "aws_availability_zones" "here" {
-  state = "available"
-
-  filter {
-    name   = "opt-in-status" # no Local Zones
-    values = ["opt-in-not-required"]
-  }
-}
-
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 data "aws_region" "current" {}
@@ -18,9 +9,7 @@ locals {
   account   = data.aws_caller_identity.current.account_id
   partition = data.aws_partition.current.partition
   region    = data.aws_region.current.name
-
-  # Two: RDS asks for as many, for its standby.
-  zones = slice(sort(data.aws_availability_zones.here.names), 0, 2)
+  zones     = [for letter in var.zones : "${local.region}${letter}"]
 }
 
 resource "aws_vpc" "this" {

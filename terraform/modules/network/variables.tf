@@ -15,6 +15,17 @@ variable "cidr" {
   }
 }
 
+variable "zones" {
+  description = "Letters of the availability zones, one subnet in each. Every region of the European Economic Area has these."
+  type        = list(string)
+  default     = ["a", "b"]
+
+  validation {
+    condition     = length(distinct(var.zones)) >= 2 && length(var.zones) <= 6
+    error_message = "RDS asks for two zones at least, for its standby."
+  }
+}
+
 variable "bucket_prefix" {
   description = "What the data lake's buckets' names begin with: the network leads to these and to no others."
   type        = string

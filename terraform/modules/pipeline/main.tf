@@ -147,7 +147,9 @@ module "alerting" {
     }
   }
 
-  database = var.database.instance == null ? null : merge(var.database.instance, {
+  database = var.database.instance == null ? null : {
+    identifier      = var.database.instance.identifier
+    allocated_gb    = var.database.instance.allocated_gb
     max_connections = var.database.max_connections
-  })
+  }
 }

@@ -37,3 +37,8 @@ output "console_links" {
   description = "Where an operator sees the state machines and the dashboard."
   value       = merge(module.state_machines.console_links, { dashboard = module.alerting.dashboard_link })
 }
+
+output "keeps_objects" {
+  description = "Whether each bucket refuses to be destroyed with what it holds."
+  value       = module.data_lake.keeps_objects
+}
