@@ -20,17 +20,15 @@ run "as_it_comes" {
   }
 
   assert {
-    condition = {
-      for role, encryption in aws_s3_bucket_server_side_encryption_configuration.this : role => [
-        for rule in encryption.rule : [
-          rule.apply_server_side_encryption_by_default[0].sse_algorithm,
-          rule.apply_server_side_encryption_by_default[0].kms_master_key_id, rule.bucket_key_enabled,
-        ]
-      ]
-      } == {
-      for role in keys(aws_s3_bucket.this) :
-      role => [role == "access-logs" ? tolist(["AES256", null, "false"]) : tolist(["aws:kms", var.kms_key_arn, "true"])]
-    }
+    condition = alltrue([
+      for role, encryption in aws_s3_bucket_server_side_encryption_configuration.this : alltrue([
+        for rule in encryption.rule : rule.bucket_key_enabled == (role != "access-logs") && (
+          role == "access-logs"
+          ? rule.apply_server_side_encryption_by_default[0].sse_algorithm == "AES256"
+          : rule.apply_server_side_encryption_by_default[0].kms_master_key_id == var.kms_key_arn
+        )
+      ]) && length(encryption.rule) == 1
+    ]) && keys(aws_s3_bucket_server_side_encryption_configuration.this) == keys(aws_s3_bucket.this)
     error_message = "All is encrypted with our key; the access logs with S3's own."
   }
 
@@ -76,19 +74,19 @@ run "as_it_comes" {
   }
 
   assert {
-    condition = {
+    condition = jsonencode({
       for role, lifecycle in aws_s3_bucket_lifecycle_configuration.this : role => [
         one(lifecycle.rule[0].expiration[*].days), one(lifecycle.rule[0].noncurrent_version_expiration[*].noncurrent_days),
         lifecycle.rule[0].abort_incomplete_multipart_upload[0].days_after_initiation,
       ]
-      } == {
+      }) == jsonencode({
       access-logs = [365, 60, 7]
       bronze      = [null, 60, 7]
       datasets    = [null, null, 7]
       quarantine  = [365, 60, 7]
       reports     = [null, 60, 7]
       silver      = [90, 60, 7]
-    }
+    })
     error_message = "What is kept is kept as the variables' description says."
   }
 
