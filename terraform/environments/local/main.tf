@@ -1,18 +1,30 @@
+module "key" {
+  source = "../../modules/key"
+
+  name                 = var.name
+  deletion_window_days = 7
+}
+
 module "pipeline" {
   source = "../../modules/pipeline"
 
-  name            = var.name
-  packages        = var.packages
-  architecture    = var.architecture
-  datasets        = { facturation = var.dataset_folder }
-  default_dataset = "facturation"
-  force_destroy   = true
+  name             = var.name
+  packages         = var.packages
+  architecture     = var.architecture
+  datasets         = { facturation = var.dataset_folder }
+  default_dataset  = "facturation"
+  kms_key_arn      = module.key.arn
+  emails           = var.emails
+  runbook_base_url = "https://example.org/runbooks"
+  force_destroy    = true
+  network          = null # functions reach the database as this machine does
 
-  database = {
-    # The version's, so that no function starts before the secret has a value.
-    secret_arn = aws_secretsmanager_secret_version.database.arn
-    tls        = var.database_tls
-  }
+  database = merge(var.database, {
+    # The version's, so that nobody asks for the secret before it has a value.
+    master_secret_arn = aws_secretsmanager_secret_version.master.arn
+    tls               = var.database_tls
+    roots_file        = var.database_roots_file
+  })
 
   # Seconds, so that a test sees the last attempt.
   retry = {
@@ -25,13 +37,16 @@ module "pipeline" {
   log_retention_days = 1
 }
 
-resource "aws_secretsmanager_secret" "database" {
-  name                    = "${var.name}-database"
-  description             = "How the functions reach the warehouse."
+# What RDS makes by itself.
+resource "aws_secretsmanager_secret" "master" {
+  #checkov:skip=CKV2_AWS_57:RDS rotates the master's password by itself; here it is a server of this machine.
+  name                    = "${var.name}-master"
+  description             = "The master of the database: {username, password}."
+  kms_key_id              = module.key.arn
   recovery_window_in_days = 0
 }
 
-resource "aws_secretsmanager_secret_version" "database" {
-  secret_id     = aws_secretsmanager_secret.database.id
-  secret_string = jsonencode(merge(var.database, { password = var.database_password }))
+resource "aws_secretsmanager_secret_version" "master" {
+  secret_id     = aws_secretsmanager_secret.master.id
+  secret_string = jsonencode(var.master)
 }

@@ -5,7 +5,12 @@ output "buckets" {
 
 output "state_machine_arn" {
   description = "ARN of the state machine `pipeline`."
-  value       = module.pipeline.state_machine_arn
+  value       = module.pipeline.state_machine_arns["pipeline"]
+}
+
+output "backfill_state_machine_arn" {
+  description = "ARN of the state machine `backfill`."
+  value       = module.pipeline.state_machine_arns["backfill"]
 }
 
 output "uploads_queue_url" {
@@ -14,7 +19,7 @@ output "uploads_queue_url" {
 }
 
 output "dead_letter_queue_url" {
-  description = "URL of the queue of uploads that could not be taken."
+  description = "URL of the queue of what could not be taken or started."
   value       = module.pipeline.dead_letter_queue_url
 }
 
@@ -24,6 +29,16 @@ output "functions" {
 }
 
 output "database_secret_arn" {
-  description = "ARN of the secret with the database's address and password."
-  value       = aws_secretsmanager_secret.database.arn
+  description = "ARN of the pipeline's secret."
+  value       = module.pipeline.database_secret_arn
+}
+
+output "master_secret_arn" {
+  description = "ARN of the master's secret."
+  value       = aws_secretsmanager_secret.master.arn
+}
+
+output "topic_arn" {
+  description = "ARN of the topic of notifications."
+  value       = module.pipeline.topic_arn
 }

@@ -1,5 +1,5 @@
 variable "endpoint" {
-  description = "Where LocalStack listens, such as http://127.0.0.1:4566; null for AWS itself."
+  description = "Where LocalStack listens."
   type        = string
   default     = "http://127.0.0.1:4566"
 }
@@ -11,7 +11,7 @@ variable "name" {
 }
 
 variable "region" {
-  description = "AWS region."
+  description = "AWS region, for LocalStack to pretend."
   type        = string
   default     = "eu-west-1"
 }
@@ -35,25 +35,39 @@ variable "dataset_folder" {
 }
 
 variable "database" {
-  description = "A PostgreSQL that the functions can reach."
+  description = "A PostgreSQL that the functions can reach, its database, and the connections that it takes."
   type = object({
-    host     = string
-    port     = number
-    username = string
-    dbname   = string
+    host            = string
+    port            = number
+    name            = string
+    max_connections = optional(number, 100)
   })
-  default = { host = "127.0.0.1", port = 5432, username = "fonderie", dbname = "fonderie" }
+  default = { host = "localhost", port = 5432, name = "fonderie" }
 }
 
-variable "database_password" {
-  description = "The password of the database's user."
-  type        = string
-  sensitive   = true
-  default     = ""
+variable "master" {
+  description = "A superuser of the database, or a role that may make roles and schemas: `prepare-database` alone uses it."
+  type = object({
+    username = string
+    password = string
+  })
+  sensitive = true
 }
 
 variable "database_tls" {
-  description = "`disable` where the server runs on this machine without a certificate, else `verify-full`."
+  description = "`verify-full`, or `disable` where the server runs on this machine without a certificate."
   type        = string
-  default     = "disable"
+  default     = "verify-full"
+}
+
+variable "database_roots_file" {
+  description = "PEM file of the certificate authorities that the server's certificate comes from; null for those of RDS."
+  type        = string
+  default     = null
+}
+
+variable "emails" {
+  description = "Addresses that get the notifications."
+  type        = list(string)
+  default     = []
 }

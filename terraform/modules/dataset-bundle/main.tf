@@ -10,4 +10,5 @@ resource "aws_s3_object" "this" {
   key          = "${var.name}.json"
   content_type = "application/json"
   content      = jsonencode({ for path in local.files : path => file("${var.folder}/${path}") })
+  kms_key_id   = var.kms_key_arn
 }

@@ -7,3 +7,20 @@ output "version_id" {
   description = "Version of the bundle that runs start with from now on."
   value       = aws_s3_object.this.version_id
 }
+
+output "sources" {
+  description = "The dataset's sources."
+  value       = sort([for path in local.files : trimsuffix(basename(path), ".toml") if startswith(path, "sources/")])
+}
+
+output "money" {
+  description = "The dataset's money columns: its fields of the form { name = …, money = true }."
+  value       = flatten(regexall("\\{[^{}]*\\bname\\s*=\\s*\"(\\w+)\"[^{}]*\\bmoney\\s*=\\s*true[^{}]*\\}", file("${var.folder}/dataset.toml")))
+}
+
+output "migrations_hash" {
+  description = "Hash of the dataset's migrations: it changes when the warehouse has to be prepared again."
+  value = sha256(jsonencode({
+    for path in local.files : path => filesha256("${var.folder}/${path}") if startswith(path, "warehouse/V")
+  }))
+}

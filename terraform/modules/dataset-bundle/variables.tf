@@ -22,3 +22,8 @@ variable "bucket" {
   description = "Bucket that holds the bundles. It keeps versions: a run stays with the one that it began with."
   type        = string
 }
+
+variable "kms_key_arn" {
+  description = "ARN of the key that encrypts the bundle."
+  type        = string
+}

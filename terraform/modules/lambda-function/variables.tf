@@ -50,6 +50,31 @@ variable "timeout_seconds" {
   }
 }
 
+variable "reserved_concurrency" {
+  description = "Invocations that may run at once, taken out of the account's; -1 for as many as the account has left."
+  type        = number
+  default     = -1
+
+  validation {
+    condition     = var.reserved_concurrency == -1 || var.reserved_concurrency >= 1
+    error_message = "0 would switch the function off."
+  }
+}
+
+variable "network" {
+  description = "Private subnets and security group of a function that works with the database; null for one that calls AWS alone."
+  type = object({
+    subnet_ids        = list(string)
+    security_group_id = string
+  })
+  default = null
+}
+
+variable "kms_key_arn" {
+  description = "ARN of the key that encrypts the environment and the log."
+  type        = string
+}
+
 variable "environment" {
   description = "The function's settings. Never a secret: the function gets the ARN of one."
   type        = map(string)

@@ -1,12 +1,15 @@
-# The pipeline as it stands in every environment: buckets, the datasets' bundles, functions, state machine.
+# The pipeline as it stands in every environment: buckets, bundles, functions, state machines, daily run, alarms. Network and
+# database are given to it.
 
 data "aws_caller_identity" "current" {}
 
 module "data_lake" {
   source = "../data-lake"
 
-  prefix                   = "${var.name}-${data.aws_caller_identity.current.account_id}"
+  prefix                   = local.bucket_prefix
+  kms_key_arn              = var.kms_key_arn
   consumer_timeout_seconds = local.ingest_timeout_seconds
+  lifecycle_days           = var.lifecycle_days
   force_destroy            = var.force_destroy
 }
 
@@ -14,33 +17,40 @@ module "dataset" {
   source   = "../dataset-bundle"
   for_each = var.datasets
 
-  name   = each.key
-  folder = each.value
-  bucket = module.data_lake.buckets["datasets"]
+  name        = each.key
+  folder      = each.value
+  bucket      = module.data_lake.buckets["datasets"]
+  kms_key_arn = var.kms_key_arn
 }
 
-module "pipeline" {
+module "state_machines" {
   source = "../state-machine"
 
-  name               = "${var.name}-pipeline"
-  definition         = "${path.module}/../state-machine/pipeline.asl.json"
-  function_arns      = { for stage, function in module.stage : stage => function.arn }
+  name               = var.name
+  function_arns      = { for stage in keys(local.stages) : stage => module.function[stage].arn }
+  buckets            = { bronze = local.buckets["bronze"], reports = local.buckets["reports"] }
   retry              = var.retry
+  backfill           = var.backfill
+  kms_key_arn        = var.kms_key_arn
   log_retention_days = var.log_retention_days
 }
 
-# The functions that the state machine calls.
-module "stage" {
+# The functions that the state machines call, and those that keep the database.
+module "function" {
   source   = "../lambda-function"
-  for_each = local.stages
+  for_each = merge(local.stages, local.database_functions)
 
-  name               = "${var.name}-${each.key}"
-  package            = "${var.packages}/${each.key}.zip"
-  architecture       = var.architecture
-  timeout_seconds    = each.value.timeout_seconds
-  environment        = each.value.environment
-  statements         = each.value.statements
-  log_retention_days = var.log_retention_days
+  name                 = "${var.name}-${each.key}"
+  package              = "${var.packages}/${each.key}.zip"
+  architecture         = var.architecture
+  timeout_seconds      = each.value.timeout_seconds
+  memory_mb            = lookup(local.memory_mb, each.key, 512)
+  reserved_concurrency = lookup(var.concurrency, each.key, -1)
+  network              = contains(local.in_network, each.key) ? var.network : null
+  environment          = merge(each.value.environment, local.common_environment)
+  statements           = each.value.statements
+  kms_key_arn          = var.kms_key_arn
+  log_retention_days   = var.log_retention_days
 }
 
 module "ingest" {
@@ -50,25 +60,33 @@ module "ingest" {
   package            = "${var.packages}/ingest.zip"
   architecture       = var.architecture
   timeout_seconds    = local.ingest_timeout_seconds
+  kms_key_arn        = var.kms_key_arn
   log_retention_days = var.log_retention_days
 
-  environment = merge(local.datasets_environment, {
-    QUARANTINE_BUCKET = module.data_lake.buckets["quarantine"]
-    STATE_MACHINE_ARN = module.pipeline.arn
+  environment = merge(local.datasets_environment, local.common_environment, {
+    QUARANTINE_BUCKET = local.buckets["quarantine"]
+    STATE_MACHINE_ARN = module.state_machines.arns["pipeline"]
+    TOPIC_ARN         = module.alerting.topic_arn
   })
 
   statements = [
     local.read_bundles,
     local.may_list.datasets,
-    { sid = "ReadUpload", actions = ["s3:GetObject", "s3:GetObjectVersion"], resources = ["${local.arns.bronze}/*"] },
+    local.read_uploads,
     local.may_list.bronze,
-    { sid = "Quarantine", actions = local.write_actions, resources = ["${local.arns.quarantine}/*"] },
-    { sid = "StartRun", actions = ["states:StartExecution"], resources = [module.pipeline.arn] },
+    {
+      sid       = "Quarantine"
+      actions   = local.write_actions
+      resources = ["${local.arns.quarantine}/unknown/*", "${local.arns.quarantine}/failures/*"]
+    },
+    { sid = "StartRun", actions = ["states:StartExecution"], resources = [module.state_machines.arns["pipeline"]] },
     {
       sid       = "TakeUploads"
       actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
       resources = [module.data_lake.uploads_queue.arn]
     },
+    local.notify,
+    local.read_and_write_encrypted,
   ]
 }
 
@@ -80,5 +98,58 @@ resource "aws_lambda_event_source_mapping" "uploads" {
 
   scaling_config {
     maximum_concurrency = var.ingest_concurrency
+  }
+
+  # No file is taken before the warehouse can take it.
+  depends_on = [aws_lambda_invocation.prepare_database]
+}
+
+# The state machine, once the warehouse is ready for it. A module that waits for a resource as a whole would read its data
+# sources late, and show changes that are none.
+resource "terraform_data" "ready" {
+  input      = module.state_machines.arns["pipeline"]
+  depends_on = [aws_lambda_invocation.prepare_database]
+}
+
+module "schedule" {
+  source = "../schedule"
+
+  name                  = var.name
+  state_machine_arn     = terraform_data.ready.output
+  datasets              = keys(var.datasets)
+  time_zone             = var.schedule.time_zone
+  expression            = var.schedule.expression
+  enabled               = var.schedule.enabled
+  kms_key_arn           = var.kms_key_arn
+  dead_letter_queue_arn = module.data_lake.dead_letter_queue.arn
+}
+
+module "alerting" {
+  source = "../alerting"
+
+  name              = var.name
+  emails            = var.emails
+  kms_key_arn       = var.kms_key_arn
+  runbook_base_url  = var.runbook_base_url
+  metrics_namespace = var.name
+  state_machines    = module.state_machines.arns
+  queues            = { uploads = module.data_lake.uploads_queue.name, dead_letters = module.data_lake.dead_letter_queue.name }
+  buckets           = module.data_lake.buckets
+  sources           = { for name, dataset in module.dataset : name => dataset.sources }
+  money             = { for name, dataset in module.dataset : name => dataset.money }
+
+  functions = {
+    for key, function in merge({ ingest = module.ingest }, module.function) : key => {
+      name            = function.name
+      timeout_seconds = function.timeout_seconds
+      memory_mb       = function.memory_mb
+      alone           = !contains(keys(local.stages), key)
+    }
+  }
+
+  database = var.database.instance == null ? null : {
+    identifier      = var.database.instance.identifier
+    allocated_gb    = var.database.instance.allocated_gb
+    max_connections = var.database.max_connections
   }
 }

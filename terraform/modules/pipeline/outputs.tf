@@ -3,9 +3,9 @@ output "buckets" {
   value       = module.data_lake.buckets
 }
 
-output "state_machine_arn" {
-  description = "ARN of the state machine `pipeline`."
-  value       = module.pipeline.arn
+output "state_machine_arns" {
+  description = "ARN of each state machine: pipeline, backfill."
+  value       = module.state_machines.arns
 }
 
 output "uploads_queue_url" {
@@ -14,16 +14,31 @@ output "uploads_queue_url" {
 }
 
 output "dead_letter_queue_url" {
-  description = "URL of the queue of uploads that could not be taken."
+  description = "URL of the queue of what could not be taken or started."
   value       = module.data_lake.dead_letter_queue.url
 }
 
 output "functions" {
   description = "Name of each function, by its key."
-  value       = merge({ ingest = module.ingest.name }, { for stage, function in module.stage : stage => function.name })
+  value       = merge({ ingest = module.ingest.name }, { for key, function in module.function : key => function.name })
 }
 
-output "dataset_versions" {
-  description = "Version of each dataset's bundle that runs start with from now on."
-  value       = { for name, bundle in module.dataset : name => bundle.version_id }
+output "database_secret_arn" {
+  description = "ARN of the pipeline's secret."
+  value       = aws_secretsmanager_secret.database.arn
+}
+
+output "topic_arn" {
+  description = "ARN of the topic of notifications."
+  value       = module.alerting.topic_arn
+}
+
+output "console_links" {
+  description = "Where an operator sees the state machines and the dashboard."
+  value       = merge(module.state_machines.console_links, { dashboard = module.alerting.dashboard_link })
+}
+
+output "keeps_objects" {
+  description = "Whether each bucket refuses to be destroyed with what it holds."
+  value       = module.data_lake.keeps_objects
 }

@@ -1,10 +1,21 @@
-# What each stage is told, and what it may do: nothing that its code does not do.
+# What each function is told, and what it may do: nothing that its code does not do.
 
 locals {
   ingest_timeout_seconds = 60
 
+  # Bucket names are unique in the world, an account's number is too.
+  bucket_prefix = "${var.name}-${data.aws_caller_identity.current.account_id}"
+
   arns    = module.data_lake.bucket_arns
   buckets = module.data_lake.buckets
+
+  # Those that work with the database, and no others.
+  in_network = ["load", "score", "publish", "summarize", "prepare-database", "rotate-secret"]
+
+  # Processor time grows with memory: what reads every row has more; `score` holds its models' samples and trees.
+  memory_mb = { transform = 1024, validate = 1024, load = 1024, score = 2048 }
+
+  common_environment = { METRICS_NAMESPACE = var.name }
 
   # The first dataset is the default one.
   datasets_environment = {
@@ -12,29 +23,49 @@ locals {
     DATASETS_BUCKET = local.buckets["datasets"]
   }
   database_environment = merge(
-    { DATABASE_SECRET_ARN = var.database.secret_arn, DATABASE_TLS = var.database.tls },
+    { DATABASE_SECRET_ARN = aws_secretsmanager_secret.database.arn, DATABASE_TLS = var.database.tls },
     var.database.roots_file == null ? {} : { DATABASE_ROOTS_FILE = var.database.roots_file },
   )
+
+  # What is read is pinned to its version from the first answer on.
+  read_actions = ["s3:GetObject", "s3:GetObjectVersion"]
 
   # A large object is written in parts, and what was begun is taken back where a part fails.
   write_actions = ["s3:PutObject", "s3:AbortMultipartUpload"]
 
   read_bundles = {
     sid       = "ReadBundles"
-    actions   = ["s3:GetObject", "s3:GetObjectVersion"]
+    actions   = local.read_actions
     resources = [for name in keys(var.datasets) : "${local.arns.datasets}/${name}.json"]
+  }
+  read_uploads = {
+    sid       = "ReadUploads"
+    actions   = local.read_actions
+    resources = ["${local.arns.bronze}/*"]
   }
   read_secret = {
     sid       = "ReadDatabaseSecret"
     actions   = ["secretsmanager:GetSecretValue"]
-    resources = [var.database.secret_arn]
+    resources = [aws_secretsmanager_secret.database.arn]
   }
+  notify = { sid = "Notify", actions = ["sns:Publish"], resources = [module.alerting.topic_arn] }
+
   # Without it, S3 answers "denied" for an object that is not there, and the error would name the wrong culprit.
   may_list = {
-    for role in ["bronze", "datasets"] :
+    for role in ["bronze", "datasets", "quarantine"] :
     role => { sid = "TellMissing${title(role)}", actions = ["s3:ListBucket"], resources = [local.arns[role]] }
   }
 
+  # What is stored is encrypted with the key: who reads asks it to decrypt, who writes or publishes asks it for a data key.
+  # Each function's environment is read with it too.
+  read_encrypted = { sid = "ReadEncrypted", actions = ["kms:Decrypt"], resources = [var.kms_key_arn] }
+  read_and_write_encrypted = {
+    sid       = "ReadAndWriteEncrypted"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = [var.kms_key_arn]
+  }
+
+  # The steps of the state machines.
   stages = {
     admit = {
       timeout_seconds = 60
@@ -42,8 +73,9 @@ locals {
       statements = [
         local.read_bundles,
         local.may_list.datasets,
-        { sid = "ReadUpload", actions = ["s3:GetObject", "s3:GetObjectVersion"], resources = ["${local.arns.bronze}/*"] },
+        local.read_uploads,
         { sid = "OrderVersions", actions = ["s3:ListBucket", "s3:ListBucketVersions"], resources = [local.arns.bronze] },
+        local.read_encrypted,
       ]
     }
 
@@ -55,13 +87,15 @@ locals {
       }
       statements = [
         local.read_bundles,
-        { sid = "ReadUpload", actions = ["s3:GetObject", "s3:GetObjectVersion"], resources = ["${local.arns.bronze}/*"] },
+        local.read_uploads,
         local.may_list.bronze,
         { sid = "WriteSilver", actions = local.write_actions, resources = ["${local.arns.silver}/*"] },
         { sid = "WriteRejects", actions = local.write_actions, resources = ["${local.arns.quarantine}/*"] },
+        local.read_and_write_encrypted,
       ]
     }
 
+    # The facility's CSV of rejects gives the lines as the file has them: it is read once more.
     validate = {
       timeout_seconds = 600
       environment = {
@@ -70,8 +104,11 @@ locals {
       }
       statements = [
         local.read_bundles,
-        { sid = "Silver", actions = concat(["s3:GetObject"], local.write_actions), resources = ["${local.arns.silver}/*"] },
-        { sid = "Rejects", actions = concat(["s3:GetObject"], local.write_actions), resources = ["${local.arns.quarantine}/*"] },
+        local.read_uploads,
+        local.may_list.bronze,
+        { sid = "Silver", actions = concat(local.read_actions, local.write_actions), resources = ["${local.arns.silver}/*"] },
+        { sid = "Rejects", actions = concat(local.read_actions, local.write_actions), resources = ["${local.arns.quarantine}/*"] },
+        local.read_and_write_encrypted,
       ]
     }
 
@@ -80,8 +117,9 @@ locals {
       environment     = local.database_environment
       statements = [
         local.read_bundles,
-        { sid = "ReadSilver", actions = ["s3:GetObject"], resources = ["${local.arns.silver}/*"] },
+        { sid = "ReadSilver", actions = local.read_actions, resources = ["${local.arns.silver}/*"] },
         local.read_secret,
+        local.read_encrypted,
       ]
     }
 
@@ -92,6 +130,7 @@ locals {
         local.read_bundles,
         { sid = "WriteModels", actions = local.write_actions, resources = ["${local.arns.reports}/models/*"] },
         local.read_secret,
+        local.read_and_write_encrypted,
       ]
     }
 
@@ -101,6 +140,7 @@ locals {
       statements = [
         local.read_bundles,
         local.read_secret,
+        local.read_encrypted,
       ]
     }
 
@@ -109,21 +149,81 @@ locals {
       environment = merge(local.database_environment, {
         REPORTS_BUCKET    = local.buckets["reports"]
         QUARANTINE_BUCKET = local.buckets["quarantine"]
+        TOPIC_ARN         = module.alerting.topic_arn
       })
       statements = [
         local.read_bundles,
         { sid = "WriteReports", actions = local.write_actions, resources = ["${local.arns.reports}/*"] },
-        { sid = "ReadFailures", actions = ["s3:GetObject"], resources = ["${local.arns.quarantine}/failures/*"] },
-        { sid = "ListFailures", actions = ["s3:ListBucket"], resources = [local.arns.quarantine] },
+        { sid = "ReadFailures", actions = local.read_actions, resources = ["${local.arns.quarantine}/failures/*"] },
+        local.may_list.quarantine,
         local.read_secret,
+        local.notify,
+        local.read_and_write_encrypted,
       ]
     }
 
+    # A backfill's child that failed has recorded it already: its record is looked for first.
     record-failure = {
       timeout_seconds = 60
-      environment     = { QUARANTINE_BUCKET = local.buckets["quarantine"] }
+      environment = {
+        QUARANTINE_BUCKET = local.buckets["quarantine"]
+        TOPIC_ARN         = module.alerting.topic_arn
+      }
       statements = [
-        { sid = "RecordFailures", actions = local.write_actions, resources = ["${local.arns.quarantine}/failures/*"] },
+        {
+          sid       = "Failures"
+          actions   = concat(local.read_actions, local.write_actions)
+          resources = ["${local.arns.quarantine}/failures/*"]
+        },
+        local.may_list.quarantine,
+        local.notify,
+        local.read_and_write_encrypted,
+      ]
+    }
+  }
+
+  # Called by Terraform and by Secrets Manager.
+  database_functions = {
+    prepare-database = {
+      timeout_seconds = 300
+      environment = merge(local.database_environment, local.datasets_environment, {
+        MASTER_SECRET_ARN = var.database.master_secret_arn
+        DATABASE_HOST     = var.database.host
+        DATABASE_PORT     = var.database.port
+        DATABASE_NAME     = var.database.name
+      })
+      statements = [
+        local.read_bundles,
+        local.may_list.datasets,
+        {
+          sid       = "ReadMasterSecret"
+          actions   = ["secretsmanager:GetSecretValue"]
+          resources = [var.database.master_secret_arn]
+        },
+        {
+          sid       = "FillDatabaseSecret"
+          actions   = ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
+          resources = [aws_secretsmanager_secret.database.arn]
+        },
+        local.read_and_write_encrypted,
+      ]
+    }
+
+    rotate-secret = {
+      timeout_seconds = 60
+      environment     = local.database_environment
+      statements = [
+        {
+          sid = "RotateDatabaseSecret"
+          actions = [
+            "secretsmanager:DescribeSecret",
+            "secretsmanager:GetSecretValue",
+            "secretsmanager:PutSecretValue",
+            "secretsmanager:UpdateSecretVersionStage",
+          ]
+          resources = [aws_secretsmanager_secret.database.arn]
+        },
+        local.read_and_write_encrypted,
       ]
     }
   }

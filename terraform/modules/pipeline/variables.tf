@@ -40,11 +40,23 @@ variable "default_dataset" {
 }
 
 variable "database" {
-  description = "ARN of the secret {host, port, username, password, dbname}, how strictly TLS is asked for, and the PEM file of the authorities, as the functions see it."
+  description = <<-EOT
+    The PostgreSQL server: its address; ARN of the master's secret {username, password}; connections that it takes; how strictly
+    TLS is asked for; the PEM file of its authorities, as the functions see it (null: those of RDS, which are compiled in); the RDS
+    instance to watch (null: none).
+  EOT
   type = object({
-    secret_arn = string
-    tls        = optional(string, "verify-full")
-    roots_file = optional(string)
+    host              = string
+    port              = number
+    name              = string
+    master_secret_arn = string
+    max_connections   = number
+    tls               = optional(string, "verify-full")
+    roots_file        = optional(string)
+    instance = optional(object({
+      identifier   = string
+      allocated_gb = number
+    }))
   })
 
   validation {
@@ -53,20 +65,39 @@ variable "database" {
   }
 
   validation {
-    condition     = var.database.tls == "disable" || var.database.roots_file != null
-    error_message = "TLS needs the certificate authorities to check the server against: name `roots_file`."
+    condition     = var.database.tls == "verify-full" || var.database.instance == null
+    error_message = "An RDS instance is never spoken to without TLS."
   }
 }
 
-variable "retry" {
-  description = "The state machine's delays in seconds; the defaults outlast a database's fail-over."
+variable "network" {
+  description = "Private subnets, and security group of the functions that work with the database; null where it is reached without (local)."
   type = object({
-    transient_interval_seconds = optional(number, 300)
-    busy_interval_seconds      = optional(number, 2)
-    busy_max_delay_seconds     = optional(number, 60)
-    service_interval_seconds   = optional(number, 2)
+    subnet_ids        = list(string)
+    security_group_id = string
+  })
+}
+
+variable "kms_key_arn" {
+  description = "ARN of the key that encrypts all that is stored; its policy must admit the services (module `key`)."
+  type        = string
+}
+
+variable "concurrency" {
+  description = "Invocations of each stage that works with the database that may run at once: each holds one connection. -1 takes the account's limit."
+  type = object({
+    load      = optional(number, 20)
+    score     = optional(number, 5)
+    publish   = optional(number, 5)
+    summarize = optional(number, 10)
   })
   default = {}
+
+  # The ten are for prepare-database, rotate-secret, the server's own and people.
+  validation {
+    condition     = contains(values(var.concurrency), -1) || sum(values(var.concurrency)) <= var.database.max_connections - 10
+    error_message = "Together they stay ten below the database's connections."
+  }
 }
 
 variable "ingest_concurrency" {
@@ -80,6 +111,72 @@ variable "ingest_concurrency" {
   }
 }
 
+variable "retry" {
+  description = "The state machines' delays in seconds; what is not given outlasts a database's fail-over."
+  type = object({
+    transient_interval_seconds = optional(number)
+    busy_interval_seconds      = optional(number)
+    busy_max_delay_seconds     = optional(number)
+    service_interval_seconds   = optional(number)
+  })
+  default = {}
+}
+
+variable "backfill" {
+  description = "Objects that a backfill runs at once, and the percentage of them that may fail before the backfill does."
+  type = object({
+    max_concurrency              = optional(number)
+    tolerated_failure_percentage = optional(number)
+  })
+  default = {}
+}
+
+variable "schedule" {
+  description = "When the daily run starts (EventBridge Scheduler's words), in which time zone, and whether it does."
+  type = object({
+    expression = optional(string, "cron(0 6 * * ? *)")
+    time_zone  = optional(string, "Europe/Paris")
+    enabled    = optional(bool, true)
+  })
+  default = {}
+}
+
+variable "lifecycle_days" {
+  description = "Days for which the buckets keep what they hold: see the module data-lake."
+  type = object({
+    bronze      = optional(number)
+    silver      = optional(number)
+    quarantine  = optional(number)
+    reports     = optional(number)
+    access_logs = optional(number)
+    noncurrent  = optional(number)
+    replay      = optional(number)
+  })
+  default = {}
+}
+
+variable "rotation_days" {
+  description = "Days after which the pipeline's password is changed."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.rotation_days >= 1 && var.rotation_days <= 1000
+    error_message = "Secrets Manager rotates every 1 to 1000 days."
+  }
+}
+
+variable "emails" {
+  description = "Addresses that get the notifications: failures, halted and missing files, alarms."
+  type        = list(string)
+  default     = []
+}
+
+variable "runbook_base_url" {
+  description = "Where the runbooks are read: an alarm's description ends with `<base>/<runbook>.md`."
+  type        = string
+}
+
 variable "log_retention_days" {
   description = "Days for which logs are kept."
   type        = number
@@ -87,7 +184,7 @@ variable "log_retention_days" {
 }
 
 variable "force_destroy" {
-  description = "Whether destroying a bucket destroys its objects."
+  description = "Whether destroying a bucket destroys its objects, and a secret goes at once."
   type        = bool
   default     = false
 }

@@ -1,0 +1,33 @@
+provider "aws" {
+  region = var.region
+
+  default_tags {
+    tags = { project = "fonderie", environment = "dev" }
+  }
+}
+
+module "environment" {
+  source = "../../modules/environment"
+
+  region                   = var.region
+  allow_region_outside_eea = var.allow_region_outside_eea
+  packages                 = var.packages
+  architecture             = var.architecture
+  datasets                 = { facturation = "../../../datasets/facturation" }
+  default_dataset          = "facturation"
+  emails                   = var.emails
+  runbook_base_url         = var.runbook_base_url
+  analyst_cidrs            = var.analyst_cidrs
+
+  # What is dev's own.
+  name               = "fonderie-dev"
+  protected          = false
+  log_retention_days = 30
+  lifecycle_days     = { bronze = 90, silver = 30, quarantine = 90, reports = 90 }
+
+  database = {
+    multi_az    = false
+    backup_days = 1
+    log_exports = ["postgresql"]
+  }
+}

@@ -1,0 +1,34 @@
+provider "aws" {
+  region = var.region
+
+  default_tags {
+    tags = { project = "fonderie", environment = "prod" }
+  }
+}
+
+module "environment" {
+  source = "../../modules/environment"
+
+  region                   = var.region
+  allow_region_outside_eea = var.allow_region_outside_eea
+  packages                 = var.packages
+  architecture             = var.architecture
+  datasets                 = { facturation = "../../../datasets/facturation" }
+  default_dataset          = "facturation"
+  emails                   = var.emails
+  runbook_base_url         = var.runbook_base_url
+  analyst_cidrs            = var.analyst_cidrs
+
+  # What is prod's own.
+  name               = "fonderie-prod"
+  protected          = true
+  log_retention_days = 365
+  lifecycle_days     = { noncurrent = 90 }
+
+  database = {
+    multi_az     = true
+    backup_days  = 30
+    insights     = "advanced"
+    read_replica = false
+  }
+}

@@ -1,0 +1,44 @@
+output "buckets" {
+  description = "Name of each bucket, by its role."
+  value       = module.environment.buckets
+}
+
+output "console_links" {
+  description = "Where an operator sees the state machines and the dashboard."
+  value       = module.environment.console_links
+}
+
+output "state_machine_arns" {
+  description = "ARN of each state machine: pipeline, backfill."
+  value       = module.environment.state_machine_arns
+}
+
+output "database" {
+  description = "Where the warehouse is, and the ARNs of its secrets."
+  value       = module.environment.database
+}
+
+output "topic_arn" {
+  description = "ARN of the topic of notifications."
+  value       = module.environment.topic_arn
+}
+
+output "queue_urls" {
+  description = "URLs of the queue of uploads and of what could not be taken or started."
+  value       = module.environment.queue_urls
+}
+
+output "functions" {
+  description = "Name of each function, by its key."
+  value       = module.environment.functions
+}
+
+output "network" {
+  description = "The network, for the operator who joins another to it, and the database's security group."
+  value       = module.environment.network
+}
+
+output "protection" {
+  description = "What guards the data: the database's standby, backups and refusal to be deleted, and the buckets' refusal to be emptied."
+  value       = module.environment.protection
+}

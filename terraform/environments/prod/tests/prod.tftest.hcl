@@ -1,0 +1,47 @@
+# The whole of prod against a mocked AWS. It is applied, so that the state that `terraform test -json -verbose` prints has each
+# policy in full.
+
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  packages         = "../../modules/pipeline/tests/packages"
+  emails           = ["exploitation@example.org"]
+  runbook_base_url = "https://example.org/runbooks"
+}
+
+run "apply" {
+  command = apply
+
+  assert {
+    condition     = output.buckets["bronze"] == "fonderie-prod-123456789012-bronze"
+    error_message = "The buckets bear the names of environment and account."
+  }
+
+  assert {
+    condition     = output.database.replica_host == null
+    error_message = "There is a replica that nobody asked for."
+  }
+
+  assert {
+    condition = output.functions == {
+      for key in [
+        "admit", "ingest", "load", "prepare-database", "publish", "record-failure", "rotate-secret", "score", "summarize",
+        "transform", "validate",
+      ] : key => "fonderie-prod-${key}"
+    }
+    error_message = "The functions are those of functions/, each with the environment's name."
+  }
+
+  assert {
+    condition = output.protection == {
+      multi_az             = true
+      backup_days          = 30
+      deletion_protection  = true
+      final_snapshot       = true
+      buckets_keep_objects = true
+    }
+    error_message = "prod is not protected as it should be: ${jsonencode(output.protection)}."
+  }
+}

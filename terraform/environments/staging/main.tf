@@ -1,0 +1,32 @@
+provider "aws" {
+  region = var.region
+
+  default_tags {
+    tags = { project = "fonderie", environment = "staging" }
+  }
+}
+
+module "environment" {
+  source = "../../modules/environment"
+
+  region                   = var.region
+  allow_region_outside_eea = var.allow_region_outside_eea
+  packages                 = var.packages
+  architecture             = var.architecture
+  datasets                 = { facturation = "../../../datasets/facturation" }
+  default_dataset          = "facturation"
+  emails                   = var.emails
+  runbook_base_url         = var.runbook_base_url
+  analyst_cidrs            = var.analyst_cidrs
+
+  # What is staging's own.
+  name               = "fonderie-staging"
+  protected          = true
+  log_retention_days = 90
+  lifecycle_days     = {}
+
+  database = {
+    multi_az    = false
+    backup_days = 7
+  }
+}

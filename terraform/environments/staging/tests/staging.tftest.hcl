@@ -1,0 +1,29 @@
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  packages         = "../../modules/pipeline/tests/packages"
+  emails           = ["exploitation@example.org"]
+  runbook_base_url = "https://example.org/runbooks"
+}
+
+run "apply" {
+  command = apply
+
+  assert {
+    condition     = output.buckets["bronze"] == "fonderie-staging-123456789012-bronze"
+    error_message = "The buckets bear the names of environment and account."
+  }
+
+  assert {
+    condition = output.protection == {
+      multi_az             = false
+      backup_days          = 7
+      deletion_protection  = true
+      final_snapshot       = true
+      buckets_keep_objects = true
+    }
+    error_message = "staging is not protected as it should be: ${jsonencode(output.protection)}."
+  }
+}

@@ -1,0 +1,39 @@
+variable "region" {
+  description = "AWS region; it lies in the European Economic Area."
+  type        = string
+  default     = "eu-west-1"
+}
+
+variable "allow_region_outside_eea" {
+  description = "Whether the region may lie outside the European Economic Area on purpose."
+  type        = bool
+  default     = false
+}
+
+variable "packages" {
+  description = "Folder of the functions' zips."
+  type        = string
+  default     = "../../../target/packages"
+}
+
+variable "architecture" {
+  description = "Processor for which the functions are built: arm64 or x86_64."
+  type        = string
+  default     = "arm64"
+}
+
+variable "emails" {
+  description = "Addresses that get the notifications; each confirms the e-mail that AWS sends it."
+  type        = list(string)
+}
+
+variable "runbook_base_url" {
+  description = "Where docs/runbooks is read, without a slash at the end: alarms link to it."
+  type        = string
+}
+
+variable "analyst_cidrs" {
+  description = "Private networks, joined to this one by the operator, from which analysts reach the database."
+  type        = list(string)
+  default     = []
+}

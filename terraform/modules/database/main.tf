@@ -1,0 +1,174 @@
+resource "aws_db_instance" "this" {
+  #checkov:skip=CKV_AWS_157:A standby doubles the price: whether there is one is each environment's choice. A test holds prod to it.
+  #checkov:skip=CKV_AWS_293:Whether the instance is protected is each environment's choice. A test holds staging and prod to it.
+  identifier     = var.name
+  engine         = "postgres"
+  engine_version = var.postgres_version
+  instance_class = var.instance_class
+  db_name        = var.database_name
+
+  # RDS makes the master's password and changes it; only `prepare-database` reads it, and no state holds it.
+  username                      = "master"
+  manage_master_user_password   = true
+  master_user_secret_kms_key_id = var.kms_key_arn
+
+  # Nobody's way of logging in unless the operator grants `rds_iam` to a role: an analyst then needs no password.
+  iam_database_authentication_enabled = true
+
+  storage_type          = "gp3"
+  allocated_storage     = var.allocated_gb
+  max_allocated_storage = var.max_allocated_gb
+  storage_encrypted     = true
+  kms_key_id            = var.kms_key_arn
+
+  multi_az               = var.multi_az
+  publicly_accessible    = false
+  db_subnet_group_name   = aws_db_subnet_group.this.name
+  vpc_security_group_ids = [var.security_group_id]
+  parameter_group_name   = aws_db_parameter_group.this.name
+  ca_cert_identifier     = "rds-ca-rsa2048-g1"
+
+  backup_retention_period   = var.backup_days
+  backup_window             = "01:00-02:00" # UTC: after the day's uploads, before the daily run
+  maintenance_window        = "sun:02:30-sun:03:30"
+  copy_tags_to_snapshot     = true
+  delete_automated_backups  = !var.protected
+  deletion_protection       = var.protected
+  skip_final_snapshot       = !var.protected
+  final_snapshot_identifier = var.protected ? "${var.name}-final" : null
+
+  auto_minor_version_upgrade  = true
+  allow_major_version_upgrade = false
+  apply_immediately           = var.apply_immediately
+
+  performance_insights_enabled          = true
+  performance_insights_kms_key_id       = var.kms_key_arn
+  performance_insights_retention_period = local.insights_days
+  database_insights_mode                = var.insights
+  monitoring_interval                   = 60
+  monitoring_role_arn                   = aws_iam_role.monitoring.arn
+  enabled_cloudwatch_logs_exports       = var.log_exports
+
+  # RDS would make the log groups itself, without key or end.
+  depends_on = [aws_cloudwatch_log_group.exports, aws_iam_role_policy_attachment.monitoring]
+}
+
+# Analysts' queries neither wait for loads nor hold them up.
+resource "aws_db_instance" "replica" {
+  #checkov:skip=CKV_AWS_157:A replica is no standby: what it holds, the primary holds.
+  #checkov:skip=CKV_AWS_293:A replica holds nothing of its own.
+  #checkov:skip=CKV_AWS_133:The primary is backed up.
+  count               = var.read_replica ? 1 : 0
+  identifier          = "${var.name}-replica"
+  replicate_source_db = aws_db_instance.this.identifier
+  instance_class      = var.instance_class
+
+  iam_database_authentication_enabled = true
+
+  storage_type          = "gp3"
+  max_allocated_storage = var.max_allocated_gb
+  storage_encrypted     = true
+
+  publicly_accessible    = false
+  vpc_security_group_ids = [var.security_group_id]
+  parameter_group_name   = aws_db_parameter_group.this.name
+  ca_cert_identifier     = "rds-ca-rsa2048-g1"
+
+  copy_tags_to_snapshot      = true
+  skip_final_snapshot        = true
+  auto_minor_version_upgrade = true
+  apply_immediately          = var.apply_immediately
+
+  performance_insights_enabled          = true
+  performance_insights_kms_key_id       = var.kms_key_arn
+  performance_insights_retention_period = local.insights_days
+  database_insights_mode                = var.insights
+  monitoring_interval                   = 60
+  monitoring_role_arn                   = aws_iam_role.monitoring.arn
+  enabled_cloudwatch_logs_exports       = var.log_exports
+
+  depends_on = [aws_cloudwatch_log_group.exports]
+}
+
+resource "aws_db_subnet_group" "this" {
+  name       = var.name
+  subnet_ids = var.subnet_ids
+}
+
+locals {
+  # What each mode asks for.
+  insights_days = var.insights == "advanced" ? 465 : 7
+
+  parameters = {
+    # A client without TLS is refused.
+    "rds.force_ssl" = "1"
+
+    # No value of a record goes to the server's log: no statement (an analyst's may name a patient, a role's a password), no
+    # parameter, no detail of an error. Database Insights tells which statements are slow.
+    log_statement                     = "none"
+    log_min_duration_statement        = "-1"
+    log_min_error_statement           = "panic"
+    log_error_verbosity               = "terse"
+    log_parameter_max_length          = "0"
+    log_parameter_max_length_on_error = "0"
+
+    max_connections = tostring(var.max_connections)
+  }
+  # Read when the server starts.
+  at_start = ["max_connections"]
+}
+
+resource "aws_db_parameter_group" "this" {
+  # The family is in the name, so that a new major version's group stands beside the old one's.
+  name        = "${var.name}-postgres${var.postgres_version}"
+  family      = "postgres${var.postgres_version}"
+  description = "TLS alone, a log without personal data."
+
+  dynamic "parameter" {
+    for_each = local.parameters
+    content {
+      name         = parameter.key
+      value        = parameter.value
+      apply_method = contains(local.at_start, parameter.key) ? "pending-reboot" : "immediate"
+    }
+  }
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_cloudwatch_log_group" "exports" {
+  #checkov:skip=CKV_AWS_338:How long logs are kept is the operator's choice; the audit trail is the ledger in the warehouse.
+  for_each = merge([
+    for instance in concat([var.name], var.read_replica ? ["${var.name}-replica"] : []) : {
+      for log in var.log_exports : "${instance}/${log}" => "/aws/rds/instance/${instance}/${log}"
+    }
+  ]...)
+  name              = each.value
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
+}
+
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+
+# The operating system's figures, each minute.
+resource "aws_iam_role" "monitoring" {
+  name = "${var.name}-monitoring"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "monitoring.rds.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = { StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.current.account_id } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy_attachment" "monitoring" {
+  role       = aws_iam_role.monitoring.name
+  policy_arn = "arn:${data.aws_partition.current.partition}:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole"
+}

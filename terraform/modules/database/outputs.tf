@@ -1,0 +1,49 @@
+output "identifier" {
+  description = "Identifier of the instance."
+  value       = aws_db_instance.this.identifier
+}
+
+output "host" {
+  description = "Host name of the instance, to which its certificate is made out."
+  value       = aws_db_instance.this.address
+}
+
+output "port" {
+  description = "Port of the instance."
+  value       = aws_db_instance.this.port
+}
+
+output "name" {
+  description = "Database in the instance."
+  value       = aws_db_instance.this.db_name
+}
+
+output "replica_host" {
+  description = "Host name of the analysts' instance; null where there is none."
+  value       = one(aws_db_instance.replica[*].address)
+}
+
+output "master_secret_arn" {
+  description = "ARN of the master's secret, {username, password}, which RDS keeps."
+  value       = aws_db_instance.this.master_user_secret[0].secret_arn
+}
+
+output "allocated_gb" {
+  description = "Storage at first, in GB."
+  value       = var.allocated_gb
+}
+
+output "max_connections" {
+  description = "Connections that the server takes."
+  value       = var.max_connections
+}
+
+output "protection" {
+  description = "What guards the data: a standby, days of backups, whether the instance refuses to be deleted, and whether it leaves a last snapshot."
+  value = {
+    multi_az            = aws_db_instance.this.multi_az
+    backup_days         = aws_db_instance.this.backup_retention_period
+    deletion_protection = aws_db_instance.this.deletion_protection
+    final_snapshot      = !aws_db_instance.this.skip_final_snapshot
+  }
+}

@@ -1,0 +1,154 @@
+variable "name" {
+  description = "Identifier of the instance."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,54}$", var.name))
+    error_message = "The name has 2 to 55 small letters, digits and hyphens: `-replica` is added to it."
+  }
+}
+
+variable "database_name" {
+  description = "Database in the instance."
+  type        = string
+  default     = "fonderie"
+  nullable    = false
+}
+
+variable "postgres_version" {
+  description = "Major version of PostgreSQL; RDS sees to the minor one."
+  type        = number
+  default     = 18
+  nullable    = false
+
+  validation {
+    condition     = var.postgres_version >= 15 && var.postgres_version == floor(var.postgres_version)
+    error_message = "The warehouse needs PostgreSQL 15 or later; a major version is a whole number."
+  }
+}
+
+variable "instance_class" {
+  description = "Size of the instance."
+  type        = string
+  default     = "db.t3.medium"
+  nullable    = false
+}
+
+variable "allocated_gb" {
+  description = "Storage at first, in GB."
+  type        = number
+  default     = 50
+  nullable    = false
+
+  validation {
+    condition     = var.allocated_gb >= 20
+    error_message = "RDS gives 20 GB of gp3 at least."
+  }
+}
+
+variable "max_allocated_gb" {
+  description = "Storage up to which RDS grows by itself, in GB."
+  type        = number
+  default     = 200
+  nullable    = false
+
+  validation {
+    condition     = var.max_allocated_gb >= var.allocated_gb * 1.1
+    error_message = "RDS asks for 10 % above the first storage."
+  }
+}
+
+variable "max_connections" {
+  description = "Connections that the server takes: the alarm and the functions' concurrency are held to it. A change needs a restart."
+  type        = number
+  default     = 200
+  nullable    = false
+
+  validation {
+    condition     = var.max_connections >= 50 && var.max_connections <= 5000
+    error_message = "Between 50 and 5000; 400 is what 4 GB of memory bear."
+  }
+}
+
+variable "multi_az" {
+  description = "Whether a standby in another zone takes over when the instance fails."
+  type        = bool
+}
+
+variable "backup_days" {
+  description = "Days for which automatic backups are kept, and to any second of which the database can be restored."
+  type        = number
+
+  validation {
+    condition     = var.backup_days >= 1 && var.backup_days <= 35
+    error_message = "RDS keeps backups for 1 to 35 days; 0 would mean none."
+  }
+}
+
+variable "protected" {
+  description = "Whether the instance refuses to be deleted, and leaves a last snapshot when it is deleted after all."
+  type        = bool
+}
+
+variable "insights" {
+  description = "Mode of Database Insights: standard (7 days, free) or advanced (15 months)."
+  type        = string
+  default     = "standard"
+  nullable    = false
+
+  validation {
+    condition     = contains(["standard", "advanced"], var.insights)
+    error_message = "Database Insights has the modes standard and advanced."
+  }
+}
+
+variable "log_exports" {
+  description = "Logs of the server that go to CloudWatch."
+  type        = set(string)
+  default     = ["postgresql", "upgrade"]
+  nullable    = false
+
+  validation {
+    condition     = length(setsubtract(var.log_exports, ["postgresql", "upgrade"])) == 0
+    error_message = "PostgreSQL has the logs `postgresql` and `upgrade`."
+  }
+}
+
+variable "read_replica" {
+  description = "Whether analysts get an instance of their own to read from."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "apply_immediately" {
+  description = "Whether a change of the instance is made at once rather than in the maintenance window."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "subnet_ids" {
+  description = "Private subnets in two zones at least."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.subnet_ids) >= 2
+    error_message = "RDS asks for subnets in two zones."
+  }
+}
+
+variable "security_group_id" {
+  description = "Security group of the database."
+  type        = string
+}
+
+variable "kms_key_arn" {
+  description = "ARN of the key that encrypts storage, backups, Insights, logs and the master's secret."
+  type        = string
+}
+
+variable "log_retention_days" {
+  description = "Days for which the server's logs are kept."
+  type        = number
+}

@@ -1,0 +1,46 @@
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  name        = "facturation"
+  folder      = "../../../datasets/facturation"
+  bucket      = "fonderie-test-datasets"
+  kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/test"
+}
+
+run "the_billing_dataset" {
+  command = plan
+
+  assert {
+    condition     = aws_s3_object.this.key == "facturation.json" && aws_s3_object.this.kms_key_id == var.kms_key_arn
+    error_message = "The bundle has the dataset's name, and is encrypted with our key."
+  }
+
+  assert {
+    condition = toset([for path in keys(jsondecode(aws_s3_object.this.content)) : dirname(path)]) == toset([
+      ".", "sources", "warehouse", "models", "marts", "queries",
+    ])
+    error_message = "The bundle has what the pipeline reads, and no scenarios."
+  }
+
+  assert {
+    condition     = jsonencode(output.money) == jsonencode(["montant_facture", "montant_paye"])
+    error_message = "The money columns are those that dataset.toml calls so: ${jsonencode(output.money)}."
+  }
+
+  assert {
+    condition     = jsonencode(output.sources) == jsonencode([for letter in ["a", "b", "c", "d", "e"] : "etablissement_${letter}"])
+    error_message = "The sources are the files of sources/: ${jsonencode(output.sources)}."
+  }
+}
+
+run "not_a_dataset" {
+  command = plan
+
+  variables {
+    folder = "../../../datasets"
+  }
+
+  expect_failures = [var.folder]
+}

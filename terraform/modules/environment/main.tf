@@ -1,0 +1,77 @@
+# An environment in an AWS account: key, network, database, and the pipeline between them.
+
+data "aws_caller_identity" "current" {}
+
+module "key" {
+  source = "../key"
+  name   = var.name
+}
+
+module "network" {
+  source = "../network"
+
+  name               = var.name
+  cidr               = var.cidr
+  bucket_prefix      = "${var.name}-${data.aws_caller_identity.current.account_id}"
+  analyst_cidrs      = var.analyst_cidrs
+  kms_key_arn        = module.key.arn
+  log_retention_days = var.log_retention_days
+}
+
+module "database" {
+  source = "../database"
+
+  name               = var.name
+  postgres_version   = var.database.postgres_version
+  instance_class     = var.database.instance_class
+  allocated_gb       = var.database.allocated_gb
+  max_allocated_gb   = var.database.max_allocated_gb
+  max_connections    = var.database.max_connections
+  multi_az           = var.database.multi_az
+  backup_days        = var.database.backup_days
+  insights           = var.database.insights
+  log_exports        = var.database.log_exports
+  read_replica       = var.database.read_replica
+  apply_immediately  = !var.protected
+  protected          = var.protected
+  subnet_ids         = module.network.subnet_ids
+  security_group_id  = module.network.security_group_ids["database"]
+  kms_key_arn        = module.key.arn
+  log_retention_days = var.log_retention_days
+}
+
+module "pipeline" {
+  source = "../pipeline"
+
+  name               = var.name
+  packages           = var.packages
+  architecture       = var.architecture
+  datasets           = var.datasets
+  default_dataset    = var.default_dataset
+  kms_key_arn        = module.key.arn
+  concurrency        = var.concurrency
+  backfill           = var.backfill
+  schedule           = var.schedule
+  lifecycle_days     = var.lifecycle_days
+  emails             = var.emails
+  runbook_base_url   = var.runbook_base_url
+  log_retention_days = var.log_retention_days
+  force_destroy      = !var.protected
+
+  network = {
+    subnet_ids        = module.network.subnet_ids
+    security_group_id = module.network.security_group_ids["functions"]
+  }
+
+  database = {
+    host              = module.database.host
+    port              = module.database.port
+    name              = module.database.name
+    master_secret_arn = module.database.master_secret_arn
+    max_connections   = module.database.max_connections
+    instance = {
+      identifier   = module.database.identifier
+      allocated_gb = module.database.allocated_gb
+    }
+  }
+}

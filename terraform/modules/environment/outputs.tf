@@ -1,0 +1,51 @@
+output "buckets" {
+  description = "Name of each bucket, by its role."
+  value       = module.pipeline.buckets
+}
+
+output "console_links" {
+  description = "Where an operator sees the state machines and the dashboard."
+  value       = module.pipeline.console_links
+}
+
+output "state_machine_arns" {
+  description = "ARN of each state machine: pipeline, backfill."
+  value       = module.pipeline.state_machine_arns
+}
+
+output "database" {
+  description = "Where the warehouse is: endpoint (the analysts' own too, where there is one), database, ARNs of the master's and the pipeline's secrets."
+  value = {
+    host                = module.database.host
+    replica_host        = module.database.replica_host
+    port                = module.database.port
+    name                = module.database.name
+    master_secret_arn   = module.database.master_secret_arn
+    pipeline_secret_arn = module.pipeline.database_secret_arn
+  }
+}
+
+output "topic_arn" {
+  description = "ARN of the topic of notifications."
+  value       = module.pipeline.topic_arn
+}
+
+output "queue_urls" {
+  description = "URLs of the queue of uploads and of what could not be taken or started."
+  value       = { uploads = module.pipeline.uploads_queue_url, dead_letters = module.pipeline.dead_letter_queue_url }
+}
+
+output "functions" {
+  description = "Name of each function, by its key."
+  value       = module.pipeline.functions
+}
+
+output "network" {
+  description = "The network, for the operator who joins another to it, and the database's security group."
+  value       = { vpc_id = module.network.vpc_id, database_security_group_id = module.network.security_group_ids["database"] }
+}
+
+output "protection" {
+  description = "What guards the data: the database's standby, backups and refusal to be deleted, and the buckets' refusal to be emptied."
+  value       = merge(module.database.protection, { buckets_keep_objects = module.pipeline.keeps_objects })
+}

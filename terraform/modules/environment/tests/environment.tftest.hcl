@@ -1,0 +1,63 @@
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  name               = "fonderie-test"
+  region             = "eu-west-1"
+  protected          = true
+  packages           = "../pipeline/tests/packages"
+  datasets           = { facturation = "../../../datasets/facturation" }
+  default_dataset    = "facturation"
+  emails             = []
+  runbook_base_url   = "https://example.org/runbooks"
+  log_retention_days = 30
+  database           = { multi_az = false, backup_days = 7, read_replica = true }
+}
+
+run "a_region_of_the_eea" {
+  command = plan
+
+  variables {
+    region = "eu-south-2"
+  }
+
+  assert {
+    condition     = output.buckets["access-logs"] == "fonderie-test-123456789012-access-logs"
+    error_message = "The buckets bear the names of environment and account."
+  }
+}
+
+run "london_is_outside" {
+  command = plan
+
+  variables {
+    region = "eu-west-2"
+  }
+
+  expect_failures = [var.region]
+}
+
+run "zurich_is_outside" {
+  command = plan
+
+  variables {
+    region = "eu-central-2"
+  }
+
+  expect_failures = [var.region]
+}
+
+run "outside_on_purpose" {
+  command = plan
+
+  variables {
+    region                   = "us-east-1"
+    allow_region_outside_eea = true
+  }
+
+  assert {
+    condition     = output.protection.deletion_protection
+    error_message = "Protection has nothing to do with the region."
+  }
+}

@@ -1,0 +1,135 @@
+variable "name" {
+  description = "What every name begins with: project and environment, such as `fonderie-prod`."
+  type        = string
+}
+
+variable "region" {
+  description = "AWS region, which the provider has too. Health data stays in the European Economic Area."
+  type        = string
+
+  validation {
+    condition = var.allow_region_outside_eea || contains(
+      ["eu-central-1", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-3"], var.region
+    )
+    error_message = "The regions of the European Economic Area are eu-central-1, eu-north-1, eu-south-1, eu-south-2, eu-west-1 and eu-west-3 (London and Zurich lie outside). Set allow_region_outside_eea to leave it on purpose."
+  }
+}
+
+variable "allow_region_outside_eea" {
+  description = "Whether the region may lie outside the European Economic Area: a decision of the data's controller."
+  type        = bool
+  default     = false
+}
+
+variable "protected" {
+  description = "Whether the data is real: database and buckets refuse to be destroyed, and a last snapshot is left."
+  type        = bool
+}
+
+variable "packages" {
+  description = "Folder of the functions' zips, `<function>.zip`."
+  type        = string
+}
+
+variable "architecture" {
+  description = "Processor for which the functions are built: arm64 or x86_64."
+  type        = string
+  default     = "arm64"
+}
+
+variable "datasets" {
+  description = "Folder of each dataset, by name."
+  type        = map(string)
+}
+
+variable "default_dataset" {
+  description = "The dataset of an upload whose key names none."
+  type        = string
+}
+
+variable "database" {
+  description = "The RDS instance: see the module database. Backups, a standby and its insights are each environment's choice."
+  type = object({
+    postgres_version = optional(number)
+    instance_class   = optional(string)
+    allocated_gb     = optional(number)
+    max_allocated_gb = optional(number)
+    max_connections  = optional(number)
+    multi_az         = bool
+    backup_days      = number
+    insights         = optional(string)
+    log_exports      = optional(set(string))
+    read_replica     = optional(bool)
+  })
+}
+
+variable "cidr" {
+  description = "Addresses of the network."
+  type        = string
+  default     = null
+}
+
+variable "analyst_cidrs" {
+  description = "Private networks, joined to this one by the operator, from which analysts reach the database."
+  type        = list(string)
+  default     = []
+}
+
+variable "concurrency" {
+  description = "Invocations of each stage that works with the database that may run at once: see the module pipeline."
+  type = object({
+    load      = optional(number)
+    score     = optional(number)
+    publish   = optional(number)
+    summarize = optional(number)
+  })
+  default = {}
+}
+
+variable "backfill" {
+  description = "Objects that a backfill runs at once, and the percentage of them that may fail."
+  type = object({
+    max_concurrency              = optional(number)
+    tolerated_failure_percentage = optional(number)
+  })
+  default = {}
+}
+
+variable "schedule" {
+  description = "When the daily run starts, in which time zone, and whether it does."
+  type = object({
+    expression = optional(string)
+    time_zone  = optional(string)
+    enabled    = optional(bool)
+  })
+  default = {}
+}
+
+variable "lifecycle_days" {
+  description = "Days for which the buckets keep what they hold: see the module data-lake."
+  type = object({
+    bronze      = optional(number)
+    silver      = optional(number)
+    quarantine  = optional(number)
+    reports     = optional(number)
+    access_logs = optional(number)
+    noncurrent  = optional(number)
+    replay      = optional(number)
+  })
+  default = {}
+}
+
+variable "emails" {
+  description = "Addresses that get the notifications."
+  type        = list(string)
+}
+
+variable "runbook_base_url" {
+  description = "Where the runbooks are read."
+  type        = string
+}
+
+variable "log_retention_days" {
+  description = "Days for which logs are kept."
+  type        = number
+}

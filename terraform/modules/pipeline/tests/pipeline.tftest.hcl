@@ -1,0 +1,90 @@
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  name               = "fonderie-test"
+  packages           = "./tests/packages"
+  datasets           = { facturation = "../../../datasets/facturation" }
+  default_dataset    = "facturation"
+  kms_key_arn        = "arn:aws:kms:eu-west-1:123456789012:key/test"
+  runbook_base_url   = "https://example.org/runbooks"
+  network            = { subnet_ids = ["subnet-a", "subnet-b"], security_group_id = "sg-functions" }
+  log_retention_days = 30
+
+  database = {
+    host              = "database.example.org"
+    port              = 5432
+    name              = "fonderie"
+    master_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:master-AbCdEf"
+    max_connections   = 200
+    instance          = { identifier = "fonderie-test", allocated_gb = 50 }
+  }
+}
+
+run "plan" {
+  command = plan
+
+  assert {
+    condition     = output.buckets["bronze"] == "fonderie-test-123456789012-bronze"
+    error_message = "The buckets bear the names of environment and account."
+  }
+
+  assert {
+    condition     = aws_secretsmanager_secret.database.kms_key_id == var.kms_key_arn && aws_secretsmanager_secret.database.recovery_window_in_days == 30
+    error_message = "The secret is encrypted with our key, and can be had back."
+  }
+
+  assert {
+    condition     = aws_secretsmanager_secret_rotation.database.rotation_rules[0].automatically_after_days == 30
+    error_message = "The password is changed every 30 days."
+  }
+
+  assert {
+    condition     = aws_lambda_permission.rotate_secret.principal == "secretsmanager.amazonaws.com" && aws_lambda_permission.rotate_secret.source_account == "123456789012"
+    error_message = "Secrets Manager rotates, for this account."
+  }
+
+  assert {
+    condition     = jsondecode(aws_lambda_invocation.prepare_database.input).datasets == ["facturation"]
+    error_message = "The warehouse is prepared for each dataset."
+  }
+}
+
+run "more_invocations_than_connections" {
+  command = plan
+
+  variables {
+    concurrency = { load = 180 }
+  }
+
+  expect_failures = [var.concurrency]
+}
+
+run "rds_without_tls" {
+  command = plan
+
+  variables {
+    database = {
+      host              = "database.example.org"
+      port              = 5432
+      name              = "fonderie"
+      master_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:master-AbCdEf"
+      max_connections   = 200
+      tls               = "disable"
+      instance          = { identifier = "fonderie-test", allocated_gb = 50 }
+    }
+  }
+
+  expect_failures = [var.database]
+}
+
+run "an_unknown_default" {
+  command = plan
+
+  variables {
+    default_dataset = "admissions"
+  }
+
+  expect_failures = [var.default_dataset]
+}
