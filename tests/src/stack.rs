@@ -312,6 +312,7 @@ pub fn run_id(object: &ObjectVersion) -> String {
         dataset: None,
         as_of: None,
         strict: false,
+        load_only: false,
     };
     request.execution_name()
 }

@@ -1,12 +1,17 @@
-//! The state machine's definition against the code: its states are the stages, its retries are the codes' dispositions.
+//! The state machines' definitions against the code: their tasks are the stages, their retries are the codes' dispositions.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fonderie_core::{Disposition, ErrorCode};
 use fonderie_tests::workspace;
-use serde_json::Value;
+use serde_json::{Value, json};
 use xtask::FUNCTIONS;
+
+const MACHINES: [&str; 2] = ["pipeline", "backfill"];
+
+/// Functions that no state machine calls: by SQS, by Terraform, by Secrets Manager.
+const ALONE: [&str; 3] = ["ingest", "prepare-database", "rotate-secret"];
 
 /// Lambda's own errors that pass by themselves, from AWS's list of those to retry.
 const LAMBDA: [&str; 4] = [
@@ -19,13 +24,34 @@ const LAMBDA: [&str; 4] = [
 /// Lambda's own way to say that it is busy.
 const LAMBDA_BUSY: [&str; 1] = ["Lambda.TooManyRequestsException"];
 
-fn definition() -> Value {
-    let path = workspace().join("terraform/modules/state-machine/pipeline.asl.json");
+fn definition(machine: &str) -> Value {
+    let path = workspace().join(format!("terraform/modules/state-machine/{machine}.asl.json"));
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-fn tasks(definition: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    definition["States"].as_object().unwrap().iter().filter(|(_, state)| state["Type"] == "Task")
+/// The definition, and those of the child executions within it: each has states of its own and a first one.
+fn scopes(definition: &Value) -> Vec<&Value> {
+    let mut scopes = vec![definition];
+    for state in definition["States"].as_object().unwrap().values() {
+        if state["Type"] == "Map" {
+            scopes.extend(self::scopes(&state["ItemProcessor"]));
+        }
+    }
+    scopes
+}
+
+fn states_of_type<'a>(scope: &'a Value, kinds: &'a [&str]) -> impl Iterator<Item = (&'a str, &'a Value)> {
+    scope["States"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .filter(|(_, state)| kinds.contains(&state["Type"].as_str().unwrap()))
+        .map(|(name, state)| (name.as_str(), state))
+}
+
+/// The tasks that call a function, rather than a service of AWS.
+fn stages(scope: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    states_of_type(scope, &["Task"]).filter(|(_, task)| task["Resource"].as_str().unwrap().starts_with("${"))
 }
 
 fn names(list: &Value) -> BTreeSet<&str> {
@@ -36,109 +62,256 @@ fn codes(disposition: Disposition) -> impl Iterator<Item = &'static str> {
     ErrorCode::ALL.iter().filter(move |code| code.disposition() == disposition).map(|code| code.name())
 }
 
+fn all_states(scope: &Value) -> BTreeSet<&str> {
+    scope["States"].as_object().unwrap().keys().map(String::as_str).collect()
+}
+
 #[test]
 fn the_tasks_are_the_stages_and_call_their_functions() {
-    let definition = definition();
-    let stages: BTreeSet<_> = FUNCTIONS.into_iter().filter(|name| *name != "ingest").collect();
-    assert_eq!(tasks(&definition).map(|(name, _)| name.as_str()).collect::<BTreeSet<_>>(), stages);
-    for (name, task) in tasks(&definition) {
-        assert_eq!(task["Resource"], format!("${{{}_arn}}", name.replace('-', "_")));
+    let pipeline = definition("pipeline");
+    let expected: BTreeSet<_> = FUNCTIONS.into_iter().filter(|name| !ALONE.contains(name)).collect();
+    assert_eq!(stages(&pipeline).map(|(name, _)| name).collect::<BTreeSet<_>>(), expected);
+    let others = ["accepted?", "done", "failed", "failed-unrecorded", "halted", "halted?", "load-only?", "object?"];
+    assert_eq!(all_states(&pipeline).difference(&expected).copied().collect::<BTreeSet<_>>(), others.into());
+
+    let backfill = definition("backfill");
+    let [machine, child] = scopes(&backfill)[..] else { panic!("backfill has one kind of child") };
+    assert_eq!(
+        all_states(machine),
+        BTreeSet::from([
+            "admit",
+            "counts",
+            "done",
+            "failed",
+            "failed-unrecorded",
+            "objects",
+            "publish",
+            "record-failure",
+            "score",
+            "summarize",
+        ])
+    );
+    assert_eq!(
+        all_states(child),
+        BTreeSet::from(["done", "failed", "failed-unrecorded", "folder?", "passed-over", "pipeline", "record-failure"])
+    );
+
+    for definition in [&pipeline, &backfill] {
+        for (name, task) in scopes(definition).into_iter().flat_map(stages) {
+            assert_eq!(task["Resource"], format!("${{{}_arn}}", name.replace('-', "_")));
+        }
     }
-    let all: BTreeSet<_> = definition["States"].as_object().unwrap().keys().map(String::as_str).collect();
-    let others: BTreeSet<_> = all.difference(&stages).copied().collect();
-    assert_eq!(others, BTreeSet::from(["accepted?", "done", "failed", "failed-unrecorded", "halted", "halted?"]));
 }
 
 #[test]
 fn retries_are_exactly_the_codes_that_pass_by_themselves() {
-    let definition = definition();
-    for (name, task) in tasks(&definition) {
-        let [transient, busy, lambda] = task["Retry"].as_array().unwrap().as_slice() else {
-            panic!("{name} has another number of retriers")
-        };
-        assert_eq!(names(&transient["ErrorEquals"]), codes(Disposition::Transient).collect(), "{name}");
-        assert_eq!(transient["MaxAttempts"], 2, "{name}");
-        assert_eq!(transient["IntervalSeconds"], "${transient_interval_seconds}", "{name}");
+    for machine in MACHINES {
+        let definition = definition(machine);
+        for (name, task) in scopes(&definition).into_iter().flat_map(stages) {
+            let [transient, busy, lambda] = task["Retry"].as_array().unwrap().as_slice() else {
+                panic!("{machine}: {name} has another number of retriers")
+            };
+            assert_eq!(names(&transient["ErrorEquals"]), codes(Disposition::Transient).collect(), "{name}");
+            assert_eq!(transient["MaxAttempts"], 2, "{name}");
+            assert_eq!(transient["IntervalSeconds"], "${transient_interval_seconds}", "{name}");
 
-        assert_eq!(names(&busy["ErrorEquals"]), codes(Disposition::Busy).chain(LAMBDA_BUSY).collect(), "{name}");
-        assert_eq!(busy["MaxAttempts"], 30, "{name}");
-        assert_eq!(busy["JitterStrategy"], "FULL", "{name}");
-        assert_eq!(busy["BackoffRate"], 2.0, "{name}");
-        assert_eq!(busy["MaxDelaySeconds"], "${busy_max_delay_seconds}", "{name}");
+            assert_eq!(names(&busy["ErrorEquals"]), codes(Disposition::Busy).chain(LAMBDA_BUSY).collect(), "{name}");
+            assert_eq!(busy["MaxAttempts"], 30, "{name}");
+            assert_eq!(busy["JitterStrategy"], "FULL", "{name}");
+            assert_eq!(busy["BackoffRate"], 2.0, "{name}");
+            assert_eq!(busy["MaxDelaySeconds"], "${busy_max_delay_seconds}", "{name}");
 
-        assert_eq!(names(&lambda["ErrorEquals"]), LAMBDA.into(), "{name}");
+            assert_eq!(names(&lambda["ErrorEquals"]), LAMBDA.into(), "{name}");
+        }
     }
 }
 
 #[test]
-fn every_task_is_caught_and_the_error_goes_where_record_failure_reads_it() {
-    let definition = definition();
-    for (name, task) in tasks(&definition) {
-        let [catch] = task["Catch"].as_array().unwrap().as_slice() else { panic!("{name} has not one catcher") };
-        assert_eq!(names(&catch["ErrorEquals"]), BTreeSet::from(["States.ALL"]), "{name}");
-        let expected =
-            if name == "record-failure" { ("failed-unrecorded", "$.failure") } else { ("record-failure", "$.error") };
-        assert_eq!((catch["Next"].as_str().unwrap(), catch["ResultPath"].as_str().unwrap()), expected, "{name}");
-    }
-    let states = &definition["States"];
-    assert_eq!(states["failed"]["ErrorPath"], "$.failure.code");
-    assert_eq!(states["failed"]["CausePath"], "$.failure.cause");
-    // Where recording fails too, the execution ends with what made the run fail, not with what made the recording fail.
-    assert_eq!(states["failed-unrecorded"]["ErrorPath"], "$.error.Error");
-    assert_eq!(states["failed-unrecorded"]["CausePath"], "$.error.Cause");
-    assert_eq!(states["halted"]["Error"], ErrorCode::FileHalted.name());
-}
-
-#[test]
-fn results_lie_where_the_stages_read_them() {
-    let definition = definition();
-    let paths: Vec<_> =
-        tasks(&definition).map(|(name, task)| (name.as_str(), task["ResultPath"].as_str().unwrap())).collect();
+fn step_functions_own_calls_are_retried_on_its_own_throttling_alone() {
+    let backfill = definition("backfill");
+    let [machine, child] = scopes(&backfill)[..] else { panic!("backfill has one kind of child") };
+    let calls: BTreeMap<_, _> = [machine, child]
+        .into_iter()
+        .flat_map(|scope| states_of_type(scope, &["Task"]))
+        .filter(|(_, task)| !task["Resource"].as_str().unwrap().starts_with("${"))
+        .map(|(name, task)| {
+            let retriers = task["Retry"].as_array().unwrap().iter();
+            (name, retriers.flat_map(|retrier| names(&retrier["ErrorEquals"])).collect::<Vec<_>>())
+        })
+        .collect();
     assert_eq!(
-        paths.into_iter().collect::<BTreeSet<_>>(),
-        BTreeSet::from([
-            ("admit", "$.run"),
-            ("transform", "$.transform"),
-            ("validate", "$.validate"),
-            ("load", "$.load"),
-            ("score", "$.score"),
-            ("publish", "$.publish"),
-            ("summarize", "$.summary"),
-            ("record-failure", "$.failure"),
+        calls,
+        BTreeMap::from([
+            ("counts", vec!["Sfn.SdkClientException", "Sfn.SfnException"]),
+            ("pipeline", vec!["StepFunctions.ExecutionLimitExceeded", "StepFunctions.AWSStepFunctionsException"]),
         ])
     );
 }
 
 #[test]
-fn the_way_leads_past_every_state_and_a_halted_file_never_reaches_load() {
-    let definition = definition();
-    let states = definition["States"].as_object().unwrap();
-    let mut reached = BTreeSet::new();
-    let mut next = vec![definition["StartAt"].as_str().unwrap()];
-    while let Some(name) = next.pop() {
-        let state = states.get(name).unwrap_or_else(|| panic!("there is no state `{name}`"));
-        if !reached.insert(name) {
-            continue;
-        }
-        next.extend(state["Next"].as_str());
-        next.extend(state["Default"].as_str());
-        for way in ["Choices", "Catch"] {
-            next.extend(state[way].as_array().into_iter().flatten().map(|choice| choice["Next"].as_str().unwrap()));
+fn every_task_is_caught_and_the_error_goes_where_record_failure_reads_it() {
+    for machine in MACHINES {
+        let definition = definition(machine);
+        for scope in scopes(&definition) {
+            for (name, state) in states_of_type(scope, &["Task", "Map"]) {
+                let [catch] = state["Catch"].as_array().unwrap().as_slice() else {
+                    panic!("{name} has not one catcher")
+                };
+                assert_eq!(names(&catch["ErrorEquals"]), BTreeSet::from(["States.ALL"]), "{name}");
+                let expected = if name == "record-failure" {
+                    ("failed-unrecorded", "$.failure")
+                } else {
+                    ("record-failure", "$.error")
+                };
+                assert_eq!(
+                    (catch["Next"].as_str().unwrap(), catch["ResultPath"].as_str().unwrap()),
+                    expected,
+                    "{name}"
+                );
+            }
+            let states = &scope["States"];
+            assert_eq!(states["record-failure"]["Next"], "failed");
+            assert_eq!(states["failed"]["ErrorPath"], "$.failure.code");
+            assert_eq!(states["failed"]["CausePath"], "$.failure.cause");
+            // Where recording fails too, the execution ends with what made the run fail, not with what made the recording fail.
+            assert_eq!(states["failed-unrecorded"]["ErrorPath"], "$.error.Error");
+            assert_eq!(states["failed-unrecorded"]["CausePath"], "$.error.Cause");
         }
     }
-    assert_eq!(reached, states.keys().map(String::as_str).collect());
+    assert_eq!(definition("pipeline")["States"]["halted"]["Error"], ErrorCode::FileHalted.name());
+}
 
-    for (choice, halted, default) in [("accepted?", "summarize", "load"), ("halted?", "halted", "done")] {
-        let state = &states[choice];
-        assert_eq!(state["Choices"].as_array().unwrap().len(), 1);
-        assert_eq!(state["Choices"][0]["Variable"], "$.validate.verdict");
-        assert_eq!(state["Choices"][0]["StringEquals"], "halted");
-        assert_eq!(state["Choices"][0]["Next"], halted);
-        assert_eq!(state["Default"], default);
+#[test]
+fn results_lie_where_the_stages_read_them() {
+    let paths = BTreeMap::from([
+        ("admit", "$.run"),
+        ("transform", "$.transform"),
+        ("validate", "$.validate"),
+        ("load", "$.load"),
+        ("score", "$.score"),
+        ("publish", "$.publish"),
+        ("summarize", "$.summary"),
+        ("record-failure", "$.failure"),
+    ]);
+    for machine in MACHINES {
+        let definition = definition(machine);
+        for (name, task) in scopes(&definition).into_iter().flat_map(stages) {
+            assert_eq!(task["ResultPath"], paths[name], "{machine}: {name}");
+        }
+        let admit = &definition["States"]["admit"]["Parameters"];
+        assert_eq!(
+            *admit,
+            json!({
+                "execution_name.$": "$$.Execution.Name",
+                "started_at.$": "$$.Execution.StartTime",
+                "machine": machine,
+                "request.$": "$",
+            })
+        );
     }
-    for (stage, next) in [("load", "score"), ("score", "publish"), ("publish", "summarize")] {
-        assert_eq!(states[stage]["Next"], next);
+    let backfill = definition("backfill");
+    assert_eq!(backfill["States"]["objects"]["ResultPath"], "$.objects");
+    assert_eq!(backfill["States"]["counts"]["ResultPath"], "$.objects.counts");
+}
+
+#[test]
+fn the_way_leads_past_every_state() {
+    for machine in MACHINES {
+        let definition = definition(machine);
+        for scope in scopes(&definition) {
+            let mut reached = BTreeSet::new();
+            let mut next = vec![scope["StartAt"].as_str().unwrap()];
+            while let Some(name) = next.pop() {
+                let state = &scope["States"][name];
+                assert!(state.is_object(), "there is no state `{name}`");
+                if !reached.insert(name) {
+                    continue;
+                }
+                next.extend(["Next", "Default"].into_iter().filter_map(|way| state[way].as_str()));
+                for way in ["Choices", "Catch"] {
+                    next.extend(
+                        state[way].as_array().into_iter().flatten().map(|choice| choice["Next"].as_str().unwrap()),
+                    );
+                }
+            }
+            assert_eq!(reached, all_states(scope));
+        }
     }
-    assert_eq!(states["validate"]["Next"], "accepted?");
-    assert_eq!(states["summarize"]["Next"], "halted?");
+}
+
+#[test]
+fn each_kind_of_run_takes_its_own_way() {
+    let present = |path: &str| json!({ "Variable": path, "IsPresent": true });
+    let choice = |choices: Value, default: &str| (choices, Value::from(default));
+    let halted = json!({ "Variable": "$.validate.verdict", "StringEquals": "halted" });
+    let load_only = json!({ "Variable": "$.run.load_only", "BooleanEquals": true });
+    let mut object = present("$.run.object");
+    object["Next"] = "transform".into();
+    let mut refused = halted.clone();
+    refused["Next"] = "summarize".into();
+    let expected = BTreeMap::from([
+        ("object?", choice(json!([object]), "score")),
+        // A halted file never reaches `load`.
+        ("accepted?", choice(json!([refused]), "load")),
+        (
+            "load-only?",
+            choice(json!([{ "And": [present("$.run.load_only"), load_only], "Next": "summarize" }]), "score"),
+        ),
+        ("halted?", choice(json!([{ "And": [present("$.validate.verdict"), halted], "Next": "halted" }]), "done")),
+    ]);
+    let pipeline = definition("pipeline");
+    let found: BTreeMap<_, _> = states_of_type(&pipeline, &["Choice"])
+        .map(|(name, state)| (name, (state["Choices"].clone(), state["Default"].clone())))
+        .collect();
+    assert_eq!(found, expected);
+
+    let next = |definition: &Value, stage: &str| definition["States"][stage]["Next"].as_str().unwrap().to_owned();
+    for (stage, after) in [
+        ("admit", "object?"),
+        ("transform", "validate"),
+        ("validate", "accepted?"),
+        ("load", "load-only?"),
+        ("score", "publish"),
+        ("publish", "summarize"),
+        ("summarize", "halted?"),
+    ] {
+        assert_eq!(next(&pipeline, stage), after, "{stage}");
+    }
+    let backfill = definition("backfill");
+    for (stage, after) in [
+        ("admit", "objects"),
+        ("objects", "counts"),
+        ("counts", "score"),
+        ("score", "publish"),
+        ("publish", "summarize"),
+        ("summarize", "done"),
+    ] {
+        assert_eq!(next(&backfill, stage), after, "{stage}");
+    }
+}
+
+#[test]
+fn a_backfills_children_run_pipeline_as_far_as_the_load() {
+    let backfill = definition("backfill");
+    let objects = &backfill["States"]["objects"];
+    assert_eq!(
+        objects["ItemProcessor"]["ProcessorConfig"],
+        json!({ "Mode": "DISTRIBUTED", "ExecutionType": "STANDARD" })
+    );
+    // The role names the children and the Map run by this label.
+    assert_eq!(objects["Label"], "objects");
+    assert_eq!(
+        objects["ItemSelector"],
+        json!({
+            "bucket": "${bronze_bucket}",
+            "key.$": "$$.Map.Item.Value.Key",
+            "dataset.$": "$.run.bundle.dataset",
+            "as_of.$": "$.run.as_of",
+            "load_only": true,
+        })
+    );
+    let child = &objects["ItemProcessor"]["States"];
+    assert_eq!(child["pipeline"]["Resource"], "arn:aws:states:::states:startExecution.sync:2");
+    assert_eq!(child["pipeline"]["Parameters"], json!({ "StateMachineArn": "${pipeline_arn}", "Input.$": "$" }));
+    assert_eq!(child["folder?"]["Choices"][0]["StringMatches"], "*/");
 }

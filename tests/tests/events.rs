@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use aws_lambda_events::s3::S3Event;
 use aws_lambda_events::sqs::SqsEvent;
+use fonderie_core::RunRequest;
 use fonderie_core::stage::{
-    AdmitInput, LoadInput, PublishInput, RecordFailureInput, ScoreInput, SummarizeInput, TransformInput, ValidateInput,
-    Verdict,
+    AdmitInput, LoadInput, PublishInput, RecordFailureInput, Request, ScoreInput, SummarizeInput, TransformInput,
+    ValidateInput, Verdict,
 };
 use fonderie_core::tally::check_conserved;
 use fonderie_tests::workspace;
@@ -50,17 +51,30 @@ const SAMPLES: &[Sample] = &[
         assert_eq!(read::<Value>(path)["Event"], "s3:TestEvent");
     }),
     ("admit/upload", |path| {
-        let request = read::<AdmitInput>(path).run_request().unwrap();
+        let request = object_request(path);
         assert_eq!(request.version_id.as_deref(), Some("3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY"));
         assert_eq!(request.dataset.as_deref(), Some("facturation"));
     }),
     ("admit/console-minimal", |path| {
-        let request = read::<AdmitInput>(path).run_request().unwrap();
+        let request = object_request(path);
         assert_eq!((request.version_id, request.as_of), (None, None));
     }),
     ("admit/console-as-of", |path| {
-        let request = read::<AdmitInput>(path).run_request().unwrap();
+        let request = object_request(path);
         assert_eq!(request.as_of.unwrap().to_string(), "2026-06-30");
+    }),
+    ("admit/daily", |path| {
+        let Request::Dataset(request) = read::<AdmitInput>(path).request().unwrap() else { panic!("no dataset's run") };
+        assert_eq!((request.dataset.as_str(), request.as_of), ("facturation", None));
+    }),
+    ("admit/backfill", |path| {
+        let Request::Backfill(request) = read::<AdmitInput>(path).request().unwrap() else { panic!("no backfill") };
+        assert_eq!((request.prefix.as_str(), request.dataset), ("facturation/2026/", None));
+    }),
+    ("admit/backfill-child", |path| {
+        let request = object_request(path);
+        assert!(request.load_only);
+        assert_eq!(request.as_of.unwrap().to_string(), "2026-07-02");
     }),
     ("transform/upload", |path| {
         let input: TransformInput = read(path);
@@ -94,13 +108,24 @@ const SAMPLES: &[Sample] = &[
         assert_eq!(input.run.bundle.dataset, "facturation");
     }),
     ("summarize/loaded", |path| {
-        let input: SummarizeInput = read(path);
+        let SummarizeInput::Object(input) = read(path) else { panic!("no object's run") };
         assert_eq!(input.load.unwrap().outcomes.rows(), input.validate.accepted.rows);
         assert_eq!(input.score.unwrap().models[0].flagged.rows(), 491);
         assert_eq!(input.publish.unwrap().marts[0].mart, "relance");
     }),
+    ("summarize/daily", |path| {
+        let SummarizeInput::Dataset(input) = read(path) else { panic!("no dataset's run") };
+        assert_eq!(input.run.as_of.to_string(), "2026-07-02");
+        assert_eq!(input.objects, None);
+    }),
+    ("summarize/backfill", |path| {
+        let SummarizeInput::Dataset(input) = read(path) else { panic!("no dataset's run") };
+        assert_eq!(input.run.prefix.as_deref(), Some("facturation/2026/"));
+        let counts = input.objects.unwrap().counts;
+        assert_eq!((counts.total, counts.succeeded, counts.failed), (30, 29, 1));
+    }),
     ("summarize/halted", |path| {
-        let input: SummarizeInput = read(path);
+        let SummarizeInput::Object(input) = read(path) else { panic!("no object's run") };
         assert_eq!(input.validate.verdict, Verdict::Halted);
         assert_eq!(input.load, None);
     }),
@@ -117,9 +142,22 @@ const SAMPLES: &[Sample] = &[
     ("record-failure/killed", |path| {
         let input: RecordFailureInput = read(path);
         assert_eq!(input.state.error.error, "Sandbox.Timedout");
-        assert_eq!(input.state.run.unwrap().run_id, input.execution_name);
+        assert_eq!(input.state.run.unwrap().source.as_deref(), Some("etablissement_a"));
+    }),
+    ("record-failure/backfill-child", |path| {
+        let input: RecordFailureInput = read(path);
+        assert_eq!(input.state.error.error, "States.TaskFailed");
+        let nested: Value = serde_json::from_str(&input.state.error.cause).unwrap();
+        assert_eq!(nested["Error"], "ColumnMissing");
     }),
 ];
+
+fn object_request(sample: &str) -> RunRequest {
+    match read::<AdmitInput>(sample).request().unwrap() {
+        Request::Object(request) => request,
+        other => panic!("{sample} asks for {other:?}"),
+    }
+}
 
 #[test]
 fn every_sample_is_what_its_function_reads() {

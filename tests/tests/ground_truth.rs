@@ -47,13 +47,13 @@ fn reports(bucket: &Path) -> Vec<RunReport> {
             );
         }
     }
-    reports.sort_by(|left, right| left.run.object.key.cmp(&right.run.object.key));
+    reports.sort_by(|left, right| left.said.run.object.key.cmp(&right.said.run.object.key));
     reports
 }
 
 fn reports_of(s3: &Path, names: &[&str]) -> Vec<RunReport> {
     let mut all = reports(&s3.join("reports"));
-    all.retain(|report| names.contains(&report.run.object.file_name()));
+    all.retain(|report| names.contains(&report.said.run.object.file_name()));
     all
 }
 
@@ -73,9 +73,9 @@ fn dirty(folder: &Path) -> BTreeMap<String, Dirty> {
 
 /// Every dirty record is refused, for its own defect, and no other is.
 fn check(s3: &Path, report: &RunReport, dirty: &Dirty) {
-    let file = report.run.object.file_name();
+    let file = report.said.run.object.file_name();
     let mut refused: BTreeMap<i64, BTreeSet<(String, Option<String>)>> = BTreeMap::new();
-    for object in [&report.transform.rejects, &report.validate.rejects] {
+    for object in [&report.said.transform.rejects, &report.said.validate.rejects] {
         let rejects = File::open(s3.join(&object.bucket).join(&object.key)).unwrap();
         for batch in ParquetRecordBatchReaderBuilder::try_new(rejects).unwrap().build().unwrap() {
             for reject in reject_rows(&batch.unwrap()).unwrap() {
@@ -116,8 +116,8 @@ async fn every_dirty_record_is_refused_for_its_own_defect_and_no_other_is() {
     let reports = reports(&s3.join("reports"));
     assert_eq!(reports.len(), 5);
     for report in &reports {
-        let file = report.run.object.file_name();
-        assert_eq!((report.transform.read.rows, report.validate.accepted.rows), (100_400, 98_200), "{file}");
+        let file = report.said.run.object.file_name();
+        assert_eq!((report.said.transform.read.rows, report.said.validate.accepted.rows), (100_400, 98_200), "{file}");
         check(&s3, report, &dirty[file]);
     }
     // The sums that pandas finds in its accepted rows, less the 250 whose payment date it empties in silence.
@@ -129,18 +129,18 @@ async fn every_dirty_record_is_refused_for_its_own_defect_and_no_other_is() {
     run(&samples::VARIANTS);
     let variants = reports_of(&s3, &samples::VARIANTS);
     for (report, csv) in variants.iter().zip(["etablissement_D.csv", "etablissement_E.csv", "etablissement_E.csv"]) {
-        let file = report.run.object.file_name();
+        let file = report.said.run.object.file_name();
         let mut dirty = dirty[csv].clone();
         let mut whole = 0;
         if file.ends_with(".xlsx") {
             // A sheet has no ragged rows: those are whole in it, and new to the warehouse.
-            assert_eq!(report.transform.read.rows, 100_000);
+            assert_eq!(report.said.transform.read.rows, 100_000);
             dirty.retain(|record, _| *record < 100_000);
             whole = dirty.values().filter(|defect| defect.starts_with("ragged")).count();
             dirty.retain(|_, defect| !defect.starts_with("ragged"));
         }
         check(&s3, report, &dirty);
-        let outcomes = report.load.as_ref().unwrap().outcomes;
+        let outcomes = report.said.load.as_ref().unwrap().outcomes;
         assert_eq!((outcomes.inserted, outcomes.updated), (whole as u64, 0), "{file}");
     }
 }

@@ -4,4 +4,4 @@ mod context;
 mod stage;
 
 pub use context::Context;
-pub use stage::run;
+pub use stage::{object, run};

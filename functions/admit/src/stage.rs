@@ -1,10 +1,11 @@
 //! Pins everything that could change during the run: object version, order, as-of date, bundle, source.
 
-use chrono::{DateTime, NaiveTime, TimeZone, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use fonderie_contract::dataset_of_key;
-use fonderie_core::stage::AdmitInput;
-use fonderie_core::{ErrorCode, ObjectVersion, Order, Result, Run, StageError};
+use fonderie_core::run::{BackfillRequest, DatasetRequest};
+use fonderie_core::stage::{AdmitInput, Admitted, Request};
+use fonderie_core::{DatasetRun, ErrorCode, ObjectVersion, Order, Result, Run, RunRequest, StageError};
 
 use crate::Context;
 
@@ -12,19 +13,31 @@ use crate::Context;
 ///
 /// # Errors
 /// `RequestInvalid`, `ObjectMissing`, `SourceUnknown`, `SourceAmbiguous`, `FileEmpty`, the bundle's and the store's.
-pub async fn run(context: &Context, input: AdmitInput) -> Result<Run> {
-    let request = input.run_request()?;
-    let dataset_name = match &request.dataset {
-        Some(name) => context.datasets.iter().find(|known| *known == name).ok_or_else(|| {
-            let message = format!("there is no dataset `{name}`: deployed are {}", context.datasets.join(", "));
-            StageError::new(ErrorCode::RequestInvalid, message)
-        })?,
-        None => dataset_of_key(&context.datasets, &request.key)
-            .ok_or_else(|| StageError::new(ErrorCode::SettingsInvalid, "no dataset is deployed: set DATASETS"))?,
-    };
+pub async fn run(context: &Context, input: AdmitInput) -> Result<Admitted> {
+    let AdmitInput { execution_name: run_id, started_at, .. } = &input;
+    match input.request()? {
+        Request::Object(request) => object(context, run_id, *started_at, request).await.map(Admitted::Object),
+        Request::Dataset(DatasetRequest { dataset, as_of }) => {
+            let name = named(context, Some(&dataset), "")?;
+            self::dataset(context, run_id, *started_at, name, as_of).await.map(Admitted::Dataset)
+        }
+        Request::Backfill(BackfillRequest { prefix, dataset, as_of }) => {
+            let name = named(context, dataset.as_deref(), &prefix)?;
+            let run = self::dataset(context, run_id, *started_at, name, as_of).await?;
+            Ok(Admitted::Dataset(DatasetRun { prefix: Some(prefix), ..run }))
+        }
+    }
+}
+
+/// Admits a run of one object version.
+///
+/// # Errors
+/// As [`run`].
+pub async fn object(context: &Context, run_id: &str, started_at: DateTime<Utc>, request: RunRequest) -> Result<Run> {
+    let name = named(context, request.dataset.as_deref(), &request.key)?;
     let meta = context.storage.head(&request.bucket, &request.key, request.version_id.as_deref()).await?;
     let object = ObjectVersion { bucket: request.bucket, key: request.key, version_id: meta.version_id };
-    let (bundle, dataset) = context.bundles.newest(&context.datasets_bucket, dataset_name).await?;
+    let (bundle, dataset) = context.bundles.newest(&context.datasets_bucket, name).await?;
     let source = dataset.source_of_key(&object.key)?;
     if meta.size == 0 {
         let message = format!("the file {} is empty: have it sent again", object.file_name());
@@ -36,15 +49,41 @@ pub async fn run(context: &Context, input: AdmitInput) -> Result<Run> {
     let position = context.storage.position(&object.bucket, &object.key, &object.version_id).await?;
     let order = Order { instant: extracted.unwrap_or(meta.last_modified), modified: meta.last_modified, position };
     Ok(Run {
-        run_id: input.execution_name,
-        started_at: input.started_at,
+        run_id: run_id.to_owned(),
+        started_at,
         order,
         size: meta.size,
-        as_of: request.as_of.unwrap_or_else(|| input.started_at.with_timezone(&dataset.time_zone).date_naive()),
+        as_of: request.as_of.unwrap_or_else(|| started_at.with_timezone(&dataset.time_zone).date_naive()),
         strict: request.strict,
+        load_only: request.load_only,
         source: source.id.clone(),
         bundle,
         object,
+    })
+}
+
+/// Admits a run of a dataset, without an object.
+async fn dataset(
+    context: &Context,
+    run_id: &str,
+    started_at: DateTime<Utc>,
+    name: &str,
+    as_of: Option<NaiveDate>,
+) -> Result<DatasetRun> {
+    let (bundle, dataset) = context.bundles.newest(&context.datasets_bucket, name).await?;
+    let as_of = as_of.unwrap_or_else(|| started_at.with_timezone(&dataset.time_zone).date_naive());
+    Ok(DatasetRun { run_id: run_id.to_owned(), started_at, as_of, bundle, prefix: None })
+}
+
+/// The dataset that is asked for by name, or else by the beginning of a key.
+fn named<'a>(context: &'a Context, asked: Option<&str>, key: &str) -> Result<&'a str> {
+    let Some(asked) = asked else {
+        return dataset_of_key(&context.datasets, key)
+            .ok_or_else(|| StageError::new(ErrorCode::SettingsInvalid, "no dataset is deployed: set DATASETS"));
+    };
+    context.datasets.iter().find(|known| *known == asked).map(String::as_str).ok_or_else(|| {
+        let message = format!("there is no dataset `{asked}`: deployed are {}", context.datasets.join(", "));
+        StageError::new(ErrorCode::RequestInvalid, message)
     })
 }
 

@@ -1,7 +1,7 @@
 //! What `ingest` works with.
 
 use fonderie_core::Result;
-use fonderie_lambda_host::Settings;
+use fonderie_lambda_host::{Settings, Topic};
 use fonderie_storage::{Datasets, Storage, sdk_config};
 
 use crate::executions::StateMachine;
@@ -15,16 +15,18 @@ pub struct Context<E = StateMachine> {
     pub(crate) datasets: Vec<String>,
     pub(crate) quarantine_bucket: String,
     pub(crate) executions: E,
+    pub(crate) topic: Option<Topic>,
 }
 
 impl<E> Context<E> {
-    /// A context of a store; the first of `datasets` is the one of keys that name none.
+    /// A context of a store; the first of `datasets` is the one of keys that name none. Without a topic nobody is told.
     pub fn new(
         storage: Storage,
         datasets_bucket: String,
         datasets: Vec<String>,
         quarantine_bucket: String,
         executions: E,
+        topic: Option<Topic>,
     ) -> Self {
         Self {
             bundles: Datasets::new(storage.clone()),
@@ -33,6 +35,7 @@ impl<E> Context<E> {
             datasets,
             quarantine_bucket,
             executions,
+            topic,
         }
     }
 
@@ -43,17 +46,18 @@ impl<E> Context<E> {
 }
 
 impl Context {
-    /// The function's context, from `DATASETS`, `DATASETS_BUCKET`, `QUARANTINE_BUCKET` and `STATE_MACHINE_ARN`.
+    /// The function's context, from `DATASETS`, `DATASETS_BUCKET`, `QUARANTINE_BUCKET`, `STATE_MACHINE_ARN` and `TOPIC_ARN`.
     ///
     /// # Errors
     /// When settings are missing.
     pub async fn from_environment() -> Result<Self> {
         let config = sdk_config().await;
-        let (datasets, bucket, quarantine, arn) = Settings::read(|settings| {
-            let bucket = settings.text("DATASETS_BUCKET");
-            (settings.list("DATASETS"), bucket, settings.text("QUARANTINE_BUCKET"), settings.text("STATE_MACHINE_ARN"))
+        let (datasets, bucket, quarantine, arn, topic) = Settings::read(|settings| {
+            let (bucket, quarantine) = (settings.text("DATASETS_BUCKET"), settings.text("QUARANTINE_BUCKET"));
+            let (arn, topic) = (settings.text("STATE_MACHINE_ARN"), settings.text("TOPIC_ARN"));
+            (settings.list("DATASETS"), bucket, quarantine, arn, topic)
         })?;
-        let executions = StateMachine::new(&config, arn);
-        Ok(Self::new(Storage::from_config(&config), bucket, datasets, quarantine, executions))
+        let (executions, topic) = (StateMachine::new(&config, arn), Topic::new(&config, topic));
+        Ok(Self::new(Storage::from_config(&config), bucket, datasets, quarantine, executions, Some(topic)))
     }
 }

@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 /// One upload that an event tells of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Upload {
     /// The bucket.
     pub bucket: String,
@@ -15,6 +15,8 @@ pub struct Upload {
     pub key: String,
     /// The version, where the bucket keeps versions.
     pub version_id: Option<String>,
+    /// S3's number of the change: the same in two events only where one is the other's repetition.
+    pub sequencer: Option<String>,
 }
 
 /// One part of an invocation that succeeds or fails by itself.
@@ -88,7 +90,7 @@ fn upload(record: S3EventRecord) -> Result<Upload> {
         })?
         .into_owned();
     let version_id = record.s3.object.version_id.filter(|version| !version.is_empty() && version != "null");
-    Ok(Upload { bucket, key, version_id })
+    Ok(Upload { bucket, key, version_id, sequencer: record.s3.object.sequencer })
 }
 
 #[cfg(test)]
@@ -117,6 +119,7 @@ mod tests {
             bucket: "bronze".into(),
             key: "facturation/Facturé n°1+2.csv".into(),
             version_id: Some("v1".into()),
+            sequencer: Some("00".into()),
         };
         assert_eq!(uploads, [expected]);
     }

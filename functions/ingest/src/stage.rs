@@ -1,9 +1,11 @@
 //! One execution per object version, or a place in quarantine with a reason.
 
+use std::collections::HashSet;
+
 use chrono::Utc;
 use fonderie_contract::dataset_of_key;
 use fonderie_core::stage::Failure;
-use fonderie_core::{Disposition, ErrorCode, ObjectRef, ObjectVersion, Result, RunRequest, StageError};
+use fonderie_core::{Disposition, ErrorCode, Notice, ObjectRef, ObjectVersion, Result, RunRequest, StageError};
 use fonderie_storage::Storage;
 use serde_json::{Value, json};
 
@@ -30,9 +32,9 @@ pub type Response = Value;
 /// # Errors
 /// `PayloadInvalid`; for a bare S3 event also the first failure of an upload (in SQS it fails its own message alone).
 pub async fn run<E: Executions>(context: &Context<E>, payload: Value) -> Result<Response> {
-    let mut again = Vec::new();
+    let (mut again, mut seen) = (Vec::new(), HashSet::new());
     for Item { message_id, uploads } in Event::read(payload)?.items {
-        let Err(error) = ingest_all(context, uploads).await else { continue };
+        let Err(error) = ingest_all(context, uploads, &mut seen).await else { continue };
         let Some(message_id) = message_id else { return Err(error) };
         // The queue brings it back, and after a few times puts it aside with the dead letters.
         tracing::warn!(message_id, code = error.code.name(), cause = error.chain(), "{}", error.message);
@@ -42,9 +44,17 @@ pub async fn run<E: Executions>(context: &Context<E>, payload: Value) -> Result<
 }
 
 /// All uploads of an event are tried, whatever becomes of the first.
-async fn ingest_all<E: Executions>(context: &Context<E>, uploads: Result<Vec<Upload>>) -> Result<()> {
+async fn ingest_all<E: Executions>(
+    context: &Context<E>,
+    uploads: Result<Vec<Upload>>,
+    seen: &mut HashSet<Upload>,
+) -> Result<()> {
     let mut first_error = Ok(());
     for upload in uploads? {
+        if !seen.insert(upload.clone()) {
+            tracing::info!(key = upload.key, "the same event twice in one batch, nothing done");
+            continue;
+        }
         let outcome = ingest(context, &upload.bucket, &upload.key, upload.version_id).await;
         match outcome {
             Ok(Ingested::Started(name)) => tracing::info!(key = upload.key, execution = name, "started"),
@@ -83,6 +93,7 @@ pub async fn ingest<E: Executions>(
         dataset: None,
         as_of: None,
         strict: false,
+        load_only: false,
     };
     let name = request.execution_name();
     if let Err(unknown) = dataset.source_of_key(key) {
@@ -95,7 +106,8 @@ pub async fn ingest<E: Executions>(
     })
 }
 
-/// Copies an object that no contract knows into quarantine, with a record that says why.
+/// Copies an object that no contract knows into quarantine, with a record that says why, and tells the operators. What lies
+/// there already stays as it is.
 async fn quarantine<E>(
     context: &Context<E>,
     object: &ObjectVersion,
@@ -103,6 +115,9 @@ async fn quarantine<E>(
     dataset: &str,
     unknown: StageError,
 ) -> Result<ObjectRef> {
+    if let Some(recorded) = context.storage.recorded_failure(&context.quarantine_bucket, name).await? {
+        return Ok(recorded.record);
+    }
     let copy =
         ObjectRef { bucket: context.quarantine_bucket.clone(), key: format!("unknown/{name}/{}", object.file_name()) };
     context.storage.copy(object, &copy).await?;
@@ -121,5 +136,8 @@ async fn quarantine<E>(
         record: Storage::failure_record(&context.quarantine_bucket, name),
     };
     context.storage.record_failure(&failure).await?;
+    if let Some(topic) = &context.topic {
+        topic.tell(&Notice::from(&failure)).await;
+    }
     Ok(failure.record)
 }

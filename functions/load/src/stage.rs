@@ -21,8 +21,7 @@ pub async fn run(context: &Context, input: LoadInput) -> Result<Loaded> {
         return Err(StageError::new(ErrorCode::FileHalted, message));
     }
     let dataset = context.bundles.pinned(&input.run.bundle).await?;
-    let options = ConnectOptions { application_name: "fonderie load".to_owned(), ..ConnectOptions::default() };
-    let mut warehouse = context.database.connect(&options).await?;
+    let mut warehouse = context.database.connect(&ConnectOptions::of_stage("load")).await?;
     let loaded = load(context, &mut warehouse, &dataset, &input).await;
     warehouse.close().await;
     loaded

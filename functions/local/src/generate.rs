@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 
 use chrono::NaiveDate;
 use fonderie_core::money::group_digits;
-use fonderie_core::{ErrorCode, Result, StageError};
+use fonderie_core::{ErrorCode, Result, StageError, hex};
 use fonderie_sample::{ANOMALIES_HEADER, DIRTY_HEADER, FILE, FileTruth, Plan, Settings, Sinks, write_file};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -164,7 +164,7 @@ fn digest(path: &Path) -> io::Result<(u64, String)> {
     }
     let mut hash = Hash(Sha256::new());
     let bytes = io::copy(&mut File::open(path)?, &mut hash)?;
-    Ok((bytes, hash.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+    Ok((bytes, hex(hash.0.finalize())))
 }
 
 /// The folder that is written to.

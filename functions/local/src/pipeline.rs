@@ -5,10 +5,11 @@ use std::cell::RefCell;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use fonderie_core::stage::{
-    AdmitInput, CaughtError, DatasetRun, FailedState, Failure, LoadInput, Published, RecordFailureInput, RunReport,
-    ScoreInput, Scored, SummarizeInput, TransformInput, ValidateInput, Verdict,
+    CaughtError, DatasetRun, FailedRun, FailedState, Failure, LoadInput, Loaded, ObjectRun, Published,
+    RecordFailureInput, RunReport, ScoreInput, Scored, SummarizeInput, TransformInput, Transformed, ValidateInput,
+    Validated, Verdict,
 };
-use fonderie_core::{ErrorCode, ObjectRef, Result, RunRequest, StageError};
+use fonderie_core::{ErrorCode, ObjectRef, Result, Run, RunRequest, StageError};
 use fonderie_ingest::{Executions, Ingested, Started};
 use fonderie_storage::Storage;
 use fonderie_warehouse::{Database, DatabaseSettings};
@@ -27,8 +28,19 @@ pub(crate) enum Arrived {
 pub(crate) struct Execution {
     name: String,
     started_at: DateTime<Utc>,
-    /// What its stages said so far; `error` is empty.
-    state: FailedState,
+    request: RunRequest,
+    said: Said,
+}
+
+/// What an execution's stages said so far.
+#[derive(Default)]
+struct Said {
+    run: Option<Run>,
+    transform: Option<Transformed>,
+    validate: Option<Validated>,
+    load: Option<Loaded>,
+    score: Option<Scored>,
+    publish: Option<Published>,
 }
 
 /// How a file ended.
@@ -77,7 +89,7 @@ impl Pipeline {
         let known = || Database::Known(database.clone());
         let (bucket, names) = datasets();
         let ingest =
-            fonderie_ingest::Context::new(storage.clone(), bucket, names, QUARANTINE.into(), Waiting::default());
+            fonderie_ingest::Context::new(storage.clone(), bucket, names, QUARANTINE.into(), Waiting::default(), None);
         let (bucket, names) = datasets();
         Self {
             ingest,
@@ -87,8 +99,14 @@ impl Pipeline {
             load: fonderie_load::Context::new(storage.clone(), known()),
             score: fonderie_score::Context::new(storage.clone(), known(), REPORTS.into()),
             publish: fonderie_publish::Context::new(storage.clone(), known()),
-            summarize: fonderie_summarize::Context::new(storage.clone(), known(), REPORTS.into(), QUARANTINE.into()),
-            record_failure: fonderie_record_failure::Context::new(storage.clone(), QUARANTINE.into()),
+            summarize: fonderie_summarize::Context::new(
+                storage.clone(),
+                known(),
+                REPORTS.into(),
+                QUARANTINE.into(),
+                None,
+            ),
+            record_failure: fonderie_record_failure::Context::new(storage.clone(), QUARANTINE.into(), None),
             storage: storage.clone(),
         }
     }
@@ -107,21 +125,8 @@ impl Pipeline {
         (request.as_of, request.strict) = (asked.as_of, asked.strict);
         let started_at = Utc::now();
         let name = format!("{name}-{}", started_at.format("%Y%m%dT%H%M%S%3fZ"));
-        let state = FailedState {
-            error: CaughtError { error: String::new(), cause: String::new() },
-            bucket: Some(request.bucket.clone()),
-            key: Some(request.key.clone()),
-            version_id: request.version_id.clone(),
-            dataset: request.dataset.clone(),
-            run: None,
-            transform: None,
-            validate: None,
-            load: None,
-            score: None,
-            publish: None,
-        };
-        let mut execution = Box::new(Execution { name, started_at, state });
-        match self.to_warehouse(&mut execution, request, stage).await {
+        let mut execution = Box::new(Execution { name, started_at, request, said: Said::default() });
+        match self.to_warehouse(&mut execution, stage).await {
             Ok(()) => Ok(Arrived::Waits(execution)),
             Err(error) => Ok(Arrived::Failed(Box::new(self.record_failure(*execution, error, stage).await?))),
         }
@@ -130,11 +135,11 @@ impl Pipeline {
     /// Scores and publishes once for all files, as the run that loaded last; then summarizes each. Gives the files' ends in
     /// the order in which they came.
     pub(crate) async fn finish(&self, files: Vec<Arrived>, stage: &dyn Fn(&'static str)) -> Result<Vec<Finished>> {
-        let loaded = |file: &Arrived| matches!(file, Arrived::Waits(execution) if execution.state.load.is_some());
+        let loaded = |file: &Arrived| matches!(file, Arrived::Waits(execution) if execution.said.load.is_some());
         let last = files.iter().rposition(loaded);
         let (mut said, mut failed) = ((None, None), None);
         if let Some(Arrived::Waits(execution)) = last.and_then(|last| files.get(last))
-            && let Some(run) = &execution.state.run
+            && let Some(run) = &execution.said.run
         {
             failed = self.for_all(run.into(), &mut said, stage).await.err();
         }
@@ -147,13 +152,13 @@ impl Pipeline {
                     continue;
                 }
             };
-            if execution.state.load.is_some() {
-                (execution.state.score, execution.state.publish) = said.clone();
+            if execution.said.load.is_some() {
+                (execution.said.score, execution.said.publish) = said.clone();
             }
             // The others are loaded all the same, and have their reports.
             let result = match failed.take_if(|_| Some(index) == last) {
                 Some(error) => Err(error),
-                None => self.summarize(&execution.state, stage).await,
+                None => self.summarize(&execution.said, stage).await,
             };
             finished.push(match result {
                 Ok((report, place)) => Finished::Ran(Box::new(report), place),
@@ -163,29 +168,21 @@ impl Pipeline {
         Ok(finished)
     }
 
-    async fn to_warehouse(
-        &self,
-        execution: &mut Execution,
-        request: RunRequest,
-        stage: &dyn Fn(&'static str),
-    ) -> Result<()> {
-        let Execution { name, started_at, state } = execution;
+    async fn to_warehouse(&self, execution: &mut Execution, stage: &dyn Fn(&'static str)) -> Result<()> {
+        let Execution { name, started_at, request, said } = execution;
         stage("admit");
-        let request = serde_json::to_value(request)
-            .map_err(|error| StageError::new(ErrorCode::Internal, "the request is no JSON").caused_by(error))?;
-        let input = AdmitInput { execution_name: name.clone(), started_at: *started_at, request };
-        let run = fonderie_admit::run(&self.admit, input).await?;
-        state.run = Some(run.clone());
+        let run = fonderie_admit::object(&self.admit, name, *started_at, request.clone()).await?;
+        said.run = Some(run.clone());
         stage("transform");
         let transform = fonderie_transform::run(&self.transform, TransformInput { run: run.clone() }).await?;
-        state.transform = Some(transform.clone());
+        said.transform = Some(transform.clone());
         stage("validate");
         let input = ValidateInput { run: run.clone(), transform: transform.clone() };
         let validate = fonderie_validate::run(&self.validate, input).await?;
-        state.validate = Some(validate.clone());
+        said.validate = Some(validate.clone());
         if validate.verdict != Verdict::Halted {
             stage("load");
-            state.load = Some(fonderie_load::run(&self.load, LoadInput { run, transform, validate }).await?);
+            said.load = Some(fonderie_load::run(&self.load, LoadInput { run, transform, validate }).await?);
         }
         Ok(())
     }
@@ -203,21 +200,20 @@ impl Pipeline {
         Ok(())
     }
 
-    async fn summarize(&self, state: &FailedState, stage: &dyn Fn(&'static str)) -> Result<(RunReport, ObjectRef)> {
+    async fn summarize(&self, said: &Said, stage: &dyn Fn(&'static str)) -> Result<(RunReport, ObjectRef)> {
         stage("summarize");
-        let FailedState {
-            run: Some(run),
-            transform: Some(transform),
-            validate: Some(validate),
-            load,
-            score,
-            publish,
-            ..
-        } = state.clone()
+        let Said { run: Some(run), transform: Some(transform), validate: Some(validate), load, score, publish } = said
         else {
             return Err(StageError::new(ErrorCode::Internal, "a run without a verdict cannot be summarized"));
         };
-        let input = SummarizeInput { run, transform, validate, load, score, publish };
+        let input = SummarizeInput::Object(Box::new(ObjectRun {
+            run: run.clone(),
+            transform: transform.clone(),
+            validate: validate.clone(),
+            load: load.clone(),
+            score: score.clone(),
+            publish: publish.clone(),
+        }));
         let summary = fonderie_summarize::run(&self.summarize, input).await?;
         let json = self.storage.read(&summary.report.bucket, &summary.report.key, None, 64 << 20).await?;
         let report = serde_json::from_slice(&json).map_err(|error| {
@@ -234,8 +230,21 @@ impl Pipeline {
     ) -> Result<Failure> {
         stage("record-failure");
         tracing::warn!(code = error.code.name(), cause = error.chain(), "{}", error.message);
-        let Execution { name, started_at, mut state } = execution;
-        state.error = CaughtError { error: error.code.name().to_owned(), cause: error.message };
+        let Execution { name, started_at, request, said } = execution;
+        let state = FailedState {
+            error: CaughtError { error: error.code.name().to_owned(), cause: error.message },
+            bucket: Some(request.bucket),
+            key: Some(request.key),
+            version_id: request.version_id,
+            dataset: request.dataset,
+            run: said.run.as_ref().map(FailedRun::from),
+            objects: None,
+            transform: said.transform,
+            validate: said.validate,
+            load: said.load,
+            score: said.score,
+            publish: said.publish,
+        };
         let input = RecordFailureInput { execution_name: name, started_at, state };
         fonderie_record_failure::run(&self.record_failure, input).await
     }

@@ -32,7 +32,7 @@ pub(crate) fn line(path: &Path, end: &Finished) {
 }
 
 fn mark(report: &RunReport) -> &'static str {
-    match report.validate.verdict {
+    match report.said.validate.verdict {
         Verdict::Accepted | Verdict::AcceptedWithRejects => "ok      ",
         Verdict::Halted => "HALTED  ",
     }
@@ -61,7 +61,7 @@ pub(crate) fn summary(
         if let Some(rules) = rules(&reports) {
             say!("\nRejected rows, by rule (a row may break several)\n{rules}");
         }
-        let said = |report: &&RunReport| report.score.clone().zip(report.publish.clone());
+        let said = |report: &&RunReport| report.said.score.clone().zip(report.said.publish.clone());
         if let Some((score, publish)) = reports.iter().rev().find_map(said) {
             say!("\nAnomalies");
             score.models.iter().for_each(|model| say!("  {model}"));
@@ -79,7 +79,7 @@ pub(crate) fn summary(
         match end {
             Finished::Ran(report, place) => {
                 say!("{name}: report {}", buckets.path(place).display());
-                if let Some(csv) = &report.validate.rejects_csv {
+                if let Some(csv) = &report.said.validate.rejects_csv {
                     say!("{:width$}  rejects {}", "", buckets.path(csv).display(), width = name.chars().count());
                 }
             }
@@ -145,7 +145,7 @@ pub(crate) fn align_right(table: &mut Table, from: usize) {
 }
 
 fn name(report: &RunReport) -> String {
-    report.run.object.file_name().to_owned()
+    report.said.run.object.file_name().to_owned()
 }
 
 fn rows(reports: &[&RunReport]) -> Table {
@@ -153,15 +153,19 @@ fn rows(reports: &[&RunReport]) -> Table {
     let mut table = table(&header);
     for report in reports {
         let outcome = |read: fn(fonderie_core::stage::Outcomes) -> u64| {
-            report.load.as_ref().map_or_else(|| "-".to_owned(), |load| group_digits(&read(load.outcomes).to_string()))
+            report
+                .said
+                .load
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), |load| group_digits(&read(load.outcomes).to_string()))
         };
-        let rejected = report.transform.rejected.rows + report.validate.rejected.rows;
-        let loading = report.load.as_ref().map_or(0, |load| load.millis);
-        let millis = report.transform.millis + report.validate.millis + loading;
+        let rejected = report.said.transform.rejected.rows + report.said.validate.rejected.rows;
+        let loading = report.said.load.as_ref().map_or(0, |load| load.millis);
+        let millis = report.said.transform.millis + report.said.validate.millis + loading;
         table.add_row([
             name(report),
-            group_digits(&report.transform.read.rows.to_string()),
-            group_digits(&report.validate.accepted.rows.to_string()),
+            group_digits(&report.said.transform.read.rows.to_string()),
+            group_digits(&report.said.validate.accepted.rows.to_string()),
             group_digits(&rejected.to_string()),
             outcome(|o| o.inserted),
             outcome(|o| o.updated),
@@ -177,16 +181,16 @@ fn rows(reports: &[&RunReport]) -> Table {
 fn amounts(reports: &[&RunReport]) -> Table {
     let mut table = table(&["file", "amount", "read", "accepted", "rejected", "unreadable cells"]);
     for report in reports {
-        let rejected = report.transform.rejected.plus(&report.validate.rejected);
+        let rejected = report.said.transform.rejected.plus(&report.said.validate.rejected);
         let sum = |tally: &Tally, column: &str| {
             tally.amounts.get(column).map_or_else(String::new, |amount| group_digits(&format_cents(amount.sum)))
         };
-        for (column, amount) in &report.transform.read.amounts {
+        for (column, amount) in &report.said.transform.read.amounts {
             table.add_row([
                 name(report),
                 column.clone(),
                 group_digits(&format_cents(amount.sum)),
-                sum(&report.validate.accepted, column),
+                sum(&report.said.validate.accepted, column),
                 sum(&rejected, column),
                 group_digits(&amount.unreadable.to_string()),
             ]);
@@ -199,7 +203,7 @@ fn amounts(reports: &[&RunReport]) -> Table {
 /// A column per file, while they fit a screen; else their sum.
 fn rules(reports: &[&RunReport]) -> Option<Table> {
     let mut names: Vec<&str> = Vec::new();
-    for rule in reports.iter().flat_map(|report| &report.validate.rules).filter(|rule| rule.rows > 0) {
+    for rule in reports.iter().flat_map(|report| &report.said.validate.rules).filter(|rule| rule.rows > 0) {
         if !names.contains(&rule.rule.as_str()) {
             names.push(&rule.rule);
         }
@@ -212,7 +216,7 @@ fn rules(reports: &[&RunReport]) -> Option<Table> {
         .collect();
     let mut table = table(&header.iter().map(String::as_str).collect::<Vec<_>>());
     for rule in &names {
-        let of = |report: &&RunReport| report.validate.rules.iter().find(|result| result.rule == *rule).cloned();
+        let of = |report: &&RunReport| report.said.validate.rules.iter().find(|result| result.rule == *rule).cloned();
         let results: Vec<_> = reports.iter().map(of).collect();
         let shown = |result: &Option<RuleResult>| match result {
             Some(RuleResult { rows, budget: Some(budget), .. }) if rows > budget => {

@@ -44,14 +44,15 @@ pub(crate) async fn run_files(job: Job<'_>) -> Result<Ending> {
     finished.iter().for_each(|(path, end)| print::line(path, end));
     let mut shown = Ok(Vec::new());
     if failed.is_ok()
-        && finished.iter().any(|(_, end)| matches!(end, Finished::Ran(report, _) if report.load.is_some()))
+        && finished.iter().any(|(_, end)| matches!(end, Finished::Ran(report, _) if report.said.load.is_some()))
     {
         shown = show(&dataset, &database).await;
     }
     database.close().await;
     failed?;
     print::summary(&buckets, &finished, &shown?, &progress.times(), &dataset, job.state);
-    let good = |end: &Finished| matches!(end, Finished::Ran(report, _) if report.validate.verdict != Verdict::Halted);
+    let good =
+        |end: &Finished| matches!(end, Finished::Ran(report, _) if report.said.validate.verdict != Verdict::Halted);
     Ok(if finished.iter().all(|(_, end)| good(end)) { Ending::Good } else { Ending::FileFailed })
 }
 

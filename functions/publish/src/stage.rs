@@ -13,8 +13,7 @@ use crate::Context;
 /// `SchemaMismatch`, `ContractInvalid`, `DatabaseUnavailable`, `DatabaseBusy`, the store's.
 pub async fn run(context: &Context, input: PublishInput) -> Result<Published> {
     let dataset = context.bundles.pinned(&input.run.bundle).await?;
-    let options = ConnectOptions { application_name: "fonderie publish".to_owned(), ..ConnectOptions::default() };
-    let mut warehouse = context.database.connect(&options).await?;
+    let mut warehouse = context.database.connect(&ConnectOptions::of_stage("publish")).await?;
     let published = publish(&mut warehouse, &dataset, &input).await;
     warehouse.close().await;
     published

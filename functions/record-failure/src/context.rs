@@ -1,7 +1,7 @@
-//! What `record-failure` works with: S3 alone.
+//! What `record-failure` works with: S3, and whoever is to be told.
 
 use fonderie_core::Result;
-use fonderie_lambda_host::Settings;
+use fonderie_lambda_host::{Settings, Topic};
 use fonderie_storage::{Storage, sdk_config};
 
 /// Settings and clients, made once.
@@ -9,20 +9,23 @@ use fonderie_storage::{Storage, sdk_config};
 pub struct Context {
     pub(crate) storage: Storage,
     pub(crate) quarantine_bucket: String,
+    pub(crate) topic: Option<Topic>,
 }
 
 impl Context {
-    /// A context of a store.
-    pub fn new(storage: Storage, quarantine_bucket: String) -> Self {
-        Self { storage, quarantine_bucket }
+    /// A context of a store; without a topic nobody is told.
+    pub fn new(storage: Storage, quarantine_bucket: String, topic: Option<Topic>) -> Self {
+        Self { storage, quarantine_bucket, topic }
     }
 
-    /// The function's context, from `QUARANTINE_BUCKET`.
+    /// The function's context, from `QUARANTINE_BUCKET` and `TOPIC_ARN`.
     ///
     /// # Errors
     /// When settings are missing.
     pub async fn from_environment() -> Result<Self> {
-        let quarantine = Settings::read(|settings| settings.text("QUARANTINE_BUCKET"))?;
-        Ok(Self::new(Storage::from_config(&sdk_config().await), quarantine))
+        let config = sdk_config().await;
+        let (quarantine, topic) =
+            Settings::read(|settings| (settings.text("QUARANTINE_BUCKET"), settings.text("TOPIC_ARN")))?;
+        Ok(Self::new(Storage::from_config(&config), quarantine, Some(Topic::new(&config, topic))))
     }
 }

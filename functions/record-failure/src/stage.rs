@@ -1,23 +1,34 @@
 //! Makes one record of whatever failed.
 
 use fonderie_core::stage::{CaughtError, FailedState, Failure, RecordFailureInput, Verdict};
-use fonderie_core::{ErrorCode, Result};
+use fonderie_core::{ErrorCode, Notice, Result};
 use fonderie_storage::Storage;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::Context;
 
-/// Records how a run failed, under `failures/` in the quarantine bucket.
+/// Records how a run failed, under `failures/` in the quarantine bucket, and tells the operators.
+///
+/// A backfill's child fails because the execution that it started failed, which has recorded that: the answer is that record.
 ///
 /// # Errors
 /// The store's.
 pub async fn run(context: &Context, input: RecordFailureInput) -> Result<Failure> {
     let RecordFailureInput { execution_name, started_at, state } = input;
-    let (code, cause) = understand(&state.error);
+    let (code, cause) = match nested(&state.error) {
+        Some(Nested { name, error, cause }) => {
+            if let Some(recorded) = context.storage.recorded_failure(&context.quarantine_bucket, &name).await? {
+                return Ok(recorded);
+            }
+            understand(&CaughtError { error, cause })
+        }
+        None => understand(&state.error),
+    };
     let run = state.run.as_ref();
-    let object = run.map(|run| &run.object);
+    let object = run.and_then(|run| run.object.as_ref());
     let failure = Failure {
-        stage: Some(stage(&state).to_owned()),
+        stage: stage(&state).map(str::to_owned),
         code: code.name().to_owned(),
         disposition: code.disposition(),
         cause,
@@ -25,29 +36,55 @@ pub async fn run(context: &Context, input: RecordFailureInput) -> Result<Failure
         key: object.map(|object| object.key.clone()).or(state.key),
         version_id: object.map(|object| object.version_id.clone()).or(state.version_id),
         dataset: run.map(|run| run.bundle.dataset.clone()).or(state.dataset),
-        source: run.map(|run| run.source.clone()),
+        source: run.and_then(|run| run.source.clone()),
         record: Storage::failure_record(&context.quarantine_bucket, &execution_name),
         run_id: execution_name,
         started_at,
     };
     context.storage.record_failure(&failure).await?;
+    if let Some(topic) = &context.topic {
+        topic.tell(&Notice::from(&failure)).await;
+    }
     Ok(failure)
 }
 
-/// The stage that failed: the first that has said nothing. A halted file goes from `validate` to `summarize`.
-fn stage(state: &FailedState) -> &'static str {
-    if state.validate.as_ref().is_some_and(|validate| validate.verdict == Verdict::Halted) {
-        return "summarize";
+/// How an execution failed that a backfill had started.
+#[derive(Deserialize)]
+struct Nested {
+    #[serde(rename = "Name")]
+    name: String,
+    #[serde(rename = "Error", default)]
+    error: String,
+    #[serde(rename = "Cause", default)]
+    cause: String,
+}
+
+/// Step Functions gives the end of a started execution as the cause, in the form of its `DescribeExecution`.
+fn nested(error: &CaughtError) -> Option<Nested> {
+    let document: Value = serde_json::from_str(&error.cause).ok()?;
+    document.get("ExecutionArn")?;
+    serde_json::from_value(document).ok()
+}
+
+/// The stage that failed: the first that has said nothing. A halted file, and one whose scores are left to a later run, go
+/// on to `summarize` at once; a dataset's run begins with `score`, a backfill with its objects.
+fn stage(state: &FailedState) -> Option<&'static str> {
+    let Some(run) = &state.run else {
+        return nested(&state.error).is_none().then_some("admit");
+    };
+    if run.prefix.is_some() && state.objects.is_none() {
+        return Some("objects");
     }
+    let halted = state.validate.as_ref().is_some_and(|validate| validate.verdict == Verdict::Halted);
+    let (file, all) = (run.object.is_some(), !halted && !run.load_only);
     let said = [
-        ("admit", state.run.is_some()),
-        ("transform", state.transform.is_some()),
-        ("validate", state.validate.is_some()),
-        ("load", state.load.is_some()),
-        ("score", state.score.is_some()),
-        ("publish", state.publish.is_some()),
+        ("transform", !file || state.transform.is_some()),
+        ("validate", !file || state.validate.is_some()),
+        ("load", !file || halted || state.load.is_some()),
+        ("score", !all || state.score.is_some()),
+        ("publish", !all || state.publish.is_some()),
     ];
-    said.iter().find(|(_, said)| !said).map_or("summarize", |(stage, _)| stage)
+    Some(said.iter().find(|(_, said)| !said).map_or("summarize", |(stage, _)| stage))
 }
 
 /// A code of ours and a sentence, from what Step Functions caught.
@@ -90,5 +127,38 @@ mod tests {
         assert_eq!(understood("Lambda.ServiceException", "x").0, ErrorCode::ServiceUnavailable);
         assert_eq!(understood("Lambda.TooManyRequestsException", "x").0, ErrorCode::ServiceThrottled);
         assert_eq!(understood("States.DataLimitExceeded", "x").0, ErrorCode::Internal);
+    }
+
+    #[test]
+    fn the_end_of_a_started_execution_is_known_from_free_text() {
+        let cause = r#"{"ExecutionArn":"arn:x","Name":"run-1","Status":"FAILED","Error":"ColumnMissing","Cause":"no"}"#;
+        let caught = |cause: &str| CaughtError { error: "States.TaskFailed".to_owned(), cause: cause.to_owned() };
+        let nested = super::nested(&caught(cause)).unwrap();
+        assert_eq!(
+            (nested.name.as_str(), nested.error.as_str(), nested.cause.as_str()),
+            ("run-1", "ColumnMissing", "no")
+        );
+        assert!(super::nested(&caught(r#"{"errorType":"ColumnMissing","errorMessage":"no"}"#)).is_none());
+        assert!(super::nested(&caught("Task timed out")).is_none());
+    }
+
+    #[test]
+    fn the_stage_that_failed_is_the_first_that_said_nothing() {
+        let stage = |state: &str| {
+            let state = state.replace(
+                "BUNDLE",
+                r#""bundle":{"dataset":"d","object":{"bucket":"b","key":"k","version_id":"1"},"sha256":"0"}"#,
+            );
+            super::stage(&serde_json::from_str(&state).unwrap())
+        };
+        let error = r#""error":{"Error":"DatabaseBusy","Cause":""}"#;
+        let object = r#""object":{"bucket":"b","key":"k","version_id":"1"},"source":"s""#;
+        assert_eq!(stage(&format!("{{{error}}}")), Some("admit"));
+        assert_eq!(stage(&format!("{{{error},\"run\":{{BUNDLE}}}}")), Some("score"));
+        assert_eq!(stage(&format!("{{{error},\"run\":{{BUNDLE,\"prefix\":\"p\"}}}}")), Some("objects"));
+        assert_eq!(stage(&format!("{{{error},\"objects\":{{}},\"run\":{{BUNDLE,\"prefix\":\"p\"}}}}")), Some("score"));
+        assert_eq!(stage(&format!("{{{error},\"run\":{{BUNDLE,{object}}}}}")), Some("transform"));
+        let score = r#""score":{"models":[],"millis":1}"#;
+        assert_eq!(stage(&format!("{{{error},{score},\"run\":{{BUNDLE}}}}")), Some("publish"));
     }
 }

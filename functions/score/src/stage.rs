@@ -23,8 +23,7 @@ use crate::reason::reason;
 pub async fn run(context: &Context, input: ScoreInput) -> Result<Scored> {
     let started = Instant::now();
     let dataset = context.bundles.pinned(&input.run.bundle).await?;
-    let options = ConnectOptions { application_name: "fonderie score".to_owned(), ..ConnectOptions::default() };
-    let mut warehouse = context.database.connect(&options).await?;
+    let mut warehouse = context.database.connect(&ConnectOptions::of_stage("score")).await?;
     let models = all(context, &mut warehouse, &dataset, &input.run).await;
     warehouse.close().await;
     Ok(Scored { models: models?, millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX) })

@@ -1,7 +1,7 @@
 //! What `summarize` works with.
 
 use fonderie_core::Result;
-use fonderie_lambda_host::Settings;
+use fonderie_lambda_host::{Settings, Topic};
 use fonderie_storage::{Datasets, Storage, sdk_config};
 use fonderie_warehouse::Database;
 
@@ -13,25 +13,34 @@ pub struct Context {
     pub(crate) database: Database,
     pub(crate) reports_bucket: String,
     pub(crate) quarantine_bucket: String,
+    pub(crate) topic: Option<Topic>,
 }
 
 impl Context {
-    /// A context of a store and a database.
-    pub fn new(storage: Storage, database: Database, reports_bucket: String, quarantine_bucket: String) -> Self {
-        Self { bundles: Datasets::new(storage.clone()), storage, database, reports_bucket, quarantine_bucket }
+    /// A context of a store and a database; without a topic nobody is told.
+    pub fn new(
+        storage: Storage,
+        database: Database,
+        reports_bucket: String,
+        quarantine_bucket: String,
+        topic: Option<Topic>,
+    ) -> Self {
+        Self { bundles: Datasets::new(storage.clone()), storage, database, reports_bucket, quarantine_bucket, topic }
     }
 
-    /// The function's context, from `REPORTS_BUCKET`, `QUARANTINE_BUCKET`, `DATABASE_SECRET_ARN`, `DATABASE_TLS` (`verify-full`,
-    /// or `disable` for a local database) and `DATABASE_ROOTS_FILE`, the certificate authorities as PEM.
+    /// The function's context, from `REPORTS_BUCKET`, `QUARANTINE_BUCKET`, `TOPIC_ARN`, and the database's settings
+    /// ([`Settings::database`]).
     ///
     /// # Errors
     /// When settings are missing.
     pub async fn from_environment() -> Result<Self> {
         let config = sdk_config().await;
-        let (secret, reports, quarantine) = Settings::read(|settings| {
-            (settings.database(), settings.text("REPORTS_BUCKET"), settings.text("QUARANTINE_BUCKET"))
+        let (secret, reports, quarantine, topic) = Settings::read(|settings| {
+            let (reports, quarantine) = (settings.text("REPORTS_BUCKET"), settings.text("QUARANTINE_BUCKET"));
+            (settings.database(), reports, quarantine, settings.text("TOPIC_ARN"))
         })?;
         let database = Database::from_secret(&config, secret.arn, &secret.tls, &secret.roots_file)?;
-        Ok(Self::new(Storage::from_config(&config), database, reports, quarantine))
+        let topic = Some(Topic::new(&config, topic));
+        Ok(Self::new(Storage::from_config(&config), database, reports, quarantine, topic))
     }
 }

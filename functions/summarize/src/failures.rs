@@ -1,7 +1,6 @@
 //! The failures that were recorded in the store while the database may have been away, brought into the ledger.
 
-use fonderie_core::stage::Failure;
-use fonderie_core::{ErrorCode, Result, StageError};
+use fonderie_core::Result;
 use fonderie_storage::Storage;
 use fonderie_warehouse::Warehouse;
 
@@ -11,7 +10,6 @@ use crate::Context;
 const LISTED: usize = 10_000;
 /// Records that one run reads; the next one reads the next.
 const READ: usize = 100;
-const LIMIT: u64 = 1024 * 1024;
 
 /// Brings failures into the ledger: of all datasets, for a run that failed early does not know its own.
 ///
@@ -38,12 +36,9 @@ async fn attempt(context: &Context, warehouse: &Warehouse) -> Result<usize> {
     let mut unknown = warehouse.unknown_runs(&runs).await?;
     unknown.truncate(READ);
     for run_id in &unknown {
-        let record = Storage::failure_record(bucket, run_id);
-        let json = context.storage.read(bucket, &record.key, None, LIMIT).await?;
-        let failure: Failure = serde_json::from_slice(&json).map_err(|error| {
-            StageError::new(ErrorCode::Internal, format!("{record} is no record of a failure")).caused_by(error)
-        })?;
-        warehouse.record_failed(&failure).await?;
+        if let Some(failure) = context.storage.recorded_failure(bucket, run_id).await? {
+            warehouse.record_failed(&failure).await?;
+        }
     }
     Ok(unknown.len())
 }

@@ -1,7 +1,10 @@
-//! `summarize`: the run report, from the ledger: rows and euros in, out and refused.
+//! `summarize`: the run report, from the ledger: rows and euros in, out and refused; of a dataset's run, which expected file
+//! did not come.
 
 mod context;
+mod dataset;
 mod failures;
+mod object;
 mod stage;
 
 pub use context::Context;

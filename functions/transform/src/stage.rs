@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use fonderie_core::stage::{TransformInput, Transformed};
 use fonderie_core::tally::check_conserved;
-use fonderie_core::{ErrorCode, Result, StageError};
+use fonderie_core::{ErrorCode, Result, StageError, hex};
 use fonderie_storage::{ObjectReader, ParquetObjectWriter};
 use fonderie_tabular::{Batch, Limits, Reader, parquet_properties, reject_schema};
 use sha2::{Digest, Sha256};
@@ -95,7 +95,7 @@ async fn read_all(
             }
         }
         if chunk.is_none() {
-            return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
+            return Ok(hex(hash.finalize()));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fonderie_core::hex;
 use sha2::{Digest, Sha256};
 
 use crate::compiled::Dataset;
@@ -51,7 +52,7 @@ impl Bundle {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(hash.finalize())
     }
 
     /// The files, by path.

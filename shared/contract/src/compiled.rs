@@ -1,6 +1,7 @@
 //! The compiled contract: everything checked, every name resolved to an index. Only this can read a file.
 
 use chrono_tz::Tz;
+use fonderie_core::freshness::Expected;
 use globset::GlobSet;
 
 use crate::model::{Mart, Model};
@@ -251,6 +252,8 @@ pub struct Source {
     pub number: NumberFormat,
     /// Where the extraction date stands in the file's name: a date format to look for there.
     pub extraction_date: Option<DateFormat>,
+    /// When files are expected; where it says nothing, none is ever missing.
+    pub expected: Option<Expected>,
 }
 
 /// Where a field's values come from.

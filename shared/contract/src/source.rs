@@ -1,5 +1,6 @@
 //! `sources/<source>.toml`, compiled: one facility's way of writing the record.
 
+use fonderie_core::freshness::{Every, Expected};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use toml::{Table, Value};
 
@@ -22,6 +23,7 @@ pub(crate) fn compile(file: &str, id: &str, document: &Table, record: &Record, f
         root.required("numbers", root.section("numbers"), "a table with `decimal_mark`").and_then(|s| numbers(&s));
     let extraction_date =
         root.text("extraction_date").and_then(|text| parse_date_format(&root, "extraction_date", text));
+    let expected = root.section("expected").and_then(|section| expected(&section));
     let ignored: Vec<String> =
         root.texts("ignored_columns").unwrap_or_default().into_iter().map(str::to_owned).collect();
     let columns = columns(&root, record, &ignored);
@@ -34,7 +36,21 @@ pub(crate) fn compile(file: &str, id: &str, document: &Table, record: &Record, f
         date: date?,
         number: number?,
         extraction_date,
+        expected,
     })
+}
+
+/// `[expected]`: how often the source sends a file.
+fn expected(section: &Section<'_>) -> Option<Expected> {
+    let choices = [("day", Every::Day), ("week", Every::Week), ("month", Every::Month)];
+    let every = section.required("every", section.choice("every", &choices), "\"day\", \"week\" or \"month\"");
+    let grace_days = section.whole("grace_days").unwrap_or(0);
+    let grace = u32::try_from(grace_days).ok().filter(|days| *days <= 366);
+    if grace.is_none() {
+        section.mistake("grace_days", grace_days.to_string(), "a number of days up to 366");
+    }
+    section.finish();
+    Some(Expected { every: every?, grace_days: grace? })
 }
 
 /// `files` with one `[format]`, or a list `[[formats]]` each with its own `files`.

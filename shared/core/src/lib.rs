@@ -4,16 +4,24 @@
 //! A run is described by one JSON document that the state machine (or the one-machine binary) carries from stage to stage;
 //! [`stage`] gives its shape. It never holds a personal datum: only ids, counts, sums and places.
 
+pub mod deadline;
 pub mod error;
 pub mod failpoint;
+pub mod freshness;
+mod hex;
+pub mod measure;
 pub mod money;
+mod notice;
 pub mod object;
 pub mod run;
 mod scoring;
 pub mod stage;
+mod subject;
 pub mod tally;
 
 pub use error::{Disposition, ErrorCode, StageError};
+pub use hex::hex;
+pub use notice::Notice;
 pub use object::{ObjectRef, ObjectVersion, Order};
 pub use run::{BundleRef, Run, RunRequest};
 pub use scoring::DatasetRun;

@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::hex;
 use crate::object::{ObjectRef, ObjectVersion, Order};
 
 /// What an event, a person at the console, a backfill or a schedule asks for. `{"bucket": …, "key": …}` is enough.
@@ -25,6 +26,32 @@ pub struct RunRequest {
     /// Whether the first row that breaks a rule of severity `reject` or more halts the file.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strict: bool,
+    /// Whether scores and marts are left to a later run: a backfill's, which makes them once for all its objects.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub load_only: bool,
+}
+
+/// What a schedule asks for: a dataset's scores and marts, without a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetRequest {
+    /// The dataset.
+    pub dataset: String,
+    /// What "today" is for the run; without it, the day on which the run started, in the dataset's time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<NaiveDate>,
+}
+
+/// What a backfill is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackfillRequest {
+    /// What the objects' keys begin with.
+    pub prefix: String,
+    /// The dataset; without it, found from the prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<String>,
+    /// What "today" is for all its runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<NaiveDate>,
 }
 
 impl RunRequest {
@@ -41,8 +68,7 @@ impl RunRequest {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }
-        let digest: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        format!("{readable}-{digest}")
+        format!("{readable}-{}", hex(&hash.finalize()[..16]))
     }
 }
 
@@ -75,6 +101,9 @@ pub struct Run {
     /// Whether the first row that breaks a rule of severity `reject` or more halts the file.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strict: bool,
+    /// Whether scores and marts are left to a later run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub load_only: bool,
     /// The dataset's bundle.
     pub bundle: BundleRef,
     /// The source whose contract reads the object.
@@ -106,6 +135,7 @@ mod tests {
             dataset: None,
             as_of: None,
             strict: false,
+            load_only: false,
         }
     }
 
@@ -134,7 +164,8 @@ mod tests {
                 version_id: None,
                 dataset: None,
                 as_of: None,
-                strict: false
+                strict: false,
+                load_only: false
             }
         );
     }

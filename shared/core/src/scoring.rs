@@ -20,12 +20,15 @@ pub struct DatasetRun {
     pub as_of: NaiveDate,
     /// The dataset's bundle.
     pub bundle: BundleRef,
+    /// Of a backfill: what its objects' keys begin with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
 }
 
 impl From<&Run> for DatasetRun {
     fn from(run: &Run) -> Self {
         let Run { run_id, started_at, as_of, bundle, .. } = run;
-        Self { run_id: run_id.clone(), started_at: *started_at, as_of: *as_of, bundle: bundle.clone() }
+        Self { run_id: run_id.clone(), started_at: *started_at, as_of: *as_of, bundle: bundle.clone(), prefix: None }
     }
 }
 

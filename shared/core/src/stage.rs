@@ -10,12 +10,24 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Disposition;
-use crate::object::ObjectRef;
-use crate::run::{Run, RunRequest};
+use crate::freshness::Freshness;
+use crate::object::{ObjectRef, ObjectVersion};
+use crate::run::{BackfillRequest, BundleRef, DatasetRequest, Run, RunRequest};
 pub use crate::scoring::{
     DatasetRun, Flagged, MartPublished, ModelScored, PublishInput, Published, ScoreInput, ScoreStatus, Scored,
 };
 use crate::tally::Tally;
+
+/// The state machine in which `admit` is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Machine {
+    /// One object version, or a dataset without any.
+    #[default]
+    Pipeline,
+    /// All objects below a prefix.
+    Backfill,
+}
 
 /// Input of `admit`: `request` is the execution's own input.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,7 +36,10 @@ pub struct AdmitInput {
     pub execution_name: String,
     /// When it started (`$$.Execution.StartTime`).
     pub started_at: DateTime<Utc>,
-    /// What was asked for: a [`RunRequest`], unchecked, since a person may have typed it.
+    /// Whose execution it is.
+    #[serde(default)]
+    pub machine: Machine,
+    /// What was asked for: a [`Request`], unchecked, since a person may have typed it.
     pub request: serde_json::Value,
 }
 
@@ -32,16 +47,59 @@ impl AdmitInput {
     /// The request, checked.
     ///
     /// # Errors
-    /// `RequestInvalid` where it is no [`RunRequest`].
-    pub fn run_request(&self) -> crate::Result<RunRequest> {
-        RunRequest::deserialize(&self.request).map_err(|error| {
-            let message = format!(
-                "the execution's input is not understood ({error}); {{\"bucket\": …, \"key\": …}} is enough, \
-                 `version_id`, `dataset` and `as_of` (yyyy-mm-dd) may be added"
-            );
+    /// `RequestInvalid` where it is none, or one for the other state machine.
+    pub fn request(&self) -> crate::Result<Request> {
+        let has = |field: &str| self.request.get(field).is_some();
+        let invalid = |error: &dyn std::fmt::Display| {
+            let enough = match self.machine {
+                Machine::Pipeline => {
+                    "{\"bucket\": …, \"key\": …} is enough for a file, `version_id`, `dataset` and `as_of` (yyyy-mm-dd) may be \
+                     added; {\"dataset\": …} scores and publishes what is loaded"
+                }
+                Machine::Backfill => "{\"prefix\": …} is enough, `dataset` and `as_of` (yyyy-mm-dd) may be added",
+            };
+            let message = format!("the execution's input is not understood ({error}); {enough}");
             crate::StageError::new(crate::ErrorCode::RequestInvalid, message)
-        })
+        };
+        match self.machine {
+            Machine::Backfill if has("key") => {
+                Err(invalid(&"one object is the business of the state machine `pipeline`"))
+            }
+            Machine::Backfill => {
+                BackfillRequest::deserialize(&self.request).map(Request::Backfill).map_err(|error| invalid(&error))
+            }
+            Machine::Pipeline if has("prefix") => {
+                Err(invalid(&"a prefix is the business of the state machine `backfill`"))
+            }
+            Machine::Pipeline if has("dataset") && !has("key") && !has("bucket") => {
+                DatasetRequest::deserialize(&self.request).map(Request::Dataset).map_err(|error| invalid(&error))
+            }
+            Machine::Pipeline => {
+                RunRequest::deserialize(&self.request).map(Request::Object).map_err(|error| invalid(&error))
+            }
+        }
     }
+}
+
+/// What an execution is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// One object version to the warehouse and the marts.
+    Object(RunRequest),
+    /// What is loaded, scored and published: a schedule's.
+    Dataset(DatasetRequest),
+    /// All objects below a prefix.
+    Backfill(BackfillRequest),
+}
+
+/// Output of `admit`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Admitted {
+    /// A run of one object version.
+    Object(Run),
+    /// A run of a dataset.
+    Dataset(DatasetRun),
 }
 
 /// Input of `transform`.
@@ -178,9 +236,19 @@ pub struct Loaded {
     pub millis: u64,
 }
 
-/// Input of `summarize`; `load` and what comes after it are absent where the file was halted.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SummarizeInput {
+/// Input of `summarize`: a run of an object version, or of a dataset.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum SummarizeInput {
+    /// One object version.
+    Object(Box<ObjectRun>),
+    /// A dataset: the daily run, or the end of a backfill.
+    Dataset(Box<DatasetSummaryInput>),
+}
+
+/// What the stages said of one object version; `load` and what comes after it are absent where the file was halted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectRun {
     /// The pinned run.
     pub run: Run,
     /// What `transform` said.
@@ -198,15 +266,68 @@ pub struct SummarizeInput {
     pub publish: Option<Published>,
 }
 
+/// What the stages said of a dataset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetSummaryInput {
+    /// The pinned run.
+    pub run: DatasetRun,
+    /// What `score` said.
+    pub score: Scored,
+    /// What `publish` said.
+    pub publish: Published,
+    /// What became of a backfill's objects.
+    #[serde(default)]
+    pub objects: Option<Backfilled>,
+}
+
+/// What became of a backfill's objects, each of which had an execution of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backfilled {
+    /// How many of them ended how.
+    pub counts: BackfillCounts,
+}
+
+/// Step Functions' own count of a Map's items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all(deserialize = "PascalCase"))]
+pub struct BackfillCounts {
+    /// All of them.
+    #[serde(alias = "total")]
+    pub total: u64,
+    /// Those that are in the warehouse.
+    #[serde(alias = "succeeded")]
+    pub succeeded: u64,
+    /// Those that failed; each has its record.
+    #[serde(alias = "failed")]
+    pub failed: u64,
+}
+
+// Told apart by the run, so that a mistake in the one is not read as the other.
+impl<'de> Deserialize<'de> for SummarizeInput {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let state = serde_json::Value::deserialize(deserializer)?;
+        let read = if state.pointer("/run/object").is_some() {
+            serde_json::from_value(state).map(Self::Object)
+        } else {
+            serde_json::from_value(state).map(Self::Dataset)
+        };
+        read.map_err(serde::de::Error::custom)
+    }
+}
+
 /// Output of `summarize`: where the run report lies, and its one-sentence form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// The report, as JSON.
     pub report: ObjectRef,
-    /// The verdict.
-    pub verdict: Verdict,
+    /// The verdict on an object version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
     /// One sentence with rows and euros in, out and refused.
     pub sentence: String,
+    /// Of a dataset run: the sources from which files are expected.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freshness: Vec<Freshness>,
 }
 
 /// The run report, as `summarize` writes it.
@@ -216,20 +337,21 @@ pub struct RunReport {
     pub sentence: String,
     /// How the run ended, as the ledger calls it.
     pub status: String,
-    /// The pinned run.
-    pub run: Run,
-    /// What `transform` said.
-    pub transform: Transformed,
-    /// What `validate` said.
-    pub validate: Validated,
-    /// What `load` said; absent where the file was halted.
-    pub load: Option<Loaded>,
-    /// What `score` said; absent where the file was halted.
-    #[serde(default)]
-    pub score: Option<Scored>,
-    /// What `publish` said; absent where the file was halted.
-    #[serde(default)]
-    pub publish: Option<Published>,
+    /// What the stages said.
+    #[serde(flatten)]
+    pub said: ObjectRun,
+}
+
+/// The report of a dataset's run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetReport {
+    /// What was scored and published, which files are missing, in one sentence.
+    pub sentence: String,
+    /// The sources from which files are expected.
+    pub freshness: Vec<Freshness>,
+    /// What the stages said.
+    #[serde(flatten)]
+    pub said: DatasetSummaryInput,
 }
 
 /// What Step Functions says of a failed task.
@@ -243,6 +365,37 @@ pub struct CaughtError {
     pub cause: String,
 }
 
+/// What is known of the run that failed, whichever kind it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FailedRun {
+    /// The dataset's bundle.
+    pub bundle: BundleRef,
+    /// The object version, where the run is about one.
+    #[serde(default)]
+    pub object: Option<ObjectVersion>,
+    /// Its source.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// It stops after the load.
+    #[serde(default)]
+    pub load_only: bool,
+    /// Of a backfill: what its objects' keys begin with.
+    #[serde(default)]
+    pub prefix: Option<String>,
+}
+
+impl From<&Run> for FailedRun {
+    fn from(run: &Run) -> Self {
+        Self {
+            bundle: run.bundle.clone(),
+            object: Some(run.object.clone()),
+            source: Some(run.source.clone()),
+            load_only: run.load_only,
+            prefix: None,
+        }
+    }
+}
+
 /// The state of a failed run: whatever was there when it failed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FailedState {
@@ -250,7 +403,7 @@ pub struct FailedState {
     pub error: CaughtError,
     /// The pinned run, where `admit` got that far.
     #[serde(default)]
-    pub run: Option<Run>,
+    pub run: Option<FailedRun>,
     /// The request's own fields.
     #[serde(default)]
     pub bucket: Option<String>,
@@ -263,6 +416,9 @@ pub struct FailedState {
     /// The request's own fields.
     #[serde(default)]
     pub dataset: Option<String>,
+    /// Of a backfill: what became of its objects, where it got that far.
+    #[serde(default)]
+    pub objects: Option<serde_json::Value>,
     /// What `transform` said, where it got that far.
     #[serde(default)]
     pub transform: Option<Transformed>,
@@ -319,4 +475,37 @@ pub struct Failure {
     pub source: Option<String>,
     /// Where this record lies.
     pub record: ObjectRef,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorCode;
+
+    fn asked(machine: &str, request: &str) -> crate::Result<Request> {
+        let input = format!(
+            r#"{{"execution_name":"x","started_at":"2026-07-01T05:00:00Z","machine":"{machine}","request":{request}}}"#
+        );
+        serde_json::from_str::<AdmitInput>(&input).unwrap().request()
+    }
+
+    #[test]
+    fn each_machine_takes_its_own_requests() {
+        assert!(matches!(asked("pipeline", r#"{"bucket":"b","key":"k"}"#), Ok(Request::Object(run)) if !run.load_only));
+        assert!(matches!(asked("pipeline", r#"{"bucket":"b","key":"k","dataset":"d"}"#), Ok(Request::Object(_))));
+        assert!(matches!(asked("pipeline", r#"{"dataset":"d"}"#), Ok(Request::Dataset(_))));
+        assert!(matches!(asked("backfill", r#"{"prefix":"p"}"#), Ok(Request::Backfill(_))));
+        for (machine, request, words) in [
+            ("pipeline", r#"{"prefix":"p"}"#, "state machine `backfill`"),
+            ("pipeline", r#"{"key":"k"}"#, "bucket"),
+            ("pipeline", r#"{"dataset":"d","as_of":"hier"}"#, "as_of"),
+            ("pipeline", "[]", "is enough"),
+            ("backfill", r#"{"bucket":"b","key":"k"}"#, "state machine `pipeline`"),
+            ("backfill", r#"{}"#, "prefix"),
+        ] {
+            let error = asked(machine, request).unwrap_err();
+            assert_eq!(error.code, ErrorCode::RequestInvalid, "{request}");
+            assert!(error.message.contains(words), "{error}");
+        }
+    }
 }

@@ -14,6 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fonderie_core::hex;
 use s3s::{S3Error, S3ErrorCode, S3Result};
 use sha2::{Digest, Sha256};
 
@@ -83,8 +84,7 @@ impl Layout {
     /// Where an object's attributes lie; a hash, as a key may be longer than a file's name.
     pub(crate) fn attributes(&self, bucket: &str, key: &str) -> PathBuf {
         let hash = Sha256::digest(key.as_bytes());
-        let name: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.private("attributes").join(bucket).join(format!("{name}.json"))
+        self.private("attributes").join(bucket).join(format!("{}.json", hex(hash)))
     }
 
     /// A new path for contents to be received.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 use std::time::SystemTime;
 
+use fonderie_core::hex;
 use s3s::crypto::{Checksum as _, Md5};
 use s3s::dto::{ETag, ETagCondition};
 use s3s::{S3ErrorCode, S3Result};
@@ -224,9 +225,5 @@ fn md5_of(file: &mut File) -> io::Result<String> {
         hash.update(&buffer[..read]);
     }
     io::Seek::rewind(file)?;
-    Ok(hex(&hash.finalize()))
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(hex(hash.finalize()))
 }

@@ -175,7 +175,7 @@ fn secret(path: &Path) -> io::Result<String> {
     }
     let mut bytes = [0; 20];
     getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
-    let secret = crate::objects::hex(&bytes);
+    let secret = fonderie_core::hex(bytes);
     let mut options = File::options();
     options.create(true).truncate(true).write(true);
     #[cfg(unix)]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fonderie_core::hex;
 use s3s::dto::*;
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use tokio::fs::File;
@@ -10,7 +11,7 @@ use crate::answers::{body, check_read, group, object, shown, signed, stored};
 use crate::attributes::Attributes;
 use crate::fault::{fault, io_fault};
 use crate::listing::{self, Page, Query};
-use crate::objects::{Conditions, Objects, Opened, check_conditions, hex};
+use crate::objects::{Conditions, Objects, Opened, check_conditions};
 use crate::receive::{Sent, receive};
 use crate::uploads::{Part, Uploads};
 
@@ -155,7 +156,7 @@ impl S3 for FolderS3 {
         };
         let (received, md5, _, checksums) = receive(&self.objects.layout, input.body, sent).await?;
         let attributes = Attributes {
-            etag: hex(&md5),
+            etag: hex(md5),
             content_type: input.content_type,
             content_encoding: input.content_encoding,
             content_disposition: input.content_disposition,
@@ -390,7 +391,7 @@ impl S3 for FolderS3 {
         let part = Part { received, md5, size };
         self.uploads.add(&input.upload_id, &input.bucket, &input.key, input.part_number, part)?;
         Ok(S3Response::new(UploadPartOutput {
-            e_tag: Some(ETag::Strong(hex(&md5))),
+            e_tag: Some(ETag::Strong(hex(md5))),
             checksum_crc32: checksums.checksum_crc32,
             checksum_crc32c: checksums.checksum_crc32c,
             checksum_crc64nvme: checksums.checksum_crc64nvme,
@@ -406,7 +407,7 @@ impl S3 for FolderS3 {
         let parts = parts.into_iter().map(|(number, part)| s3s::dto::Part {
             part_number: Some(number),
             size: Some(signed(part.size)),
-            e_tag: Some(ETag::Strong(hex(&part.md5))),
+            e_tag: Some(ETag::Strong(hex(part.md5))),
             ..s3s::dto::Part::default()
         });
         Ok(S3Response::new(ListPartsOutput {

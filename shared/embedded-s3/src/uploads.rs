@@ -7,13 +7,14 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use fonderie_core::hex;
 use s3s::crypto::{Checksum as _, Md5};
 use s3s::{S3Error, S3ErrorCode, S3Result};
 
 use crate::attributes::Attributes;
 use crate::fault::{fault, io_fault};
 use crate::layout::Layout;
-use crate::objects::{Received, hex};
+use crate::objects::Received;
 
 /// S3 refuses smaller parts, the last one excepted; so a client's mistake shows here too.
 const SMALLEST_PART: u64 = 5 * 1024 * 1024;
@@ -100,7 +101,7 @@ impl Uploads {
             io::copy(&mut file, &mut target).map_err(|error| io_fault(path, error))?;
             hash.update(&part.md5);
         }
-        attributes.etag = format!("{}-{}", hex(&hash.finalize()), parts.len());
+        attributes.etag = format!("{}-{}", hex(hash.finalize()), parts.len());
         Ok((received, attributes))
     }
 
@@ -129,7 +130,7 @@ fn chosen(upload: &Upload, named: &[(i32, Option<String>)]) -> Result<Vec<Arc<Pa
         let part = upload
             .parts
             .get(number)
-            .filter(|part| etag.as_ref().is_none_or(|etag| *etag == hex(&part.md5)))
+            .filter(|part| etag.as_ref().is_none_or(|etag| *etag == hex(part.md5)))
             .ok_or_else(|| {
                 fault(S3ErrorCode::InvalidPart, format!("part {number} was not sent, or has another ETag"))
             })?;

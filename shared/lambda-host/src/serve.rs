@@ -3,13 +3,17 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
-use fonderie_core::{Disposition, ErrorCode, Result, StageError};
+use fonderie_core::measure::{About, Measured, Subject};
+use fonderie_core::{Disposition, ErrorCode, Result, StageError, deadline};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tracing::Instrument;
+use tracing::field::Empty;
 
+use crate::memory::{Limit, nearly_used_up};
+use crate::metrics::{self, Invocation};
 use crate::telemetry;
 
 /// Kept of a function's time to answer with its own error: a tenth of it, between these.
@@ -26,8 +30,8 @@ pub fn serve<C, I, O>(
     run: impl AsyncFn(&C, I) -> Result<O>,
 ) -> ExitCode
 where
-    I: DeserializeOwned,
-    O: Serialize,
+    I: DeserializeOwned + Subject,
+    O: Serialize + Measured,
 {
     telemetry::start();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -43,10 +47,19 @@ where
         if let Err(error) = &context {
             log(error);
         }
-        let (context, run) = (&context, &run);
+        let (context, run, memory) = (&context, &run, Limit::from_environment());
         let handler = service_fn(move |event: LambdaEvent<Value>| async move {
-            let span = tracing::info_span!("invocation", stage, request_id = %event.context.request_id);
-            invoke(context, run, event).instrument(span).await
+            let span = tracing::info_span!(
+                "invocation",
+                stage,
+                request_id = %event.context.request_id,
+                run = Empty,
+                dataset = Empty,
+                bucket = Empty,
+                key = Empty,
+                version = Empty,
+            );
+            invoke(stage, context, run, memory, event).instrument(span).await
         });
         Box::pin(lambda_runtime::run(handler)).await
     });
@@ -60,40 +73,47 @@ where
 }
 
 async fn invoke<C, I, O>(
+    stage: &'static str,
     context: &Result<C>,
     run: &impl AsyncFn(&C, I) -> Result<O>,
+    memory: Option<Limit>,
     event: LambdaEvent<Value>,
 ) -> Result<Value, Diagnostic>
 where
-    I: DeserializeOwned,
-    O: Serialize,
+    I: DeserializeOwned + Subject,
+    O: Serialize + Measured,
 {
     let started = Instant::now();
+    let mut about = About::default();
     let result = async {
-        let context = context.as_ref().map_err(|error| StageError::new(error.code, error.message.clone()))?;
-        let input = serde_json::from_value(event.payload).map_err(|error| {
+        let input = serde_json::from_value::<I>(event.payload).map_err(|error| {
             let message = format!("the stage's input does not have its shape: {error}");
             StageError::new(ErrorCode::PayloadInvalid, message)
         })?;
+        about = input.about();
+        record(&about);
+        let context = context.as_ref().map_err(|error| StageError::new(error.code, error.message.clone()))?;
         let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
-        let margin = (left / 10).clamp(LEAST_MARGIN, MOST_MARGIN);
-        let output = tokio::time::timeout(left.saturating_sub(margin), Box::pin(run(context, input))).await.map_err(
-            |_| {
-                let message = format!(
-                    "the stage stopped itself after {} s, before its time was over",
-                    started.elapsed().as_secs()
-                );
-                StageError::new(ErrorCode::DeadlineNear, message)
-            },
-        )??;
-        serde_json::to_value(output)
-            .map_err(|error| StageError::new(ErrorCode::Internal, "the stage's output is no JSON").caused_by(error))
+        let time = left.saturating_sub((left / 10).clamp(LEAST_MARGIN, MOST_MARGIN));
+        deadline::set(Some(started + time));
+        let output = tokio::select! {
+            output = Box::pin(run(context, input)) => output?,
+            () = tokio::time::sleep(time) => return Err(deadline_near(started.elapsed())),
+            (used, limit) = nearly_used_up(memory) => return Err(memory_near(used, limit)),
+        };
+        let measures = output.measures(&about);
+        let output = serde_json::to_value(output)
+            .map_err(|error| StageError::new(ErrorCode::Internal, "the stage's output is no JSON").caused_by(error))?;
+        Ok((output, measures))
     }
     .await;
-    let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let duration = started.elapsed();
+    let failure = result.as_ref().err().map(|error: &StageError| error.code.name());
+    let measures = result.as_ref().map(|(_, measures)| measures.as_slice()).unwrap_or_default();
+    metrics::emit(&Invocation { stage, duration, failure }, &about, measures);
     match result {
-        Ok(output) => {
-            tracing::info!(millis, "done");
+        Ok((output, _)) => {
+            tracing::info!(millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), "done");
             Ok(output)
         }
         Err(error) => {
@@ -101,6 +121,34 @@ where
             Err(Diagnostic { error_type: error.code.name().to_owned(), error_message: error.message })
         }
     }
+}
+
+/// Puts whose work it is on each line of the invocation's log.
+fn record(about: &About) {
+    let span = tracing::Span::current();
+    let About { run_id, object, dataset, .. } = about;
+    for (name, value) in [("run", run_id), ("dataset", dataset)] {
+        value.as_ref().inspect(|value| {
+            span.record(name, value.as_str());
+        });
+    }
+    if let Some(object) = object {
+        span.record("bucket", &object.bucket).record("key", &object.key).record("version", &object.version_id);
+    }
+}
+
+fn deadline_near(worked: Duration) -> StageError {
+    let message = format!("the stage stopped itself after {} s, before its time was over", worked.as_secs());
+    StageError::new(ErrorCode::DeadlineNear, message)
+}
+
+fn memory_near(used: u64, limit: Limit) -> StageError {
+    let message = format!(
+        "the stage stopped itself when it used {used} of its {} MiB of memory: give the function more (`memory_mb`), or \
+         have the file sent in parts",
+        limit.size
+    );
+    StageError::new(ErrorCode::MemoryNear, message)
 }
 
 fn log(error: &StageError) {

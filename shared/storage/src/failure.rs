@@ -6,6 +6,9 @@ use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
 
 use crate::Storage;
 
+/// A record is a few hundred bytes.
+const RECORD_LIMIT: u64 = 1 << 20;
+
 impl Storage {
     /// Where all failures are recorded in the quarantine bucket.
     pub const FAILURES: &str = "failures/";
@@ -21,5 +24,22 @@ impl Storage {
             StageError::new(ErrorCode::Internal, "the record of a failure is no JSON").caused_by(error)
         })?;
         self.put(&failure.record, Bytes::from(json), "application/json").await
+    }
+
+    /// The record of a run's failure, if there is one.
+    ///
+    /// # Errors
+    /// The store's; `Internal` where something else lies there.
+    pub async fn recorded_failure(&self, quarantine_bucket: &str, run_id: &str) -> Result<Option<Failure>> {
+        let record = Self::failure_record(quarantine_bucket, run_id);
+        let json = match self.read(&record.bucket, &record.key, None, RECORD_LIMIT).await {
+            Ok(json) => json,
+            Err(error) if error.code == ErrorCode::ObjectMissing => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let failure = serde_json::from_slice(&json);
+        failure.map(Some).map_err(|error| {
+            StageError::new(ErrorCode::Internal, format!("{record} is no record of a failure")).caused_by(error)
+        })
     }
 }

@@ -1,11 +1,10 @@
 //! A local file uploaded once: what the one-machine binary does with a user's files.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
-use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
+use fonderie_core::{ErrorCode, ObjectRef, Result, StageError, hex};
 use sha2::{Digest, Sha256};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
@@ -70,11 +69,7 @@ impl<'a> Source<'a> {
     }
 
     fn digest(self) -> String {
-        self.hash.finalize().iter().fold(String::new(), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hex(self.hash.finalize())
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use fonderie_core::deadline;
 use fonderie_core::{ErrorCode, Result, StageError};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
@@ -13,7 +14,7 @@ use tokio_postgres::{Client, NoTls};
 use crate::error::{Doing, database_error};
 use crate::settings::DatabaseSettings;
 
-/// Limits of a connection. A stage derives `statement_timeout` from the time that it has left.
+/// Limits of a connection.
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
     /// What the database's own views call this connection.
@@ -26,6 +27,28 @@ pub struct ConnectOptions {
     pub statement_timeout: Duration,
     /// How long a transaction whose client fell silent keeps its locks.
     pub idle_in_transaction_timeout: Duration,
+}
+
+impl ConnectOptions {
+    /// Of a stage: its statements end while there is time to say so, where there is a deadline.
+    pub fn of_stage(stage: &str) -> Self {
+        let options = Self { application_name: format!("fonderie {stage}"), ..Self::default() };
+        match deadline::left() {
+            None => options,
+            Some(left) => options.within(left),
+        }
+    }
+
+    /// The same, so that nothing waits longer than for the time that is left, and a lock for half of it: work comes after it.
+    fn within(mut self, left: Duration) -> Self {
+        let least = Duration::from_secs(1);
+        self.connect_timeout = self.connect_timeout.min(left).max(least);
+        self.statement_timeout = self.statement_timeout.min(left).max(least);
+        self.lock_timeout = self.lock_timeout.min(left / 2).max(least);
+        // Who was killed or frozen does no more work once its time is over: its locks are freed soon after.
+        self.idle_in_transaction_timeout = self.idle_in_transaction_timeout.min(left).max(least);
+        self
+    }
 }
 
 impl Default for ConnectOptions {
@@ -122,4 +145,26 @@ fn session(options: &ConnectOptions) -> String {
         millis(options.statement_timeout),
         millis(options.idle_in_transaction_timeout),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_waits_longer_than_the_stage_has_time() {
+        let limits = |seconds| {
+            let options = ConnectOptions::default().within(Duration::from_secs(seconds));
+            [
+                options.connect_timeout,
+                options.lock_timeout,
+                options.statement_timeout,
+                options.idle_in_transaction_timeout,
+            ]
+            .map(|limit| limit.as_secs())
+        };
+        assert_eq!(limits(3600), [10, 60, 840, 120]);
+        assert_eq!(limits(50), [10, 25, 50, 50]);
+        assert_eq!(limits(0), [1, 1, 1, 1]);
+    }
 }

@@ -28,6 +28,7 @@
 //! # The dataset's marts
 //! `marts/<name>.sql` is the SELECT of a materialized view. "Today" is `audit.as_of.as_of` of the dataset.
 
+mod arrivals;
 mod connect;
 mod copy;
 mod copy_out;

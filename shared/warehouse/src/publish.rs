@@ -9,7 +9,7 @@ use std::time::Instant;
 use fonderie_contract::Mart;
 use fonderie_core::failpoint::step;
 use fonderie_core::stage::{DatasetRun, MartPublished, Published};
-use fonderie_core::{ErrorCode, Result, StageError};
+use fonderie_core::{ErrorCode, Result, StageError, hex};
 use sha2::{Digest, Sha256};
 use tokio_postgres::Transaction;
 use tokio_postgres::error::SqlState;
@@ -103,7 +103,7 @@ fn sha256(mart: &Mart) -> String {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(hash.finalize())
 }
 
 /// Makes the mart beside the one that is there, and lets it take the name.

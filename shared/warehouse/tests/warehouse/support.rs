@@ -92,6 +92,7 @@ impl Version {
             order: self.order,
             as_of: day(300),
             strict: false,
+            load_only: false,
             bundle: BundleRef { dataset: DATASET.into(), object: bundle_object, sha256: format!("sha-{bundle}") },
             source: "etablissement_a".into(),
         }

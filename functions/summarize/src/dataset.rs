@@ -1,0 +1,60 @@
+//! The report of a dataset's run: the daily one, or the end of a backfill.
+
+use fonderie_core::freshness::Freshness;
+use fonderie_core::stage::{DatasetReport, DatasetSummaryInput, Summary};
+use fonderie_core::{Notice, ObjectRef, Result};
+use fonderie_warehouse::Warehouse;
+
+use crate::Context;
+use crate::stage::{Summarized, write};
+
+pub(crate) async fn summarize(
+    context: &Context,
+    warehouse: &mut Warehouse,
+    said: DatasetSummaryInput,
+) -> Result<Summarized> {
+    let dataset = context.bundles.pinned(&said.run.bundle).await?;
+    let newest = warehouse.newest_arrivals(&dataset.name, dataset.time_zone.name()).await?;
+    let expected = dataset.sources.iter().filter_map(|source| Some((source, source.expected?)));
+    let freshness: Vec<Freshness> = expected
+        .map(|(source, expected)| {
+            let newest = newest.get(&source.id).copied();
+            Freshness::new(source.id.clone(), expected, newest, said.run.as_of)
+        })
+        .collect();
+    let key = format!("{}/runs/{}/report.json", dataset.name, said.run.run_id);
+    let place = ObjectRef { bucket: context.reports_bucket.clone(), key };
+    let sentence = sentence(&said, &freshness);
+    // A backfill says what came of its objects; what is missing is the daily run's to say.
+    let notice = if said.objects.is_none() { missing(&said, &freshness) } else { None };
+    let report = DatasetReport { sentence: sentence.clone(), freshness: freshness.clone(), said };
+    write(context, &place, &report).await?;
+    Ok((Summary { report: place, verdict: None, sentence, freshness }, notice))
+}
+
+fn sentence(said: &DatasetSummaryInput, freshness: &[Freshness]) -> String {
+    let mut parts = Vec::new();
+    if let (Some(objects), Some(prefix)) = (&said.objects, &said.run.prefix) {
+        let counts = objects.counts;
+        parts.push(format!(
+            "{} objects below {prefix}: {} in the warehouse, {} failed",
+            counts.total, counts.succeeded, counts.failed
+        ));
+    }
+    parts.extend(said.score.models.iter().map(ToString::to_string));
+    parts.push(said.publish.to_string());
+    parts.extend(freshness.iter().filter(|source| source.missing).map(|source| format!("missing: {source}")));
+    format!("{} as of {}: {}", said.run.bundle.dataset, said.run.as_of, parts.join("; "))
+}
+
+fn missing(said: &DatasetSummaryInput, freshness: &[Freshness]) -> Option<Notice> {
+    let missing: Vec<_> = freshness.iter().filter(|source| source.missing).collect();
+    let lines: String = missing.iter().map(|source| format!("- {source}\n")).collect();
+    let body = format!(
+        "Files that were expected have not come as of {}:\n\n{lines}\nAsk the facilities for them. A source that sends at \
+         another pace says so in its contract (`expected`).\n\nRun: {}\n",
+        said.run.as_of, said.run.run_id,
+    );
+    let subject = format!("Fonderie: {} expected files of {} are missing", missing.len(), said.run.bundle.dataset);
+    (!missing.is_empty()).then(|| Notice::new(&subject, body))
+}

@@ -1,0 +1,76 @@
+//! The report of one object version.
+
+use fonderie_core::money::format_cents;
+use fonderie_core::stage::{ObjectRun, RunReport, Scored, Summary, Verdict};
+use fonderie_core::{ErrorCode, Notice, Result, StageError, Tally};
+use fonderie_warehouse::{LedgerEntry, Warehouse};
+
+use crate::Context;
+use crate::stage::{Summarized, write};
+
+pub(crate) async fn summarize(context: &Context, warehouse: &mut Warehouse, said: ObjectRun) -> Result<Summarized> {
+    let entry = ledger(context, warehouse, &said).await?;
+    let ObjectRun { run, transform, validate, load, score, .. } = &said;
+    let told = load.as_ref().map(|load| load.outcomes);
+    if entry.read != transform.read || entry.accepted != validate.accepted || entry.outcomes != told {
+        let message = format!("the ledger of run {} does not say what its stages said", run.run_id);
+        return Err(StageError::new(ErrorCode::NotConserved, message));
+    }
+    let place = run.output(&context.reports_bucket, "report.json");
+    let sentence = sentence(&entry, run.object.file_name(), score.as_ref());
+    let verdict = validate.verdict;
+    let notice = (verdict == Verdict::Halted).then(|| halted(&said, &sentence));
+    let report = RunReport { sentence: sentence.clone(), status: entry.status.name().to_owned(), said };
+    write(context, &place, &report).await?;
+    Ok((Summary { report: place, verdict: Some(verdict), sentence, freshness: Vec::new() }, notice))
+}
+
+async fn ledger(context: &Context, warehouse: &mut Warehouse, said: &ObjectRun) -> Result<LedgerEntry> {
+    let ObjectRun { run, transform, validate, .. } = said;
+    if validate.verdict == Verdict::Halted {
+        let dataset = context.bundles.pinned(&run.bundle).await?;
+        warehouse.migrate(&dataset.name, &dataset.warehouse).await?;
+        warehouse.record_halted(run, transform, validate).await?;
+    }
+    warehouse.ledger(&run.run_id).await?.ok_or_else(|| {
+        let message = format!("the ledger does not know run {}: run `load` again", run.run_id);
+        StageError::new(ErrorCode::NotConserved, message)
+    })
+}
+
+fn halted(said: &ObjectRun, sentence: &str) -> Notice {
+    let ObjectRun { run, validate, .. } = said;
+    let rejects = run.output(&validate.rejects.bucket, "");
+    let body = format!(
+        "{sentence}\n\nNothing of this file is in the warehouse. Have it corrected and sent again.\n\n\
+         File:    s3://{}/{}\nRun:     {}\nRefused: {rejects}\n",
+        run.object.bucket, run.object.key, run.run_id,
+    );
+    Notice::new(&format!("Fonderie: a file of {} was halted", run.source), body)
+}
+
+/// Rows and amounts in, out and refused, and what the models found, in one sentence.
+fn sentence(entry: &LedgerEntry, file_name: &str, score: Option<&Scored>) -> String {
+    let amounts = |tally: &Tally| {
+        let parts = tally.amounts.iter().map(|(name, amount)| format!("{name} {}", format_cents(amount.sum)));
+        parts.collect::<Vec<_>>().join(", ")
+    };
+    let told = |tally: &Tally| match amounts(tally) {
+        amounts if amounts.is_empty() || tally.rows == 0 => tally.rows.to_string(),
+        amounts => format!("{} ({amounts})", tally.rows),
+    };
+    let became = match (&entry.outcomes, &entry.halted_because) {
+        (Some(outcomes), _) => {
+            let before = if entry.already_loaded { "already loaded: " } else { "" };
+            format!(
+                "{before}{} inserted, {} updated, {} unchanged, {} superseded",
+                outcomes.inserted, outcomes.updated, outcomes.unchanged, outcomes.superseded
+            )
+        }
+        (None, Some(because)) => because.clone(),
+        (None, None) => "nothing was loaded".to_owned(),
+    };
+    let (read, accepted, rejected) = (told(&entry.read), told(&entry.accepted), told(&entry.rejected));
+    let scored: String = score.iter().flat_map(|score| &score.models).map(|model| format!("; {model}")).collect();
+    format!("{file_name}: {read} rows read, {accepted} accepted, {rejected} rejected; {became}{scored}")
+}

@@ -1,0 +1,189 @@
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111122223333" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "eu-west-1" }
+  }
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:eu-west-1:111122223333:fonderie-test-notifications" }
+  }
+}
+
+variables {
+  name              = "fonderie-test"
+  emails            = ["astreinte@example.org"]
+  kms_key_arn       = "arn:aws:kms:eu-west-1:111122223333:key/1"
+  runbook_base_url  = "https://example.org/runbooks"
+  metrics_namespace = "fonderie-test"
+  functions = {
+    ingest        = { name = "fonderie-test-ingest", timeout_seconds = 60, alone = true }
+    load          = { name = "fonderie-test-load", timeout_seconds = 600, memory_mb = 1024 }
+    rotate-secret = { name = "fonderie-test-rotate-secret", timeout_seconds = 60, alone = true }
+  }
+  state_machines = {
+    pipeline = "arn:aws:states:eu-west-1:111122223333:stateMachine:fonderie-test-pipeline"
+    backfill = "arn:aws:states:eu-west-1:111122223333:stateMachine:fonderie-test-backfill"
+  }
+  queues   = { uploads = "test-uploads", dead_letters = "test-dead" }
+  database = { identifier = "fonderie-test", allocated_gb = 50, max_connections = 400 }
+  buckets  = { bronze = "test-bronze", silver = "test-silver" }
+  sources  = { facturation = ["hopital_a", "clinique_b"] }
+  money    = { facturation = ["montant_facture", "montant_paye"] }
+}
+
+run "there_is_an_alarm_for_each_thing_that_a_person_must_act_on" {
+  command = apply
+
+  assert {
+    condition = toset(keys(aws_cloudwatch_metric_alarm.this)) == toset([
+      "pipeline-execution-failed", "backfill-execution-failed",
+      "facturation-file-halted", "facturation-missing-files",
+      "dead-letters", "oldest-message",
+      "ingest-duration", "load-duration", "rotate-secret-duration",
+      "ingest-throttles", "load-throttles", "rotate-secret-throttles",
+      "ingest-errors", "rotate-secret-errors",
+      "database-storage", "database-connections", "database-cpu",
+    ])
+    error_message = "The alarms are others than expected."
+  }
+  assert {
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.this : alarm.alarm_actions == toset([aws_sns_topic.this.arn])])
+    error_message = "Every alarm notifies."
+  }
+  assert {
+    condition     = alltrue([for name, alarm in aws_cloudwatch_metric_alarm.this : alarm.alarm_name == "fonderie-test-${name}"])
+    error_message = "An alarm's name begins with the environment's, which the topic's policy asks for."
+  }
+}
+
+run "each_alarm_leads_to_a_runbook_that_exists" {
+  command = apply
+
+  assert {
+    condition = alltrue([
+      for name, runbook in output.runbooks :
+      endswith(aws_cloudwatch_metric_alarm.this[name].alarm_description, " What to do: https://example.org/runbooks/${runbook}.md")
+    ])
+    error_message = "An alarm's description ends with the address of its runbook."
+  }
+  assert {
+    condition     = [for runbook in distinct(values(output.runbooks)) : runbook if !fileexists("${path.module}/../../../docs/runbooks/${runbook}.md")] == []
+    error_message = "An alarm's runbook is not in docs/runbooks."
+  }
+  assert {
+    condition     = output.runbooks["rotate-secret-errors"] == "rotation-failed" && output.runbooks["ingest-errors"] == "function-errors"
+    error_message = "A rotation that fails has its own runbook."
+  }
+}
+
+run "thresholds_follow_from_what_is_watched" {
+  command = apply
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["load-duration"].threshold == 480000 && aws_cloudwatch_metric_alarm.this["ingest-duration"].threshold == 48000
+    error_message = "A duration is near its time-out from 80 % of it, in milliseconds."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["database-storage"].threshold == 10 * 1024 * 1024 * 1024 && aws_cloudwatch_metric_alarm.this["database-storage"].comparison_operator == "LessThanThreshold"
+    error_message = "A fifth of 50 GB is 10 GB, and less is the alarm."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["database-connections"].threshold == 320
+    error_message = "80 % of 400 connections are 320."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["facturation-file-halted"].namespace == "fonderie-test" && aws_cloudwatch_metric_alarm.this["facturation-file-halted"].dimensions == tomap({ dataset = "facturation" })
+    error_message = "The functions write FilesHalted under their namespace, by dataset."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["facturation-missing-files"].treat_missing_data == "ignore"
+    error_message = "The daily run's answer stands until the next one."
+  }
+}
+
+run "the_topic_is_encrypted_and_takes_alarms_of_this_account_over_tls" {
+  command = apply
+
+  assert {
+    condition     = aws_sns_topic.this.kms_master_key_id == var.kms_key_arn
+    error_message = "The topic is encrypted with the key given."
+  }
+  assert {
+    condition = [for statement in jsondecode(aws_sns_topic_policy.this.policy).Statement : [statement.Sid, statement.Effect, statement.Resource[0]]] == [
+      ["AlarmsPublish", "Allow", "arn:aws:sns:eu-west-1:111122223333:fonderie-test-notifications"],
+      ["TlsOnly", "Deny", "arn:aws:sns:eu-west-1:111122223333:fonderie-test-notifications"],
+    ]
+    error_message = "The policy allows the alarms, and denies plain text."
+  }
+  assert {
+    condition     = jsondecode(aws_sns_topic_policy.this.policy).Statement[0].Condition.StringEquals["aws:SourceAccount"] == "111122223333" && jsondecode(aws_sns_topic_policy.this.policy).Statement[0].Principal == { Service = "cloudwatch.amazonaws.com" }
+    error_message = "The alarms are those of this account."
+  }
+  assert {
+    condition     = { for email, subscription in aws_sns_topic_subscription.email : email => subscription.protocol } == { "astreinte@example.org" = "email" }
+    error_message = "Each address is subscribed by e-mail."
+  }
+}
+
+run "the_dashboard_shows_each_facility_and_what_costs" {
+  command = apply
+
+  assert {
+    condition = alltrue([
+      for title in [
+        "Rows accepted per facility and day", "Rows refused per facility and day",
+        "Euros of montant_facture accepted per facility and day", "Euros of montant_paye refused per facility and day",
+        "Failures by function", "Longest duration, milliseconds", "Database: free storage, bytes",
+        "Cost: GB-seconds per day", "Cost: state transitions per day, whole account", "Cost: bytes in buckets",
+      ] :
+      contains([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget.properties.title], title)
+    ])
+    error_message = "A widget is missing."
+  }
+  assert {
+    condition = [
+      for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : [for metric in widget.properties.metrics : slice(metric, 0, 6)]
+      if widget.properties.title == "Rows accepted per facility and day"
+      ][0] == [
+      ["fonderie-test", "RowsAccepted", "dataset", "facturation", "source", "hopital_a"],
+      ["fonderie-test", "RowsAccepted", "dataset", "facturation", "source", "clinique_b"],
+    ]
+    error_message = "Each facility has its line."
+  }
+  assert {
+    condition     = strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "d1 / 1000 * 1024 / 1024")
+    error_message = "GB-seconds are seconds times the function's memory."
+  }
+  assert {
+    # Widgets lie side by side, and no two overlap.
+    condition     = length(distinct([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : [widget.x, widget.y]])) == length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets)
+    error_message = "Two widgets lie on the same place."
+  }
+}
+
+run "without_a_database_there_is_none_to_watch" {
+  command = apply
+
+  variables {
+    database = null
+  }
+
+  assert {
+    condition     = [for name in keys(aws_cloudwatch_metric_alarm.this) : name if startswith(name, "database-")] == []
+    error_message = "There is an alarm on a database that is not there."
+  }
+}
+
+run "an_address_that_is_none_is_refused" {
+  command = plan
+
+  variables {
+    emails = ["astreinte"]
+  }
+
+  expect_failures = [var.emails]
+}

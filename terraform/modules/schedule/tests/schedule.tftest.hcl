@@ -1,0 +1,89 @@
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111122223333" }
+  }
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_region" {
+    defaults = { name = "eu-west-1" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::111122223333:role/schedule" }
+  }
+}
+
+variables {
+  name                  = "fonderie-test"
+  state_machine_arn     = "arn:aws:states:eu-west-1:111122223333:stateMachine:fonderie-test-pipeline"
+  datasets              = ["facturation", "pharmacie"]
+  dead_letter_queue_arn = "arn:aws:sqs:eu-west-1:111122223333:dead"
+  kms_key_arn           = "arn:aws:kms:eu-west-1:111122223333:key/1"
+}
+
+run "each_dataset_runs_every_morning_in_paris" {
+  command = apply
+
+  assert {
+    condition = { for dataset, schedule in aws_scheduler_schedule.daily : dataset => [
+      schedule.schedule_expression, schedule.schedule_expression_timezone, schedule.state, jsondecode(schedule.target[0].input).dataset,
+      schedule.target[0].arn, schedule.kms_key_arn,
+      ] } == { for dataset in ["facturation", "pharmacie"] : dataset => [
+      "cron(0 6 * * ? *)", "Europe/Paris", "ENABLED", dataset, var.state_machine_arn, var.kms_key_arn,
+    ] }
+    error_message = "Each dataset starts `pipeline` with its name at six in Paris."
+  }
+  assert {
+    condition     = alltrue([for schedule in aws_scheduler_schedule.daily : keys(jsondecode(schedule.target[0].input)) == ["dataset"]])
+    error_message = "The input names the dataset and nothing else."
+  }
+  assert {
+    condition     = alltrue([for schedule in aws_scheduler_schedule.daily : schedule.target[0].dead_letter_config[0].arn == var.dead_letter_queue_arn])
+    error_message = "A start that cannot be made lies in the dead-letter queue."
+  }
+}
+
+run "the_role_starts_pipeline_and_nothing_else" {
+  command = apply
+
+  assert {
+    condition = { for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Sid => [statement.Action, statement.Resource] } == {
+      StartRuns      = [["states:StartExecution"], [var.state_machine_arn]]
+      KeepLostStarts = [["sqs:SendMessage"], [var.dead_letter_queue_arn]]
+      UseKey         = [["kms:Decrypt", "kms:GenerateDataKey"], [var.kms_key_arn]]
+    }
+    error_message = "The role starts the state machine, keeps what is lost, and uses the key."
+  }
+  assert {
+    condition     = jsondecode(aws_iam_role.this.assume_role_policy).Statement[0].Condition.StringEquals["aws:SourceArn"] == "arn:aws:scheduler:eu-west-1:111122223333:schedule-group/fonderie-test"
+    error_message = "Only schedules of this group take the role."
+  }
+}
+
+run "a_schedule_can_rest" {
+  command = apply
+
+  variables {
+    enabled     = false
+    kms_key_arn = null
+  }
+
+  assert {
+    condition     = alltrue([for schedule in aws_scheduler_schedule.daily : schedule.state == "DISABLED"])
+    error_message = "A schedule that is not enabled is disabled."
+  }
+  assert {
+    condition     = !strcontains(aws_iam_role_policy.this.policy, "kms:")
+    error_message = "Without a key there is no key to use."
+  }
+}
+
+run "an_expression_that_is_none_is_refused" {
+  command = plan
+
+  variables {
+    expression = "every morning"
+  }
+
+  expect_failures = [var.expression]
+}
