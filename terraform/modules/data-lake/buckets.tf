@@ -7,7 +7,6 @@ locals {
 
 resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_144:A copy in another region would carry health data out of it; versions and the facilities' own files guard against loss.
-  #checkov:skip=CKV_AWS_145:All but the access logs have our key; S3 delivers those to a bucket with its own encryption, and to no other.
   #checkov:skip=CKV2_AWS_62:Only uploads to bronze start anything.
   #checkov:skip=CKV_AWS_18:Every bucket but that of the access logs is logged; that one would log itself without end.
   for_each      = local.names

@@ -1,6 +1,4 @@
 resource "aws_db_instance" "this" {
-  #checkov:skip=CKV_AWS_157:A standby doubles the price: whether there is one is each environment's choice. A test holds prod to it.
-  #checkov:skip=CKV_AWS_293:Whether the instance is protected is each environment's choice. A test holds staging and prod to it.
   identifier     = var.name
   engine         = "postgres"
   engine_version = var.postgres_version
@@ -57,7 +55,6 @@ resource "aws_db_instance" "this" {
 resource "aws_db_instance" "replica" {
   #checkov:skip=CKV_AWS_157:A replica is no standby: what it holds, the primary holds.
   #checkov:skip=CKV_AWS_293:A replica holds nothing of its own.
-  #checkov:skip=CKV_AWS_133:The primary is backed up.
   count               = var.read_replica ? 1 : 0
   identifier          = "${var.name}-replica"
   replicate_source_db = aws_db_instance.this.identifier
@@ -139,7 +136,6 @@ resource "aws_db_parameter_group" "this" {
 }
 
 resource "aws_cloudwatch_log_group" "exports" {
-  #checkov:skip=CKV_AWS_338:How long logs are kept is the operator's choice; the audit trail is the ledger in the warehouse.
   for_each = merge([
     for instance in concat([var.name], var.read_replica ? ["${var.name}-replica"] : []) : {
       for log in var.log_exports : "${instance}/${log}" => "/aws/rds/instance/${instance}/${log}"

@@ -1,6 +1,5 @@
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_116:Nothing calls the function and forgets it: the caller (state machine, queue, Terraform, Secrets Manager) sees an error, and tries again or tells of it.
-  #checkov:skip=CKV_AWS_117:A function is in the network where it works with the database; elsewhere it calls AWS alone, which asks for no network.
   #checkov:skip=CKV_AWS_272:Who may change the code is who may run Terraform; the package's hash is in the plan, and a signature made by the same hand adds nothing.
   function_name                  = var.name
   role                           = aws_iam_role.this.arn
@@ -35,7 +34,6 @@ resource "aws_lambda_function" "this" {
 }
 
 resource "aws_cloudwatch_log_group" "this" {
-  #checkov:skip=CKV_AWS_338:How long logs are kept is the operator's choice; the audit trail is the ledger in the warehouse.
   name              = local.log_group
   retention_in_days = var.log_retention_days
   kms_key_id        = var.kms_key_arn
