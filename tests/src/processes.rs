@@ -130,9 +130,11 @@ impl Held {
 /// Whether one of the process's threads sleeps.
 fn sleeps(process: u32) -> bool {
     let threads = fs::read_dir(format!("/proc/{process}/task"));
-    threads.into_iter().flatten().flatten().any(|thread| {
-        fs::read_to_string(thread.path().join("wchan")).is_ok_and(|place| place.trim() == SLEEPING)
-    })
+    threads
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|thread| fs::read_to_string(thread.path().join("wchan")).is_ok_and(|place| place.trim() == SLEEPING))
 }
 
 /// Sends a signal; a process that has ended in the same moment needs none.
@@ -161,8 +163,7 @@ mod tests {
         let written = fs::read_to_string(folder.path().join("settings/a-load.json")).unwrap();
         assert_eq!(written, r#"{"FAILPOINTS":"before the load was committed=1*sleep(120000)"}"#);
         let mut sleeper = start("a-load", "tmp/1", &["sleep", "60"]);
-        let mut others =
-            [start("a-load", "other/1", &["sleep", "60"]), start("a-loader", "tmp/2", &["sleep", "60"])];
+        let mut others = [start("a-load", "other/1", &["sleep", "60"]), start("a-loader", "tmp/2", &["sleep", "60"])];
         let mut reader = start("a-load", "tmp/3", &["cat"]);
         let mut found = processes.of("a-load").unwrap();
         found.sort_unstable();

@@ -100,7 +100,9 @@ impl Terraform {
         let plan: Plan = serde_json::from_slice(&run(&mut show)?.stdout)?;
         let nothing = ["no-op", "read"];
         let changes = plan.resource_changes.into_iter();
-        Ok(changes.filter(|found| !found.change.actions.iter().all(|action| nothing.contains(&action.as_str()))).collect())
+        Ok(changes
+            .filter(|found| !found.change.actions.iter().all(|action| nothing.contains(&action.as_str())))
+            .collect())
     }
 
     /// The outputs, by name.
