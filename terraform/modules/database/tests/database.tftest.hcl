@@ -56,18 +56,18 @@ run "protected" {
   }
 
   assert {
-    condition = {
-      for parameter in aws_db_parameter_group.this.parameter : parameter.name => "${parameter.value} ${parameter.apply_method}"
-      } == {
-      "rds.force_ssl"                   = "1 immediate"
-      log_statement                     = "none immediate"
-      log_min_duration_statement        = "-1 immediate"
-      log_min_error_statement           = "panic immediate"
-      log_error_verbosity               = "terse immediate"
-      log_parameter_max_length          = "0 immediate"
-      log_parameter_max_length_on_error = "0 immediate"
-      max_connections                   = "200 pending-reboot"
-    }
+    condition = sort([
+      for parameter in aws_db_parameter_group.this.parameter : "${parameter.name} ${parameter.value} ${parameter.apply_method}"
+      ]) == tolist([
+      "log_error_verbosity terse immediate",
+      "log_min_duration_statement -1 immediate",
+      "log_min_error_statement panic immediate",
+      "log_parameter_max_length 0 immediate",
+      "log_parameter_max_length_on_error 0 immediate",
+      "log_statement none immediate",
+      "max_connections 200 pending-reboot",
+      "rds.force_ssl 1 immediate",
+    ])
     error_message = "TLS is forced, and no value of a record is logged."
   }
 
