@@ -35,10 +35,11 @@ run "protected" {
   }
 
   assert {
-    condition = (
-      aws_db_instance.this.manage_master_user_password && aws_db_instance.this.password == null
-      && aws_db_instance.this.master_user_secret_kms_key_id == var.kms_key_arn
-    )
+    condition = alltrue([
+      aws_db_instance.this.manage_master_user_password,
+      aws_db_instance.this.password == null,
+      aws_db_instance.this.master_user_secret_kms_key_id == var.kms_key_arn,
+    ])
     error_message = "RDS keeps the master's password; no state does."
   }
 
@@ -48,10 +49,12 @@ run "protected" {
   }
 
   assert {
-    condition = (
-      aws_db_instance.this.deletion_protection && !aws_db_instance.this.skip_final_snapshot
-      && aws_db_instance.this.final_snapshot_identifier == "fonderie-test-final" && !aws_db_instance.this.delete_automated_backups
-    )
+    condition = alltrue([
+      aws_db_instance.this.deletion_protection,
+      !aws_db_instance.this.skip_final_snapshot,
+      aws_db_instance.this.final_snapshot_identifier == "fonderie-test-final",
+      !aws_db_instance.this.delete_automated_backups,
+    ])
     error_message = "It refuses to be deleted, and leaves snapshot and backups."
   }
 
@@ -113,10 +116,12 @@ run "unprotected_with_a_replica" {
   }
 
   assert {
-    condition = (
-      aws_db_instance.replica[0].replicate_source_db == "fonderie-test" && aws_db_instance.replica[0].storage_encrypted
-      && !aws_db_instance.replica[0].publicly_accessible && aws_db_instance.replica[0].parameter_group_name == "fonderie-test-postgres17"
-    )
+    condition = alltrue([
+      aws_db_instance.replica[0].replicate_source_db == "fonderie-test",
+      aws_db_instance.replica[0].storage_encrypted,
+      !aws_db_instance.replica[0].publicly_accessible,
+      aws_db_instance.replica[0].parameter_group_name == "fonderie-test-postgres17",
+    ])
     error_message = "The replica is as shut and as encrypted as the primary."
   }
 }
