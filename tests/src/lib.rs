@@ -2,10 +2,13 @@
 //! and the warehouse as something that can be compared.
 
 pub mod cache;
+pub mod cold_start;
+pub mod configuration;
 pub mod invoices;
 pub mod localstack;
 pub mod packages;
 pub mod postgres;
+pub mod processes;
 pub mod python;
 pub mod samples;
 pub mod scenarios;

@@ -1,8 +1,8 @@
-//! The executor that LocalStack gets: its own tests, and the form of the Terraform configuration that is applied with it.
+//! The executor that LocalStack gets: its own tests.
 
 use std::process::Command;
 
-use fonderie_tests::{in_ci, python, run, terraform, workspace};
+use fonderie_tests::{in_ci, python, run, workspace};
 
 #[test]
 fn a_process_behind_its_runtime_api_ends_as_lambda_says() {
@@ -15,14 +15,4 @@ fn a_process_behind_its_runtime_api_ends_as_lambda_says() {
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .current_dir(workspace().join("tests/localstack")))
     .unwrap();
-}
-
-#[test]
-fn the_configuration_is_formatted() {
-    match terraform::is_there() {
-        Err(missing) if !in_ci() => return println!("skipped: {missing}"),
-        found => found.unwrap(),
-    }
-    run(Command::new("terraform").args(["fmt", "-check", "-diff", "-recursive"]).arg(workspace().join("terraform")))
-        .unwrap();
 }

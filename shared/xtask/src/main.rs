@@ -17,8 +17,8 @@ Commands:
             (starts and stops the PostgreSQL and the LocalStack that it needs)
   bench     `transform` beside Polars on 1,000,000 rows per facility: CPU and wall seconds, peak memory (minutes);
             --rows N, --rounds N, --data DIR
-  package   build the functions for this machine (x86-64: tests; AWS takes arm64 from `cargo lambda build`), and make one
-            zip per function in target/packages
+  package   make one zip per function in target/packages, from what `cargo lambda build` left in target/lambda (the way to
+            AWS); with --local, build for this machine and take that (tests)
 ";
 
 fn main() -> ExitCode {
@@ -26,7 +26,8 @@ fn main() -> ExitCode {
     let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => checks::run(),
         ["bench", ..] => bench(&arguments[1..]),
-        ["package"] => make_packages(),
+        ["package"] => make_packages(Binaries::OfCargoLambda),
+        ["package", "--local"] => make_packages(Binaries::OfThisMachine),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())
@@ -63,13 +64,36 @@ fn bench(arguments: &[String]) -> Result<(), String> {
     if done.success() { Ok(()) } else { Err("the benchmark did not come to its end".to_owned()) }
 }
 
-fn make_packages() -> Result<(), String> {
-    let built = cargo().args(["build", "--release", "--workspace", "--bins"]).status();
-    if !built.map_err(|error| format!("cargo cannot be run: {error}"))?.success() {
-        return Err("the functions do not build".to_owned());
-    }
+/// Which binaries go into the packages.
+enum Binaries {
+    OfCargoLambda,
+    OfThisMachine,
+}
+
+fn make_packages(which: Binaries) -> Result<(), String> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
-    let binaries = FUNCTIONS.map(|name| (name.to_owned(), target.join("release").join(name)));
+    let binaries = match which {
+        Binaries::OfCargoLambda => {
+            // cargo-lambda puts its output beside the workspace's manifest, whatever the target directory is.
+            let found =
+                FUNCTIONS.map(|name| (name.to_owned(), workspace().join("target/lambda").join(name).join("bootstrap")));
+            let missing: Vec<_> =
+                found.iter().filter(|(_, path)| !path.exists()).map(|(name, _)| name.as_str()).collect();
+            if !missing.is_empty() {
+                let message = "is not in target/lambda: build with `cargo lambda build` first, as docs/deploy.md says, or package \
+                               this machine's own binaries with `cargo xtask package --local`";
+                return Err(format!("{} {message}", missing.join(", ")));
+            }
+            found
+        }
+        Binaries::OfThisMachine => {
+            let built = cargo().args(["build", "--release", "--workspace", "--bins"]).status();
+            if !built.map_err(|error| format!("cargo cannot be run: {error}"))?.success() {
+                return Err("the functions do not build".to_owned());
+            }
+            FUNCTIONS.map(|name| (name.to_owned(), target.join("release").join(name)))
+        }
+    };
     let packages = package::package(&binaries, &target.join("packages")).map_err(|error| error.to_string())?;
     for package in packages {
         let size = package.metadata().map_or(0, |metadata| metadata.len());

@@ -26,9 +26,9 @@ module "pipeline" {
     roots_file        = var.database_roots_file
   })
 
-  # Seconds, so that a test sees the last attempt.
+  # Seconds, so that a test sees the last attempt; two of them outlast a database that is away for ten.
   retry = {
-    transient_interval_seconds = 1
+    transient_interval_seconds = 6
     busy_interval_seconds      = 1
     busy_max_delay_seconds     = 3
     service_interval_seconds   = 1

@@ -74,11 +74,14 @@ module "ingest" {
     local.may_list.datasets,
     local.read_uploads,
     local.may_list.bronze,
+    { sid = "Quarantine", actions = local.write_actions, resources = ["${local.arns.quarantine}/unknown/*"] },
+    # What is recorded already is not told twice.
     {
-      sid       = "Quarantine"
-      actions   = local.write_actions
-      resources = ["${local.arns.quarantine}/unknown/*", "${local.arns.quarantine}/failures/*"]
+      sid       = "Failures"
+      actions   = concat(local.read_actions, local.write_actions)
+      resources = ["${local.arns.quarantine}/failures/*"]
     },
+    local.may_list.quarantine,
     { sid = "StartRun", actions = ["states:StartExecution"], resources = [module.state_machines.arns["pipeline"]] },
     {
       sid       = "TakeUploads"

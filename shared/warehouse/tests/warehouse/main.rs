@@ -7,6 +7,7 @@
     clippy::cast_sign_loss
 )]
 
+mod arrivals;
 mod connecting;
 mod copying;
 mod loading;

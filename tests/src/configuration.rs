@@ -1,0 +1,118 @@
+//! A copy of the Terraform configuration with what it reads beside it, so that a check leaves no provider, lock file or state
+//! in the checkout.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{Result, cache, copy_folder, run, workspace};
+
+/// The copy: `terraform/`, and beside it what its modules name.
+pub struct Configuration {
+    folder: TempDir,
+}
+
+impl Configuration {
+    /// Copies the configuration, without what Terraform left in it.
+    ///
+    /// # Errors
+    /// A file cannot be read or written.
+    pub fn copy() -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("fonderie-configuration-").tempdir()?;
+        for part in ["terraform", "datasets", "docs"] {
+            copy_folder(&workspace().join(part), &folder.path().join(part))?;
+        }
+        Ok(Self { folder })
+    }
+
+    /// Folders below `terraform/`: `modules` or `environments`, by name.
+    ///
+    /// # Errors
+    /// There is no such folder.
+    pub fn folders(&self, kind: &str) -> Result<Vec<PathBuf>> {
+        let mut folders = Vec::new();
+        for entry in self.folder.path().join("terraform").join(kind).read_dir()? {
+            folders.push(entry?.path());
+        }
+        folders.sort();
+        Ok(folders)
+    }
+
+    /// One of them.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        self.folder.path().join("terraform").join(name)
+    }
+
+    /// `terraform init` without a backend.
+    ///
+    /// # Errors
+    /// Terraform fails.
+    pub fn init(&self, folder: &Path) -> Result<()> {
+        run(terraform(folder)?.args(["init", "-backend=false", "-input=false", "-no-color"]))?;
+        Ok(())
+    }
+
+    /// `terraform validate`.
+    ///
+    /// # Errors
+    /// The configuration is not valid; with what Terraform says.
+    pub fn validate(&self, folder: &Path) -> Result<()> {
+        run(terraform(folder)?.args(["validate", "-no-color"]))?;
+        Ok(())
+    }
+
+    /// `terraform test`; how many of its runs passed.
+    ///
+    /// # Errors
+    /// One failed; with what Terraform says.
+    pub fn test(&self, folder: &Path) -> Result<u64> {
+        let events = events(&run(terraform(folder)?.args(["test", "-json"]))?.stdout)?;
+        let summary = events.iter().find_map(|event| event.get("test_summary")).ok_or("the tests have no summary")?;
+        Ok(summary["passed"].as_u64().unwrap_or_default())
+    }
+
+    /// The resources of a mocked apply: the run named, of the tests of a folder.
+    ///
+    /// # Errors
+    /// The tests fail, or have no such run.
+    pub fn applied(&self, folder: &Path, run_name: &str) -> Result<Vec<Value>> {
+        let events = events(&run(terraform(folder)?.args(["test", "-json", "-verbose"]))?.stdout)?;
+        let state = events
+            .iter()
+            .filter(|event| event["@testrun"] == run_name)
+            .find_map(|event| event.get("test_state"))
+            .ok_or_else(|| format!("there is no run `{run_name}` that applies"))?;
+        let mut resources = Vec::new();
+        collect(&state["root_module"], &mut resources);
+        Ok(resources)
+    }
+}
+
+fn collect(module: &Value, resources: &mut Vec<Value>) {
+    resources.extend(module["resources"].as_array().into_iter().flatten().cloned());
+    for child in module["child_modules"].as_array().into_iter().flatten() {
+        collect(child, resources);
+    }
+}
+
+fn events(output: &[u8]) -> Result<Vec<Value>> {
+    let lines = output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    Ok(lines.map(serde_json::from_slice).collect::<Result<_, _>>()?)
+}
+
+fn terraform(folder: &Path) -> Result<Command> {
+    let mut command = Command::new("terraform");
+    command.arg(format!("-chdir={}", folder.display())).env("TF_IN_AUTOMATION", "1");
+    if std::env::var_os("TF_PLUGIN_CACHE_DIR").is_none() {
+        let plugins = cache::folder().join("terraform-providers");
+        fs::create_dir_all(&plugins)?;
+        command.env("TF_PLUGIN_CACHE_DIR", plugins.canonicalize()?);
+        command.env("TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE", "1");
+    }
+    // Nothing here reaches AWS; without a region and keys the provider would look for them in this machine's files.
+    command.env("AWS_EC2_METADATA_DISABLED", "true");
+    Ok(command)
+}
