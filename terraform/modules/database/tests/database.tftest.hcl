@@ -103,6 +103,7 @@ run "unprotected_with_a_replica" {
     insights         = "advanced"
     read_replica     = true
     postgres_version = 17
+    master_password  = "correct-horse-battery"
   }
 
   assert {
@@ -124,6 +125,16 @@ run "unprotected_with_a_replica" {
     ])
     error_message = "The replica is as shut and as encrypted as the primary."
   }
+
+  assert {
+    condition     = aws_db_instance.this.manage_master_user_password == null && aws_db_instance.this.password_wo_version == 1
+    error_message = "RDS makes no replica of an instance whose password it keeps."
+  }
+
+  assert {
+    condition     = aws_secretsmanager_secret.master[0].name == "fonderie-test-master" && aws_secretsmanager_secret.master[0].kms_key_id == var.kms_key_arn
+    error_message = "The master's password is a secret, encrypted with our key."
+  }
 }
 
 run "no_backups" {
@@ -144,4 +155,25 @@ run "too_old" {
   }
 
   expect_failures = [var.postgres_version]
+}
+
+run "a_short_password" {
+  command = plan
+
+  variables {
+    read_replica    = true
+    master_password = "fonderie"
+  }
+
+  expect_failures = [var.master_password]
+}
+
+run "a_replica_without_a_password" {
+  command = plan
+
+  variables {
+    read_replica = true
+  }
+
+  expect_failures = [var.master_password]
 }
