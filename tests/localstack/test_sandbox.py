@@ -5,10 +5,12 @@ import os
 import sys
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 
 from fonderie_localstack.runtime_api import Invocation
 from fonderie_localstack.sandbox import InitFailed, Sandbox
+from fonderie_localstack.settings import further
 
 # A function that does what its event says.
 BOOTSTRAP = f"""#!{sys.executable}
@@ -113,6 +115,16 @@ class SandboxTest(unittest.TestCase):
         with self.assertRaises(InitFailed) as caught:
             self.start()
         self.assertEqual(json.loads(caught.exception.document)["errorType"], "Runtime.InvalidEntrypoint")
+
+    def test_a_process_gets_the_further_settings_that_are_there_when_it_starts(self) -> None:
+        self.assertEqual(further("load"), {})
+        with unittest.mock.patch.dict(os.environ, FONDERIE_FUNCTION_SETTINGS=str(self.code)):
+            (self.code / "load.json").write_text('{"MEMORY": "64"}')
+            answer = self.invoke(self.start(**further("load")), "go")
+            self.assertEqual(answer, (False, {"echo": "go", "memory": "64"}))
+            self.assertEqual(further("loader"), {})
+            (self.code / "load.json").unlink()
+            self.assertEqual(further("load"), {})
 
 
 if __name__ == "__main__":

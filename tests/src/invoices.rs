@@ -1,6 +1,5 @@
 //! Facility B's files, written row by row: what a test about versions of the same invoices needs.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::Result;
@@ -24,6 +23,14 @@ pub struct Invoice {
     pub paid: u32,
 }
 
+/// The names of the patient of all of them: what must be told nowhere but in buckets and database.
+pub const PATIENT: [&str; 2] = ["Martin", "Zoé"];
+
+/// An invoice of 120.50 €, of which nothing is paid.
+pub fn unpaid(id: u32) -> Invoice {
+    Invoice { id, date: "2026-03-02".to_owned(), paid_on: None, billed: 12_050, paid: 0 }
+}
+
 /// Invoices that look like a facility's: some paid, some partly, some not; the same for the same number.
 pub fn plausible(count: u32) -> Vec<Invoice> {
     let invoice = |id: u32| {
@@ -39,11 +46,8 @@ pub fn plausible(count: u32) -> Vec<Invoice> {
     (1..=count).map(invoice).collect()
 }
 
-/// Writes invoices as one of facility B's files.
-///
-/// # Errors
-/// The file cannot be written.
-pub fn write(path: &Path, invoices: &[Invoice]) -> Result<PathBuf> {
+/// Invoices as the text of one of facility B's files.
+pub fn text(invoices: &[Invoice]) -> String {
     let mut text = HEADER.to_owned();
     let euros = |cents: u32| format!("{}.{:02}", cents / 100, cents % 100);
     for Invoice { id, date, paid_on, billed, paid } in invoices {
@@ -52,15 +56,22 @@ pub fn write(path: &Path, invoices: &[Invoice]) -> Result<PathBuf> {
             (paid, _) if paid == *billed => "PAID",
             _ => "PARTIAL",
         };
-        writeln!(
-            text,
-            "FB-{id:05},P{:03},Martin,Zoé,40,ETAB_B,Clinique,Privée,Béziers,CONS,Consultation,Ambulatoire,{date},{},{},{},{status}",
+        text.push_str(&format!(
+            "FB-{id:05},P{:03},Martin,Zoé,40,ETAB_B,Clinique,Privée,Béziers,CONS,Consultation,Ambulatoire,{date},{},{},{},{status}\n",
             id % 50,
             paid_on.as_deref().unwrap_or_default(),
             euros(*billed),
             euros(*paid),
-        )?;
+        ));
     }
-    std::fs::write(path, text)?;
+    text
+}
+
+/// Writes invoices as one of facility B's files.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write(path: &Path, invoices: &[Invoice]) -> Result<PathBuf> {
+    std::fs::write(path, text(invoices))?;
     Ok(path.to_owned())
 }

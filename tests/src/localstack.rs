@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::processes::Processes;
 use crate::{Result, cache, python, workspace};
 
 /// The last version that needs no account.
@@ -56,6 +57,7 @@ impl LocalStack {
             .env("SKIP_SSL_CERT_DOWNLOAD", "1")
             .env("DNS_ADDRESS", "0")
             .env("FONDERIE_FUNCTION_LOG", folder.path().join("functions.log"))
+            .env("FONDERIE_FUNCTION_SETTINGS", folder.path().join("settings"))
             // It ends when its standard input does, so that even a killed test run leaves none behind.
             .env("FONDERIE_END_WITH_STDIN", "1")
             .stdin(Stdio::piped())
@@ -80,6 +82,11 @@ impl LocalStack {
     /// What the functions wrote, invocation by invocation.
     pub fn function_log(&self) -> PathBuf {
         self.folder.path().join("functions.log")
+    }
+
+    /// The functions' processes.
+    pub fn processes(&self) -> Processes {
+        Processes::new(&self.folder.path().join("root/tmp"), &self.folder.path().join("settings"))
     }
 
     fn wait_until_ready(&mut self) -> Result<()> {

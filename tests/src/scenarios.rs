@@ -70,6 +70,12 @@ impl Scenarios {
         !self.failed.is_empty()
     }
 
+    /// As [`Self::finish`], with the seconds that all took together.
+    pub fn finish_after(self, started: Instant) -> ExitCode {
+        print(&format!("{:<44} {:<8} {:>7.1}", "all", "", started.elapsed().as_secs_f64()));
+        self.finish()
+    }
+
     /// The program's result, after a last line.
     pub fn finish(self) -> ExitCode {
         if self.failed.is_empty() {

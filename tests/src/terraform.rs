@@ -29,6 +29,38 @@ pub struct Terraform {
     environment: String,
 }
 
+/// What is to be done with a resource.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Change {
+    /// The resource's address.
+    pub address: String,
+    change: Actions,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Actions {
+    actions: Vec<String>,
+    #[serde(default)]
+    before: Value,
+    #[serde(default)]
+    after: Value,
+}
+
+impl Change {
+    /// What is done: `update`, or `delete`, then `create`.
+    pub fn actions(&self) -> &[String] {
+        &self.change.actions
+    }
+
+    /// The arguments that get another value, of a resource that is updated.
+    pub fn arguments(&self) -> Vec<&str> {
+        let (Value::Object(before), Value::Object(after)) = (&self.change.before, &self.change.after) else {
+            return Vec::new();
+        };
+        after.iter().filter(|(name, value)| before.get(*name) != Some(value)).map(|(name, _)| name.as_str()).collect()
+    }
+}
+
 impl Terraform {
     /// `terraform init` of an environment, with these variables for all that follows.
     ///
@@ -50,6 +82,25 @@ impl Terraform {
     pub fn apply(&self) -> Result<()> {
         run(self.command("apply")?.args(["-auto-approve", "-parallelism=30"]))?;
         Ok(())
+    }
+
+    /// What an apply would do now, reading excepted.
+    ///
+    /// # Errors
+    /// Terraform fails.
+    pub fn changes(&self) -> Result<Vec<Change>> {
+        #[derive(Deserialize)]
+        struct Plan {
+            #[serde(default)]
+            resource_changes: Vec<Change>,
+        }
+        run(self.command("plan")?.args(["-out=changes.tfplan", "-parallelism=30"]))?;
+        let mut show = Command::new("terraform");
+        show.arg(format!("-chdir={}", self.root().display())).args(["show", "-json", "changes.tfplan"]);
+        let plan: Plan = serde_json::from_slice(&run(&mut show)?.stdout)?;
+        let nothing = ["no-op", "read"];
+        let changes = plan.resource_changes.into_iter();
+        Ok(changes.filter(|found| !found.change.actions.iter().all(|action| nothing.contains(&action.as_str()))).collect())
     }
 
     /// The outputs, by name.

@@ -127,8 +127,14 @@ impl Snapshot {
 
     /// The same without what tells of runs, which differ where one was tried again.
     #[must_use]
-    pub fn without_ledger(mut self) -> Self {
-        self.tables.retain(|table, _| !table.starts_with("audit.r"));
+    pub fn without_ledger(self) -> Self {
+        self.without("audit.r")
+    }
+
+    /// The same without the tables whose names begin so.
+    #[must_use]
+    pub fn without(mut self, beginning: &str) -> Self {
+        self.tables.retain(|table, _| !table.starts_with(beginning));
         self
     }
 

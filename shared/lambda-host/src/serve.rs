@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
+use fonderie_core::failpoint::{self, step};
 use fonderie_core::measure::{About, Measured, Subject};
 use fonderie_core::{Disposition, ErrorCode, Result, StageError, deadline};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
@@ -34,6 +35,7 @@ where
     O: Serialize + Measured,
 {
     telemetry::start();
+    failpoint::from_environment();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -96,6 +98,7 @@ where
         let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
         let time = left.saturating_sub((left / 10).clamp(LEAST_MARGIN, MOST_MARGIN));
         deadline::set(Some(started + time));
+        step("before a stage's work");
         let output = tokio::select! {
             output = Box::pin(run(context, input)) => output?,
             () = tokio::time::sleep(time) => return Err(deadline_near(started.elapsed())),

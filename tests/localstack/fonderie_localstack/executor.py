@@ -23,6 +23,7 @@ from localstack.services.lambda_.invocation.runtime_executor import LambdaRuntim
 
 from fonderie_localstack.runtime_api import Invocation
 from fonderie_localstack.sandbox import InitFailed, Sandbox
+from fonderie_localstack.settings import further
 
 LOG = logging.getLogger(__name__)
 LOG_LIMIT = 1 << 20  # characters of one environment's output that LocalStack can show
@@ -126,8 +127,9 @@ class HostExecutor(RuntimeExecutor):
         with self._lock:
             if self._stopped:
                 raise LambdaRuntimeException("the environment was stopped")
+            environment = self._environment | further(self.function_version.id.function_name)
             try:
-                self._sandbox = Sandbox(self._code(), self._environment, self.function_version.config.memory_size)
+                self._sandbox = Sandbox(self._code(), environment, self.function_version.config.memory_size)
             except InitFailed as error:
                 LOG.warning("%s did not start: %s", self.function_version.qualified_arn, error)
                 self._note(f"did not start: {error}")
