@@ -32,6 +32,14 @@ variable "runbook_base_url" {
   type        = string
 }
 
+variable "master_password" {
+  description = "The master's password where the database has a replica: see the module database. Best given as TF_VAR_master_password."
+  type        = string
+  default     = null
+  sensitive   = true
+  ephemeral   = true
+}
+
 variable "analyst_cidrs" {
   description = "Private networks, joined to this one by the operator, from which analysts reach the database."
   type        = list(string)

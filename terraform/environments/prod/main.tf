@@ -18,6 +18,7 @@ module "environment" {
   emails                   = var.emails
   runbook_base_url         = var.runbook_base_url
   analyst_cidrs            = var.analyst_cidrs
+  master_password          = var.master_password
 
   # What is prod's own.
   name               = "fonderie-prod"

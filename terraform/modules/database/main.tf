@@ -5,10 +5,11 @@ resource "aws_db_instance" "this" {
   instance_class = var.instance_class
   db_name        = var.database_name
 
-  # RDS makes the master's password and changes it; only `prepare-database` reads it, and no state holds it.
-  username                      = "master"
-  manage_master_user_password   = true
-  master_user_secret_kms_key_id = var.kms_key_arn
+  username                      = local.master_username
+  manage_master_user_password   = local.kept_by_rds ? true : null
+  master_user_secret_kms_key_id = local.kept_by_rds ? var.kms_key_arn : null
+  password_wo                   = local.kept_by_rds ? null : var.master_password
+  password_wo_version           = local.kept_by_rds ? null : var.master_password_version
 
   # Nobody's way of logging in unless the operator grants `rds_iam` to a role: an analyst then needs no password.
   iam_database_authentication_enabled = true

@@ -24,8 +24,8 @@ output "replica_host" {
 }
 
 output "master_secret_arn" {
-  description = "ARN of the master's secret, {username, password}, which RDS keeps."
-  value       = aws_db_instance.this.master_user_secret[0].secret_arn
+  description = "ARN of the master's secret, {username, password}."
+  value       = local.kept_by_rds ? aws_db_instance.this.master_user_secret[0].secret_arn : aws_secretsmanager_secret_version.master[0].arn
 }
 
 output "allocated_gb" {

@@ -121,6 +121,31 @@ variable "read_replica" {
   nullable    = false
 }
 
+variable "master_password" {
+  description = "The master's password where there is a replica: given with every plan and apply, kept in a secret and in no state."
+  type        = string
+  default     = null
+  sensitive   = true
+  ephemeral   = true
+
+  validation {
+    condition     = var.master_password == null ? true : length(var.master_password) >= 16 && length(regexall("[/@\" ]", var.master_password)) == 0
+    error_message = "RDS takes no /, @, quote or space; 16 characters at least."
+  }
+
+  validation {
+    condition     = !var.read_replica || var.master_password != null
+    error_message = "RDS makes no replica of an instance whose master's password it keeps: give one."
+  }
+}
+
+variable "master_password_version" {
+  description = "Raised with each change of master_password: what no state holds is compared by this number."
+  type        = number
+  default     = 1
+  nullable    = false
+}
+
 variable "apply_immediately" {
   description = "Whether a change of the instance is made at once rather than in the maintenance window."
   type        = bool

@@ -21,17 +21,21 @@ module "network" {
 module "database" {
   source = "../database"
 
-  name               = var.name
-  postgres_version   = var.database.postgres_version
-  instance_class     = var.database.instance_class
-  allocated_gb       = var.database.allocated_gb
-  max_allocated_gb   = var.database.max_allocated_gb
-  max_connections    = var.database.max_connections
-  multi_az           = var.database.multi_az
-  backup_days        = var.database.backup_days
-  insights           = var.database.insights
-  log_exports        = var.database.log_exports
-  read_replica       = var.database.read_replica
+  name             = var.name
+  postgres_version = var.database.postgres_version
+  instance_class   = var.database.instance_class
+  allocated_gb     = var.database.allocated_gb
+  max_allocated_gb = var.database.max_allocated_gb
+  max_connections  = var.database.max_connections
+  multi_az         = var.database.multi_az
+  backup_days      = var.database.backup_days
+  insights         = var.database.insights
+  log_exports      = var.database.log_exports
+  read_replica     = var.database.read_replica
+
+  master_password         = var.master_password
+  master_password_version = var.database.master_password_version
+
   apply_immediately  = !var.protected
   protected          = var.protected
   subnet_ids         = module.network.subnet_ids

@@ -60,7 +60,17 @@ variable "database" {
     insights         = optional(string)
     log_exports      = optional(set(string))
     read_replica     = optional(bool)
+
+    master_password_version = optional(number)
   })
+}
+
+variable "master_password" {
+  description = "The master's password where the database has a replica: see the module database. Best given as TF_VAR_master_password."
+  type        = string
+  default     = null
+  sensitive   = true
+  ephemeral   = true
 }
 
 variable "cidr" {

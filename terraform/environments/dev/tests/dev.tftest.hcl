@@ -6,6 +6,9 @@ variables {
   packages         = "../../modules/pipeline/tests/packages"
   emails           = ["exploitation@example.org"]
   runbook_base_url = "https://example.org/runbooks"
+
+  # Unused without a replica; `terraform test` loses track of a variable that is in no state unless it has a value.
+  master_password = "correct-horse-battery"
 }
 
 run "apply" {

@@ -35,10 +35,11 @@ run "protected" {
   }
 
   assert {
-    condition = (
-      aws_db_instance.this.manage_master_user_password && aws_db_instance.this.password == null
-      && aws_db_instance.this.master_user_secret_kms_key_id == var.kms_key_arn
-    )
+    condition = alltrue([
+      aws_db_instance.this.manage_master_user_password,
+      aws_db_instance.this.password == null,
+      aws_db_instance.this.master_user_secret_kms_key_id == var.kms_key_arn,
+    ])
     error_message = "RDS keeps the master's password; no state does."
   }
 
@@ -48,26 +49,28 @@ run "protected" {
   }
 
   assert {
-    condition = (
-      aws_db_instance.this.deletion_protection && !aws_db_instance.this.skip_final_snapshot
-      && aws_db_instance.this.final_snapshot_identifier == "fonderie-test-final" && !aws_db_instance.this.delete_automated_backups
-    )
+    condition = alltrue([
+      aws_db_instance.this.deletion_protection,
+      !aws_db_instance.this.skip_final_snapshot,
+      aws_db_instance.this.final_snapshot_identifier == "fonderie-test-final",
+      !aws_db_instance.this.delete_automated_backups,
+    ])
     error_message = "It refuses to be deleted, and leaves snapshot and backups."
   }
 
   assert {
-    condition = {
-      for parameter in aws_db_parameter_group.this.parameter : parameter.name => "${parameter.value} ${parameter.apply_method}"
-      } == {
-      "rds.force_ssl"                   = "1 immediate"
-      log_statement                     = "none immediate"
-      log_min_duration_statement        = "-1 immediate"
-      log_min_error_statement           = "panic immediate"
-      log_error_verbosity               = "terse immediate"
-      log_parameter_max_length          = "0 immediate"
-      log_parameter_max_length_on_error = "0 immediate"
-      max_connections                   = "200 pending-reboot"
-    }
+    condition = sort([
+      for parameter in aws_db_parameter_group.this.parameter : "${parameter.name} ${parameter.value} ${parameter.apply_method}"
+      ]) == tolist([
+      "log_error_verbosity terse immediate",
+      "log_min_duration_statement -1 immediate",
+      "log_min_error_statement panic immediate",
+      "log_parameter_max_length 0 immediate",
+      "log_parameter_max_length_on_error 0 immediate",
+      "log_statement none immediate",
+      "max_connections 200 pending-reboot",
+      "rds.force_ssl 1 immediate",
+    ])
     error_message = "TLS is forced, and no value of a record is logged."
   }
 
@@ -100,6 +103,7 @@ run "unprotected_with_a_replica" {
     insights         = "advanced"
     read_replica     = true
     postgres_version = 17
+    master_password  = "correct-horse-battery"
   }
 
   assert {
@@ -113,11 +117,23 @@ run "unprotected_with_a_replica" {
   }
 
   assert {
-    condition = (
-      aws_db_instance.replica[0].replicate_source_db == "fonderie-test" && aws_db_instance.replica[0].storage_encrypted
-      && !aws_db_instance.replica[0].publicly_accessible && aws_db_instance.replica[0].parameter_group_name == "fonderie-test-postgres17"
-    )
+    condition = alltrue([
+      aws_db_instance.replica[0].replicate_source_db == "fonderie-test",
+      aws_db_instance.replica[0].storage_encrypted,
+      !aws_db_instance.replica[0].publicly_accessible,
+      aws_db_instance.replica[0].parameter_group_name == "fonderie-test-postgres17",
+    ])
     error_message = "The replica is as shut and as encrypted as the primary."
+  }
+
+  assert {
+    condition     = aws_db_instance.this.manage_master_user_password == null && aws_db_instance.this.password_wo_version == 1
+    error_message = "RDS makes no replica of an instance whose password it keeps."
+  }
+
+  assert {
+    condition     = aws_secretsmanager_secret.master[0].name == "fonderie-test-master" && aws_secretsmanager_secret.master[0].kms_key_id == var.kms_key_arn
+    error_message = "The master's password is a secret, encrypted with our key."
   }
 }
 
@@ -139,4 +155,25 @@ run "too_old" {
   }
 
   expect_failures = [var.postgres_version]
+}
+
+run "a_short_password" {
+  command = plan
+
+  variables {
+    read_replica    = true
+    master_password = "fonderie"
+  }
+
+  expect_failures = [var.master_password]
+}
+
+run "a_replica_without_a_password" {
+  command = plan
+
+  variables {
+    read_replica = true
+  }
+
+  expect_failures = [var.master_password]
 }

@@ -13,6 +13,7 @@ variables {
   runbook_base_url   = "https://example.org/runbooks"
   log_retention_days = 30
   database           = { multi_az = false, backup_days = 7, read_replica = true }
+  master_password    = "correct-horse-battery"
 }
 
 run "a_region_of_the_eea" {
