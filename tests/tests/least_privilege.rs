@@ -96,7 +96,10 @@ fn no_role_may_do_more_than_its_work() {
     assert!(policies.len() > FUNCTIONS.len(), "only {} policies", policies.len());
     assert!(
         !resources.iter().any(|resource| resource["type"] == "aws_iam_role_policy_attachment"
-            && !resource["values"]["policy_arn"].as_str().unwrap_or_default().ends_with("AmazonRDSEnhancedMonitoringRole")),
+            && !resource["values"]["policy_arn"]
+                .as_str()
+                .unwrap_or_default()
+                .ends_with("AmazonRDSEnhancedMonitoringRole")),
         "a role has a policy of somebody else's"
     );
     let mut granted = BTreeMap::new();

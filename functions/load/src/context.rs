@@ -27,7 +27,7 @@ impl Context {
     pub async fn from_environment() -> Result<Self> {
         let config = sdk_config().await;
         let secret = Settings::read(|settings| settings.database())?;
-        let database = Database::from_secret(&config, secret.arn, &secret.tls, &secret.roots_file)?;
+        let database = Database::from_secret(&config, secret.arn, &secret.tls, secret.roots_file.as_deref())?;
         Ok(Self::new(Storage::from_config(&config), database))
     }
 }

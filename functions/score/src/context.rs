@@ -28,7 +28,7 @@ impl Context {
     pub async fn from_environment() -> Result<Self> {
         let config = sdk_config().await;
         let (secret, reports) = Settings::read(|settings| (settings.database(), settings.text("REPORTS_BUCKET")))?;
-        let database = Database::from_secret(&config, secret.arn, &secret.tls, &secret.roots_file)?;
+        let database = Database::from_secret(&config, secret.arn, &secret.tls, secret.roots_file.as_deref())?;
         Ok(Self::new(Storage::from_config(&config), database, reports))
     }
 }

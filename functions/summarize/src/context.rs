@@ -39,7 +39,7 @@ impl Context {
             let (reports, quarantine) = (settings.text("REPORTS_BUCKET"), settings.text("QUARANTINE_BUCKET"));
             (settings.database(), reports, quarantine, settings.text("TOPIC_ARN"))
         })?;
-        let database = Database::from_secret(&config, secret.arn, &secret.tls, &secret.roots_file)?;
+        let database = Database::from_secret(&config, secret.arn, &secret.tls, secret.roots_file.as_deref())?;
         let topic = Some(Topic::new(&config, topic));
         Ok(Self::new(Storage::from_config(&config), database, reports, quarantine, topic))
     }

@@ -17,8 +17,8 @@ pub struct DatabaseSecret {
     pub arn: String,
     /// `verify-full` or `disable`.
     pub tls: String,
-    /// The file of the certificate authorities; empty where there is no TLS.
-    pub roots_file: String,
+    /// The file of the certificate authorities; without it, those of Amazon RDS.
+    pub roots_file: Option<String>,
 }
 
 impl Settings<'_> {
@@ -56,11 +56,13 @@ impl Settings<'_> {
     }
 
     /// The database's secret, and how it is reached: `DATABASE_SECRET_ARN`, `DATABASE_TLS` (`verify-full`, or `disable` for a
-    /// local database) and `DATABASE_ROOTS_FILE`, the certificate authorities as PEM.
+    /// local database) and, optional, `DATABASE_ROOTS_FILE`, certificate authorities as PEM.
     pub fn database(&self) -> DatabaseSecret {
-        let tls = self.optional("DATABASE_TLS").unwrap_or_else(|| "verify-full".to_owned());
-        let roots_file = if tls == "disable" { String::new() } else { self.text("DATABASE_ROOTS_FILE") };
-        DatabaseSecret { arn: self.text("DATABASE_SECRET_ARN"), tls, roots_file }
+        DatabaseSecret {
+            arn: self.text("DATABASE_SECRET_ARN"),
+            tls: self.optional("DATABASE_TLS").unwrap_or_else(|| "verify-full".to_owned()),
+            roots_file: self.optional("DATABASE_ROOTS_FILE"),
+        }
     }
 
     /// A list, separated by commas, of at least one.

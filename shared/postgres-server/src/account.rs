@@ -1,6 +1,8 @@
 //! PostgreSQL refuses to run as root: as root, it runs as somebody who has no rights.
 
-use std::os::unix::fs::{MetadataExt, chown};
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -60,6 +62,16 @@ impl Account {
             "PostgreSQL does not run as root but as {name}, who cannot reach {}: choose a directory whose parents are open to all (such as under /var/tmp), or run as another user",
             directory.display()
         )))
+    }
+
+    /// Writes a file that only this account can read, as PostgreSQL asks of a private key.
+    pub(crate) fn own_file(&self, path: &Path, content: &str) -> Result<(), ServerError> {
+        let failed = |error| ServerError::io(format!("the file {} cannot be written", path.display()), error);
+        let _ = std::fs::remove_file(path);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+        file.write_all(content.as_bytes()).map_err(failed)?;
+        let Some((_, uid, gid)) = &self.other else { return Ok(()) };
+        chown(path, Some(*uid), Some(*gid)).map_err(failed)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Starts and stops a native PostgreSQL server of one's own: for the one-machine binary and for the tests.
 //!
 //! The server belongs to the process that started it. It listens on this machine's loopback alone, on a free port, without
-//! passwords; it stops when it is told to, when its [`Server`] is dropped, and when its parent dies (where `setpriv` of
+//! passwords (or, where it is given a certificate, for passwords over TLS alone); it stops when it is told to, when its [`Server`] is dropped, and when its parent dies (where `setpriv` of
 //! util-linux is there to arrange that). What a killed run left behind does not block the next start.
 
 mod account;
@@ -10,7 +10,7 @@ mod leftover;
 mod server;
 
 pub use binaries::Binaries;
-pub use server::{Server, ServerOptions};
+pub use server::{Server, ServerOptions, ServerTls};
 
 /// Why a server could not be found, started or stopped: one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]

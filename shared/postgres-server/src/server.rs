@@ -20,6 +20,10 @@ const LOG: &str = "server.log";
 const SOCKET_DIRECTORY_LIMIT: usize = 87;
 /// The socket directories' names: this, the process, a number.
 const SOCKETS: &str = "fonderie-sockets-";
+/// Of a server with TLS, in its data directory.
+const CERTIFICATE: &str = "fonderie.crt";
+const KEY: &str = "fonderie.key";
+const ACCESS: &str = "fonderie_hba.conf";
 
 /// How long a server may take to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -33,12 +37,29 @@ pub struct ServerOptions {
     pub settings: Vec<(String, String)>,
     /// How long it may take until it answers; after a crash it repairs itself first.
     pub start_timeout: Duration,
+    /// Where given, the network takes passwords over TLS alone; otherwise it takes neither.
+    pub tls: Option<ServerTls>,
+}
+
+/// What a server shows to those who connect over TLS.
+#[derive(Clone)]
+pub struct ServerTls {
+    /// Its certificate, and those between it and the authority, as PEM.
+    pub certificate_pem: String,
+    /// The certificate's private key, as PEM.
+    pub key_pem: String,
+}
+
+impl std::fmt::Debug for ServerTls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ServerTls")
+    }
 }
 
 impl ServerOptions {
     /// A server whose data outlive it.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), settings: Vec::new(), start_timeout: Duration::from_secs(60) }
+        Self { data_dir: data_dir.into(), settings: Vec::new(), start_timeout: Duration::from_secs(60), tls: None }
     }
 
     /// A server for tests: nothing needs to outlive the machine's power.
@@ -63,6 +84,7 @@ pub struct Server {
     data: PathBuf,
     sockets: PathBuf,
     port: u16,
+    tls: bool,
     child: Option<Child>,
     /// Dropped to let the thread end that started the server.
     _keeper: mpsc::Sender<()>,
@@ -86,6 +108,9 @@ impl Server {
             initialise(data, &binaries, &account, options)?;
         }
         leftover::claim(data)?;
+        if let Some(tls) = &options.tls {
+            protect(data, &account, tls)?;
+        }
         let data = data
             .canonicalize()
             .map_err(|error| ServerError::io(format!("{} cannot be resolved", data.display()), error))?;
@@ -101,14 +126,20 @@ impl Server {
                     return Err(error);
                 }
                 Ok((child, port, keeper)) => {
-                    return Ok(Self { binaries, account, data, sockets, port, child: Some(child), _keeper: keeper });
+                    let (child, tls) = (Some(child), options.tls.is_some());
+                    return Ok(Self { binaries, account, data, sockets, port, tls, child, _keeper: keeper });
                 }
             }
         }
     }
 
-    /// A URL of one of its databases, for its superuser. `postgres` is there from the start.
+    /// A URL of one of its databases, for its superuser. `postgres` is there from the start. The superuser of a server with
+    /// TLS has no password: the URL is the socket's.
     pub fn url(&self, database: &str) -> String {
+        if self.tls {
+            let directory = self.sockets.display().to_string().replace('/', "%2F");
+            return format!("postgresql://{USER}@{directory}:{}/{database}", self.port);
+        }
         format!("postgresql://{USER}@127.0.0.1:{}/{database}", self.port)
     }
 
@@ -210,6 +241,14 @@ fn initialise(data: &Path, binaries: &Binaries, account: &Account, options: &Ser
         .map_err(|error| ServerError::io(format!("{} cannot be put in its place", data.display()), error))
 }
 
+/// The files of a server with TLS: over the network passwords over TLS, through the socket the superuser.
+fn protect(data: &Path, account: &Account, tls: &ServerTls) -> Result<(), ServerError> {
+    account.own_file(&data.join(CERTIFICATE), &tls.certificate_pem)?;
+    account.own_file(&data.join(KEY), &tls.key_pem)?;
+    let access = format!("local all {USER} trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n");
+    account.own_file(&data.join(ACCESS), &access)
+}
+
 /// A short directory for the server's socket. Those of processes that were killed are removed on the way.
 fn socket_directory(account: &Account) -> Result<PathBuf, ServerError> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -263,6 +302,15 @@ fn launch(
         "-c",
         "logging_collector=off",
     ]);
+    if options.tls.is_some() {
+        let file = |name: &str| data.join(name).display().to_string();
+        command.arg("-c").arg("ssl=on");
+        for (name, value) in
+            [("ssl_cert_file", file(CERTIFICATE)), ("ssl_key_file", file(KEY)), ("hba_file", file(ACCESS))]
+        {
+            command.arg("-c").arg(format!("{name}={value}"));
+        }
+    }
     for (name, value) in &options.settings {
         command.arg("-c").arg(format!("{name}={value}"));
     }

@@ -113,7 +113,7 @@ async fn open(settings: &DatabaseSettings, options: &ConnectOptions, doing: &str
         .connect_timeout(options.connect_timeout)
         .keepalives_idle(Duration::from_secs(30))
         .tcp_user_timeout(Duration::from_secs(60));
-    match settings.connector()? {
+    match settings.tls.connector() {
         Some(tls) => {
             config.ssl_mode(SslMode::Require);
             let (client, connection) = config.connect(tls).await.doing(doing)?;

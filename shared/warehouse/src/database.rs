@@ -1,13 +1,16 @@
-//! Where a stage's connection comes from: settings that are known, or a secret that is read when a connection is made, so
-//! that a rotated password is the next connection's.
+//! Where a stage's connection comes from: settings that are known, or a secret whose password changes while stages run.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_config::SdkConfig;
-use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use fonderie_core::{ErrorCode, Result, StageError};
 
 use crate::connect::{ConnectOptions, Warehouse};
-use crate::settings::{DatabaseSettings, Tls};
+use crate::error::is_login_refused;
+use crate::login::Login;
+use crate::secret::{Label, SecretStore, SecretsManager};
+use crate::settings::DatabaseSettings;
+use crate::tls::Tls;
 
 /// The source of a stage's connections.
 #[derive(Debug)]
@@ -15,67 +18,120 @@ pub enum Database {
     /// Settings that are known.
     Known(DatabaseSettings),
     /// A secret of Secrets Manager.
-    Secret {
-        /// The client.
-        client: Client,
-        /// The secret's ARN.
-        arn: String,
-        /// How connections are protected.
-        tls: Tls,
-    },
+    Secret(SecretLogin<SecretsManager>),
 }
 
 impl Database {
-    /// A secret; `tls` is `disable`, or `verify-full` with the certificate authorities of a PEM file.
+    /// A secret; `tls` and `roots_file` as in [`Tls::from_settings`].
     ///
     /// # Errors
-    /// `SettingsInvalid` for another word, or a file that cannot be read.
-    pub fn from_secret(config: &SdkConfig, arn: String, tls: &str, roots_file: &str) -> Result<Self> {
-        let invalid = |message: String| StageError::new(ErrorCode::SettingsInvalid, message);
-        let tls = match tls {
-            "verify-full" => Tls::VerifyFull {
-                roots_pem: std::fs::read_to_string(roots_file)
-                    .map_err(|error| invalid(format!("DATABASE_ROOTS_FILE, {roots_file}, cannot be read: {error}")))?,
-            },
-            "disable" => Tls::Disable,
-            other => {
-                let message =
-                    format!("DATABASE_TLS is `{other}`: set it to `verify-full`, or to `disable` for a local database");
-                return Err(invalid(message));
-            }
-        };
-        Ok(Self::Secret { client: Client::new(config), arn, tls })
+    /// Those of [`Tls::from_settings`].
+    pub fn from_secret(config: &SdkConfig, arn: String, tls: &str, roots_file: Option<&str>) -> Result<Self> {
+        let tls = Tls::from_settings(tls, roots_file)?;
+        Ok(Self::Secret(SecretLogin::new(SecretsManager::new(config, arn), tls)))
     }
 
     /// Opens a connection.
     ///
     /// # Errors
-    /// The secret's (`AccessDenied`, `SettingsInvalid`, `ServiceThrottled`, `ServiceUnavailable`) and those of
-    /// [`Warehouse::connect`].
+    /// Those of [`Warehouse::connect`] and [`SecretLogin::connect`].
     pub async fn connect(&self, options: &ConnectOptions) -> Result<Warehouse> {
         match self {
             Self::Known(settings) => Warehouse::connect(settings, options).await,
-            Self::Secret { client, arn, tls } => {
-                let settings = DatabaseSettings::from_secret(&read(client, arn).await?, tls.clone())?;
-                Warehouse::connect(&settings, options).await
-            }
+            Self::Secret(secret) => secret.connect(options).await,
         }
     }
 }
 
-async fn read(client: &Client, arn: &str) -> Result<String> {
-    let answer = client.get_secret_value().secret_id(arn).send().await.map_err(|error| {
-        let code = match (&error, error.code()) {
-            (SdkError::ServiceError(_), Some("ResourceNotFoundException")) => ErrorCode::SettingsInvalid,
-            (SdkError::ServiceError(_), Some("AccessDeniedException" | "DecryptionFailure")) => ErrorCode::AccessDenied,
-            (SdkError::ServiceError(_), Some("ThrottlingException")) => ErrorCode::ServiceThrottled,
-            _ => ErrorCode::ServiceUnavailable,
-        };
-        let message =
-            format!("the secret {arn} could not be read: check that it is there and that the function may read it");
-        StageError::new(code, message).caused_by(DisplayErrorContext(error).to_string())
-    })?;
-    answer.secret_string.ok_or_else(|| {
-        StageError::new(ErrorCode::SettingsInvalid, format!("the secret {arn} is binary, where JSON text is expected"))
-    })
+/// Connections by a secret, which is kept until the database refuses it: reading it takes longer than connecting.
+#[derive(Debug)]
+pub struct SecretLogin<S> {
+    store: S,
+    tls: Tls,
+    last: Mutex<Option<Known>>,
+}
+
+/// A secret's text and what was read from it.
+struct Known {
+    text: String,
+    settings: DatabaseSettings,
+}
+
+impl std::fmt::Debug for Known {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.settings.fmt(f)
+    }
+}
+
+impl<S: SecretStore> SecretLogin<S> {
+    /// A secret that is read when it is needed.
+    pub fn new(store: S, tls: Tls) -> Self {
+        Self { store, tls, last: Mutex::default() }
+    }
+
+    /// Opens a connection: with the secret that worked last; where the database refuses it, with the current one; where it
+    /// refuses that too, with the pending one. In the middle of a rotation the database knows the pending password alone, and
+    /// between two reads the rotation may end, so that the current one is asked for once more.
+    ///
+    /// # Errors
+    /// The secret's, `SettingsInvalid` where it has no value, those of [`Warehouse::connect`].
+    pub async fn connect(&self, options: &ConnectOptions) -> Result<Warehouse> {
+        let mut refusals = Refusals::default();
+        // taken away: where the database is not reached, the secret is read anew, which may say where it is now
+        let known = self.last().take();
+        if let Some(known) = known
+            && let Some(warehouse) = refusals.attempt(&known, options).await?
+        {
+            *self.last() = Some(known);
+            return Ok(warehouse);
+        }
+        for label in [Label::Current, Label::Pending, Label::Current] {
+            let text = match label {
+                Label::Current => self.store.current().await?,
+                _ => match self.store.value(label).await? {
+                    Some(text) => text,
+                    None => continue,
+                },
+            };
+            if refusals.texts.contains(&text) {
+                continue;
+            }
+            let settings = DatabaseSettings::from_login(&Login::from_json(&text)?, self.tls.clone());
+            let known = Known { text, settings };
+            if let Some(warehouse) = refusals.attempt(&known, options).await? {
+                *self.last() = Some(known);
+                return Ok(warehouse);
+            }
+        }
+        // the loop has tried the current secret, or found it among those that were refused
+        Err(refusals.last.unwrap_or_else(|| {
+            StageError::new(ErrorCode::Internal, "no secret was tried: report this defect of Fonderie")
+        }))
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Known>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The secrets that the database refused.
+#[derive(Default)]
+struct Refusals {
+    texts: Vec<String>,
+    last: Option<StageError>,
+}
+
+impl Refusals {
+    /// A connection; `None` where the user or the password is refused.
+    async fn attempt(&mut self, known: &Known, options: &ConnectOptions) -> Result<Option<Warehouse>> {
+        match Warehouse::connect(&known.settings, options).await {
+            Ok(warehouse) => Ok(Some(warehouse)),
+            Err(error) if is_login_refused(&error) => {
+                self.texts.push(known.text.clone());
+                self.last = Some(error);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
 }

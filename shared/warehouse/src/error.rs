@@ -4,13 +4,32 @@
 //! or the ledger, so an error's text is rebuilt here from its SQLSTATE and the names of the objects concerned; the message
 //! is kept only for the classes whose messages name objects and never values.
 
+use std::io::ErrorKind;
+
 use fonderie_core::{ErrorCode, StageError};
+use rustls::CertificateError;
 use tokio_postgres::error::{DbError, SqlState};
 
 /// What may be told of an error of PostgreSQL's.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Told(String);
+#[error("{text}")]
+struct Told {
+    text: String,
+    /// Who connected was refused, for the user or the password.
+    login_refused: bool,
+}
+
+impl Told {
+    fn new(text: String) -> Self {
+        Self { text, login_refused: false }
+    }
+}
+
+/// Whether the database refused the user or the password, as opposed to everything else that access can be denied for.
+pub fn is_login_refused(error: &StageError) -> bool {
+    let told = error.source.as_ref().and_then(|source| source.downcast_ref::<Told>());
+    told.is_some_and(|told| told.login_refused)
+}
 
 /// Turns an error of the client library into ours. `doing` completes the sentence "the warehouse failed while …".
 pub(crate) fn database_error(doing: &str, error: &tokio_postgres::Error) -> StageError {
@@ -21,7 +40,7 @@ pub(crate) fn database_error(doing: &str, error: &tokio_postgres::Error) -> Stag
     if text == "error performing TLS handshake" {
         return from_tls(doing, error);
     }
-    let told = Told(chain(error));
+    let told = Told::new(chain(error));
     let lost = error.is_closed()
         || ["error connecting to server", "error communicating with the server", "timeout waiting for server"]
             .contains(&text.as_str());
@@ -45,19 +64,36 @@ pub(crate) fn database_error(doing: &str, error: &tokio_postgres::Error) -> Stag
 
 /// An error of a handshake: a refused certificate does not mend itself, a lost connection does.
 fn from_tls(doing: &str, error: &tokio_postgres::Error) -> StageError {
-    let io_kind = std::error::Error::source(error)
-        .and_then(|cause| cause.downcast_ref::<std::io::Error>())
-        .map(std::io::Error::kind);
-    let told = Told(chain(error));
-    match io_kind {
-        Some(kind) if kind != std::io::ErrorKind::InvalidData && kind != std::io::ErrorKind::InvalidInput => {
-            StageError::new(ErrorCode::DatabaseUnavailable, format!("the database broke off the TLS handshake while {doing}")).caused_by(told)
+    let io = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    let refused = io.and_then(|io| io.get_ref()).and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    let told = Told::new(chain(error));
+    let advice = match (io.map(std::io::Error::kind), refused) {
+        (_, Some(rustls::Error::InvalidCertificate(fault))) => of_certificate(fault),
+        (Some(ErrorKind::InvalidData | ErrorKind::InvalidInput), _) => {
+            "the handshake failed: check its certificate and its TLS versions"
         }
-        _ => StageError::new(
-            ErrorCode::SettingsInvalid,
-            format!("no verified TLS connection to the database while {doing}: check its certificate, its host name and the certificate authorities"),
-        )
-        .caused_by(told),
+        (Some(_), _) => {
+            let message = format!("the database broke off the TLS handshake while {doing}");
+            return StageError::new(ErrorCode::DatabaseUnavailable, message).caused_by(told);
+        }
+        (None, _) => "it offers no TLS: switch it on there",
+    };
+    let message = format!("no verified TLS connection to the database while {doing}: {advice}");
+    StageError::new(ErrorCode::SettingsInvalid, message).caused_by(told)
+}
+
+fn of_certificate(fault: &CertificateError) -> &'static str {
+    match fault {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "its certificate is made for another host name: use the name that the certificate has"
+        }
+        CertificateError::UnknownIssuer => {
+            "its certificate was signed by an authority that is not trusted here: check DATABASE_ROOTS_FILE, or which authority the database uses"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "its certificate has expired: renew it there"
+        }
+        _ => "its certificate is not accepted: check it there",
     }
 }
 
@@ -91,7 +127,8 @@ fn from_server(doing: &str, error: &DbError) -> StageError {
         ErrorCode::SettingsInvalid => "the database of the settings does not exist: check the settings",
         _ => "nothing was written: check the dataset's SQL, or report a defect of Fonderie",
     };
-    StageError::new(code, format!("the warehouse failed while {doing} ({told}): {advice}")).caused_by(Told(told))
+    let message = format!("the warehouse failed while {doing} ({told}): {advice}");
+    StageError::new(code, message).caused_by(Told { text: told, login_refused: state.starts_with("28") })
 }
 
 /// Which of our codes a SQLSTATE is.

@@ -35,15 +35,16 @@ impl Set {
 }
 
 impl Warehouse {
-    /// Brings the schema to what this program and this bundle need; does nothing, in one query, where it is there.
+    /// Brings the schema to what this program and this bundle need, and says which migrations were applied; does nothing, in
+    /// one query, where it is there.
     ///
     /// # Errors
     /// [`ErrorCode::SchemaMismatch`] where the database is ahead of the bundle or holds other migrations under the same
     /// numbers, or where a migration fails; [`ErrorCode::DatabaseBusy`] where another run migrates for too long.
-    pub async fn migrate(&mut self, dataset: &str, sql: &WarehouseSql) -> Result<()> {
+    pub async fn migrate(&mut self, dataset: &str, sql: &WarehouseSql) -> Result<Vec<String>> {
         let sets = sets(dataset, sql)?;
         if self.is_current(&sets).await? {
-            return Ok(());
+            return Ok(Vec::new());
         }
         // two first runs of a new database must not create its schemas at once
         let key = advisory_key("migrate");
@@ -54,12 +55,18 @@ impl Warehouse {
         let result = self.run_migrations(&sets).await;
         let unlocked =
             self.client.execute("SELECT pg_advisory_unlock($1)", &[&key]).await.doing("ending the migrations");
-        result?;
-        unlocked.map(|_| ())
+        let applied = result?;
+        unlocked.map(|_| applied)
     }
 
-    async fn run_migrations(&mut self, sets: &[Set]) -> Result<()> {
-        self.client.batch_execute("CREATE SCHEMA IF NOT EXISTS audit").await.doing("creating the schema audit")?;
+    async fn run_migrations(&mut self, sets: &[Set]) -> Result<Vec<String>> {
+        // asked first: IF NOT EXISTS wants the right to create one that is there, which the pipeline's role does not keep
+        let query = "SELECT to_regnamespace('audit') IS NOT NULL";
+        let known = self.client.query_one(query, &[]).await.doing("looking for the schema audit")?;
+        if !known.get::<_, bool>(0) {
+            self.client.batch_execute("CREATE SCHEMA audit").await.doing("creating the schema audit")?;
+        }
+        let mut applied = Vec::new();
         for set in sets {
             let mut runner = Runner::new(&set.migrations);
             runner.set_migration_table_name(&set.table);
@@ -67,10 +74,11 @@ impl Warehouse {
             let report = runner.run_async(&mut self.client).await.map_err(|error| refused(set, error))?;
             for migration in report.applied_migrations() {
                 tracing::info!(owner = set.owner, migration = %migration, "migration applied");
+                applied.push(format!("{} {migration}", set.owner));
             }
         }
         step("after migrations");
-        Ok(())
+        Ok(applied)
     }
 
     /// Whether exactly these migrations are applied: one query, for both sets.

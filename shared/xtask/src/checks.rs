@@ -11,7 +11,13 @@ use crate::{cargo, licences, workspace};
 const SERVER_VARIABLE: &str = "FONDERIE_TEST_POSTGRES";
 
 /// Crates whose tests need a PostgreSQL.
-const NEED_POSTGRES: [&str; 3] = ["fonderie-warehouse", "fonderie-test-support", "fonderie-tests"];
+const NEED_POSTGRES: [&str; 5] = [
+    "fonderie-warehouse",
+    "fonderie-prepare-database",
+    "fonderie-rotate-secret",
+    "fonderie-test-support",
+    "fonderie-tests",
+];
 
 struct Done {
     name: &'static str,

@@ -21,5 +21,16 @@ pub fn cargo() -> Command {
 }
 
 /// The functions that are deployed: folder, binary and Terraform key in one.
-pub const FUNCTIONS: [&str; 9] =
-    ["ingest", "admit", "transform", "validate", "load", "score", "publish", "summarize", "record-failure"];
+pub const FUNCTIONS: [&str; 11] = [
+    "ingest",
+    "admit",
+    "transform",
+    "validate",
+    "load",
+    "score",
+    "publish",
+    "summarize",
+    "record-failure",
+    "prepare-database",
+    "rotate-secret",
+];

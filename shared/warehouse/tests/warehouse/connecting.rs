@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use fonderie_core::ErrorCode;
-use fonderie_warehouse::{ConnectOptions, DatabaseSettings, Tls, Warehouse};
+use fonderie_warehouse::{ConnectOptions, DatabaseSettings, Warehouse};
 
 use crate::support::connect;
-
-/// A certificate authority that signed nothing here.
-const STRANGER: &str = include_str!("stranger.pem");
 
 #[tokio::test]
 async fn nobody_listens() {
@@ -30,16 +27,6 @@ async fn somebody_listens_who_never_answers() {
     let options = ConnectOptions { connect_timeout: Duration::from_millis(200), ..ConnectOptions::default() };
     let error = Warehouse::connect(&settings, &options).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::DatabaseUnavailable);
-}
-
-#[tokio::test]
-async fn verified_tls_is_not_given_up_for_a_plain_server() {
-    let database = fonderie_test_support::database("tls").await;
-    let settings =
-        DatabaseSettings::from_url_with(&database.url, Tls::VerifyFull { roots_pem: STRANGER.into() }).unwrap();
-    let error = Warehouse::connect(&settings, &ConnectOptions::default()).await.unwrap_err();
-    assert_eq!(error.code, ErrorCode::SettingsInvalid);
-    assert!(error.message.contains("TLS"), "{error}");
 }
 
 #[tokio::test]

@@ -16,4 +16,5 @@ mod model;
 mod ordering;
 mod publishing;
 mod scoring;
+mod securing;
 mod support;

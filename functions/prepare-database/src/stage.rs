@@ -1,0 +1,187 @@
+//! Roles, secret, migrations, readers: each step asks what is there, so that any of them can be the one that a killed
+//! invocation did not come to.
+
+use std::sync::Arc;
+
+use fonderie_contract::Dataset;
+use fonderie_core::failpoint::step;
+use fonderie_core::measure::{Measured, Subject};
+use fonderie_core::{ErrorCode, Result, StageError};
+use fonderie_warehouse::{
+    ConnectOptions, DatabaseSettings, Label, Login, PIPELINE, SecretLogin, SecretStore, Warehouse, is_login_refused,
+    new_password,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::Context;
+
+/// What Terraform invokes the function with.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Input {
+    /// The datasets to migrate; all that are deployed, where none are named.
+    #[serde(default)]
+    pub datasets: Vec<String>,
+    /// What the invocation depends on, so that Terraform invokes again when it changes; told in the log.
+    #[serde(default)]
+    pub fingerprint: Option<String>,
+}
+
+/// What became of the pipeline's secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretOutcome {
+    /// It had no value, and has one.
+    Filled,
+    /// It named another place, and names this one, with the same password.
+    Moved,
+    /// It was right.
+    Kept,
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Prepared {
+    /// The roles that were not there.
+    pub roles_made: Vec<String>,
+    /// What became of the pipeline's secret.
+    pub secret: SecretOutcome,
+    /// Whether the pipeline's role was given the secret's password, because the database refused it.
+    pub password_set: bool,
+    /// The migrations that were applied, each with its dataset.
+    pub migrations: Vec<String>,
+    /// The same for a person; nothing to do is a sentence too.
+    pub sentences: Vec<String>,
+}
+
+impl Subject for Input {}
+
+impl Measured for Prepared {}
+
+/// Prepares the database.
+///
+/// # Errors
+/// `RequestInvalid` for a dataset that is not deployed, the bundles', the secrets', the database's; `SettingsInvalid` where
+/// the roles or the secret are there and are not what they should be.
+pub async fn run<S: SecretStore>(context: &Context<S>, input: Input) -> Result<Prepared> {
+    tracing::info!(fingerprint = input.fingerprint.as_deref().unwrap_or("none"), "preparing the database");
+    // first, for a bundle with a mistake must change nothing
+    let datasets = bundles(context, &input.datasets).await?;
+    let options = ConnectOptions::of_stage("prepare-database");
+    let master = Login::from_json_at(&context.master.current().await?, &context.place)?;
+    let settings = DatabaseSettings::from_login(&master, context.tls.clone());
+    let mut master = Warehouse::connect(&settings, &options).await?;
+    let prepared = prepare(context, &mut master, &options, &datasets).await;
+    master.close().await;
+    prepared
+}
+
+async fn bundles<S>(context: &Context<S>, asked: &[String]) -> Result<Vec<Arc<Dataset>>> {
+    if let Some(unknown) = asked.iter().find(|name| !context.datasets.contains(name)) {
+        let message = format!("there is no dataset `{unknown}`: deployed are {}", context.datasets.join(", "));
+        return Err(StageError::new(ErrorCode::RequestInvalid, message));
+    }
+    let names = if asked.is_empty() { &context.datasets } else { asked };
+    let mut datasets = Vec::with_capacity(names.len());
+    for name in names {
+        datasets.push(context.bundles.newest(&context.datasets_bucket, name).await?.1);
+    }
+    Ok(datasets)
+}
+
+async fn prepare<S: SecretStore>(
+    context: &Context<S>,
+    master: &mut Warehouse,
+    options: &ConnectOptions,
+    datasets: &[Arc<Dataset>],
+) -> Result<Prepared> {
+    // the secret before the role: a role whose password nobody knows would be found by the next invocation, and be of no use
+    let (login, secret) = pipelines_login(context).await?;
+    let roles_made = master.make_roles(&login.password).await?;
+    let pipeline = SecretLogin::new(context.pipeline.clone(), context.tls.clone());
+    let (mut pipeline, password_set) = match pipeline.connect(options).await {
+        Err(error) if is_login_refused(&error) => {
+            master.set_pipelines_password(&login.password).await?;
+            (pipeline.connect(options).await?, true)
+        }
+        connected => (connected?, false),
+    };
+    let migrations = migrate(master, &mut pipeline, datasets).await;
+    let readers = match &migrations {
+        Ok(_) => pipeline.let_readers_in().await,
+        Err(_) => Ok(()),
+    };
+    pipeline.close().await;
+    let migrations = migrations?;
+    readers?;
+    let sentences = sentences(&roles_made, secret, password_set, &migrations);
+    Ok(Prepared { roles_made, secret, password_set, migrations, sentences })
+}
+
+/// The login that the pipeline's secret holds, made or put right where that is needed.
+async fn pipelines_login<S: SecretStore>(context: &Context<S>) -> Result<(Login, SecretOutcome)> {
+    let Context { pipeline: store, place, .. } = context;
+    let (login, outcome) = match store.value(Label::Current).await? {
+        None => (Login::new(place, PIPELINE, new_password()?), SecretOutcome::Filled),
+        Some(text) => {
+            let login = Login::from_json(&text)?;
+            if login.username != PIPELINE {
+                let message = format!(
+                    "the secret {} is of another user than `{PIPELINE}`: give the function the pipeline's own, or empty it",
+                    store.arn()
+                );
+                return Err(StageError::new(ErrorCode::SettingsInvalid, message));
+            }
+            if login.place() == *place {
+                return Ok((login, SecretOutcome::Kept));
+            }
+            // a database that was restored from a snapshot has another name, and the old passwords
+            (login.moved_to(place), SecretOutcome::Moved)
+        }
+    };
+    step("before the secret was written");
+    // a version's name is as random as a password, and as long
+    store.put(&new_password()?, Label::Current, &login.to_json()?).await?;
+    step("after the secret was written");
+    Ok((login, outcome))
+}
+
+/// Migrates as the pipeline, so that it owns what is made; it may make schemas for just as long.
+async fn migrate(master: &mut Warehouse, pipeline: &mut Warehouse, datasets: &[Arc<Dataset>]) -> Result<Vec<String>> {
+    master.let_pipeline_make_schemas(true).await?;
+    let migrated = migrate_all(pipeline, datasets).await;
+    let taken = master.let_pipeline_make_schemas(false).await;
+    let migrations = migrated?;
+    taken.map(|()| migrations)
+}
+
+async fn migrate_all(pipeline: &mut Warehouse, datasets: &[Arc<Dataset>]) -> Result<Vec<String>> {
+    let mut migrations = Vec::new();
+    for dataset in datasets {
+        migrations.extend(pipeline.migrate(&dataset.name, &dataset.warehouse).await?);
+    }
+    Ok(migrations)
+}
+
+fn sentences(made: &[String], secret: SecretOutcome, password_set: bool, migrations: &[String]) -> Vec<String> {
+    let mut sentences = Vec::new();
+    if !made.is_empty() {
+        sentences.push(format!("Roles made: {}.", made.join(", ")));
+    }
+    match secret {
+        SecretOutcome::Filled => sentences.push("The pipeline's secret had no value and was filled.".to_owned()),
+        SecretOutcome::Moved => {
+            sentences.push("The pipeline's secret named another place and names this one now.".to_owned());
+        }
+        SecretOutcome::Kept => {}
+    }
+    if password_set {
+        sentences.push("The database refused the secret's password, which the role has now.".to_owned());
+    }
+    if !migrations.is_empty() {
+        sentences.push(format!("Migrations applied: {}.", migrations.join(", ")));
+    }
+    if sentences.is_empty() {
+        sentences.push("Roles, secret and schema were as they should be; nothing was changed.".to_owned());
+    }
+    sentences
+}

@@ -1,0 +1,322 @@
+//! A database prepared as on RDS: the master is no superuser, the network takes passwords over TLS alone.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use bytes::Bytes;
+use fonderie_contract::{Bundle, Dataset, Mart};
+use fonderie_core::stage::DatasetRun;
+use fonderie_core::{BundleRef, ErrorCode, ObjectRef, ObjectVersion, Result};
+use fonderie_embedded_s3::EmbeddedS3;
+use fonderie_prepare_database::{Context, Input, Prepared, SecretOutcome, run};
+use fonderie_storage::Storage;
+use fonderie_test_security::{Authority, MemorySecret, SecureServer};
+use fonderie_warehouse::{ConnectOptions, DatabaseSettings, Label, Login, PIPELINE, SecretLogin, Tls, Warehouse};
+use tempfile::TempDir;
+use tokio_postgres::Client;
+
+const DATABASE: &str = "entrepot";
+const BUCKET: &str = "datasets";
+
+struct Deployment {
+    server: SecureServer,
+    store: EmbeddedS3,
+    _folder: TempDir,
+    master: MemorySecret,
+    pipeline: MemorySecret,
+    tls: Tls,
+}
+
+impl Deployment {
+    /// What Terraform leaves: a server, a database, the master's secret, an empty secret for the pipeline, a bundle.
+    async fn new() -> Self {
+        let authority = Authority::new("the test's own");
+        let server = SecureServer::start(&authority);
+        let client = server.superuser("postgres").await;
+        for sql in [
+            "CREATE ROLE master LOGIN CREATEROLE CREATEDB PASSWORD 'master''s'".to_owned(),
+            format!("CREATE DATABASE {DATABASE} OWNER master TEMPLATE template0 ENCODING 'UTF8'"),
+        ] {
+            client.batch_execute(&sql).await.unwrap();
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let store = EmbeddedS3::start(folder.path(), &[BUCKET]).unwrap();
+        let deployment = Self {
+            server,
+            store,
+            _folder: folder,
+            master: MemorySecret::with(r#"{"username":"master","password":"master's"}"#),
+            pipeline: MemorySecret::default(),
+            tls: Tls::verify_full_with(&authority.root_pem()).unwrap(),
+        };
+        deployment.deploy(fonderie_test_support::dataset_files("facturation")).await;
+        deployment
+    }
+
+    fn storage(&self) -> Storage {
+        Storage::for_endpoint(self.store.endpoint(), self.store.access_key(), self.store.secret_key())
+    }
+
+    async fn deploy(&self, files: Vec<(String, String)>) {
+        let bundle = Bundle::from_files(files);
+        let object = ObjectRef { bucket: BUCKET.to_owned(), key: "facturation.json".to_owned() };
+        let json = Bytes::from(serde_json::to_vec(&bundle).unwrap());
+        self.storage().put(&object, json, "application/json").await.unwrap();
+    }
+
+    async fn prepare(&self) -> Result<Prepared> {
+        let context = Context::new(
+            self.storage(),
+            (BUCKET.to_owned(), vec!["facturation".to_owned()]),
+            (self.master.clone(), self.pipeline.clone()),
+            (self.server.place(DATABASE), self.tls.clone()),
+        );
+        run(&context, Input::default()).await
+    }
+
+    fn login(&self) -> Login {
+        Login::from_json(&self.pipeline.text(Label::Current).unwrap()).unwrap()
+    }
+
+    /// The pipeline's own connection, as the functions make it.
+    async fn functions(&self) -> Result<Warehouse> {
+        SecretLogin::new(self.pipeline.clone(), self.tls.clone()).connect(&ConnectOptions::default()).await
+    }
+
+    /// A person in a group.
+    async fn person(&self, name: &str, group: &str) -> Warehouse {
+        let client = self.server.superuser(DATABASE).await;
+        let sql = format!("CREATE ROLE {name} LOGIN PASSWORD '{name}' IN ROLE {group}");
+        client.batch_execute(&sql).await.unwrap();
+        self.connect(name, name).await.unwrap()
+    }
+
+    async fn connect(&self, user: &str, password: &str) -> Result<Warehouse> {
+        let login = self.server.login(DATABASE, user, password);
+        let settings = DatabaseSettings::from_login(&login, self.tls.clone());
+        Warehouse::connect(&settings, &ConnectOptions::default()).await
+    }
+}
+
+fn dataset() -> Dataset {
+    Bundle::from_files(fonderie_test_support::dataset_files("facturation")).compile().unwrap()
+}
+
+/// The first value of the first row.
+async fn value(warehouse: &Warehouse, sql: &str) -> String {
+    warehouse.query(sql).await.unwrap().rows.remove(0).remove(0).unwrap()
+}
+
+/// What PostgreSQL says of somebody who may not.
+async fn forbidden(warehouse: &Warehouse, sql: &str) {
+    let error = warehouse.query(sql).await.unwrap_err();
+    assert!(error.message.contains("permission denied"), "{sql}: {error}");
+}
+
+async fn publish(pipeline: &mut Warehouse, run_id: &str, marts: &[Mart]) {
+    let object =
+        ObjectVersion { bucket: BUCKET.to_owned(), key: "facturation.json".to_owned(), version_id: "v1".to_owned() };
+    let run = DatasetRun {
+        run_id: run_id.to_owned(),
+        started_at: "2026-07-01T00:00:00Z".parse().unwrap(),
+        as_of: "2026-07-01".parse().unwrap(),
+        bundle: BundleRef { dataset: "facturation".to_owned(), object, sha256: "0".repeat(64) },
+        prefix: None,
+    };
+    pipeline.publish(&run, marts).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_new_database_is_prepared_once_and_again_without_a_change() {
+    let deployment = Deployment::new().await;
+    let first = deployment.prepare().await.unwrap();
+    assert_eq!(first.roles_made, ["pipeline", "analyst", "operator"]);
+    assert_eq!((first.secret, first.password_set), (SecretOutcome::Filled, false));
+    assert_eq!(
+        first.migrations,
+        [
+            "the engine V1__audit",
+            "the engine V2__scores_and_marts",
+            "facturation V1__entrepot",
+            "facturation V2__score_et_mart"
+        ]
+    );
+    let login = deployment.login();
+    assert_eq!((login.username.as_str(), login.place()), (PIPELINE, deployment.server.place(DATABASE)));
+
+    let second = deployment.prepare().await.unwrap();
+    let nothing = Prepared {
+        roles_made: Vec::new(),
+        secret: SecretOutcome::Kept,
+        password_set: false,
+        migrations: Vec::new(),
+        sentences: vec!["Roles, secret and schema were as they should be; nothing was changed.".to_owned()],
+    };
+    assert_eq!(second, nothing);
+    assert_eq!(deployment.login(), login);
+
+    let client = deployment.server.superuser(DATABASE).await;
+    let query = "SELECT rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls, rolconnlimit, \
+                 (SELECT string_agg(nspname, ' ' ORDER BY nspname) FROM pg_namespace WHERE nspowner = r.oid) \
+                 FROM pg_roles r WHERE rolname = 'pipeline'";
+    let row = client.query_one(query, &[]).await.unwrap();
+    assert!(!row.get::<_, bool>(0));
+    assert_eq!(row.get::<_, i32>(1), 150, "three quarters of the test server's 200");
+    assert_eq!(row.get::<_, &str>(2), "audit datamart dw staging");
+    assert!(!deployment.server.log().contains(&login.password));
+}
+
+#[tokio::test]
+async fn each_role_may_what_it_is_for_and_no_more() {
+    let deployment = Deployment::new().await;
+    deployment.prepare().await.unwrap();
+    let mut pipeline = deployment.functions().await.unwrap();
+    let Dataset { name, warehouse, mut marts, .. } = dataset();
+    assert_eq!(pipeline.migrate(&name, &warehouse).await.unwrap(), [""; 0], "a load finds the schema current");
+    for sql in ["CREATE SCHEMA other", "CREATE TABLE public.t ()", "CREATE ROLE other", "CREATE DATABASE other"] {
+        forbidden(&pipeline, sql).await;
+    }
+    let analyst = deployment.person("ana", "analyst").await;
+    let operator = deployment.person("oscar", "operator").await;
+
+    // a mart, and the one that takes its place: both are made after the readers were let in
+    publish(&mut pipeline, "run-1", &marts).await;
+    let oid = "SELECT 'datamart.relance'::regclass::oid";
+    let (count, before) = ("SELECT count(*) FROM datamart.relance", value(&analyst, oid).await);
+    assert_eq!(value(&analyst, count).await, "0");
+    marts[0].definition = format!("SELECT * FROM ({}) AS liste", marts[0].definition);
+    publish(&mut pipeline, "run-2", &marts).await;
+    assert_ne!(value(&analyst, oid).await, before, "the mart was made anew");
+    assert_eq!(value(&analyst, count).await, "0");
+
+    assert_eq!(value(&analyst, "SELECT count(*) FROM dw.fact_facturation").await, "0");
+    for sql in [
+        "INSERT INTO dw.dim_service (code_service, attributs_au, object_version_key, source_line) VALUES ('X', now(), 1, 1)",
+        "DELETE FROM dw.fact_facturation",
+        "REFRESH MATERIALIZED VIEW datamart.relance",
+        "SELECT * FROM staging.facturation",
+        "SELECT * FROM audit.run",
+        "CREATE TABLE public.t ()",
+        "CREATE TEMP TABLE t ()",
+    ] {
+        let error = analyst.query(sql).await.unwrap_err();
+        let words = ["permission denied", "must be owner"];
+        assert!(words.iter().any(|words| error.message.contains(words)), "{sql}: {error}");
+    }
+    assert_eq!(value(&operator, "SELECT count(*) FROM audit.mart").await, "1");
+    for sql in [
+        "SELECT * FROM dw.fact_facturation",
+        "SELECT * FROM datamart.relance",
+        "SELECT * FROM staging.facturation",
+        "DELETE FROM audit.run",
+    ] {
+        forbidden(&operator, sql).await;
+    }
+
+    // somebody of neither group does not get into the database
+    let client = deployment.server.superuser(DATABASE).await;
+    client.batch_execute("CREATE ROLE nobody_s LOGIN PASSWORD 'nobody'").await.unwrap();
+    assert_eq!(deployment.connect("nobody_s", "nobody").await.unwrap_err().code, ErrorCode::AccessDenied);
+}
+
+#[tokio::test]
+async fn a_later_migration_needs_no_more_rights_unless_it_makes_a_schema() {
+    let deployment = Deployment::new().await;
+    deployment.prepare().await.unwrap();
+    let analyst = deployment.person("ana", "analyst").await;
+    let mut files = fonderie_test_support::dataset_files("facturation");
+    let table = "CREATE TABLE dw.remarque (texte text); INSERT INTO dw.remarque VALUES ('relue')";
+    files.push(("warehouse/V3__remarque.sql".to_owned(), table.to_owned()));
+    let dataset = Bundle::from_files(files.clone()).compile().unwrap();
+    let mut pipeline = deployment.functions().await.unwrap();
+    let applied = pipeline.migrate(&dataset.name, &dataset.warehouse).await.unwrap();
+    assert_eq!(applied, ["facturation V3__remarque"]);
+    assert_eq!(value(&analyst, "SELECT texte FROM dw.remarque").await, "relue");
+
+    files.push(("warehouse/V4__autre.sql".to_owned(), "CREATE SCHEMA autre; CREATE TABLE autre.t ()".to_owned()));
+    let dataset = Bundle::from_files(files.clone()).compile().unwrap();
+    let error = pipeline.migrate(&dataset.name, &dataset.warehouse).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::AccessDenied, "{error}");
+    deployment.deploy(files).await;
+    assert_eq!(deployment.prepare().await.unwrap().migrations, ["facturation V4__autre"]);
+    assert_eq!(pipeline.migrate(&dataset.name, &dataset.warehouse).await.unwrap(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_an_invocation_did_not_come_to_the_next_one_does() {
+    let deployment = Deployment::new().await;
+    // killed between the secret and the roles
+    deployment.pipeline.lose_the_next_answer();
+    assert_eq!(deployment.prepare().await.unwrap_err().code, ErrorCode::ServiceUnavailable);
+    let login = deployment.login();
+    let prepared = deployment.prepare().await.unwrap();
+    assert_eq!((prepared.secret, prepared.roles_made.len()), (SecretOutcome::Kept, 3));
+    assert_eq!(deployment.login(), login);
+
+    // killed while the pipeline could make schemas
+    let client = deployment.server.superuser(DATABASE).await;
+    client.batch_execute(&format!("GRANT CREATE ON DATABASE {DATABASE} TO pipeline")).await.unwrap();
+    deployment.prepare().await.unwrap();
+    forbidden(&deployment.functions().await.unwrap(), "CREATE SCHEMA other").await;
+
+    // a database that was restored from a snapshot: elsewhere, with another password
+    client.batch_execute("ALTER ROLE pipeline PASSWORD 'before'").await.unwrap();
+    let elsewhere = fonderie_warehouse::Place { host: "old.example".to_owned(), ..deployment.server.place(DATABASE) };
+    let secret = login.clone().moved_to(&elsewhere).to_json().unwrap();
+    let deployment = Deployment { pipeline: MemorySecret::with(&secret), ..deployment };
+    let prepared = deployment.prepare().await.unwrap();
+    assert_eq!((prepared.secret, prepared.password_set), (SecretOutcome::Moved, true));
+    assert_eq!(prepared.sentences.len(), 2);
+    assert_eq!(deployment.login(), login);
+    deployment.functions().await.unwrap().close().await;
+}
+
+#[tokio::test]
+async fn what_is_not_as_it_should_be_is_refused_and_nothing_is_changed() {
+    let deployment = Deployment::new().await;
+    // a bundle with a mistake
+    let mut files = fonderie_test_support::dataset_files("facturation");
+    files.retain(|(path, _)| path != "warehouse/load.sql");
+    deployment.deploy(files).await;
+    assert_eq!(deployment.prepare().await.unwrap_err().code, ErrorCode::ContractInvalid);
+    assert_eq!(deployment.pipeline.text(Label::Current), None);
+    deployment.deploy(fonderie_test_support::dataset_files("facturation")).await;
+
+    // a role of the name that may too much
+    let client = deployment.server.superuser(DATABASE).await;
+    client.batch_execute("CREATE ROLE analyst CREATEDB").await.unwrap();
+    let error = deployment.prepare().await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::SettingsInvalid);
+    assert!(error.message.contains("the role analyst is there already"), "{error}");
+    assert_eq!(roles(&client).await, ["analyst", "master"]);
+    client.batch_execute("DROP ROLE analyst").await.unwrap();
+
+    // a secret of somebody else
+    let stranger = deployment.server.login(DATABASE, "somebody", "else").to_json().unwrap();
+    let deployment = Deployment { pipeline: MemorySecret::with(&stranger), ..deployment };
+    let error = deployment.prepare().await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::SettingsInvalid);
+    assert!(error.message.contains("of another user than `pipeline`"), "{error}");
+    assert_eq!(roles(&client).await, ["master"]);
+
+    // no such dataset, and a master whose password is not right
+    let context = |datasets: &[&str], master: &str| {
+        let datasets = datasets.iter().map(|name| (*name).to_owned()).collect();
+        let secrets = (MemorySecret::with(master), MemorySecret::default());
+        let database = (deployment.server.place(DATABASE), deployment.tls.clone());
+        Context::new(deployment.storage(), (BUCKET.to_owned(), datasets), secrets, database)
+    };
+    let wrong = r#"{"username":"master","password":"wrong"}"#;
+    let input = Input { datasets: vec!["autre".to_owned()], fingerprint: None };
+    let error = run(&context(&["facturation"], wrong), input).await.unwrap_err();
+    assert!(error.code == ErrorCode::RequestInvalid && error.message.contains("`autre`"), "{error}");
+    let error = run(&context(&["facturation"], wrong), Input::default()).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::AccessDenied);
+    assert!(!format!("{error:?}").contains("wrong"));
+}
+
+/// The roles that log in or are groups, other than the server's own.
+async fn roles(client: &Client) -> Vec<String> {
+    let query =
+        "SELECT rolname::text FROM pg_roles WHERE rolname NOT LIKE 'pg\\_%' AND rolname <> 'fonderie' ORDER BY 1";
+    let rows = client.query(query, &[]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}

@@ -1,0 +1,161 @@
+//! The database's roles and what each may do.
+//!
+//! The master user, who is no superuser on RDS, makes the roles and rules over the database; what lies in the schemas is the
+//! pipeline's own, and the pipeline itself lets the readers in. So no grant here needs more than its giver has, on any
+//! PostgreSQL from 15 to 18.
+
+use fonderie_core::failpoint::step;
+use fonderie_core::{ErrorCode, Result, StageError};
+use postgres_protocol::password::scram_sha_256;
+use tokio_postgres::Transaction;
+
+use crate::connect::Warehouse;
+use crate::error::Doing;
+use crate::sql::{advisory_key, quote};
+
+/// The role by which the functions work: it owns the pipeline's schemas and nothing else.
+pub const PIPELINE: &str = "pipeline";
+/// The group of those who read the warehouse and the marts.
+pub const ANALYST: &str = "analyst";
+/// The group of those who read the ledger.
+pub const OPERATOR: &str = "operator";
+
+/// Which schemas a group reads: all that is in them, and all that will be.
+const READERS: [(&str, &str); 3] = [("dw", ANALYST), ("datamart", ANALYST), ("audit", OPERATOR)];
+
+impl Warehouse {
+    /// As the master: makes the roles that are not there, and closes the database to everybody else. The pipeline may use three
+    /// quarters of the connections, so that people and the rotation of its password always find one. Says which were made.
+    ///
+    /// # Errors
+    /// `SettingsInvalid` where one of the roles is there with rights that it must not have; `AccessDenied`, the database's.
+    pub async fn make_roles(&mut self, password: &str) -> Result<Vec<String>> {
+        let doing = "making the database's roles";
+        let transaction = self.client.transaction().await.doing(doing)?;
+        // two invocations at once must not make a role twice
+        transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&advisory_key("roles")]).await.doing(doing)?;
+        let limit: i32 = transaction
+            .query_one("SELECT greatest(1, current_setting('max_connections')::integer * 3 / 4)", &[])
+            .await
+            .doing(doing)?
+            .get(0);
+        let known = known_roles(&transaction).await?;
+        let mut made = Vec::new();
+        let attributes = [
+            // a verifier instead of the password: the server's log may show the statement
+            (PIPELINE, format!("LOGIN CONNECTION LIMIT {limit} PASSWORD '{}'", scram_sha_256(password.as_bytes()))),
+            (ANALYST, "NOLOGIN".to_owned()),
+            (OPERATOR, "NOLOGIN".to_owned()),
+        ];
+        for (role, attributes) in attributes {
+            if known.iter().any(|name| name == role) {
+                continue;
+            }
+            transaction.batch_execute(&format!("CREATE ROLE {role} {attributes}")).await.doing(doing)?;
+            made.push(role.to_owned());
+        }
+        let database = this_database(&transaction).await?;
+        let rights = format!(
+            "REVOKE ALL ON DATABASE {database} FROM PUBLIC; \
+             GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {PIPELINE}; \
+             GRANT CONNECT ON DATABASE {database} TO {ANALYST}, {OPERATOR}"
+        );
+        transaction.batch_execute(&rights).await.doing(doing)?;
+        // so it is since PostgreSQL 15, but not in a database that comes from an older one
+        let open = "SELECT EXISTS (SELECT FROM pg_namespace n CROSS JOIN LATERAL aclexplode(n.nspacl) a \
+                    WHERE n.nspname = 'public' AND a.grantee = 0 AND a.privilege_type = 'CREATE')";
+        if transaction.query_one(open, &[]).await.doing(doing)?.get(0) {
+            transaction.batch_execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC").await.doing(doing)?;
+        }
+        step("before the roles were committed");
+        transaction.commit().await.doing(doing)?;
+        step("after the roles were committed");
+        Ok(made)
+    }
+
+    /// As the master: whether the pipeline may make schemas, which only migrations do.
+    ///
+    /// # Errors
+    /// `AccessDenied`, the database's.
+    pub async fn let_pipeline_make_schemas(&mut self, may: bool) -> Result<()> {
+        let doing = "giving and taking the right to make schemas";
+        let transaction = self.client.transaction().await.doing(doing)?;
+        let database = this_database(&transaction).await?;
+        let (verb, preposition) = if may { ("GRANT", "TO") } else { ("REVOKE", "FROM") };
+        let sql = format!("{verb} CREATE ON DATABASE {database} {preposition} {PIPELINE}");
+        transaction.batch_execute(&sql).await.doing(doing)?;
+        transaction.commit().await.doing(doing)
+    }
+
+    /// As the master: gives the pipeline's role a password.
+    ///
+    /// # Errors
+    /// `AccessDenied` where another master made the role; the database's.
+    pub async fn set_pipelines_password(&self, password: &str) -> Result<()> {
+        self.set_password(PIPELINE, password).await
+    }
+
+    /// Gives one's own role another password. Connections that are open stay open.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn set_own_password(&self, password: &str) -> Result<()> {
+        self.set_password("CURRENT_USER", password).await
+    }
+
+    async fn set_password(&self, role: &str, password: &str) -> Result<()> {
+        let sql = format!("ALTER ROLE {role} PASSWORD '{}'", scram_sha_256(password.as_bytes()));
+        step("before the password was set");
+        self.client.batch_execute(&sql).await.doing("setting a password")?;
+        step("after the password was set");
+        Ok(())
+    }
+
+    /// As the pipeline: lets the readers into its schemas, and into all that it makes there later; a mart that is made anew is
+    /// among that.
+    ///
+    /// # Errors
+    /// `AccessDenied` where somebody else owns one of the schemas; the database's.
+    pub async fn let_readers_in(&mut self) -> Result<()> {
+        let doing = "letting the readers in";
+        let transaction = self.client.transaction().await.doing(doing)?;
+        // two invocations at once would change the same rows of the catalogue
+        transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&advisory_key("roles")]).await.doing(doing)?;
+        for (schema, reader) in READERS {
+            let known =
+                transaction.query_one("SELECT to_regnamespace($1) IS NOT NULL", &[&schema]).await.doing(doing)?;
+            if !known.get::<_, bool>(0) {
+                continue;
+            }
+            let sql = format!(
+                "GRANT USAGE ON SCHEMA {schema} TO {reader}; \
+                 GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {reader}; \
+                 ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO {reader}"
+            );
+            transaction.batch_execute(&sql).await.doing(doing)?;
+        }
+        transaction.commit().await.doing(doing)
+    }
+}
+
+/// Which of the roles are there.
+async fn known_roles(transaction: &Transaction<'_>) -> Result<Vec<String>> {
+    let query = "SELECT rolname::text, rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls \
+                 FROM pg_roles WHERE rolname = ANY($1) ORDER BY 1";
+    let names: &[&str] = &[PIPELINE, ANALYST, OPERATOR];
+    let rows = transaction.query(query, &[&names]).await.doing("looking for the database's roles")?;
+    if let Some(row) = rows.iter().find(|row| row.get(1)) {
+        let role: &str = row.get(0);
+        let message = format!(
+            "the role {role} is there already, and may do more than it should (it is a superuser, makes roles or databases, replicates or passes over row security): take these rights from it, and invoke prepare-database again"
+        );
+        return Err(StageError::new(ErrorCode::SettingsInvalid, message));
+    }
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// The name of the database, quoted.
+async fn this_database(transaction: &Transaction<'_>) -> Result<String> {
+    let row = transaction.query_one("SELECT current_database()::text", &[]).await.doing("asking for its name")?;
+    Ok(quote(row.get(0)))
+}
