@@ -1,5 +1,5 @@
 //! The Terraform configuration: formatted, valid, tested with mocked providers, and without a finding of checkov's.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::process::Command;
 

@@ -2,6 +2,7 @@
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::TaggingDirective;
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use fonderie_core::failpoint::step;
@@ -188,6 +189,8 @@ impl Storage {
             .set_copy_source_if_match(pin.if_match())
             .bucket(&to.bucket)
             .key(&to.key)
+            // Its sender's tags are left behind: reading them would be a permission more.
+            .tagging_directive(TaggingDirective::Replace)
             .send()
             .await
             .map_err(|error| failed("copying", &format!("{from} to {to}"), &to.bucket, error))?;
