@@ -11,6 +11,7 @@ use fonderie_core::stage::{
     ValidateInput, Verdict,
 };
 use fonderie_core::tally::check_conserved;
+use fonderie_rotate_secret::Step;
 use fonderie_tests::workspace;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -150,7 +151,27 @@ const SAMPLES: &[Sample] = &[
         let nested: Value = serde_json::from_str(&input.state.error.cause).unwrap();
         assert_eq!(nested["Error"], "ColumnMissing");
     }),
+    ("prepare-database/deployed", |path| {
+        let input: fonderie_prepare_database::Input = read(path);
+        assert_eq!(input.datasets, ["facturation"]);
+        assert_eq!(input.fingerprint.map(|fingerprint| fingerprint.len()), Some(64));
+    }),
+    ("prepare-database/console", |path| {
+        let input: fonderie_prepare_database::Input = read(path);
+        assert_eq!((input.datasets.len(), input.fingerprint), (0, None));
+    }),
+    ("rotate-secret/create", |path| rotates(path, Step::CreateSecret)),
+    ("rotate-secret/set", |path| rotates(path, Step::SetSecret)),
+    ("rotate-secret/test", |path| rotates(path, Step::TestSecret)),
+    ("rotate-secret/finish", |path| rotates(path, Step::FinishSecret)),
 ];
+
+fn rotates(sample: &str, step: Step) {
+    let input: fonderie_rotate_secret::Input = read(sample);
+    assert_eq!(input.step, step);
+    assert!(input.secret_id.ends_with(":secret:fonderie-dev-pipeline-Ab12Cd"), "{}", input.secret_id);
+    assert_eq!(input.client_request_token, "5c1f2a9e-7d34-4b0e-9a61-3f8e2d7c4b10");
+}
 
 fn object_request(sample: &str) -> RunRequest {
     match read::<AdmitInput>(sample).request().unwrap() {
