@@ -26,6 +26,6 @@ impl Context {
     pub async fn from_environment() -> Result<Self> {
         let (bucket, datasets) =
             Settings::read(|settings| (settings.text("DATASETS_BUCKET"), settings.list("DATASETS")))?;
-        Ok(Self::new(Storage::from_config(&sdk_config().await), bucket, datasets))
+        Ok(Self::new(Storage::from_config(&sdk_config()), bucket, datasets))
     }
 }

@@ -51,7 +51,7 @@ impl Context {
     /// # Errors
     /// When settings are missing.
     pub async fn from_environment() -> Result<Self> {
-        let config = sdk_config().await;
+        let config = sdk_config();
         let (datasets, bucket, quarantine, arn, topic) = Settings::read(|settings| {
             let (bucket, quarantine) = (settings.text("DATASETS_BUCKET"), settings.text("QUARANTINE_BUCKET"));
             let (arn, topic) = (settings.text("STATE_MACHINE_ARN"), settings.text("TOPIC_ARN"));

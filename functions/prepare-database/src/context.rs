@@ -54,7 +54,7 @@ impl Context {
             let message = format!("DATABASE_PORT is `{port}`: set it to the database's port, such as 5432");
             StageError::new(ErrorCode::SettingsInvalid, message)
         })?;
-        let config = sdk_config().await;
+        let config = sdk_config();
         let secrets = (SecretsManager::new(&config, master), SecretsManager::new(&config, secret.arn));
         let tls = Tls::from_settings(&secret.tls, secret.roots_file.as_deref())?;
         let database = (Place { host, port, dbname }, tls);

@@ -23,7 +23,7 @@ impl Context {
     /// # Errors
     /// When settings are missing.
     pub async fn from_environment() -> Result<Self> {
-        let config = sdk_config().await;
+        let config = sdk_config();
         let (quarantine, topic) =
             Settings::read(|settings| (settings.text("QUARANTINE_BUCKET"), settings.text("TOPIC_ARN")))?;
         Ok(Self::new(Storage::from_config(&config), quarantine, Some(Topic::new(&config, topic))))

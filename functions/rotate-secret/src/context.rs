@@ -28,6 +28,6 @@ impl Context {
     pub async fn from_environment() -> Result<Self> {
         let secret = Settings::read(|settings| settings.database())?;
         let tls = Tls::from_settings(&secret.tls, secret.roots_file.as_deref())?;
-        Ok(Self::new(SecretsManager::new(&sdk_config().await, secret.arn), tls))
+        Ok(Self::new(SecretsManager::new(&sdk_config(), secret.arn), tls))
     }
 }

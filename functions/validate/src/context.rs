@@ -26,6 +26,6 @@ impl Context {
     pub async fn from_environment() -> Result<Self> {
         let (silver, quarantine) =
             Settings::read(|settings| (settings.text("SILVER_BUCKET"), settings.text("QUARANTINE_BUCKET")))?;
-        Ok(Self::new(Storage::from_config(&sdk_config().await), silver, quarantine))
+        Ok(Self::new(Storage::from_config(&sdk_config()), silver, quarantine))
     }
 }

@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
-use aws_smithy_http_client::Builder;
+use aws_sdk_s3::config::{Credentials, SharedAsyncSleep, SharedCredentialsProvider, SharedHttpClient};
+use aws_smithy_http_client::Builder as HttpClient;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use crate::Storage;
@@ -23,26 +24,40 @@ const STALL: Duration = Duration::from_secs(20);
 /// Tries per request, the first included; a stage's own retries come on top, minutes apart.
 const ATTEMPTS: u32 = 4;
 
-/// Region, credentials and endpoint from the environment (`AWS_REGION`, `AWS_ENDPOINT_URL`, ...), for every AWS client of a
-/// stage.
-pub async fn sdk_config() -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest())
-        .http_client(https())
+/// Region, credentials and endpoint for every AWS client of a stage, from the environment alone, where Lambda puts them:
+/// `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, and for tests `AWS_ENDPOINT_URL`.
+///
+/// The SDK's own chain (profiles, instance metadata, single sign-on) would be an eighth of each function's size.
+pub fn sdk_config() -> SdkConfig {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
+    let credentials = SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new());
+    config(https(), region.map(Region::new), variable("AWS_ENDPOINT_URL"), credentials)
+}
+
+fn config(
+    http: SharedHttpClient,
+    region: Option<Region>,
+    endpoint: Option<String>,
+    credentials: SharedCredentialsProvider,
+) -> SdkConfig {
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .credentials_provider(credentials)
+        .http_client(http)
         .retry_config(retries())
         .timeout_config(timeouts())
         .stalled_stream_protection(stalls())
-        .load()
-        .await
+        .sleep_impl(SharedAsyncSleep::new(Sleep));
+    config.set_region(region).set_endpoint_url(endpoint);
+    config.build()
 }
 
 impl Storage {
     /// A client with the settings of [`sdk_config`].
     pub fn from_config(config: &SdkConfig) -> Self {
-        // The SDK reads the service's own variable by itself, but does not tell; it is needed for the addressing style.
-        let own = std::env::var("AWS_ENDPOINT_URL_S3").ok();
-        let endpoint = own.as_deref().or(config.endpoint_url());
-        let settings =
-            aws_sdk_s3::config::Builder::from(config).force_path_style(endpoint.is_some_and(wants_path_style)).build();
+        let own = config.endpoint_url().is_some_and(wants_path_style);
+        let settings = aws_sdk_s3::config::Builder::from(config).force_path_style(own).build();
         Self { client: Client::from_conf(settings) }
     }
 
@@ -50,18 +65,9 @@ impl Storage {
     pub fn for_endpoint(endpoint: &str, access_key: &str, secret_key: &str) -> Self {
         let credentials = Credentials::new(access_key, secret_key, None, None, "static");
         // Loading the system's certificates takes time, and they may be absent: only where TLS is used.
-        let http = if endpoint.starts_with("https:") { https() } else { Builder::new().build_http() };
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .endpoint_url(endpoint)
-            .region(Region::from_static("us-east-1"))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .http_client(http)
-            .retry_config(retries())
-            .timeout_config(timeouts())
-            .stalled_stream_protection(stalls())
-            .sleep_impl(aws_sdk_s3::config::SharedAsyncSleep::new(Sleep))
-            .build();
+        let http = if endpoint.starts_with("https:") { https() } else { HttpClient::new().build_http() };
+        let region = Region::from_static("us-east-1");
+        let config = config(http, Some(region), Some(endpoint.to_owned()), SharedCredentialsProvider::new(credentials));
         let settings = aws_sdk_s3::config::Builder::from(&config).force_path_style(wants_path_style(endpoint)).build();
         Self { client: Client::from_conf(settings) }
     }
@@ -76,7 +82,7 @@ fn wants_path_style(endpoint: &str) -> bool {
 }
 
 fn https() -> SharedHttpClient {
-    Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+    HttpClient::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
 fn retries() -> RetryConfig {
