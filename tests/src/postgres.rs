@@ -3,10 +3,13 @@
 use std::net::{Ipv4Addr, TcpListener};
 
 use fonderie_postgres_server::{Server, ServerOptions};
+use fonderie_test_security::Authority;
 use tempfile::TempDir;
 
-use crate::stack::Database;
 use crate::{Result, warehouse};
+
+/// The name that a secure server's certificate is made for.
+pub const HOST: &str = "localhost";
 
 /// A server, running or stopped. Dropping it stops it and removes its data.
 pub struct Postgres {
@@ -18,11 +21,23 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts a new server.
+    /// Starts a new server that trusts this machine.
     ///
     /// # Errors
     /// There are no PostgreSQL binaries, or it does not start.
     pub fn start() -> Result<Self> {
+        Self::start_with(None)
+    }
+
+    /// Starts a new server that takes passwords, and those over TLS alone; this authority signs its certificate.
+    ///
+    /// # Errors
+    /// There are no PostgreSQL binaries, or it does not start.
+    pub fn start_secure(authority: &Authority) -> Result<Self> {
+        Self::start_with(Some(authority))
+    }
+
+    fn start_with(authority: Option<&Authority>) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("fonderie-e2e-postgres-").tempdir()?;
         // Where the tests run as root, the server runs as another user, who must be able to enter.
         #[cfg(unix)]
@@ -30,9 +45,15 @@ impl Postgres {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let mut options = ServerOptions::for_tests(folder.path().join("data"));
         options.settings.push(("port".to_owned(), port.to_string()));
+        options.tls = authority.map(|authority| authority.server(HOST));
         let mut postgres = Self { server: None, options, port, _folder: folder };
         postgres.bring_back()?;
         Ok(postgres)
+    }
+
+    /// Where it listens, whenever it runs.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Stops the server, if it runs.
@@ -54,30 +75,32 @@ impl Postgres {
         Ok(())
     }
 
-    /// Makes an empty database.
+    /// The superuser's URL of a database; another one after each start, where the server takes passwords.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn url(&self, database: &str) -> Result<String> {
+        let server = self.server.as_ref().ok_or("PostgreSQL was taken away")?;
+        // The server was told another port than the one that it had chosen.
+        Ok(server.url(database).replacen(&format!(":{}/", server.port()), &format!(":{}/", self.port), 1))
+    }
+
+    /// Makes an empty database, and returns its URL.
     ///
     /// # Errors
     /// The server refuses it.
-    pub async fn create(&self, name: &str) -> Result<Database> {
-        let client = warehouse::connect(&self.database("postgres").url()).await?;
-        client.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")).await?;
-        Ok(self.database(name))
+    pub async fn create(&self, name: &str) -> Result<String> {
+        self.execute(&format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")).await?;
+        self.url(name)
     }
 
-    fn database(&self, name: &str) -> Database {
-        Database {
-            host: "127.0.0.1".to_owned(),
-            port: self.port,
-            username: "fonderie".to_owned(),
-            password: "trusted".to_owned(),
-            dbname: name.to_owned(),
-        }
-    }
-}
-
-impl Database {
-    /// The connection's URL.
-    pub fn url(&self) -> String {
-        format!("postgresql://{}@{}:{}/{}", self.username, self.host, self.port, self.dbname)
+    /// A statement of the superuser's, in the database `postgres`.
+    ///
+    /// # Errors
+    /// The server refuses it.
+    pub async fn execute(&self, statement: &str) -> Result<()> {
+        let client = warehouse::connect(&self.url("postgres")?).await?;
+        client.batch_execute(statement).await.map_err(|error| format!("{statement}: {error:?}"))?;
+        Ok(())
     }
 }

@@ -160,7 +160,7 @@ async fn a_database_that_goes_away_in_mid_load_and_comes_back() {
         return;
     }
     let mut server = Postgres::start().unwrap();
-    let url = server.create("away").await.unwrap().url();
+    let url = server.create("away").await.unwrap();
     let file = invoices::write(&trial.path("etablissement_B.csv"), &invoices::plausible(300)).unwrap();
     let mut command = trial.command(&file, &url);
     command.env("FAILPOINTS", "before the load was committed=sleep(3000)");
