@@ -21,5 +21,6 @@ pub async fn run(context: &Context, input: PublishInput) -> Result<Published> {
 
 async fn publish(warehouse: &mut Warehouse, dataset: &Dataset, input: &PublishInput) -> Result<Published> {
     warehouse.migrate(&dataset.name, &dataset.warehouse).await?;
-    warehouse.publish(&input.run, &dataset.marts).await
+    let run = warehouse.with_loads_known(&input.run).await?;
+    warehouse.publish(&run, &dataset.marts).await
 }

@@ -36,9 +36,10 @@ async fn all(
     run: &DatasetRun,
 ) -> Result<Vec<ModelScored>> {
     warehouse.migrate(&dataset.name, &dataset.warehouse).await?;
+    let run = warehouse.with_loads_known(run).await?;
     let mut models = Vec::with_capacity(dataset.models.len());
     for model in &dataset.models {
-        models.push(one(context, warehouse, &ScorePlan { run, model }).await?);
+        models.push(one(context, warehouse, &ScorePlan { run: &run, model }).await?);
     }
     Ok(models)
 }

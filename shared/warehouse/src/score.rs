@@ -75,6 +75,27 @@ pub struct Score<'a> {
 }
 
 impl Warehouse {
+    /// A run as it begins to score or to publish. The end of a backfill knows all loads until now, for its own objects are
+    /// among them; any other run stays as it is.
+    ///
+    /// # Errors
+    /// The database's; the schema must be migrated.
+    pub async fn with_loads_known(&self, run: &DatasetRun) -> Result<DatasetRun> {
+        let mut run = run.clone();
+        if run.prefix.is_some() {
+            let newest = self
+                .client
+                .query_one(
+                    "SELECT max(finished_at) FROM audit.run WHERE dataset = $1 AND status IN ('loaded', 'unchanged')",
+                    &[&run.bundle.dataset],
+                )
+                .await
+                .doing("reading the ledger")?;
+            run.started_at = newest.get::<_, Option<DateTime<Utc>>>(0).unwrap_or(run.started_at).max(run.started_at);
+        }
+        Ok(run)
+    }
+
     /// Whether the run is to score with the model; one that is not is recorded with its reason.
     ///
     /// # Errors

@@ -160,6 +160,11 @@ async fn a_run_leaves_scoring_to_a_newer_load_and_never_writes_over_its_scores()
     let daily = DatasetRun { started_at: chrono::Utc::now(), ..run(&first, "daily", day(301)) };
     let turn = warehouse.scoring_turn(&ScorePlan { run: &daily, model: &model }, &json!({})).await.unwrap();
     assert_eq!(turn, Turn::Ours);
+    // the end of a backfill began before its own objects were loaded
+    let mut backfill = DatasetRun { prefix: Some("facturation/".into()), ..run(&first, "backfill", day(301)) };
+    backfill = warehouse.with_loads_known(&backfill).await.unwrap();
+    let turn = warehouse.scoring_turn(&ScorePlan { run: &backfill, model: &model }, &json!({})).await.unwrap();
+    assert_eq!(turn, Turn::Ours);
     assert_eq!(
         rows(&warehouse, "SELECT run_id, status FROM audit.model ORDER BY 1").await,
         ["r1|left_to_newer", "r2|scored", "r3|left_to_newer"]
