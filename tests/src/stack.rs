@@ -91,7 +91,7 @@ impl Stack {
         });
         let variables: Map<String, Value> = serde_json::from_value(variables)?;
         let terraform = Terraform::init("local", &variables)?;
-        terraform.apply()?;
+        terraform.apply(&[])?;
         let outputs = serde_json::from_value(serde_json::to_value(terraform.outputs()?)?)?;
 
         let config = aws_config::defaults(BehaviorVersion::latest())
@@ -159,12 +159,12 @@ impl Stack {
         self.terraform.changes()
     }
 
-    /// `terraform apply`.
+    /// `terraform apply` of one resource and what it stands on.
     ///
     /// # Errors
     /// Terraform fails.
-    pub fn apply(&self) -> Result<()> {
-        self.terraform.apply()
+    pub fn apply(&self, address: &str) -> Result<()> {
+        self.terraform.apply(&[&format!("-target={address}")])
     }
 }
 

@@ -75,12 +75,12 @@ impl Terraform {
         Ok(terraform)
     }
 
-    /// `terraform apply`.
+    /// `terraform apply`, with these options.
     ///
     /// # Errors
     /// Terraform fails.
-    pub fn apply(&self) -> Result<()> {
-        run(self.command("apply")?.args(["-auto-approve", "-parallelism=30"]))?;
+    pub fn apply(&self, options: &[&str]) -> Result<()> {
+        run(self.command("apply")?.args(["-auto-approve", "-parallelism=30"]).args(options))?;
         Ok(())
     }
 

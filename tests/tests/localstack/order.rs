@@ -35,8 +35,8 @@ pub(crate) async fn corrected_version(world: &mut World) -> Result<Outcome> {
                 (0, 0) => outcomes(&execution, 3, 0, 0, 0)?,
                 (0, 1) => outcomes(&execution, 1, 1, 1, 0)?,
                 (1, 1) => outcomes(&execution, 3, 0, 0, 0)?,
-                // The older version is late: the invoice that the newer one lacks, a state of before, and one that is the same.
-                _ => outcomes(&execution, 1, 0, 1, 1)?,
+                // The older version is late: the invoice that the newer one lacks, and two that the newer one has.
+                _ => outcomes(&execution, 1, 0, 0, 2)?,
             }
         }
         ends.push(end(world).await?);
