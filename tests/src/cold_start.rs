@@ -3,10 +3,11 @@
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::Result;
+use crate::runtime_api::Ended;
 
 /// Starts of which the median is taken.
 const STARTS: usize = 9;
@@ -15,7 +16,7 @@ const STARTS: usize = 9;
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// What any of the functions is told; none of it is asked anything before there is work.
-const SETTINGS: &[(&str, &str)] = &[
+pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("AWS_LAMBDA_FUNCTION_NAME", "cold-start"),
     ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
     ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024"),
@@ -87,15 +88,4 @@ fn start(binary: &Path) -> Result<Duration> {
         return Err(format!("{} lacks settings: {log}", binary.display()).into());
     }
     Ok(elapsed)
-}
-
-/// Ends with the test that started it.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        // Nothing can be done about a failure here, and the process is this one's own child.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

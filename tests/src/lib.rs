@@ -10,6 +10,7 @@ pub mod packages;
 pub mod postgres;
 pub mod processes;
 pub mod python;
+pub mod runtime_api;
 pub mod samples;
 pub mod scenarios;
 pub mod stack;
