@@ -1,5 +1,7 @@
 //! What an invocation brings: S3 events, bare or in SQS messages, reduced to the uploads that they tell of.
 
+use std::collections::HashSet;
+
 use aws_lambda_events::event::s3::{S3Event, S3EventRecord};
 use aws_lambda_events::event::sqs::SqsEvent;
 use fonderie_core::{ErrorCode, Result, StageError};
@@ -52,7 +54,23 @@ impl Event {
                 .and_then(uploads),
             message_id: message.message_id,
         };
-        Ok(Self { items: event.records.into_iter().map(item).collect() })
+        let mut items: Vec<Item> = event.records.into_iter().map(item).collect();
+        drop_repeated(&mut items);
+        Ok(Self { items })
+    }
+}
+
+/// Leaves the first of events that are the same to the last field. Should it fail, its message comes again.
+fn drop_repeated(items: &mut [Item]) {
+    let mut seen = HashSet::new();
+    for uploads in items.iter_mut().filter_map(|item| item.uploads.as_mut().ok()) {
+        uploads.retain(|upload| {
+            let first = seen.insert(upload.clone());
+            if !first {
+                tracing::info!(key = upload.key, "the same event twice in one batch, nothing done");
+            }
+            first
+        });
     }
 }
 
@@ -151,6 +169,21 @@ mod tests {
                 Err(ErrorCode::PayloadInvalid),
             ]
         );
+    }
+
+    #[test]
+    fn an_event_that_comes_twice_in_a_batch_is_taken_once() {
+        let message = |id: &str, record: Value| json!({"messageId": id, "body": json!({"Records": [record]}).to_string(), "eventSource": "aws:sqs"});
+        let mut later = record("ObjectCreated:Put", "a", Some("v1"));
+        later["s3"]["object"]["sequencer"] = "01".into();
+        let event = json!({"Records": [
+            message("1", record("ObjectCreated:Put", "a", Some("v1"))),
+            message("2", record("ObjectCreated:Put", "a", Some("v1"))),
+            message("3", record("ObjectCreated:Put", "a", Some("v2"))),
+            message("4", later),
+        ]});
+        let taken: Vec<_> = read(event).into_iter().map(|uploads| uploads.unwrap().len()).collect();
+        assert_eq!(taken, [1, 0, 1, 1]);
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! One execution per object version, or a place in quarantine with a reason.
 
-use std::collections::HashSet;
-
 use chrono::Utc;
 use fonderie_contract::dataset_of_key;
 use fonderie_core::stage::Failure;
@@ -32,9 +30,9 @@ pub type Response = Value;
 /// # Errors
 /// `PayloadInvalid`; for a bare S3 event also the first failure of an upload (in SQS it fails its own message alone).
 pub async fn run<E: Executions>(context: &Context<E>, payload: Value) -> Result<Response> {
-    let (mut again, mut seen) = (Vec::new(), HashSet::new());
+    let mut again = Vec::new();
     for Item { message_id, uploads } in Event::read(payload)?.items {
-        let Err(error) = ingest_all(context, uploads, &mut seen).await else { continue };
+        let Err(error) = ingest_all(context, uploads).await else { continue };
         let Some(message_id) = message_id else { return Err(error) };
         // The queue brings it back, and after a few times puts it aside with the dead letters.
         tracing::warn!(message_id, code = error.code.name(), cause = error.chain(), "{}", error.message);
@@ -44,17 +42,9 @@ pub async fn run<E: Executions>(context: &Context<E>, payload: Value) -> Result<
 }
 
 /// All uploads of an event are tried, whatever becomes of the first.
-async fn ingest_all<E: Executions>(
-    context: &Context<E>,
-    uploads: Result<Vec<Upload>>,
-    seen: &mut HashSet<Upload>,
-) -> Result<()> {
+async fn ingest_all<E: Executions>(context: &Context<E>, uploads: Result<Vec<Upload>>) -> Result<()> {
     let mut first_error = Ok(());
     for upload in uploads? {
-        if !seen.insert(upload.clone()) {
-            tracing::info!(key = upload.key, "the same event twice in one batch, nothing done");
-            continue;
-        }
         let outcome = ingest(context, &upload.bucket, &upload.key, upload.version_id).await;
         match outcome {
             Ok(Ingested::Started(name)) => tracing::info!(key = upload.key, execution = name, "started"),
