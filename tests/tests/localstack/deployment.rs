@@ -55,12 +55,12 @@ pub(crate) async fn changed_contract(world: &mut World) -> Result<Outcome> {
 
     let before = world.stack.run_of(&upload).await?;
     succeeded(&before)?;
-    ensure_eq!(before.output["transform"]["rejected"]["rows"], 1, "rows that the contract of before refuses");
+    ensure_eq!(before.output["validate"]["rejected"]["rows"], 1, "rows that the contract of before refuses");
     let name = "contrat/etablissement_B_apres.csv";
     let upload = world.stack.upload(&format!("facturation/{name}"), content(&invoices)).await?;
     let after = world.stack.run_of(&upload).await?;
     succeeded(&after)?;
-    ensure_eq!(after.output["transform"]["rejected"]["rows"], 0, "rows that the contract of after refuses");
+    ensure_eq!(after.output["validate"]["rejected"]["rows"], 0, "rows that the contract of after refuses");
     let client = world.client().await?;
     let ledger = "SELECT bundle_sha256 FROM audit.run WHERE run_id = $1";
     let mut versions = Vec::new();
