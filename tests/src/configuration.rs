@@ -1,14 +1,13 @@
 //! A copy of the Terraform configuration with what it reads beside it, so that a check leaves no provider, lock file or state
 //! in the checkout.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Result, cache, copy_folder, run, workspace};
+use crate::terraform::{command, copy};
+use crate::{Result, run, workspace};
 
 /// The copy: `terraform/`, and beside it what its modules name.
 pub struct Configuration {
@@ -23,7 +22,7 @@ impl Configuration {
     pub fn copy() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("fonderie-configuration-").tempdir()?;
         for part in ["terraform", "datasets", "docs"] {
-            copy_folder(&workspace().join(part), &folder.path().join(part))?;
+            copy(&workspace().join(part), &folder.path().join(part))?;
         }
         Ok(Self { folder })
     }
@@ -51,7 +50,7 @@ impl Configuration {
     /// # Errors
     /// Terraform fails.
     pub fn init(&self, folder: &Path) -> Result<()> {
-        run(terraform(folder)?.args(["init", "-backend=false", "-input=false", "-no-color"]))?;
+        run(command(folder)?.args(["init", "-backend=false", "-input=false", "-no-color"]))?;
         Ok(())
     }
 
@@ -60,7 +59,7 @@ impl Configuration {
     /// # Errors
     /// The configuration is not valid; with what Terraform says.
     pub fn validate(&self, folder: &Path) -> Result<()> {
-        run(terraform(folder)?.args(["validate", "-no-color"]))?;
+        run(command(folder)?.args(["validate", "-no-color"]))?;
         Ok(())
     }
 
@@ -69,7 +68,7 @@ impl Configuration {
     /// # Errors
     /// One failed; with what Terraform says.
     pub fn test(&self, folder: &Path) -> Result<u64> {
-        let events = events(&run(terraform(folder)?.args(["test", "-json"]))?.stdout)?;
+        let events = events(&run(command(folder)?.args(["test", "-json"]))?.stdout)?;
         let summary = events.iter().find_map(|event| event.get("test_summary")).ok_or("the tests have no summary")?;
         Ok(summary["passed"].as_u64().unwrap_or_default())
     }
@@ -79,7 +78,7 @@ impl Configuration {
     /// # Errors
     /// The tests fail, or have no such run.
     pub fn applied(&self, folder: &Path, run_name: &str) -> Result<Vec<Value>> {
-        let events = events(&run(terraform(folder)?.args(["test", "-json", "-verbose"]))?.stdout)?;
+        let events = events(&run(command(folder)?.args(["test", "-json", "-verbose"]))?.stdout)?;
         let state = events
             .iter()
             .filter(|event| event["@testrun"] == run_name)
@@ -101,18 +100,4 @@ fn collect(module: &Value, resources: &mut Vec<Value>) {
 fn events(output: &[u8]) -> Result<Vec<Value>> {
     let lines = output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     Ok(lines.map(serde_json::from_slice).collect::<Result<_, _>>()?)
-}
-
-fn terraform(folder: &Path) -> Result<Command> {
-    let mut command = Command::new("terraform");
-    command.arg(format!("-chdir={}", folder.display())).env("TF_IN_AUTOMATION", "1");
-    if std::env::var_os("TF_PLUGIN_CACHE_DIR").is_none() {
-        let plugins = cache::folder().join("terraform-providers");
-        fs::create_dir_all(&plugins)?;
-        command.env("TF_PLUGIN_CACHE_DIR", plugins.canonicalize()?);
-        command.env("TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE", "1");
-    }
-    // Nothing here reaches AWS; without a region and keys the provider would look for them in this machine's files.
-    command.env("AWS_EC2_METADATA_DISABLED", "true");
-    Ok(command)
 }

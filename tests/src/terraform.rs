@@ -95,9 +95,8 @@ impl Terraform {
             resource_changes: Vec<Change>,
         }
         run(self.command("plan")?.args(["-out=changes.tfplan", "-parallelism=30"]))?;
-        let mut show = Command::new("terraform");
-        show.arg(format!("-chdir={}", self.root().display())).args(["show", "-json", "changes.tfplan"]);
-        let plan: Plan = serde_json::from_slice(&run(&mut show)?.stdout)?;
+        let plan: Plan =
+            serde_json::from_slice(&run(command(&self.root())?.args(["show", "-json", "changes.tfplan"]))?.stdout)?;
         let nothing = ["no-op", "read"];
         let changes = plan.resource_changes.into_iter();
         Ok(changes
@@ -114,9 +113,8 @@ impl Terraform {
         struct Output {
             value: Value,
         }
-        let mut command = Command::new("terraform");
-        command.arg(format!("-chdir={}", self.root().display())).args(["output", "-json"]);
-        let outputs: BTreeMap<String, Output> = serde_json::from_slice(&run(&mut command)?.stdout)?;
+        let outputs: BTreeMap<String, Output> =
+            serde_json::from_slice(&run(command(&self.root())?.args(["output", "-json"]))?.stdout)?;
         Ok(outputs.into_iter().map(|(name, output)| (name, output.value)).collect())
     }
 
@@ -125,22 +123,31 @@ impl Terraform {
     }
 
     fn command(&self, verb: &str) -> Result<Command> {
-        let mut command = Command::new("terraform");
-        command.arg(format!("-chdir={}", self.root().display())).arg(verb).args(["-input=false", "-no-color"]);
-        command.env("TF_IN_AUTOMATION", "1");
-        if std::env::var_os("TF_PLUGIN_CACHE_DIR").is_none() {
-            let plugins = cache::folder().join("terraform-providers");
-            fs::create_dir_all(&plugins)?;
-            command.env("TF_PLUGIN_CACHE_DIR", plugins.canonicalize()?);
-            // There is no lock file to break: the version is exact in the environment.
-            command.env("TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE", "1");
-        }
+        let mut command = command(&self.root())?;
+        command.arg(verb).args(["-input=false", "-no-color"]);
         Ok(command)
     }
 }
 
+/// Terraform in a folder, its providers kept between runs.
+///
+/// # Errors
+/// The cache cannot be made.
+pub(crate) fn command(folder: &Path) -> Result<Command> {
+    let mut command = Command::new("terraform");
+    command.arg(format!("-chdir={}", folder.display())).env("TF_IN_AUTOMATION", "1");
+    if std::env::var_os("TF_PLUGIN_CACHE_DIR").is_none() {
+        let plugins = cache::folder().join("terraform-providers");
+        fs::create_dir_all(&plugins)?;
+        command.env("TF_PLUGIN_CACHE_DIR", plugins.canonicalize()?);
+        // There is no lock file to break: the version is exact in the environment.
+        command.env("TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE", "1");
+    }
+    Ok(command)
+}
+
 /// Copies a folder, hidden entries (`.terraform`, a lock file) and states excepted.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in from.read_dir()? {
         let entry = entry?;
