@@ -1,9 +1,9 @@
 //! What is made once per machine, not once per test run: Python environments, Terraform's providers.
 
-use std::fmt::Write;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use fonderie_core::hex;
 use sha2::{Digest, Sha256};
 
 use crate::{Result, workspace};
@@ -25,10 +25,7 @@ pub fn made_once(name: &str, ingredients: &[&[u8]], make: impl FnOnce(&Path) -> 
         hash.update((ingredient.len() as u64).to_be_bytes());
         hash.update(ingredient);
     }
-    let mut entry = format!("{name}-");
-    for byte in hash.finalize().iter().take(8) {
-        write!(entry, "{byte:02x}")?;
-    }
+    let entry = format!("{name}-{}", hex(&hash.finalize()[..8]));
     let cache = folder();
     fs::create_dir_all(&cache)?;
     let cache = cache.canonicalize()?;
