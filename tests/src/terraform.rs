@@ -7,9 +7,9 @@ use std::process::Command;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tempfile::TempDir;
 
-use crate::{Result, cache, run, workspace};
+use crate::configuration::Configuration;
+use crate::{Result, cache, run};
 
 /// Whether there is a Terraform to run.
 ///
@@ -25,7 +25,7 @@ pub fn is_there() -> Result<()> {
 
 /// One environment with its own state.
 pub struct Terraform {
-    folder: TempDir,
+    configuration: Configuration,
     environment: String,
 }
 
@@ -67,11 +67,9 @@ impl Terraform {
     /// # Errors
     /// The configuration cannot be copied, or Terraform fails.
     pub fn init(environment: &str, variables: &Map<String, Value>) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("fonderie-terraform-").tempdir()?;
-        copy(&workspace().join("terraform"), folder.path())?;
-        let terraform = Self { folder, environment: environment.to_owned() };
+        let terraform = Self { configuration: Configuration::copy()?, environment: environment.to_owned() };
         fs::write(terraform.root().join("test.auto.tfvars.json"), serde_json::to_vec(variables)?)?;
-        run(terraform.command("init")?.arg("-backend=false"))?;
+        terraform.configuration.init(&terraform.root())?;
         Ok(terraform)
     }
 
@@ -119,7 +117,7 @@ impl Terraform {
     }
 
     fn root(&self) -> PathBuf {
-        self.folder.path().join("environments").join(&self.environment)
+        self.configuration.folder("environments").join(&self.environment)
     }
 
     fn command(&self, verb: &str) -> Result<Command> {

@@ -23,7 +23,7 @@ impl Context {
     ///
     /// # Errors
     /// When settings are missing.
-    pub async fn from_environment() -> Result<Self> {
+    pub fn from_environment() -> Result<Self> {
         let (bucket, datasets) =
             Settings::read(|settings| (settings.text("DATASETS_BUCKET"), settings.list("DATASETS")))?;
         Ok(Self::new(Storage::from_config(&sdk_config()), bucket, datasets))

@@ -50,7 +50,7 @@ impl Context {
     ///
     /// # Errors
     /// When settings are missing.
-    pub async fn from_environment() -> Result<Self> {
+    pub fn from_environment() -> Result<Self> {
         let config = sdk_config();
         let (datasets, bucket, quarantine, arn, topic) = Settings::read(|settings| {
             let (bucket, quarantine) = (settings.text("DATASETS_BUCKET"), settings.text("QUARANTINE_BUCKET"));

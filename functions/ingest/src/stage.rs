@@ -76,15 +76,7 @@ pub async fn ingest<E: Executions>(
     let dataset_name = dataset_of_key(&context.datasets, key)
         .ok_or_else(|| StageError::new(ErrorCode::SettingsInvalid, "no dataset is deployed: set DATASETS"))?;
     let (_, dataset) = context.bundles.newest(&context.datasets_bucket, dataset_name).await?;
-    let request = RunRequest {
-        bucket: object.bucket.clone(),
-        key: object.key.clone(),
-        version_id: Some(object.version_id.clone()),
-        dataset: None,
-        as_of: None,
-        strict: false,
-        load_only: false,
-    };
+    let request = RunRequest::of(&object);
     let name = request.execution_name();
     if let Err(unknown) = dataset.source_of_key(key) {
         let record = quarantine(context, &object, &name, dataset_name, unknown).await?;

@@ -38,7 +38,7 @@ impl Context {
     ///
     /// # Errors
     /// When settings are missing.
-    pub async fn from_environment() -> Result<Self> {
+    pub fn from_environment() -> Result<Self> {
         let (secret, master, host, port, dbname, bucket, datasets) = Settings::read(|settings| {
             (
                 settings.database(),

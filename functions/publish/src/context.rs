@@ -23,7 +23,7 @@ impl Context {
     ///
     /// # Errors
     /// When settings are missing.
-    pub async fn from_environment() -> Result<Self> {
+    pub fn from_environment() -> Result<Self> {
         let config = sdk_config();
         let secret = Settings::read(|settings| settings.database())?;
         let database = Database::from_secret(&config, secret.arn, &secret.tls, secret.roots_file.as_deref())?;

@@ -22,7 +22,7 @@ impl Context {
     ///
     /// # Errors
     /// When settings are missing.
-    pub async fn from_environment() -> Result<Self> {
+    pub fn from_environment() -> Result<Self> {
         let config = sdk_config();
         let (quarantine, topic) =
             Settings::read(|settings| (settings.text("QUARANTINE_BUCKET"), settings.text("TOPIC_ARN")))?;

@@ -25,7 +25,7 @@ impl Context {
     ///
     /// # Errors
     /// When settings are missing.
-    pub async fn from_environment() -> Result<Self> {
+    pub fn from_environment() -> Result<Self> {
         let secret = Settings::read(|settings| settings.database())?;
         let tls = Tls::from_settings(&secret.tls, secret.roots_file.as_deref())?;
         Ok(Self::new(SecretsManager::new(&sdk_config(), secret.arn), tls))

@@ -33,7 +33,7 @@ impl Context {
     ///
     /// # Errors
     /// When settings are missing.
-    pub async fn from_environment() -> Result<Self> {
+    pub fn from_environment() -> Result<Self> {
         let config = sdk_config();
         let (secret, reports, quarantine, topic) = Settings::read(|settings| {
             let (reports, quarantine) = (settings.text("REPORTS_BUCKET"), settings.text("QUARANTINE_BUCKET"));

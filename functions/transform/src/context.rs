@@ -23,7 +23,7 @@ impl Context {
     ///
     /// # Errors
     /// When settings are missing.
-    pub async fn from_environment() -> Result<Self> {
+    pub fn from_environment() -> Result<Self> {
         let (silver, quarantine) =
             Settings::read(|settings| (settings.text("SILVER_BUCKET"), settings.text("QUARANTINE_BUCKET")))?;
         Ok(Self::new(Storage::from_config(&sdk_config()), silver, quarantine))

@@ -55,6 +55,19 @@ pub struct BackfillRequest {
 }
 
 impl RunRequest {
+    /// What the event about an object version asks for.
+    pub fn of(object: &ObjectVersion) -> Self {
+        Self {
+            bucket: object.bucket.clone(),
+            key: object.key.clone(),
+            version_id: Some(object.version_id.clone()),
+            dataset: None,
+            as_of: None,
+            strict: false,
+            load_only: false,
+        }
+    }
+
     /// The execution name of an object version: the same for each event about it, so that a second one starts nothing.
     ///
     /// Readable first (from the file's name), then 128 bits of SHA-256 over bucket, key and version id; at most 80
@@ -128,15 +141,7 @@ mod tests {
     use super::*;
 
     fn request(key: &str, version: &str) -> RunRequest {
-        RunRequest {
-            bucket: "bronze".into(),
-            key: key.into(),
-            version_id: Some(version.into()),
-            dataset: None,
-            as_of: None,
-            strict: false,
-            load_only: false,
-        }
+        RunRequest::of(&ObjectVersion { bucket: "bronze".into(), key: key.into(), version_id: version.into() })
     }
 
     #[test]

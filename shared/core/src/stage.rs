@@ -214,7 +214,7 @@ pub struct Outcomes {
     pub updated: u64,
     /// Keys that already had that state.
     pub unchanged: u64,
-    /// Older states than the warehouse's, added to the history alone.
+    /// Keys of which a newer version has told before: at most the history changes.
     pub superseded: u64,
 }
 

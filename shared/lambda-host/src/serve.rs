@@ -27,7 +27,7 @@ const MOST_MARGIN: Duration = Duration::from_secs(5);
 /// typed error, which Step Functions does not retry and an operator can read.
 pub fn serve<C, I, O>(
     stage: &'static str,
-    context: impl AsyncFnOnce() -> Result<C>,
+    context: impl FnOnce() -> Result<C>,
     run: impl AsyncFn(&C, I) -> Result<O>,
 ) -> ExitCode
 where
@@ -44,8 +44,7 @@ where
         }
     };
     let served = runtime.block_on(async {
-        // Boxed, here and below: the compiler's depth limit counts nested futures.
-        let context = Box::pin(context()).await;
+        let context = context();
         if let Err(error) = &context {
             log(error);
         }
@@ -63,6 +62,7 @@ where
             );
             invoke(stage, context, run, memory, event).instrument(span).await
         });
+        // Boxed, here and below: the compiler's depth limit counts nested futures.
         Box::pin(lambda_runtime::run(handler)).await
     });
     match served {

@@ -171,14 +171,5 @@ impl Stack {
 
 /// The name of the execution that an upload starts.
 pub fn run_id(object: &ObjectVersion) -> String {
-    let request = RunRequest {
-        bucket: object.bucket.clone(),
-        key: object.key.clone(),
-        version_id: Some(object.version_id.clone()),
-        dataset: None,
-        as_of: None,
-        strict: false,
-        load_only: false,
-    };
-    request.execution_name()
+    RunRequest::of(object).execution_name()
 }
