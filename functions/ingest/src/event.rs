@@ -78,8 +78,8 @@ fn invalid(error: &serde_json::Error) -> StageError {
     StageError::new(ErrorCode::PayloadInvalid, format!("this is neither an S3 event nor an SQS event of them: {error}"))
 }
 
-/// The uploads of an S3 event. S3 sends a test event when notifications are set up; deletions and delete markers tell of
-/// no file.
+/// The uploads of an S3 event. S3 sends a test event when notifications are set up; deletions, delete markers
+/// and new folders tell of no file.
 fn uploads(event: Value) -> Result<Vec<Upload>> {
     if event.get("Event").and_then(Value::as_str) == Some("s3:TestEvent") {
         return Ok(Vec::new());
@@ -91,7 +91,13 @@ fn uploads(event: Value) -> Result<Vec<Upload>> {
 fn is_upload(record: &S3EventRecord) -> bool {
     // EventBridge and older notifications write the name with the prefix.
     let name = record.event_name.as_deref().unwrap_or_default();
-    name.strip_prefix("s3:").unwrap_or(name).starts_with("ObjectCreated:")
+    name.strip_prefix("s3:").unwrap_or(name).starts_with("ObjectCreated:") && !is_folder(record)
+}
+
+/// The console marks a folder by an empty object.
+fn is_folder(record: &S3EventRecord) -> bool {
+    let object = &record.s3.object;
+    object.size == Some(0) && object.key.as_deref().is_some_and(|key| key.ends_with('/'))
 }
 
 fn upload(record: S3EventRecord) -> Result<Upload> {
@@ -169,6 +175,22 @@ mod tests {
                 Err(ErrorCode::PayloadInvalid),
             ]
         );
+    }
+
+    #[test]
+    fn a_new_folder_is_no_upload() {
+        let sized = |key: &str, size: u64| {
+            let mut record = record("ObjectCreated:Put", key, Some("v1"));
+            record["s3"]["object"]["size"] = size.into();
+            record
+        };
+        let event = json!({"Records": [
+            sized("facturation/2026/", 0),
+            sized("facturation/2026/", 7),
+            sized("facturation/2026/vide.csv", 0),
+        ]});
+        let keys: Vec<_> = read(event).remove(0).unwrap().into_iter().map(|upload| upload.key).collect();
+        assert_eq!(keys, ["facturation/2026/", "facturation/2026/vide.csv"]);
     }
 
     #[test]

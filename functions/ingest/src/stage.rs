@@ -89,7 +89,7 @@ pub async fn ingest<E: Executions>(
 }
 
 /// Copies an object that no contract knows into quarantine, with a record that says why, and tells the operators. What lies
-/// there already stays as it is.
+/// there already stays as it is; of what was deleted meanwhile there is the record alone.
 async fn quarantine<E>(
     context: &Context<E>,
     object: &ObjectVersion,
@@ -102,7 +102,12 @@ async fn quarantine<E>(
     }
     let copy =
         ObjectRef { bucket: context.quarantine_bucket.clone(), key: format!("unknown/{name}/{}", object.file_name()) };
-    context.storage.copy(object, &copy).await?;
+    match context.storage.copy(object, &copy).await {
+        Err(error) if error.code == ErrorCode::ObjectMissing => {
+            tracing::warn!(key = object.key, "not copied into quarantine: {}", error.message);
+        }
+        copied => copied?,
+    }
     let failure = Failure {
         run_id: name.to_owned(),
         started_at: Utc::now(),

@@ -16,16 +16,31 @@ use crate::world::World;
 pub(crate) async fn unknown_source(world: &mut World) -> Result<Outcome> {
     let before = world.exactly().await?;
     let upload = world.stack.upload("facturation/lisez moi.txt", b"Bonjour".into()).await?;
-    let run_id = run_id(&upload);
-    let record = world.failure_of(&run_id).await?;
+    let name = run_id(&upload);
+    let record = world.failure_of(&name).await?;
     ensure_eq!(record.code, ErrorCode::SourceUnknown.name(), "the code in the record");
     ensure_eq!(record.disposition, Disposition::Data, "who must act");
     ensure_eq!(record.key.as_deref(), Some(upload.key.as_str()), "the key in the record");
     world.told_of(&record).await?;
-    ensure!(!world.stack.executions().await?.contains(&run_id), "an execution was started");
-    let copy = format!("unknown/{run_id}/lisez moi.txt");
-    ensure_eq!(world.stack.keys("quarantine", &format!("unknown/{run_id}/")).await?, [copy.as_str()], "in quarantine");
+    ensure!(!world.stack.executions().await?.contains(&name), "an execution was started");
+    let copy = format!("unknown/{name}/lisez moi.txt");
+    ensure_eq!(world.stack.keys("quarantine", &format!("unknown/{name}/")).await?, [copy.as_str()], "in quarantine");
     ensure_eq!(world.stack.read("quarantine", &copy).await?, b"Bonjour", "the copy");
+
+    // Deleted before `ingest` hears of it: the record alone, and no event that comes again and again.
+    let untold = [("facturation/retire.txt".to_owned(), b"Au revoir".into())];
+    let gone = world.stack.upload_untold(&untold).await?.remove(0);
+    world.stack.delete(&gone).await?;
+    world.stack.send_event(&gone).await?;
+    let gone = world.failure_of(&run_id(&gone)).await?;
+    world.told_of(&gone).await?;
+    ensure_eq!(gone.code, ErrorCode::SourceUnknown.name(), "the code in the record");
+    ensure!(
+        world.stack.keys("quarantine", &format!("unknown/{}/", gone.run_id)).await?.is_empty(),
+        "a copy of nothing"
+    );
+    world.stack.wait_until_drained().await?;
+    ensure_eq!(world.stack.dead_letters().await?, 0, "dead letters");
     world.unchanged_since(&before).await?;
     Ok(Outcome::Passed(record.cause))
 }
