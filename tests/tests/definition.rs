@@ -62,6 +62,11 @@ fn codes(disposition: Disposition) -> impl Iterator<Item = &'static str> {
     ErrorCode::ALL.iter().filter(move |code| code.disposition() == disposition).map(|code| code.name())
 }
 
+/// What a state of a backfill's child does for one object is called so within the machine: the name without that.
+fn of_an_object(name: &str) -> String {
+    name.replace("-object-", "-").replace("object-", "")
+}
+
 fn all_states(scope: &Value) -> BTreeSet<&str> {
     scope["States"].as_object().unwrap().keys().map(String::as_str).collect()
 }
@@ -93,12 +98,32 @@ fn the_tasks_are_the_stages_and_call_their_functions() {
     );
     assert_eq!(
         all_states(child),
-        BTreeSet::from(["done", "failed", "failed-unrecorded", "folder?", "passed-over", "pipeline", "record-failure"])
+        BTreeSet::from([
+            "folder?",
+            "object-done",
+            "object-failed",
+            "object-failed-unrecorded",
+            "passed-over",
+            "pipeline",
+            "record-object-failure",
+        ])
     );
 
     for definition in [&pipeline, &backfill] {
         for (name, task) in scopes(definition).into_iter().flat_map(stages) {
-            assert_eq!(task["Resource"], format!("${{{}_arn}}", name.replace('-', "_")));
+            assert_eq!(task["Resource"], format!("${{{}_arn}}", of_an_object(name).replace('-', "_")));
+        }
+    }
+}
+
+/// Step Functions takes no name twice in one machine, those within a Map included; LocalStack does.
+#[test]
+fn no_two_states_have_one_name() {
+    for machine in MACHINES {
+        let definition = definition(machine);
+        let mut seen = BTreeSet::new();
+        for name in scopes(&definition).into_iter().flat_map(all_states) {
+            assert!(seen.insert(name), "{machine}: `{name}` is there twice");
         }
     }
 }
@@ -158,19 +183,17 @@ fn every_task_is_caught_and_the_error_goes_where_record_failure_reads_it() {
                     panic!("{name} has not one catcher")
                 };
                 assert_eq!(names(&catch["ErrorEquals"]), BTreeSet::from(["States.ALL"]), "{name}");
-                let expected = if name == "record-failure" {
+                let expected = if of_an_object(name) == "record-failure" {
                     ("failed-unrecorded", "$.failure")
                 } else {
                     ("record-failure", "$.error")
                 };
-                assert_eq!(
-                    (catch["Next"].as_str().unwrap(), catch["ResultPath"].as_str().unwrap()),
-                    expected,
-                    "{name}"
-                );
+                let next = of_an_object(catch["Next"].as_str().unwrap());
+                assert_eq!((next.as_str(), catch["ResultPath"].as_str().unwrap()), expected, "{name}");
             }
-            let states = &scope["States"];
-            assert_eq!(states["record-failure"]["Next"], "failed");
+            let states: BTreeMap<_, _> =
+                scope["States"].as_object().unwrap().iter().map(|(name, state)| (of_an_object(name), state)).collect();
+            assert_eq!(of_an_object(states["record-failure"]["Next"].as_str().unwrap()), "failed");
             assert_eq!(states["failed"]["ErrorPath"], "$.failure.code");
             assert_eq!(states["failed"]["CausePath"], "$.failure.cause");
             // Where recording fails too, the execution ends with what made the run fail, not with what made the recording fail.
@@ -196,7 +219,7 @@ fn results_lie_where_the_stages_read_them() {
     for machine in MACHINES {
         let definition = definition(machine);
         for (name, task) in scopes(&definition).into_iter().flat_map(stages) {
-            assert_eq!(task["ResultPath"], paths[name], "{machine}: {name}");
+            assert_eq!(task["ResultPath"], paths[of_an_object(name).as_str()], "{machine}: {name}");
         }
         let admit = &definition["States"]["admit"]["Parameters"];
         assert_eq!(

@@ -12,7 +12,7 @@ use crate::Context;
 /// Admits a run.
 ///
 /// # Errors
-/// `RequestInvalid`, `ObjectMissing`, `SourceUnknown`, `SourceAmbiguous`, `FileEmpty`, the bundle's and the store's.
+/// `RequestInvalid`, `ObjectMissing`, `SourceUnknown`, `SourceAmbiguous`, `FileEmpty`, `ExtractionInFuture`, the bundle's and the store's.
 pub async fn run(context: &Context, input: AdmitInput) -> Result<Admitted> {
     let AdmitInput { execution_name: run_id, started_at, .. } = &input;
     match input.request()? {
@@ -43,9 +43,11 @@ pub async fn object(context: &Context, run_id: &str, started_at: DateTime<Utc>, 
         let message = format!("the file {} is empty: have it sent again", object.file_name());
         return Err(StageError::new(ErrorCode::FileEmpty, message));
     }
-    let extracted = source
-        .extraction_date_of_key(&object.key)
-        .map(|date| midnight(date.and_time(NaiveTime::MIN), dataset.time_zone));
+    let extracted = source.extraction_date_of_key(&object.key);
+    if let Some(date) = extracted {
+        not_in_future(date, meta.last_modified.with_timezone(&dataset.time_zone).date_naive())?;
+    }
+    let extracted = extracted.map(|date| midnight(date.and_time(NaiveTime::MIN), dataset.time_zone));
     let position = context.storage.position(&object.bucket, &object.key, &object.version_id).await?;
     let order = Order { instant: extracted.unwrap_or(meta.last_modified), modified: meta.last_modified, position };
     Ok(Run {
@@ -62,6 +64,19 @@ pub async fn object(context: &Context, run_id: &str, started_at: DateTime<Utc>, 
     })
 }
 
+/// A mistyped year would set the file's rows above all that come later, for as long as that. The facility's clock may be a day
+/// ahead.
+fn not_in_future(extracted: NaiveDate, uploaded: NaiveDate) -> Result<()> {
+    if uploaded.succ_opt().is_none_or(|tomorrow| extracted <= tomorrow) {
+        return Ok(());
+    }
+    let message = format!(
+        "the file's name says that it was extracted on {extracted}, but it was uploaded on {uploaded}: correct its name and \
+         send it again, or take `extraction_date` out of the contract if the name gives another date"
+    );
+    Err(StageError::new(ErrorCode::ExtractionInFuture, message))
+}
+
 /// Admits a run of a dataset, without an object.
 async fn dataset(
     context: &Context,
@@ -72,7 +87,7 @@ async fn dataset(
 ) -> Result<DatasetRun> {
     let (bundle, dataset) = context.bundles.newest(&context.datasets_bucket, name).await?;
     let as_of = as_of.unwrap_or_else(|| started_at.with_timezone(&dataset.time_zone).date_naive());
-    Ok(DatasetRun { run_id: run_id.to_owned(), started_at, as_of, bundle, prefix: None })
+    Ok(DatasetRun { run_id: run_id.to_owned(), started_at, as_of, bundle, object: None, prefix: None })
 }
 
 /// The dataset that is asked for by name, or else by the beginning of a key.
@@ -96,6 +111,17 @@ fn midnight(day: chrono::NaiveDateTime, zone: Tz) -> DateTime<Utc> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_extraction_is_not_later_than_its_upload() {
+        let day = |text: &str| text.parse::<NaiveDate>().unwrap();
+        let code = |extracted, uploaded| not_in_future(day(extracted), day(uploaded)).map_err(|error| error.code);
+        assert_eq!(code("2026-06-30", "2026-06-30"), Ok(()));
+        assert_eq!(code("2026-07-01", "2026-06-30"), Ok(()));
+        assert_eq!(code("2026-07-02", "2026-06-30"), Err(ErrorCode::ExtractionInFuture));
+        let error = not_in_future(day("2062-06-30"), day("2026-06-30")).unwrap_err();
+        assert!(error.message.contains("2062-06-30") && error.message.contains("2026-06-30"), "{error}");
+    }
 
     #[test]
     fn a_day_begins_where_the_facility_is() {

@@ -1,8 +1,13 @@
 //! Starting executions: Step Functions in the cloud, a list on one machine.
 
+use std::time::{Duration, SystemTime};
+
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use fonderie_core::{ErrorCode, Result, RunRequest, StageError};
+
+/// Between this clock and that of Step Functions.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(1);
 
 /// What came of starting an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +43,17 @@ impl Executions for StateMachine {
         let input = serde_json::to_string(request).map_err(|error| {
             StageError::new(ErrorCode::Internal, "an execution's input is no JSON").caused_by(error)
         })?;
+        let asked_at = SystemTime::now();
         let sent = self.client.start_execution().state_machine_arn(&self.arn).name(name).input(input).send().await;
-        let Err(error) = sent else { return Ok(Started::Now) };
+        let error = match sent {
+            // One of the same name and input that still runs is answered for as if it were started now; its time tells.
+            Ok(started) => {
+                let before = SystemTime::try_from(*started.start_date()).is_ok_and(|at| at + CLOCKS_DIFFER < asked_at);
+                return Ok(if before { Started::Before } else { Started::Now });
+            }
+            Err(error) => error,
+        };
         let code = match (&error, error.code()) {
-            // A running execution of the same name and input answers as if it were started now, which is as good.
             (SdkError::ServiceError(_), Some("ExecutionAlreadyExists")) => return Ok(Started::Before),
             (SdkError::ServiceError(_), Some("AccessDeniedException")) => ErrorCode::AccessDenied,
             (SdkError::ServiceError(_), Some("StateMachineDoesNotExist")) => ErrorCode::SettingsInvalid,

@@ -45,13 +45,14 @@ pub async fn run<E: Executions>(context: &Context<E>, payload: Value) -> Result<
 async fn ingest_all<E: Executions>(context: &Context<E>, uploads: Result<Vec<Upload>>) -> Result<()> {
     let mut first_error = Ok(());
     for upload in uploads? {
-        let outcome = ingest(context, &upload.bucket, &upload.key, upload.version_id).await;
-        match outcome {
-            Ok(Ingested::Started(name)) => tracing::info!(key = upload.key, execution = name, "started"),
+        let Upload { bucket, key, version_id, .. } = upload;
+        let version = version_id.clone().unwrap_or_else(|| "newest".to_owned());
+        match ingest(context, &bucket, &key, version_id).await {
+            Ok(Ingested::Started(name)) => tracing::info!(key, version, execution = name, "started"),
             Ok(Ingested::Duplicate(name)) => {
-                tracing::info!(key = upload.key, execution = name, "started before, nothing done")
+                tracing::info!(key, version, execution = name, "started before, nothing done");
             }
-            Ok(Ingested::Quarantined(record)) => tracing::warn!(key = upload.key, %record, "in quarantine"),
+            Ok(Ingested::Quarantined(record)) => tracing::warn!(key, version, %record, "in quarantine"),
             Err(error) => first_error = first_error.and(Err(error)),
         }
     }
@@ -88,6 +89,13 @@ pub async fn ingest<E: Executions>(
     })
 }
 
+/// The end of a file's name, where the whole is too long to stand behind another key.
+fn shortened(file_name: &str) -> &str {
+    const BYTES: usize = 900;
+    let cut = file_name.len().saturating_sub(BYTES);
+    &file_name[file_name.ceil_char_boundary(cut)..]
+}
+
 /// Copies an object that no contract knows into quarantine, with a record that says why, and tells the operators. What lies
 /// there already stays as it is; of what was deleted meanwhile there is the record alone.
 async fn quarantine<E>(
@@ -100,8 +108,10 @@ async fn quarantine<E>(
     if let Some(recorded) = context.storage.recorded_failure(&context.quarantine_bucket, name).await? {
         return Ok(recorded.record);
     }
-    let copy =
-        ObjectRef { bucket: context.quarantine_bucket.clone(), key: format!("unknown/{name}/{}", object.file_name()) };
+    let copy = ObjectRef {
+        bucket: context.quarantine_bucket.clone(),
+        key: format!("unknown/{name}/{}", shortened(object.file_name())),
+    };
     match context.storage.copy(object, &copy).await {
         Err(error) if error.code == ErrorCode::ObjectMissing => {
             tracing::warn!(key = object.key, "not copied into quarantine: {}", error.message);
@@ -122,9 +132,25 @@ async fn quarantine<E>(
         source: None,
         record: Storage::failure_record(&context.quarantine_bucket, name),
     };
-    context.storage.record_failure(&failure).await?;
+    // No alarm tells of an unknown file: it is on record once somebody was told.
     if let Some(topic) = &context.topic {
-        topic.tell(&Notice::from(&failure)).await;
+        topic.send(&Notice::from(&failure)).await?;
     }
+    context.storage.record_failure(&failure).await?;
     Ok(failure.record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_keeps_its_end() {
+        assert_eq!(shortened("lisez moi.txt"), "lisez moi.txt");
+        let long = format!("{}.csv", "\u{e9}".repeat(500));
+        let short = shortened(&long);
+        assert!(long.ends_with(short) && short.len() == 900, "{}", short.len());
+        assert_eq!(shortened(&format!("x{}", "\u{e9}".repeat(450))).len(), 900);
+        assert_eq!(shortened(&format!("x{}y", "\u{e9}".repeat(450))).len(), 899);
+    }
 }

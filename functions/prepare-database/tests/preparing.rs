@@ -119,6 +119,7 @@ async fn publish(pipeline: &mut Warehouse, run_id: &str, marts: &[Mart]) {
         started_at: "2026-07-01T00:00:00Z".parse().unwrap(),
         as_of: "2026-07-01".parse().unwrap(),
         bundle: BundleRef { dataset: "facturation".to_owned(), object, sha256: "0".repeat(64) },
+        object: None,
         prefix: None,
     };
     pipeline.publish(&run, marts).await.unwrap();
@@ -135,6 +136,7 @@ async fn a_new_database_is_prepared_once_and_again_without_a_change() {
         [
             "the engine V1__audit",
             "the engine V2__scores_and_marts",
+            "the engine V3__load_only",
             "facturation V1__entrepot",
             "facturation V2__score_et_mart"
         ]

@@ -11,17 +11,24 @@ use crate::Context;
 /// Records how a run failed, under `failures/` in the quarantine bucket, and tells the operators.
 ///
 /// A backfill's child fails because the execution that it started failed, which has recorded that: the answer is that record.
+/// Where that execution halted its file, which is on record in the ledger and told, the record is made and nobody told again.
 ///
 /// # Errors
 /// The store's.
 pub async fn run(context: &Context, input: RecordFailureInput) -> Result<Failure> {
-    let RecordFailureInput { execution_name, started_at, state } = input;
+    let RecordFailureInput { execution_name, started_at, mut state } = input;
+    if state.run.as_ref().is_some_and(|run| run.run_id != execution_name) {
+        state.run = None;
+    }
+    let mut told = false;
     let (code, cause) = match nested(&state.error) {
-        Some(Nested { name, error, cause }) => {
-            if let Some(recorded) = context.storage.recorded_failure(&context.quarantine_bucket, &name).await? {
+        Some(nested) => {
+            if let Some(recorded) = context.storage.recorded_failure(&context.quarantine_bucket, &nested.name).await? {
                 return Ok(recorded);
             }
-            understand(&CaughtError { error, cause })
+            let (code, cause) = nested.understand();
+            told = code == ErrorCode::FileHalted;
+            (code, cause)
         }
         None => understand(&state.error),
     };
@@ -42,7 +49,7 @@ pub async fn run(context: &Context, input: RecordFailureInput) -> Result<Failure
         started_at,
     };
     context.storage.record_failure(&failure).await?;
-    if let Some(topic) = &context.topic {
+    if let (Some(topic), false) = (&context.topic, told) {
         topic.tell(&Notice::from(&failure)).await;
     }
     Ok(failure)
@@ -53,10 +60,23 @@ pub async fn run(context: &Context, input: RecordFailureInput) -> Result<Failure
 struct Nested {
     #[serde(rename = "Name")]
     name: String,
+    #[serde(rename = "Status", default)]
+    status: String,
     #[serde(rename = "Error", default)]
     error: String,
     #[serde(rename = "Cause", default)]
     cause: String,
+}
+
+impl Nested {
+    fn understand(self) -> (ErrorCode, String) {
+        let Self { name, status, error, cause } = self;
+        if error.is_empty() {
+            // Somebody ended it, or its time was over.
+            return (ErrorCode::StageKilled, format!("the execution {name} ended {status}"));
+        }
+        understand(&CaughtError { error, cause })
+    }
 }
 
 /// Step Functions gives the end of a started execution as the cause, in the form of its `DescribeExecution`.
@@ -95,7 +115,14 @@ fn understand(error: &CaughtError) -> (ErrorCode, String) {
     if let Ok(code) = error.error.parse::<ErrorCode>() {
         return (code, sentence);
     }
+    if error.error == "States.ExceedToleratedFailureThreshold" {
+        let sentence = "more objects of the backfill failed than are tolerated; each has its record under `failures/`: mend \
+                        them, and start the backfill again";
+        return (ErrorCode::BackfillFailed, sentence.to_owned());
+    }
     let code = match error.error.as_str() {
+        // The listing or the bucket of results cannot be used: the role's rights, or the key's.
+        "States.ItemReaderFailed" | "States.ResultWriterFailed" => ErrorCode::AccessDenied,
         "Sandbox.Timedout" | "States.Timeout" | "States.HeartbeatTimeout" | "Lambda.Unknown" => ErrorCode::StageKilled,
         name if name.starts_with("Runtime.") => ErrorCode::StageKilled,
         "Lambda.TooManyRequestsException" => ErrorCode::ServiceThrottled,
@@ -127,6 +154,11 @@ mod tests {
         assert_eq!(understood("Lambda.ServiceException", "x").0, ErrorCode::ServiceUnavailable);
         assert_eq!(understood("Lambda.TooManyRequestsException", "x").0, ErrorCode::ServiceThrottled);
         assert_eq!(understood("States.DataLimitExceeded", "x").0, ErrorCode::Internal);
+        assert_eq!(understood("States.ItemReaderFailed", "x").0, ErrorCode::AccessDenied);
+        let (code, sentence) =
+            understood("States.ExceedToleratedFailureThreshold", "The specified tolerated failure …");
+        assert_eq!(code, ErrorCode::BackfillFailed);
+        assert!(sentence.contains("each has its record"), "{sentence}");
     }
 
     #[test]
@@ -138,6 +170,9 @@ mod tests {
             (nested.name.as_str(), nested.error.as_str(), nested.cause.as_str()),
             ("run-1", "ColumnMissing", "no")
         );
+        assert_eq!(nested.understand(), (ErrorCode::ColumnMissing, "no".to_owned()));
+        let aborted = super::nested(&caught(r#"{"ExecutionArn":"arn:x","Name":"run-2","Status":"ABORTED"}"#)).unwrap();
+        assert_eq!(aborted.understand(), (ErrorCode::StageKilled, "the execution run-2 ended ABORTED".to_owned()));
         assert!(super::nested(&caught(r#"{"errorType":"ColumnMissing","errorMessage":"no"}"#)).is_none());
         assert!(super::nested(&caught("Task timed out")).is_none());
     }

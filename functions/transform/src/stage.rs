@@ -93,6 +93,8 @@ async fn read_all(
                 Batch::Records(batch) => silver.write(&batch).await?,
                 Batch::Rejects(batch) => rejects.write(&batch).await?,
             }
+            // A workbook gives batch after batch without a wait: the watch on time and memory has its turn between them.
+            tokio::task::yield_now().await;
         }
         if chunk.is_none() {
             return Ok(hex(hash.finalize()));

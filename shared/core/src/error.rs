@@ -69,6 +69,8 @@ error_codes! {
     SourceUnknown => Data,
     /// Several contracts recognise the file.
     SourceAmbiguous => Data,
+    /// The extraction date in the file's name lies after its upload.
+    ExtractionInFuture => Data,
     /// The file has no byte.
     FileEmpty => Data,
     /// The file's bytes contradict the declared encoding.
@@ -89,6 +91,8 @@ error_codes! {
     WorkbookProtected => Data,
     /// The quality rules stopped the file before the warehouse.
     FileHalted => Data,
+    /// More of a backfill's objects failed than are tolerated.
+    BackfillFailed => Data,
     /// A stage's memory was nearly used up.
     MemoryNear => Configuration,
     /// Settings are missing or cannot be read.

@@ -9,6 +9,7 @@ use crate::object::{ObjectRef, ObjectVersion, Order};
 
 /// What an event, a person at the console, a backfill or a schedule asks for. `{"bucket": …, "key": …}` is enough.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RunRequest {
     /// The bronze bucket.
     pub bucket: String,
@@ -33,6 +34,7 @@ pub struct RunRequest {
 
 /// What a schedule asks for: a dataset's scores and marts, without a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DatasetRequest {
     /// The dataset.
     pub dataset: String,
@@ -43,6 +45,7 @@ pub struct DatasetRequest {
 
 /// What a backfill is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BackfillRequest {
     /// What the objects' keys begin with.
     pub prefix: String,

@@ -6,7 +6,7 @@ use std::fmt;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::object::ObjectRef;
+use crate::object::{ObjectRef, ObjectVersion};
 use crate::run::{BundleRef, Run};
 
 /// What is pinned where no object is concerned: the part of a [`Run`] that every run has.
@@ -20,6 +20,9 @@ pub struct DatasetRun {
     pub as_of: NaiveDate,
     /// The dataset's bundle.
     pub bundle: BundleRef,
+    /// The object version, where the run is of one: its log's concern alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectVersion>,
     /// Of a backfill: what its objects' keys begin with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
@@ -27,8 +30,15 @@ pub struct DatasetRun {
 
 impl From<&Run> for DatasetRun {
     fn from(run: &Run) -> Self {
-        let Run { run_id, started_at, as_of, bundle, .. } = run;
-        Self { run_id: run_id.clone(), started_at: *started_at, as_of: *as_of, bundle: bundle.clone(), prefix: None }
+        let Run { run_id, started_at, as_of, bundle, object, .. } = run;
+        Self {
+            run_id: run_id.clone(),
+            started_at: *started_at,
+            as_of: *as_of,
+            bundle: bundle.clone(),
+            object: Some(object.clone()),
+            prefix: None,
+        }
     }
 }
 

@@ -75,7 +75,11 @@ impl AdmitInput {
                 DatasetRequest::deserialize(&self.request).map(Request::Dataset).map_err(|error| invalid(&error))
             }
             Machine::Pipeline => {
-                RunRequest::deserialize(&self.request).map(Request::Object).map_err(|error| invalid(&error))
+                let request = RunRequest::deserialize(&self.request).map_err(|error| invalid(&error))?;
+                if request.bucket.is_empty() || request.key.is_empty() {
+                    return Err(invalid(&"the bucket or the key is empty"));
+                }
+                Ok(Request::Object(request))
             }
         }
     }
@@ -368,6 +372,9 @@ pub struct CaughtError {
 /// What is known of the run that failed, whichever kind it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FailedRun {
+    /// The execution's name. Another one's was in the execution's own input: somebody gave it what an execution had put out.
+    #[serde(default)]
+    pub run_id: String,
     /// The dataset's bundle.
     pub bundle: BundleRef,
     /// The object version, where the run is about one.
@@ -387,6 +394,7 @@ pub struct FailedRun {
 impl From<&Run> for FailedRun {
     fn from(run: &Run) -> Self {
         Self {
+            run_id: run.run_id.clone(),
             bundle: run.bundle.clone(),
             object: Some(run.object.clone()),
             source: Some(run.source.clone()),
@@ -396,44 +404,52 @@ impl From<&Run> for FailedRun {
     }
 }
 
-/// The state of a failed run: whatever was there when it failed.
+/// The state of a failed run: whatever was there when it failed. What does not have its shape is left out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FailedState {
     /// What was caught.
     pub error: CaughtError,
     /// The pinned run, where `admit` got that far.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub run: Option<FailedRun>,
     /// The request's own fields.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub bucket: Option<String>,
     /// The request's own fields.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub key: Option<String>,
     /// The request's own fields.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub version_id: Option<String>,
     /// The request's own fields.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub dataset: Option<String>,
     /// Of a backfill: what became of its objects, where it got that far.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub objects: Option<serde_json::Value>,
     /// What `transform` said, where it got that far.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub transform: Option<Transformed>,
     /// What `validate` said, where it got that far.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub validate: Option<Validated>,
     /// What `load` said, where it got that far.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub load: Option<Loaded>,
     /// What `score` said, where it got that far.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub score: Option<Scored>,
     /// What `publish` said, where it got that far.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient")]
     pub publish: Option<Published>,
+}
+
+/// What has the shape that is read, or nothing: a person may have typed a field of that name, with anything in it.
+fn lenient<'de, D: serde::Deserializer<'de>, T: serde::de::DeserializeOwned>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let value = Option::<serde_json::Value>::deserialize(deserializer)?;
+    Ok(value.and_then(|value| serde_json::from_value(value).ok()))
 }
 
 /// Input of `record-failure`.
@@ -501,11 +517,27 @@ mod tests {
             ("pipeline", r#"{"dataset":"d","as_of":"hier"}"#, "as_of"),
             ("pipeline", "[]", "is enough"),
             ("backfill", r#"{"bucket":"b","key":"k"}"#, "state machine `pipeline`"),
+            ("pipeline", r#"{"bucket":"b","key":"k","versionId":"v"}"#, "versionId"),
+            ("pipeline", r#"{"bucket":"b","key":""}"#, "empty"),
+            ("pipeline", r#"{"dataset":"d","strict":true}"#, "strict"),
             ("backfill", r#"{}"#, "prefix"),
+            ("backfill", r#"{"prefix":"p","load_only":true}"#, "load_only"),
         ] {
             let error = asked(machine, request).unwrap_err();
             assert_eq!(error.code, ErrorCode::RequestInvalid, "{request}");
             assert!(error.message.contains(words), "{error}");
         }
+    }
+
+    #[test]
+    fn a_failure_is_read_whatever_a_person_typed() {
+        let state =
+            r#"{"error":{"Error":"RequestInvalid"},"bucket":7,"key":"k","run":{"a":1},"transform":"x","load":[]}"#;
+        let state: FailedState = serde_json::from_str(state).unwrap();
+        assert_eq!(
+            (state.error.error.as_str(), state.bucket, state.key),
+            ("RequestInvalid", None, Some("k".to_owned()))
+        );
+        assert!(state.run.is_none() && state.transform.is_none() && state.load.is_none());
     }
 }

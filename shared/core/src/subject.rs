@@ -27,7 +27,7 @@ impl From<&Run> for About {
 impl From<&DatasetRun> for About {
     fn from(run: &DatasetRun) -> Self {
         let (run_id, dataset) = (Some(run.run_id.clone()), Some(run.bundle.dataset.clone()));
-        Self { run_id, object: None, dataset, source: None }
+        Self { run_id, object: run.object.clone(), dataset, source: None }
     }
 }
 

@@ -88,6 +88,12 @@ fn answered(
                 format!("The object store waited in vain for data while {doing} {place}; try again"),
             );
         }
+        "InvalidArgument" if said.to_ascii_lowercase().contains("version") => {
+            return (
+                ErrorCode::RequestInvalid,
+                format!("The store has no version of that form of {place}; correct `version_id`, or leave it out"),
+            );
+        }
         "KeyTooLongError" | "InvalidURI" => {
             return (
                 ErrorCode::RequestInvalid,
@@ -219,6 +225,13 @@ mod tests {
         ] {
             assert_eq!(code(status, name), expected, "{status} {name}");
         }
+    }
+
+    #[test]
+    fn a_version_that_can_be_none_is_the_askers_mistake() {
+        let code = |said| answered("reading", &"s3://b/k", "b", 400, "InvalidArgument", said).0;
+        assert_eq!(code("Invalid version id specified"), ErrorCode::RequestInvalid);
+        assert_eq!(code("Argument must be an integer"), ErrorCode::Internal);
     }
 
     #[test]

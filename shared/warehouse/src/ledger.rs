@@ -213,8 +213,8 @@ pub(crate) async fn write(transaction: &Transaction<'_>, version: i64, ending: &
         .execute(
             "INSERT INTO audit.run (run_id, object_version_key, dataset, source, bundle_sha256, bundle_version, as_of, status, verdict, \
              already_loaded, halted_because, rows_read, rows_accepted, rows_rejected, rows_inserted, rows_updated, rows_unchanged, \
-             rows_superseded, transform_millis, validate_millis, load_millis, started_at, finished_at) VALUES ($1, $2, $3, $4, $5, $6, $7, \
-             $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, clock_timestamp())",
+             rows_superseded, transform_millis, validate_millis, load_millis, started_at, load_only, finished_at) VALUES ($1, $2, $3, $4, $5, $6, \
+             $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, clock_timestamp())",
             &[
                 &run.run_id,
                 &version,
@@ -238,6 +238,7 @@ pub(crate) async fn write(transaction: &Transaction<'_>, version: i64, ending: &
                 &signed(validate.millis)?,
                 &ending.load_millis.map(signed).transpose()?,
                 &run.started_at,
+                &run.load_only,
             ],
         )
         .await

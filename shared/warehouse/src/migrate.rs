@@ -17,6 +17,7 @@ use crate::sql::{advisory_key, quote};
 const ENGINE: &[(&str, &str)] = &[
     ("V1__audit.sql", include_str!("../migrations/V1__audit.sql")),
     ("V2__scores_and_marts.sql", include_str!("../migrations/V2__scores_and_marts.sql")),
+    ("V3__load_only.sql", include_str!("../migrations/V3__load_only.sql")),
 ];
 
 /// One set of migrations and the table that remembers which were applied.

@@ -255,13 +255,13 @@ pub(crate) async fn loads_until(client: &impl GenericClient, run: &DatasetRun) -
     Ok(row.map_or(run.started_at, |row| row.get(0)))
 }
 
-/// Whether another run's load of the dataset came later. Loads take the dataset's lock before they write the time of their
+/// Whether another run's load of the dataset came later, whose run will score and publish. Loads take the dataset's lock before they write the time of their
 /// ledger entry, so that these times have the order of the loads.
 pub(crate) async fn newer_load(client: &impl GenericClient, run: &DatasetRun, until: DateTime<Utc>) -> Result<bool> {
     let row = client
         .query_one(
             "SELECT EXISTS (SELECT FROM audit.run WHERE dataset = $1 AND run_id <> $2 AND finished_at > $3 \
-             AND status IN ('loaded', 'unchanged'))",
+             AND status IN ('loaded', 'unchanged') AND NOT load_only)",
             &[&run.bundle.dataset, &run.run_id, &until],
         )
         .await

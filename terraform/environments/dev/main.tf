@@ -27,8 +27,9 @@ module "environment" {
   lifecycle_days     = { bronze = 90, silver = 30, quarantine = 90, reports = 90 }
 
   database = {
-    multi_az    = false
-    backup_days = 1
-    log_exports = ["postgresql"]
+    multi_az       = false
+    backup_days    = 1
+    log_exports    = ["postgresql"]
+    final_snapshot = false
   }
 }

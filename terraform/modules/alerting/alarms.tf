@@ -2,7 +2,6 @@
 
 locals {
   minutes = 60
-  days    = 86400
 
   execution_alarms = {
     for machine, arn in var.state_machines : "${machine}-execution-failed" => {
@@ -38,10 +37,10 @@ locals {
         metric     = "MissingFiles"
         dimensions = { dataset = dataset }
         statistic  = "Maximum"
-        period     = local.days
+        period     = 60 * local.minutes
         threshold  = 1
         lasting    = true
-        # Between two daily runs the last one's answer stands.
+        # Until the next run of the dataset the last one's answer stands.
         missing = "ignore"
       }
     },

@@ -14,7 +14,7 @@ locals {
     ]
   }
   money_metrics = distinct(flatten([
-    for columns in values(var.money) : [for column in columns : [for what in ["accepted", "rejected"] : "${column}_${what}"]]
+    for columns in values(var.money) : [for column in columns : [for what in ["read", "accepted", "rejected"] : "${column}_${what}"]]
   ]))
 
   per_function = {
@@ -38,12 +38,14 @@ locals {
   rows = concat(
     [
       [
+        { title = "Rows read per facility and day", metrics = local.by_source["RowsRead"], stacked = true },
         { title = "Rows accepted per facility and day", metrics = local.by_source["RowsAccepted"], stacked = true },
         { title = "Rows refused per facility and day", metrics = concat(local.by_source["RowsRejected"], local.by_source["RowsUnreadable"]), stacked = true },
       ],
     ],
     [
       for column in distinct(flatten(values(var.money))) : [
+        { title = "Euros of ${column} read per facility and day", metrics = local.by_source["${column}_read"], stacked = true },
         { title = "Euros of ${column} accepted per facility and day", metrics = local.by_source["${column}_accepted"], stacked = true },
         { title = "Euros of ${column} refused per facility and day", metrics = local.by_source["${column}_rejected"], stacked = true },
       ]

@@ -33,11 +33,12 @@ resource "aws_db_instance" "this" {
   copy_tags_to_snapshot     = true
   delete_automated_backups  = !var.protected
   deletion_protection       = var.protected
-  skip_final_snapshot       = !var.protected
-  final_snapshot_identifier = var.protected ? "${var.name}-final" : null
+  skip_final_snapshot       = !var.final_snapshot
+  final_snapshot_identifier = var.final_snapshot ? "${var.name}-final" : null
 
+  # A major version is the operator's to raise: `postgres_version`. RDS takes none by itself.
   auto_minor_version_upgrade  = true
-  allow_major_version_upgrade = false
+  allow_major_version_upgrade = true
   apply_immediately           = var.apply_immediately
 
   performance_insights_enabled          = true
@@ -112,8 +113,8 @@ locals {
 
     max_connections = tostring(var.max_connections)
   }
-  # Read when the server starts.
-  at_start = ["max_connections"]
+  # Read when the server starts; and what RDS has as its default, which it gives back as such, whatever was asked for.
+  at_start = ["max_connections", "rds.force_ssl"]
 }
 
 resource "aws_db_parameter_group" "this" {
@@ -121,6 +122,8 @@ resource "aws_db_parameter_group" "this" {
   name        = "${var.name}-postgres${var.postgres_version}"
   family      = "postgres${var.postgres_version}"
   description = "TLS alone, a log without personal data."
+  # An upgrade that waits for its window leaves the old version's group in use.
+  skip_destroy = true
 
   dynamic "parameter" {
     for_each = local.parameters

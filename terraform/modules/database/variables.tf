@@ -13,6 +13,11 @@ variable "database_name" {
   type        = string
   default     = "fonderie"
   nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9_]{0,62}$", var.database_name))
+    error_message = "A database's name has up to 63 small letters, digits and underscores, and begins with a letter."
+  }
 }
 
 variable "postgres_version" {
@@ -22,8 +27,8 @@ variable "postgres_version" {
   nullable    = false
 
   validation {
-    condition     = var.postgres_version >= 15 && var.postgres_version == floor(var.postgres_version)
-    error_message = "The warehouse needs PostgreSQL 15 or later; a major version is a whole number."
+    condition     = contains([15, 16, 17, 18], var.postgres_version)
+    error_message = "The warehouse needs a major version of PostgreSQL from 15 to 18."
   }
 }
 
@@ -32,6 +37,11 @@ variable "instance_class" {
   type        = string
   default     = "db.t3.medium"
   nullable    = false
+
+  validation {
+    condition     = can(regex("^db\\.[a-z0-9-]+\\.[a-z0-9]+$", var.instance_class))
+    error_message = "RDS's classes are called db.<family>.<size>, such as db.t3.medium."
+  }
 }
 
 variable "allocated_gb" {
@@ -86,8 +96,15 @@ variable "backup_days" {
 }
 
 variable "protected" {
-  description = "Whether the instance refuses to be deleted, and leaves a last snapshot when it is deleted after all."
+  description = "Whether the instance refuses to be deleted, and its automatic backups outlive it."
   type        = bool
+}
+
+variable "final_snapshot" {
+  description = "Whether the instance leaves a snapshot, `<name>-final`, when it is deleted."
+  type        = bool
+  default     = true
+  nullable    = false
 }
 
 variable "insights" {

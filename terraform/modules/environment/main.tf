@@ -32,11 +32,12 @@ module "database" {
   insights         = var.database.insights
   log_exports      = var.database.log_exports
   read_replica     = var.database.read_replica
+  final_snapshot   = var.database.final_snapshot
 
   master_password         = var.master_password
   master_password_version = var.database.master_password_version
 
-  apply_immediately  = !var.protected
+  apply_immediately  = coalesce(var.database.apply_immediately, !var.protected)
   protected          = var.protected
   subnet_ids         = module.network.subnet_ids
   security_group_id  = module.network.security_group_ids["database"]

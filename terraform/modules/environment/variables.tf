@@ -22,7 +22,7 @@ variable "allow_region_outside_eea" {
 }
 
 variable "protected" {
-  description = "Whether the data is real: database and buckets refuse to be destroyed, and a last snapshot is left."
+  description = "Whether the data is real: database and buckets refuse to be destroyed."
   type        = bool
 }
 
@@ -60,7 +60,9 @@ variable "database" {
     insights         = optional(string)
     log_exports      = optional(set(string))
     read_replica     = optional(bool)
+    final_snapshot   = optional(bool)
 
+    apply_immediately       = optional(bool)
     master_password_version = optional(number)
   })
 }
@@ -142,4 +144,11 @@ variable "runbook_base_url" {
 variable "log_retention_days" {
   description = "Days for which logs are kept."
   type        = number
+
+  validation {
+    condition = contains(
+      [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days
+    )
+    error_message = "CloudWatch keeps logs for 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731 days or 3, 5, 6, 7, 8, 9, 10 years."
+  }
 }

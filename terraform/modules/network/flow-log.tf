@@ -39,6 +39,12 @@ resource "aws_iam_role_policy" "flow" {
       Effect   = "Allow"
       Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
       Resource = "arn:${local.partition}:logs:${local.region}:${local.account}:log-group:/aws/vpc/${var.name}:*"
+      }, {
+      # AWS lets nobody ask for one group alone.
+      Sid      = "FindLogGroup"
+      Effect   = "Allow"
+      Action   = ["logs:DescribeLogGroups"]
+      Resource = "*"
     }]
   })
 }

@@ -28,8 +28,8 @@ resource "aws_lambda_permission" "rotate_secret" {
   source_arn     = aws_secretsmanager_secret.database.arn
 }
 
-# Makes the roles and migrates. It is called again where the migrations, the function or the database have changed, and not
-# for another change of a contract.
+# Makes the roles and migrates. It is called again where the migrations, the function, the database, its connections or its master have
+# changed, and not for another change of a contract.
 resource "aws_lambda_invocation" "prepare_database" {
   function_name = module.function["prepare-database"].name
 
@@ -39,7 +39,9 @@ resource "aws_lambda_invocation" "prepare_database" {
   })
 
   triggers = {
-    database = "${var.database.host}:${var.database.port}/${var.database.name}"
+    database        = "${var.database.host}:${var.database.port}/${var.database.name}"
+    master_secret   = var.database.master_secret_arn
+    max_connections = var.database.max_connections
   }
 
   # The migrations lie in the bundles.

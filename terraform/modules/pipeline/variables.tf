@@ -93,10 +93,10 @@ variable "concurrency" {
   })
   default = {}
 
-  # The ten are for prepare-database, rotate-secret, the server's own and people.
+  # The rest is for prepare-database, rotate-secret, the server's own and people.
   validation {
-    condition     = contains(values(var.concurrency), -1) || sum(values(var.concurrency)) <= var.database.max_connections - 10
-    error_message = "Together they stay ten below the database's connections."
+    condition     = contains(values(var.concurrency), -1) || sum(values(var.concurrency)) <= floor(var.database.max_connections * 3 / 4)
+    error_message = "Together they stay within three quarters of the database's connections, which is what the pipeline's role may open."
   }
 }
 

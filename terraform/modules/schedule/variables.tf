@@ -27,6 +27,11 @@ variable "time_zone" {
   description = "The time zone of the expression, such as Europe/Paris."
   type        = string
   default     = "Europe/Paris"
+
+  validation {
+    condition     = can(regex("^[A-Za-z]+(/[A-Za-z0-9_+-]+){0,2}$", var.time_zone))
+    error_message = "A time zone has a name of the IANA's list, such as Europe/Paris."
+  }
 }
 
 variable "expression" {

@@ -66,6 +66,11 @@ variable "backfill" {
     condition     = var.backfill.tolerated_failure_percentage >= 0 && var.backfill.tolerated_failure_percentage <= 100
     error_message = "A percentage lies between 0 and 100."
   }
+
+  validation {
+    condition     = var.backfill.tolerated_failure_percentage * 10 == floor(var.backfill.tolerated_failure_percentage * 10)
+    error_message = "The percentage has one decimal at most."
+  }
 }
 
 variable "kms_key_arn" {

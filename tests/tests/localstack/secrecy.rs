@@ -53,7 +53,9 @@ pub(crate) async fn notifications(world: &mut World) -> Result<Outcome> {
     for record in &records {
         let run_id = record.trim_start_matches("failures/").trim_end_matches(".json");
         let told = notices.iter().filter(|notice| notice.message.contains(run_id)).count();
-        ensure_eq!(told, 1, "notices of {run_id}");
+        // `ingest` tells before it records, so that it may tell twice, but never not at all.
+        let most = if run_id.starts_with("inconnu") { 2 } else { 1 };
+        ensure!((1..=most).contains(&told), "{told} notices of {run_id}");
     }
     Ok(Outcome::Passed(format!("{} notices, {} of them of recorded failures", notices.len(), records.len())))
 }
@@ -72,7 +74,7 @@ pub(crate) async fn executions(world: &mut World) -> Result<Outcome> {
 
 /// Functions that work for no run: whoever starts one does not know of it yet, or of any.
 const WITHOUT_RUN: [&str; 3] = ["ingest", "prepare-database", "rotate-secret"];
-/// Stages that work on an object's content.
+/// Stages that work for an object version alone; others have dataset runs and backfills too.
 const ON_OBJECTS: [&str; 3] = ["transform", "validate", "load"];
 
 pub(crate) async fn logs(world: &mut World) -> Result<Outcome> {

@@ -160,6 +160,13 @@ async fn a_run_leaves_scoring_to_a_newer_load_and_never_writes_over_its_scores()
     let daily = DatasetRun { started_at: chrono::Utc::now(), ..run(&first, "daily", day(301)) };
     let turn = warehouse.scoring_turn(&ScorePlan { run: &daily, model: &model }, &json!({})).await.unwrap();
     assert_eq!(turn, Turn::Ours);
+    // a backfill's objects are scored at its end: nobody leaves that to them
+    let object = Version { load_only: true, ..Version::new("v3", 2, vec![line("F4")]) };
+    load(&mut warehouse, &second, "r5", "b1").await.unwrap();
+    load(&mut warehouse, &object, "r6", "b1").await.unwrap();
+    let run5 = run(&second, "r5", day(300));
+    let turn = warehouse.scoring_turn(&ScorePlan { run: &run5, model: &model }, &json!({})).await.unwrap();
+    assert_eq!(turn, Turn::Ours);
     // the end of a backfill began before its own objects were loaded
     let mut backfill = DatasetRun { prefix: Some("facturation/".into()), ..run(&first, "backfill", day(301)) };
     backfill = warehouse.with_loads_known(&backfill).await.unwrap();

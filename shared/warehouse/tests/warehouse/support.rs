@@ -67,6 +67,7 @@ pub(crate) struct Version {
     pub(crate) id: String,
     pub(crate) order: Order,
     pub(crate) lines: Vec<Line>,
+    pub(crate) load_only: bool,
 }
 
 impl Version {
@@ -78,6 +79,7 @@ impl Version {
             id: id.into(),
             order: Order { instant, modified: instant, position: 0 },
             lines,
+            load_only: false,
         }
     }
 
@@ -92,7 +94,7 @@ impl Version {
             order: self.order,
             as_of: day(300),
             strict: false,
-            load_only: false,
+            load_only: self.load_only,
             bundle: BundleRef { dataset: DATASET.into(), object: bundle_object, sha256: format!("sha-{bundle}") },
             source: "etablissement_a".into(),
         }
@@ -217,8 +219,11 @@ pub(crate) fn dataset_file(path: &str) -> String {
 /// A migrated database of the test's own.
 pub(crate) async fn migrated(name: &str) -> TestDatabase {
     let sql = dataset_sql();
-    let engine =
-        [include_str!("../../migrations/V1__audit.sql"), include_str!("../../migrations/V2__scores_and_marts.sql")];
+    let engine = [
+        include_str!("../../migrations/V1__audit.sql"),
+        include_str!("../../migrations/V2__scores_and_marts.sql"),
+        include_str!("../../migrations/V3__load_only.sql"),
+    ];
     let version: String = sql.migrations.iter().map(|migration| migration.sql.as_str()).chain(engine).collect();
     fonderie_test_support::database_like(name, &version, async |url| {
         let mut warehouse = connect(&url).await;

@@ -69,7 +69,7 @@ run "protected" {
       "log_parameter_max_length_on_error 0 immediate",
       "log_statement none immediate",
       "max_connections 200 pending-reboot",
-      "rds.force_ssl 1 immediate",
+      "rds.force_ssl 1 pending-reboot",
     ])
     error_message = "TLS is forced, and no value of a record is logged."
   }
@@ -98,6 +98,7 @@ run "unprotected_with_a_replica" {
 
   variables {
     protected        = false
+    final_snapshot   = false
     multi_az         = false
     backup_days      = 1
     insights         = "advanced"

@@ -55,7 +55,7 @@ run "more_invocations_than_connections" {
   command = plan
 
   variables {
-    concurrency = { load = 180 }
+    concurrency = { load = 131 }
   }
 
   expect_failures = [var.concurrency]

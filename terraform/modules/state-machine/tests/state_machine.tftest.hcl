@@ -179,6 +179,16 @@ run "a_stage_without_a_function_is_refused" {
   expect_failures = [var.function_arns]
 }
 
+run "a_percentage_that_would_be_rounded_is_refused" {
+  command = plan
+
+  variables {
+    backfill = { tolerated_failure_percentage = 0.04 }
+  }
+
+  expect_failures = [var.backfill]
+}
+
 run "a_percentage_above_a_hundred_is_refused" {
   command = plan
 
