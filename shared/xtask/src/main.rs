@@ -74,15 +74,17 @@ fn make_packages(which: Binaries) -> Result<(), String> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
     let binaries = match which {
         Binaries::OfCargoLambda => {
-            // cargo-lambda puts its output beside the workspace's manifest, whatever the target directory is.
-            let found =
-                FUNCTIONS.map(|name| (name.to_owned(), workspace().join("target/lambda").join(name).join("bootstrap")));
+            let folder = target.join("lambda");
+            let found = FUNCTIONS.map(|name| (name.to_owned(), folder.join(name).join("bootstrap")));
             let missing: Vec<_> =
                 found.iter().filter(|(_, path)| !path.exists()).map(|(name, _)| name.as_str()).collect();
             if !missing.is_empty() {
-                let message = "is not in target/lambda: build with `cargo lambda build` first, as docs/deploy.md says, or package \
-                               this machine's own binaries with `cargo xtask package --local`";
-                return Err(format!("{} {message}", missing.join(", ")));
+                return Err(format!(
+                    "{} is not in {}: build with `cargo lambda build` first, as docs/deploy.md says, or package this machine's own \
+                     binaries with `cargo xtask package --local`",
+                    missing.join(", "),
+                    folder.display()
+                ));
             }
             found
         }
