@@ -38,6 +38,7 @@ const CALLS: &[(&str, &[&[&str]])] = &[
     ("bundles.newest(", &[READ, TELL_MISSING, DECRYPT]),
     ("bundles.pinned(", &[READ, DECRYPT]),
     ("topic.tell(", &[&["sns:Publish"], ENCRYPT]),
+    ("topic.send(", &[&["sns:Publish"], ENCRYPT]),
     (".start_execution(", &[&["states:StartExecution"]]),
     ("Database::from_secret(", &[READ_SECRET, DECRYPT]),
     ("SecretsManager::new(", &[READ_SECRET, DECRYPT]),

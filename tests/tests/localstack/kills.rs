@@ -95,14 +95,15 @@ pub(crate) async fn ingest(world: &mut World) -> Result<Outcome> {
     succeeded(&execution)?;
     outcomes(&execution, 1, 0, 0, 0)?;
 
-    // In quarantine already, but not yet recorded.
+    // In quarantine already and told of, but not yet recorded: who takes it up tells again.
     let key = "facturation/tues/inconnu.txt";
     let upload = killed(world, "ingest", "before an object was put", key, b"Bonjour".into()).await?;
     let run_id = run_id(&upload);
     ensure_eq!(world.stack.failure(&run_id).await?, None, "the record of a file whose taker was killed");
     let record = world.failure_of(&run_id).await?;
     ensure_eq!(record.code, ErrorCode::SourceUnknown.name(), "the code in the record");
-    world.told_of(&record).await?;
+    let told = world.notices.all().await?.iter().filter(|notice| notice.message.contains(&run_id)).count();
+    ensure_eq!(told, 2, "notices of {run_id}");
     let copies = world.stack.keys("quarantine", &format!("unknown/{run_id}/")).await?;
     ensure_eq!(copies, [format!("unknown/{run_id}/inconnu.txt")], "in quarantine");
     world.stack.wait_until_drained().await?;
