@@ -102,11 +102,11 @@ pub(crate) async fn ingest(world: &mut World) -> Result<Outcome> {
     ensure_eq!(world.stack.failure(&run_id).await?, None, "the record of a file whose taker was killed");
     let record = world.failure_of(&run_id).await?;
     ensure_eq!(record.code, ErrorCode::SourceUnknown.name(), "the code in the record");
-    let told = world.notices.all().await?.iter().filter(|notice| notice.message.contains(&run_id)).count();
-    ensure_eq!(told, 2, "notices of {run_id}");
     let copies = world.stack.keys("quarantine", &format!("unknown/{run_id}/")).await?;
     ensure_eq!(copies, [format!("unknown/{run_id}/inconnu.txt")], "in quarantine");
     world.stack.wait_until_drained().await?;
+    let told = world.notices.all().await?.iter().filter(|notice| notice.message.contains(&run_id)).count();
+    ensure_eq!(told, 2, "notices of {run_id}");
     world.stack.give_again_after(before).await?;
     let dead = world.stack.dead_letters().await?;
     ensure!(dead == 0, "{dead} messages are with the dead letters");
