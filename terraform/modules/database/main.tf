@@ -122,8 +122,6 @@ resource "aws_db_parameter_group" "this" {
   name        = "${var.name}-postgres${var.postgres_version}"
   family      = "postgres${var.postgres_version}"
   description = "TLS alone, a log without personal data."
-  # An upgrade that waits for its window leaves the old version's group in use.
-  skip_destroy = true
 
   dynamic "parameter" {
     for_each = local.parameters
