@@ -163,6 +163,10 @@ async fn a_new_database_is_prepared_once_and_again_without_a_change() {
     assert!(!row.get::<_, bool>(0));
     assert_eq!(row.get::<_, i32>(1), 150, "three quarters of the test server's 200");
     assert_eq!(row.get::<_, &str>(2), "audit datamart dw staging");
+    // the server's connections were others when the role was made
+    client.batch_execute("ALTER ROLE pipeline CONNECTION LIMIT 37").await.unwrap();
+    deployment.prepare().await.unwrap();
+    assert_eq!(client.query_one(query, &[]).await.unwrap().get::<_, i32>(1), 150);
     assert!(!deployment.server.log().contains(&login.password));
 }
 

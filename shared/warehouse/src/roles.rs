@@ -54,6 +54,14 @@ impl Warehouse {
             transaction.batch_execute(&format!("CREATE ROLE {role} {attributes}")).await.doing(doing)?;
             made.push(role.to_owned());
         }
+        let before: i32 = transaction
+            .query_one("SELECT rolconnlimit FROM pg_roles WHERE rolname = $1", &[&PIPELINE])
+            .await
+            .doing(doing)?
+            .get(0);
+        if before != limit {
+            transaction.batch_execute(&format!("ALTER ROLE {PIPELINE} CONNECTION LIMIT {limit}")).await.doing(doing)?;
+        }
         let database = this_database(&transaction).await?;
         let rights = format!(
             "REVOKE ALL ON DATABASE {database} FROM PUBLIC; \
