@@ -43,7 +43,7 @@ impl Warehouse {
         let mut made = Vec::new();
         let attributes = [
             // a verifier instead of the password: the server's log may show the statement
-            (PIPELINE, format!("LOGIN CONNECTION LIMIT {limit} PASSWORD '{}'", scram_sha_256(password.as_bytes()))),
+            (PIPELINE, format!("LOGIN PASSWORD '{}'", scram_sha_256(password.as_bytes()))),
             (ANALYST, "NOLOGIN".to_owned()),
             (OPERATOR, "NOLOGIN".to_owned()),
         ];
