@@ -16,7 +16,8 @@ pub enum Outcome {
 /// The scenarios of one test program.
 pub struct Scenarios {
     filters: Vec<String>,
-    failed: Vec<String>,
+    /// Each with what was wrong.
+    failed: Vec<(String, String)>,
     rows: usize,
 }
 
@@ -49,8 +50,9 @@ impl Scenarios {
             Ok(Outcome::Passed(seen)) => self.row(name, "ok", seconds, &seen),
             Ok(Outcome::Skipped(why)) => self.row(name, "skipped", seconds, &why),
             Err(error) => {
-                self.row(name, "FAILED", seconds, &error.to_string());
-                self.failed.push(name.to_owned());
+                let wrong = error.to_string();
+                self.row(name, "FAILED", seconds, &wrong);
+                self.failed.push((name.to_owned(), wrong));
             }
         }
     }
@@ -76,13 +78,16 @@ impl Scenarios {
         self.finish()
     }
 
-    /// The program's result, after a last line.
+    /// The program's result, after a last line. What failed is said once more: the table may be far above, before a log.
     pub fn finish(self) -> ExitCode {
         if self.failed.is_empty() {
             print(&format!("{} scenarios, none failed", self.rows));
             return ExitCode::SUCCESS;
         }
-        print(&format!("{} scenarios, {} failed: {}", self.rows, self.failed.len(), self.failed.join(", ")));
+        print(&format!("{} scenarios, {} failed:", self.rows, self.failed.len()));
+        for (name, wrong) in &self.failed {
+            print(&format!("{name}: {wrong}"));
+        }
         ExitCode::FAILURE
     }
 }

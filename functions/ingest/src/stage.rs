@@ -46,7 +46,7 @@ async fn ingest_all<E: Executions>(context: &Context<E>, uploads: Result<Vec<Upl
     let mut first_error = Ok(());
     for upload in uploads? {
         let Upload { bucket, key, version_id, .. } = upload;
-        let version = version_id.clone().unwrap_or_else(|| "newest".to_owned());
+        let version = version_id.clone().unwrap_or_else(|| ObjectVersion::NEWEST.to_owned());
         match ingest(context, &bucket, &key, version_id).await {
             Ok(Ingested::Started(name)) => tracing::info!(key, version, execution = name, "started"),
             Ok(Ingested::Duplicate(name)) => {

@@ -8,8 +8,8 @@ use fonderie_core::failpoint::step;
 use fonderie_core::measure::{Measured, Subject};
 use fonderie_core::{ErrorCode, Result, StageError};
 use fonderie_warehouse::{
-    ConnectOptions, DatabaseSettings, Label, Login, PIPELINE, SecretLogin, SecretStore, Warehouse, is_login_refused,
-    new_password,
+    ConnectOptions, DatabaseSettings, Label, Login, PIPELINE, RolesChanged, SecretLogin, SecretStore, Warehouse,
+    is_login_refused, new_password,
 };
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,8 @@ pub enum SecretOutcome {
 pub struct Prepared {
     /// The roles that were not there.
     pub roles_made: Vec<String>,
+    /// How many connections the pipeline may open from now on, where that was another number.
+    pub connections: Option<i32>,
     /// What became of the pipeline's secret.
     pub secret: SecretOutcome,
     /// Whether the pipeline's role was given the secret's password, because the database refused it.
@@ -96,7 +98,7 @@ async fn prepare<S: SecretStore>(
 ) -> Result<Prepared> {
     // the secret before the role: a role whose password nobody knows would be found by the next invocation, and be of no use
     let (login, secret) = pipelines_login(context).await?;
-    let roles_made = master.make_roles(&login.password).await?;
+    let RolesChanged { made: roles_made, connections } = master.make_roles(&login.password).await?;
     let pipeline = SecretLogin::new(context.pipeline.clone(), context.tls.clone());
     let (mut pipeline, password_set) = match pipeline.connect(options).await {
         Err(error) if is_login_refused(&error) => {
@@ -113,8 +115,9 @@ async fn prepare<S: SecretStore>(
     pipeline.close().await;
     let migrations = migrations?;
     readers?;
-    let sentences = sentences(&roles_made, secret, password_set, &migrations);
-    Ok(Prepared { roles_made, secret, password_set, migrations, sentences })
+    let mut prepared = Prepared { roles_made, connections, secret, password_set, migrations, sentences: Vec::new() };
+    prepared.sentences = sentences(&prepared);
+    Ok(prepared)
 }
 
 /// The login that the pipeline's secret holds, made or put right where that is needed.
@@ -162,10 +165,14 @@ async fn migrate_all(pipeline: &mut Warehouse, datasets: &[Arc<Dataset>]) -> Res
     Ok(migrations)
 }
 
-fn sentences(made: &[String], secret: SecretOutcome, password_set: bool, migrations: &[String]) -> Vec<String> {
+fn sentences(prepared: &Prepared) -> Vec<String> {
+    let Prepared { roles_made, connections, secret, password_set, migrations, .. } = prepared;
     let mut sentences = Vec::new();
-    if !made.is_empty() {
-        sentences.push(format!("Roles made: {}.", made.join(", ")));
+    if !roles_made.is_empty() {
+        sentences.push(format!("Roles made: {}.", roles_made.join(", ")));
+    }
+    if let Some(connections) = connections {
+        sentences.push(format!("The pipeline may open {connections} connections at once."));
     }
     match secret {
         SecretOutcome::Filled => sentences.push("The pipeline's secret had no value and was filled.".to_owned()),
@@ -174,7 +181,7 @@ fn sentences(made: &[String], secret: SecretOutcome, password_set: bool, migrati
         }
         SecretOutcome::Kept => {}
     }
-    if password_set {
+    if *password_set {
         sentences.push("The database refused the secret's password, which the role has now.".to_owned());
     }
     if !migrations.is_empty() {

@@ -130,6 +130,7 @@ async fn a_new_database_is_prepared_once_and_again_without_a_change() {
     let deployment = Deployment::new().await;
     let first = deployment.prepare().await.unwrap();
     assert_eq!(first.roles_made, ["pipeline", "analyst", "operator"]);
+    assert_eq!(first.connections, Some(150), "three quarters of the test server's 200");
     assert_eq!((first.secret, first.password_set), (SecretOutcome::Filled, false));
     assert_eq!(
         first.migrations,
@@ -147,6 +148,7 @@ async fn a_new_database_is_prepared_once_and_again_without_a_change() {
     let second = deployment.prepare().await.unwrap();
     let nothing = Prepared {
         roles_made: Vec::new(),
+        connections: None,
         secret: SecretOutcome::Kept,
         password_set: false,
         migrations: Vec::new(),
@@ -161,11 +163,12 @@ async fn a_new_database_is_prepared_once_and_again_without_a_change() {
                  FROM pg_roles r WHERE rolname = 'pipeline'";
     let row = client.query_one(query, &[]).await.unwrap();
     assert!(!row.get::<_, bool>(0));
-    assert_eq!(row.get::<_, i32>(1), 150, "three quarters of the test server's 200");
+    assert_eq!(row.get::<_, i32>(1), 150);
     assert_eq!(row.get::<_, &str>(2), "audit datamart dw staging");
     // the server's connections were others when the role was made
     client.batch_execute("ALTER ROLE pipeline CONNECTION LIMIT 37").await.unwrap();
-    deployment.prepare().await.unwrap();
+    let third = deployment.prepare().await.unwrap();
+    assert_eq!(third.sentences, ["The pipeline may open 150 connections at once."]);
     assert_eq!(client.query_one(query, &[]).await.unwrap().get::<_, i32>(1), 150);
     assert!(!deployment.server.log().contains(&login.password));
 }

@@ -17,6 +17,9 @@ pub struct ObjectVersion {
 }
 
 impl ObjectVersion {
+    /// In place of a version id that nobody named, where a person reads it.
+    pub const NEWEST: &str = "newest";
+
     /// The last part of the key: the file's name as its sender knows it.
     pub fn file_name(&self) -> &str {
         self.key.rsplit('/').next().unwrap_or(&self.key)

@@ -37,7 +37,7 @@ impl Subject for AdmitInput {
         let object = text("bucket").zip(text("key")).map(|(bucket, key)| ObjectVersion {
             bucket,
             key,
-            version_id: text("version_id").unwrap_or_else(|| "newest".to_owned()),
+            version_id: text("version_id").unwrap_or_else(|| ObjectVersion::NEWEST.to_owned()),
         });
         About { run_id: Some(self.execution_name.clone()), object, dataset: text("dataset"), source: None }
     }

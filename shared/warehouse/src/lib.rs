@@ -56,7 +56,7 @@ pub use ledger::{LedgerEntry, RunStatus};
 pub use load::LoadPlan;
 pub use login::{Login, Place, new_password};
 pub use query::Table;
-pub use roles::{ANALYST, OPERATOR, PIPELINE};
+pub use roles::{ANALYST, OPERATOR, PIPELINE, RolesChanged};
 pub use score::{Score, ScorePlan, TrainedModel, Turn};
 pub use secret::{Label, SecretStore, SecretsManager};
 pub use settings::DatabaseSettings;

@@ -20,16 +20,25 @@ pub const ANALYST: &str = "analyst";
 /// The group of those who read the ledger.
 pub const OPERATOR: &str = "operator";
 
+/// What was not as it should be, and was changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RolesChanged {
+    /// The roles that were not there.
+    pub made: Vec<String>,
+    /// How many connections the pipeline may open from now on, where that was another number.
+    pub connections: Option<i32>,
+}
+
 /// Which schemas a group reads: all that is in them, and all that will be.
 const READERS: [(&str, &str); 3] = [("dw", ANALYST), ("datamart", ANALYST), ("audit", OPERATOR)];
 
 impl Warehouse {
     /// As the master: makes the roles that are not there, and closes the database to everybody else. The pipeline may use three
-    /// quarters of the connections, so that people and the rotation of its password always find one. Says which were made.
+    /// quarters of the connections, so that people and the rotation of its password always find one.
     ///
     /// # Errors
     /// `SettingsInvalid` where one of the roles is there with rights that it must not have; `AccessDenied`, the database's.
-    pub async fn make_roles(&mut self, password: &str) -> Result<Vec<String>> {
+    pub async fn make_roles(&mut self, password: &str) -> Result<RolesChanged> {
         let doing = "making the database's roles";
         let transaction = self.client.transaction().await.doing(doing)?;
         // two invocations at once must not make a role twice
@@ -40,7 +49,7 @@ impl Warehouse {
             .doing(doing)?
             .get(0);
         let known = known_roles(&transaction).await?;
-        let mut made = Vec::new();
+        let mut changed = RolesChanged::default();
         let attributes = [
             // a verifier instead of the password: the server's log may show the statement
             (PIPELINE, format!("LOGIN PASSWORD '{}'", scram_sha_256(password.as_bytes()))),
@@ -52,7 +61,7 @@ impl Warehouse {
                 continue;
             }
             transaction.batch_execute(&format!("CREATE ROLE {role} {attributes}")).await.doing(doing)?;
-            made.push(role.to_owned());
+            changed.made.push(role.to_owned());
         }
         let before: i32 = transaction
             .query_one("SELECT rolconnlimit FROM pg_roles WHERE rolname = $1", &[&PIPELINE])
@@ -61,6 +70,7 @@ impl Warehouse {
             .get(0);
         if before != limit {
             transaction.batch_execute(&format!("ALTER ROLE {PIPELINE} CONNECTION LIMIT {limit}")).await.doing(doing)?;
+            changed.connections = Some(limit);
         }
         let database = this_database(&transaction).await?;
         let rights = format!(
@@ -78,7 +88,7 @@ impl Warehouse {
         step("before the roles were committed");
         transaction.commit().await.doing(doing)?;
         step("after the roles were committed");
-        Ok(made)
+        Ok(changed)
     }
 
     /// As the master: whether the pipeline may make schemas, which only migrations do.
