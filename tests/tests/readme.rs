@@ -37,7 +37,7 @@ async fn a_facility_is_added_as_the_readme_says() {
     assert!(output.status.success(), "{told}");
     assert!(told.contains("3 (montant_facture 1383.50, montant_paye 48.00) rows read, 2 "), "{told}");
     let client = database.connect().await;
-    let facts = "SELECT string_agg(facture_id || ' ' || date_facture || ' ' || montant_impaye || ' ' || statut, ', ' ORDER BY 1)
+    let facts = "SELECT string_agg(facture_id || ' ' || date_facture || ' ' || montant_impaye || ' ' || statut, ', ' ORDER BY facture_id)
                  FROM dw.fact_facturation JOIN dw.dim_etablissement USING (etablissement_key) WHERE ville = 'Quimper'";
     let facts: String = client.query_one(facts, &[]).await.unwrap().get(0);
     assert_eq!(facts, "2026-001 2026-05-04 0.00 PAYEE, 2026-002 2026-06-11 1260.50 IMPAYEE");
