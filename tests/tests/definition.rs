@@ -76,7 +76,8 @@ fn the_tasks_are_the_stages_and_call_their_functions() {
     let pipeline = definition("pipeline");
     let expected: BTreeSet<_> = FUNCTIONS.into_iter().filter(|name| !ALONE.contains(name)).collect();
     assert_eq!(stages(&pipeline).map(|(name, _)| name).collect::<BTreeSet<_>>(), expected);
-    let others = ["accepted?", "done", "failed", "failed-unrecorded", "halted", "halted?", "load-only?", "object?"];
+    let others =
+        ["accepted?", "done", "failed", "failed-unrecorded", "halted", "halted?", "load-only?", "object?", "request"];
     assert_eq!(all_states(&pipeline).difference(&expected).copied().collect::<BTreeSet<_>>(), others.into());
 
     let backfill = definition("backfill");
@@ -92,6 +93,7 @@ fn the_tasks_are_the_stages_and_call_their_functions() {
             "objects",
             "publish",
             "record-failure",
+            "request",
             "score",
             "summarize",
         ])
@@ -228,7 +230,19 @@ fn results_lie_where_the_stages_read_them() {
                 "execution_name.$": "$$.Execution.Name",
                 "started_at.$": "$$.Execution.StartTime",
                 "machine": machine,
-                "request.$": "$",
+                "request.$": "$.request",
+            })
+        );
+        // An input that is no object could take no result, and no error either: it gets a field.
+        assert_eq!(definition["StartAt"], "request");
+        let request = &definition["States"]["request"];
+        assert_eq!(
+            *request,
+            json!({
+                "Comment": request["Comment"],
+                "Type": "Pass",
+                "Parameters": { "request.$": "$" },
+                "Next": "admit",
             })
         );
     }

@@ -134,6 +134,7 @@ const SAMPLES: &[Sample] = &[
         let input: RecordFailureInput = read(path);
         assert_eq!(input.state.error.error, "SourceUnknown");
         assert!(input.state.run.is_none());
+        assert_eq!(input.state.request.unwrap().key.as_deref(), Some("facturation/lisezmoi.txt"));
     }),
     ("record-failure/database-unavailable", |path| {
         let input: RecordFailureInput = read(path);
@@ -150,6 +151,7 @@ const SAMPLES: &[Sample] = &[
         assert_eq!(input.state.error.error, "States.TaskFailed");
         let nested: Value = serde_json::from_str(&input.state.error.cause).unwrap();
         assert_eq!(nested["Error"], "ColumnMissing");
+        assert_eq!(input.state.request.unwrap().dataset.as_deref(), Some("facturation"));
     }),
     ("prepare-database/deployed", |path| {
         let input: fonderie_prepare_database::Input = read(path);

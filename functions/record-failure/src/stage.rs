@@ -32,6 +32,7 @@ pub async fn run(context: &Context, input: RecordFailureInput) -> Result<Failure
         }
         None => understand(&state.error),
     };
+    let request = state.request.clone().unwrap_or_default();
     let run = state.run.as_ref();
     let object = run.and_then(|run| run.object.as_ref());
     let failure = Failure {
@@ -39,10 +40,10 @@ pub async fn run(context: &Context, input: RecordFailureInput) -> Result<Failure
         code: code.name().to_owned(),
         disposition: code.disposition(),
         cause,
-        bucket: object.map(|object| object.bucket.clone()).or(state.bucket),
-        key: object.map(|object| object.key.clone()).or(state.key),
-        version_id: object.map(|object| object.version_id.clone()).or(state.version_id),
-        dataset: run.map(|run| run.bundle.dataset.clone()).or(state.dataset),
+        bucket: object.map(|object| object.bucket.clone()).or(request.bucket),
+        key: object.map(|object| object.key.clone()).or(request.key),
+        version_id: object.map(|object| object.version_id.clone()).or(request.version_id),
+        dataset: run.map(|run| run.bundle.dataset.clone()).or(request.dataset),
         source: run.and_then(|run| run.source.clone()),
         record: Storage::failure_record(&context.quarantine_bucket, &execution_name),
         run_id: execution_name,

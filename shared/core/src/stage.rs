@@ -61,6 +61,10 @@ impl AdmitInput {
             let message = format!("the execution's input is not understood ({error}); {enough}");
             crate::StageError::new(crate::ErrorCode::RequestInvalid, message)
         };
+        // An array of the right texts would pass for the request, and nobody means one.
+        if !self.request.is_object() {
+            return Err(invalid(&"it is no JSON object"));
+        }
         match self.machine {
             Machine::Backfill if has("key") => {
                 Err(invalid(&"one object is the business of the state machine `pipeline`"))
@@ -412,18 +416,9 @@ pub struct FailedState {
     /// The pinned run, where `admit` got that far.
     #[serde(default, deserialize_with = "lenient")]
     pub run: Option<FailedRun>,
-    /// The request's own fields.
+    /// What was asked for, where it was an object.
     #[serde(default, deserialize_with = "lenient")]
-    pub bucket: Option<String>,
-    /// The request's own fields.
-    #[serde(default, deserialize_with = "lenient")]
-    pub key: Option<String>,
-    /// The request's own fields.
-    #[serde(default, deserialize_with = "lenient")]
-    pub version_id: Option<String>,
-    /// The request's own fields.
-    #[serde(default, deserialize_with = "lenient")]
-    pub dataset: Option<String>,
+    pub request: Option<FailedRequest>,
     /// Of a backfill: what became of its objects, where it got that far.
     #[serde(default, deserialize_with = "lenient")]
     pub objects: Option<serde_json::Value>,
@@ -442,6 +437,23 @@ pub struct FailedState {
     /// What `publish` said, where it got that far.
     #[serde(default, deserialize_with = "lenient")]
     pub publish: Option<Published>,
+}
+
+/// What a failed run was asked for, as far as it can be read.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct FailedRequest {
+    /// As a [`RunRequest`]'s.
+    #[serde(default, deserialize_with = "lenient")]
+    pub bucket: Option<String>,
+    /// As a [`RunRequest`]'s.
+    #[serde(default, deserialize_with = "lenient")]
+    pub key: Option<String>,
+    /// As a [`RunRequest`]'s.
+    #[serde(default, deserialize_with = "lenient")]
+    pub version_id: Option<String>,
+    /// As a [`RunRequest`]'s.
+    #[serde(default, deserialize_with = "lenient")]
+    pub dataset: Option<String>,
 }
 
 /// What has the shape that is read, or nothing: a person may have typed a field of that name, with anything in it.
@@ -515,7 +527,8 @@ mod tests {
             ("pipeline", r#"{"prefix":"p"}"#, "state machine `backfill`"),
             ("pipeline", r#"{"key":"k"}"#, "bucket"),
             ("pipeline", r#"{"dataset":"d","as_of":"hier"}"#, "as_of"),
-            ("pipeline", "[]", "is enough"),
+            ("pipeline", r#"["b","k"]"#, "no JSON object"),
+            ("backfill", r#"["p"]"#, "no JSON object"),
             ("backfill", r#"{"bucket":"b","key":"k"}"#, "state machine `pipeline`"),
             ("pipeline", r#"{"bucket":"b","key":"k","versionId":"v"}"#, "versionId"),
             ("pipeline", r#"{"bucket":"b","key":""}"#, "empty"),
@@ -531,13 +544,20 @@ mod tests {
 
     #[test]
     fn a_failure_is_read_whatever_a_person_typed() {
-        let state =
-            r#"{"error":{"Error":"RequestInvalid"},"bucket":7,"key":"k","run":{"a":1},"transform":"x","load":[]}"#;
-        let state: FailedState = serde_json::from_str(state).unwrap();
+        let state = |request: &str| {
+            let others = r#""run":{"a":1},"transform":"x","load":[]"#;
+            let state = format!(r#"{{"error":{{"Error":"RequestInvalid"}},"request":{request},{others}}}"#);
+            serde_json::from_str::<FailedState>(&state).unwrap()
+        };
+        let typed = state(r#"{"bucket":7,"key":"k","run":"x"}"#);
+        assert!(typed.run.is_none() && typed.transform.is_none() && typed.load.is_none());
+        let request = typed.request.unwrap();
         assert_eq!(
-            (state.error.error.as_str(), state.bucket, state.key),
+            (typed.error.error.as_str(), request.bucket, request.key),
             ("RequestInvalid", None, Some("k".to_owned()))
         );
-        assert!(state.run.is_none() && state.transform.is_none() && state.load.is_none());
+        for nothing in ["null", "7", r#""k""#] {
+            assert!(state(nothing).request.is_none(), "{nothing}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use fonderie_core::ErrorCode;
 use fonderie_tests::invoices::unpaid;
 use fonderie_tests::scenarios::Outcome;
 use fonderie_tests::{Result, ensure, ensure_eq};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::{World, outcomes, sentence, succeeded};
 
@@ -27,6 +27,14 @@ pub(crate) async fn no_request(world: &mut World) -> Result<Outcome> {
     let execution = world.stack.wait_for(&name).await?;
     let record = world.failed(&execution, ErrorCode::RequestInvalid).await?;
     ensure!(record.cause.contains(r#"{"bucket": …, "key": …} is enough"#), "no help in: {}", record.cause);
+    for no_object in [json!([]), json!(["bucket", "key"]), json!("facturation/etablissement_B.csv"), Value::Null] {
+        let name = world.stack.start_execution(&no_object).await?;
+        let execution = world.stack.wait_for(&name).await?;
+        let record = world.failed(&execution, ErrorCode::RequestInvalid).await?;
+        ensure!(record.cause.contains("it is no JSON object"), "{no_object}: {}", record.cause);
+    }
+    let backfill = world.stack.backfill(&json!([])).await?;
+    world.failed(&backfill, ErrorCode::RequestInvalid).await?;
     Ok(Outcome::Passed(record.cause))
 }
 
@@ -39,7 +47,7 @@ pub(crate) async fn daily(world: &mut World) -> Result<Outcome> {
     succeeded(&execution)?;
     let states = world.stack.states(&name).await?;
     let stages: Vec<_> = states.iter().filter(|state| !state.contains('?') && *state != "done").collect();
-    ensure_eq!(stages, ["admit", "score", "publish", "summarize"], "the stages of a daily run");
+    ensure_eq!(stages, ["request", "admit", "score", "publish", "summarize"], "the stages of a daily run");
     let freshness = execution.output["summary"]["freshness"].as_array().cloned().unwrap_or_default();
     let missing: Vec<_> = freshness
         .iter()
