@@ -134,7 +134,7 @@ const SAMPLES: &[Sample] = &[
         let input: RecordFailureInput = read(path);
         assert_eq!(input.state.error.error, "SourceUnknown");
         assert!(input.state.run.is_none());
-        assert_eq!(input.state.request.unwrap().key.as_deref(), Some("facturation/lisezmoi.txt"));
+        assert_eq!(input.state.request["key"], "facturation/lisezmoi.txt");
     }),
     ("record-failure/database-unavailable", |path| {
         let input: RecordFailureInput = read(path);
@@ -151,7 +151,7 @@ const SAMPLES: &[Sample] = &[
         assert_eq!(input.state.error.error, "States.TaskFailed");
         let nested: Value = serde_json::from_str(&input.state.error.cause).unwrap();
         assert_eq!(nested["Error"], "ColumnMissing");
-        assert_eq!(input.state.request.unwrap().dataset.as_deref(), Some("facturation"));
+        assert_eq!(input.state.request["dataset"], "facturation");
     }),
     ("prepare-database/deployed", |path| {
         let input: fonderie_prepare_database::Input = read(path);

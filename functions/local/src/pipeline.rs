@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use fonderie_core::stage::{
-    CaughtError, DatasetRun, FailedRequest, FailedRun, FailedState, Failure, LoadInput, Loaded, ObjectRun, Published,
+    CaughtError, DatasetRun, FailedRun, FailedState, Failure, LoadInput, Loaded, ObjectRun, Published,
     RecordFailureInput, RunReport, ScoreInput, Scored, SummarizeInput, TransformInput, Transformed, ValidateInput,
     Validated, Verdict,
 };
@@ -233,12 +233,7 @@ impl Pipeline {
         let Execution { name, started_at, request, said } = execution;
         let state = FailedState {
             error: CaughtError { error: error.code.name().to_owned(), cause: error.message },
-            request: Some(FailedRequest {
-                bucket: Some(request.bucket),
-                key: Some(request.key),
-                version_id: request.version_id,
-                dataset: request.dataset,
-            }),
+            request: serde_json::to_value(request).unwrap_or_default(),
             run: said.run.as_ref().map(FailedRun::from),
             objects: None,
             transform: said.transform,

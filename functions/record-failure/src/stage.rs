@@ -1,6 +1,6 @@
 //! Makes one record of whatever failed.
 
-use fonderie_core::stage::{CaughtError, FailedState, Failure, RecordFailureInput, Verdict};
+use fonderie_core::stage::{CaughtError, FailedState, Failure, RecordFailureInput, Verdict, requested};
 use fonderie_core::{ErrorCode, Notice, Result};
 use fonderie_storage::Storage;
 use serde::Deserialize;
@@ -16,10 +16,7 @@ use crate::Context;
 /// # Errors
 /// The store's.
 pub async fn run(context: &Context, input: RecordFailureInput) -> Result<Failure> {
-    let RecordFailureInput { execution_name, started_at, mut state } = input;
-    if state.run.as_ref().is_some_and(|run| run.run_id != execution_name) {
-        state.run = None;
-    }
+    let RecordFailureInput { execution_name, started_at, state } = input;
     let mut told = false;
     let (code, cause) = match nested(&state.error) {
         Some(nested) => {
@@ -32,7 +29,7 @@ pub async fn run(context: &Context, input: RecordFailureInput) -> Result<Failure
         }
         None => understand(&state.error),
     };
-    let request = state.request.clone().unwrap_or_default();
+    let requested = |field| requested(&state.request, field);
     let run = state.run.as_ref();
     let object = run.and_then(|run| run.object.as_ref());
     let failure = Failure {
@@ -40,10 +37,10 @@ pub async fn run(context: &Context, input: RecordFailureInput) -> Result<Failure
         code: code.name().to_owned(),
         disposition: code.disposition(),
         cause,
-        bucket: object.map(|object| object.bucket.clone()).or(request.bucket),
-        key: object.map(|object| object.key.clone()).or(request.key),
-        version_id: object.map(|object| object.version_id.clone()).or(request.version_id),
-        dataset: run.map(|run| run.bundle.dataset.clone()).or(request.dataset),
+        bucket: object.map(|object| object.bucket.clone()).or_else(|| requested("bucket")),
+        key: object.map(|object| object.key.clone()).or_else(|| requested("key")),
+        version_id: object.map(|object| object.version_id.clone()).or_else(|| requested("version_id")),
+        dataset: run.map(|run| run.bundle.dataset.clone()).or_else(|| requested("dataset")),
         source: run.and_then(|run| run.source.clone()),
         record: Storage::failure_record(&context.quarantine_bucket, &execution_name),
         run_id: execution_name,

@@ -1,6 +1,6 @@
 //! Each stage's input and output, as the state machine carries them.
 //!
-//! The state is one JSON object that grows: the request's own fields, then `run` (from `admit`), `transform`, `validate`,
+//! The state is one JSON object that grows: `request` (the execution's own input), then `run` (from `admit`), `transform`, `validate`,
 //! `load`, `score`, `publish`, `summary`; on a failure `error` (Step Functions' `Error` and `Cause`), then `failure`. A stage receives the
 //! whole state and reads the parts that its input names.
 
@@ -87,6 +87,11 @@ impl AdmitInput {
             }
         }
     }
+}
+
+/// A text of a request, which may be anything, since a person may have typed it.
+pub fn requested(request: &serde_json::Value, field: &str) -> Option<String> {
+    request.get(field)?.as_str().map(str::to_owned)
 }
 
 /// What an execution is asked for.
@@ -376,9 +381,6 @@ pub struct CaughtError {
 /// What is known of the run that failed, whichever kind it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FailedRun {
-    /// The execution's name. Another one's was in the execution's own input: somebody gave it what an execution had put out.
-    #[serde(default)]
-    pub run_id: String,
     /// The dataset's bundle.
     pub bundle: BundleRef,
     /// The object version, where the run is about one.
@@ -398,7 +400,6 @@ pub struct FailedRun {
 impl From<&Run> for FailedRun {
     fn from(run: &Run) -> Self {
         Self {
-            run_id: run.run_id.clone(),
             bundle: run.bundle.clone(),
             object: Some(run.object.clone()),
             source: Some(run.source.clone()),
@@ -416,9 +417,9 @@ pub struct FailedState {
     /// The pinned run, where `admit` got that far.
     #[serde(default, deserialize_with = "lenient")]
     pub run: Option<FailedRun>,
-    /// What was asked for, where it was an object.
-    #[serde(default, deserialize_with = "lenient")]
-    pub request: Option<FailedRequest>,
+    /// What was asked for, unchecked, as [`AdmitInput`] has it.
+    #[serde(default)]
+    pub request: serde_json::Value,
     /// Of a backfill: what became of its objects, where it got that far.
     #[serde(default, deserialize_with = "lenient")]
     pub objects: Option<serde_json::Value>,
@@ -439,24 +440,7 @@ pub struct FailedState {
     pub publish: Option<Published>,
 }
 
-/// What a failed run was asked for, as far as it can be read.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct FailedRequest {
-    /// As a [`RunRequest`]'s.
-    #[serde(default, deserialize_with = "lenient")]
-    pub bucket: Option<String>,
-    /// As a [`RunRequest`]'s.
-    #[serde(default, deserialize_with = "lenient")]
-    pub key: Option<String>,
-    /// As a [`RunRequest`]'s.
-    #[serde(default, deserialize_with = "lenient")]
-    pub version_id: Option<String>,
-    /// As a [`RunRequest`]'s.
-    #[serde(default, deserialize_with = "lenient")]
-    pub dataset: Option<String>,
-}
-
-/// What has the shape that is read, or nothing: a person may have typed a field of that name, with anything in it.
+/// What has the shape that is read, or nothing: a failure is recorded where a stage of another release said it otherwise, too.
 fn lenient<'de, D: serde::Deserializer<'de>, T: serde::de::DeserializeOwned>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
@@ -527,6 +511,7 @@ mod tests {
             ("pipeline", r#"{"prefix":"p"}"#, "state machine `backfill`"),
             ("pipeline", r#"{"key":"k"}"#, "bucket"),
             ("pipeline", r#"{"dataset":"d","as_of":"hier"}"#, "as_of"),
+            ("pipeline", "[]", "is enough"),
             ("pipeline", r#"["b","k"]"#, "no JSON object"),
             ("backfill", r#"["p"]"#, "no JSON object"),
             ("backfill", r#"{"bucket":"b","key":"k"}"#, "state machine `pipeline`"),
@@ -543,7 +528,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_read_whatever_a_person_typed() {
+    fn a_failure_is_read_whatever_the_state_holds() {
         let state = |request: &str| {
             let others = r#""run":{"a":1},"transform":"x","load":[]"#;
             let state = format!(r#"{{"error":{{"Error":"RequestInvalid"}},"request":{request},{others}}}"#);
@@ -551,13 +536,12 @@ mod tests {
         };
         let typed = state(r#"{"bucket":7,"key":"k","run":"x"}"#);
         assert!(typed.run.is_none() && typed.transform.is_none() && typed.load.is_none());
-        let request = typed.request.unwrap();
         assert_eq!(
-            (typed.error.error.as_str(), request.bucket, request.key),
+            (typed.error.error.as_str(), requested(&typed.request, "bucket"), requested(&typed.request, "key")),
             ("RequestInvalid", None, Some("k".to_owned()))
         );
-        for nothing in ["null", "7", r#""k""#] {
-            assert!(state(nothing).request.is_none(), "{nothing}");
+        for nothing in ["null", "7", r#""k""#, r#"["b","k"]"#] {
+            assert_eq!(requested(&state(nothing).request, "bucket"), None, "{nothing}");
         }
     }
 }

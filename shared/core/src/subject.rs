@@ -9,7 +9,7 @@ use crate::run::Run;
 use crate::scoring::{DatasetRun, Published, ScoreInput, Scored};
 use crate::stage::{
     AdmitInput, Admitted, Failure, LoadInput, Loaded, RecordFailureInput, SummarizeInput, Summary, TransformInput,
-    Transformed, ValidateInput, Validated, Verdict,
+    Transformed, ValidateInput, Validated, Verdict, requested,
 };
 use crate::tally::Tally;
 
@@ -33,7 +33,7 @@ impl From<&DatasetRun> for About {
 
 impl Subject for AdmitInput {
     fn about(&self) -> About {
-        let text = |field: &str| self.request.get(field).and_then(serde_json::Value::as_str).map(str::to_owned);
+        let text = |field| requested(&self.request, field);
         let object = text("bucket").zip(text("key")).map(|(bucket, key)| ObjectVersion {
             bucket,
             key,

@@ -22,6 +22,13 @@ pub struct Notice {
     pub message: String,
 }
 
+impl Notice {
+    /// Whether it is about a run.
+    pub fn names(&self, run_id: &str) -> bool {
+        self.message.contains(run_id)
+    }
+}
+
 /// The mailbox.
 pub struct Notices {
     sqs: aws_sdk_sqs::Client,
@@ -53,8 +60,10 @@ impl Notices {
     pub async fn about(&mut self, run_id: &str) -> Result<Notice> {
         let limit = Instant::now() + LIMIT;
         loop {
-            match self.all_about(run_id).await?.as_slice() {
-                [notice] => return Ok(notice.clone()),
+            self.receive().await?;
+            let found: Vec<_> = self.received.iter().filter(|notice| notice.names(run_id)).collect();
+            match found.as_slice() {
+                [notice] => return Ok((*notice).clone()),
                 [] if Instant::now() < limit => tokio::time::sleep(Duration::from_millis(50)).await,
                 [] => {
                     let subjects: Vec<_> = self.received.iter().map(|notice| &notice.subject).collect();
@@ -63,15 +72,6 @@ impl Notices {
                 several => return Err(format!("{run_id} was told {} times", several.len()).into()),
             }
         }
-    }
-
-    /// The notices so far that name a run.
-    ///
-    /// # Errors
-    /// SQS does not answer.
-    pub async fn all_about(&mut self, run_id: &str) -> Result<Vec<Notice>> {
-        let all = self.all().await?;
-        Ok(all.iter().filter(|notice| notice.message.contains(run_id)).cloned().collect())
     }
 
     /// All notices so far.

@@ -52,7 +52,7 @@ pub(crate) async fn notifications(world: &mut World) -> Result<Outcome> {
     let records = world.stack.keys("quarantine", "failures/").await?;
     for record in &records {
         let run_id = record.trim_start_matches("failures/").trim_end_matches(".json");
-        let told = world.notices.all_about(run_id).await?.len();
+        let told = notices.iter().filter(|notice| notice.names(run_id)).count();
         // `ingest` was killed between telling of this one and recording it.
         let times = if run_id.starts_with("inconnu") { 2 } else { 1 };
         ensure_eq!(told, times, "notices of {run_id}");

@@ -59,22 +59,8 @@ impl World {
         let personal = invoices::PATIENT.map(str::to_owned).into();
         let world = Self { stack, postgres, notices, authority, fonderie, personal };
         world.copy(WAREHOUSE, PREPARED).await?;
-        world.wait_out_midnight().await?;
+        wait_out_midnight().await?;
         Ok(world)
-    }
-
-    /// Waits until the dataset's midnight is over, where the suite would run into it: the as-of date would change between
-    /// tables that are compared.
-    async fn wait_out_midnight(&self) -> Result<()> {
-        const SUITE: u32 = 10 * 60;
-        let bundle = Bundle::from_files(fonderie_test_support::dataset_files("facturation"));
-        let zone = bundle.compile().map_err(|mistakes| mistakes.to_string())?.time_zone;
-        let left = (24 * 60 * 60_u32).saturating_sub(Utc::now().with_timezone(&zone).num_seconds_from_midnight());
-        if left < SUITE {
-            eprintln!("it is nearly midnight there ({zone}): waiting for the new day, {left} s");
-            tokio::time::sleep(Duration::from_secs(u64::from(left) + 1)).await;
-        }
-        Ok(())
     }
 
     /// Makes the warehouse what it was after the deployment.
@@ -174,6 +160,20 @@ impl World {
         ensure!(notice.message.starts_with(&record.cause), "the notice does not give the cause: {}", notice.message);
         Ok(())
     }
+}
+
+/// Waits until the dataset's midnight is over, where the suite would run into it: the as-of date would change between
+/// tables that are compared.
+async fn wait_out_midnight() -> Result<()> {
+    const SUITE: u32 = 10 * 60;
+    let bundle = Bundle::from_files(fonderie_test_support::dataset_files("facturation"));
+    let zone = bundle.compile().map_err(|mistakes| mistakes.to_string())?.time_zone;
+    let left = (24 * 60 * 60_u32).saturating_sub(Utc::now().with_timezone(&zone).num_seconds_from_midnight());
+    if left < SUITE {
+        eprintln!("it is nearly midnight there ({zone}): waiting for the new day, {left} s");
+        tokio::time::sleep(Duration::from_secs(u64::from(left) + 1)).await;
+    }
+    Ok(())
 }
 
 pub(crate) fn succeeded(execution: &Execution) -> Result<()> {
