@@ -10,6 +10,7 @@ mod dataset;
 mod date_format;
 mod mistakes;
 mod model;
+mod reader_rule;
 mod recognise;
 mod source;
 
@@ -17,4 +18,5 @@ pub use bundle::Bundle;
 pub use compiled::*;
 pub use mistakes::{Found, Mistake, Mistakes, Section, describe, document};
 pub use model::{Feature, Mart, Model, ModelKind};
+pub use reader_rule::ReaderRule;
 pub use recognise::dataset_of_key;

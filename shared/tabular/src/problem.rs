@@ -1,0 +1,268 @@
+//! Why a record or a cell cannot be read: the rule, and a French sentence for the facility. All sentences of the reader
+//! stand in this file.
+//!
+//! A sentence names what was found and, if a key of the contract would settle it, that key; never another cell's value.
+
+use std::fmt;
+
+use fonderie_contract::ReaderRule;
+
+/// Why a record, or a cell that is present, cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// A quote that is still open at the end of the file or at the limit on records.
+    UnclosedQuote,
+    /// A quote whose next one is on a later line, at the start of a field and followed by text.
+    ReopenedQuote,
+    /// Text after a closing quote.
+    TextAfterQuote,
+    /// A record over several lines of which the first and the last are complete by themselves.
+    MeltedLines {
+        /// The physical lines that the quotes bring together.
+        lines: u64,
+    },
+    /// A record over several lines where the contract excludes them.
+    SeveralLines,
+    /// More fields than the header.
+    LongRecord {
+        /// Fields of the record.
+        found: usize,
+        /// Fields of the header.
+        expected: usize,
+    },
+    /// Fewer fields than the header.
+    ShortRecord {
+        /// Fields of the record.
+        found: usize,
+        /// Fields of the header.
+        expected: usize,
+    },
+    /// A sheet's row with values beyond the header's last column.
+    BeyondHeader,
+    /// A value under an empty header.
+    UnnamedColumn,
+    /// Bytes that the declared encoding does not have.
+    Encoding,
+    /// UTF-8 read as a single-byte encoding.
+    DoubleEncoding,
+    /// A control character.
+    ControlCharacter(char),
+    /// A text longer than its field.
+    TextTooLong {
+        /// The greatest length, in characters.
+        most: usize,
+    },
+    /// A text that a spreadsheet wrapped.
+    SpreadsheetText,
+    /// An id that a spreadsheet turned into a number.
+    ScientificNotation,
+    /// A number of a workbook with more digits than a spreadsheet keeps.
+    TooManyDigits,
+    /// A word for "nothing" in a field that identifies the row.
+    UndeclaredEmptyWord(String),
+    /// A date in none of the declared formats.
+    DateFormat {
+        /// The declared formats, as a facility reads them (`jj/mm/aaaa`).
+        expected: String,
+    },
+    /// A date that stands for "no date" in much software (`00/00/0000`) and is not declared as such.
+    PlaceholderDate(String),
+    /// A date with a time, where the contract declares none.
+    UndeclaredTime,
+    /// A day that no calendar has.
+    NoSuchDay,
+    /// A local time that a clock change makes ambiguous.
+    AmbiguousTime,
+    /// A local time that a clock change leaves out.
+    ImpossibleTime,
+    /// Two declared formats read the text as two days, written as ISO dates.
+    AmbiguousDate(String, String),
+    /// A date outside its field's range: the bounds as ISO dates.
+    ImplausibleDate(String, String),
+    /// A date that fits only the other order of day and month, in a file that shows both.
+    DateOrder {
+        /// The declared formats, as a facility reads them.
+        expected: String,
+    },
+    /// A number that is not formatted as a date.
+    NumberForDate,
+    /// An amount that is not in the declared form.
+    Amount,
+    /// An amount that a key of the contract would let pass.
+    AmountNeeds {
+        /// The key, with its value, as the contract writes it: `trailing_sign = true`.
+        key: &'static str,
+    },
+    /// An amount in another currency than the declared one.
+    OtherCurrency {
+        /// The declared currency.
+        expected: String,
+    },
+    /// Too many decimals.
+    AmountDecimals {
+        /// Decimals that the field has.
+        most: usize,
+    },
+    /// An amount that does not fit into its field.
+    AmountSize,
+    /// A whole number that cannot be read.
+    Integer,
+    /// A whole number outside its bounds.
+    IntegerBounds {
+        /// The smallest allowed.
+        min: i64,
+        /// The greatest allowed.
+        max: i64,
+    },
+    /// A truth value that is none of the declared words.
+    Boolean {
+        /// The declared words.
+        expected: String,
+    },
+    /// A cell of another type than its field's.
+    CellType,
+    /// A formula in error.
+    CellError,
+    /// A formula without a stored value.
+    FormulaWithoutValue,
+}
+
+impl Problem {
+    /// The rule that the record or cell breaks.
+    pub const fn rule(&self) -> ReaderRule {
+        match self {
+            Self::UnclosedQuote
+            | Self::ReopenedQuote
+            | Self::TextAfterQuote
+            | Self::MeltedLines { .. }
+            | Self::SeveralLines => ReaderRule::Quotes,
+            Self::LongRecord { .. } | Self::BeyondHeader => ReaderRule::LongRecord,
+            Self::ShortRecord { .. } => ReaderRule::ShortRecord,
+            Self::UnnamedColumn => ReaderRule::UnnamedColumn,
+            Self::Encoding => ReaderRule::Encoding,
+            Self::DoubleEncoding => ReaderRule::DoubleEncoding,
+            Self::ControlCharacter(_) => ReaderRule::ForbiddenCharacter,
+            Self::TextTooLong { .. } => ReaderRule::TextTooLong,
+            Self::SpreadsheetText => ReaderRule::SpreadsheetText,
+            Self::ScientificNotation | Self::TooManyDigits => ReaderRule::ScientificNotation,
+            Self::UndeclaredEmptyWord(_) => ReaderRule::UndeclaredEmptyWord,
+            Self::DateFormat { .. }
+            | Self::PlaceholderDate(_)
+            | Self::UndeclaredTime
+            | Self::NoSuchDay
+            | Self::AmbiguousTime
+            | Self::ImpossibleTime
+            | Self::NumberForDate => ReaderRule::UnreadableDate,
+            Self::AmbiguousDate(..) => ReaderRule::AmbiguousDate,
+            Self::ImplausibleDate(..) => ReaderRule::ImplausibleDate,
+            Self::DateOrder { .. } => ReaderRule::DateOrder,
+            Self::Amount
+            | Self::AmountNeeds { .. }
+            | Self::OtherCurrency { .. }
+            | Self::AmountDecimals { .. }
+            | Self::AmountSize => ReaderRule::UnreadableAmount,
+            Self::Integer | Self::IntegerBounds { .. } => ReaderRule::UnreadableInteger,
+            Self::Boolean { .. } => ReaderRule::UnreadableBoolean,
+            Self::CellType => ReaderRule::CellType,
+            Self::CellError => ReaderRule::CellError,
+            Self::FormulaWithoutValue => ReaderRule::FormulaWithoutValue,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnclosedQuote => f.write_str("Un guillemet ouvert n'est jamais refermé."),
+            Self::ReopenedQuote => {
+                f.write_str("Un guillemet ouvert sur cette ligne n'est suivi d'un autre qu'au début d'un champ d'une ligne suivante.")
+            }
+            Self::TextAfterQuote => f.write_str("Du texte suit un guillemet fermant."),
+            Self::MeltedLines { lines } => {
+                write!(f, "Des guillemets réunissent {lines} lignes dont la première et la dernière sont déjà complètes.")
+            }
+            Self::SeveralLines => f.write_str(
+                "Des guillemets réunissent plusieurs lignes, ce que le contrat exclut (`multiline = false`).",
+            ),
+            Self::LongRecord { found, expected } => {
+                write!(f, "La ligne a plus de champs que l'en-tête : {found} au lieu de {expected}.")
+            }
+            Self::ShortRecord { found, expected } => {
+                write!(f, "La ligne a moins de champs que l'en-tête : {found} au lieu de {expected}.")
+            }
+            Self::BeyondHeader => f.write_str("La ligne a des valeurs au-delà des colonnes de l'en-tête."),
+            Self::UnnamedColumn => f.write_str("Une valeur se trouve dans une colonne sans nom."),
+            Self::Encoding => f.write_str("La cellule contient des octets étrangers à l'encodage convenu."),
+            Self::DoubleEncoding => f.write_str(
+                "La cellule est écrite en UTF-8, alors que l'encodage convenu est un autre : ses accents seraient faux.",
+            ),
+            Self::ControlCharacter(c) => {
+                write!(f, "La cellule contient un caractère de contrôle (U+{:04X}).", u32::from(*c))
+            }
+            Self::TextTooLong { most } => {
+                write!(f, "Le texte est plus long que le champ ne l'admet : {most} caractères au plus.")
+            }
+            Self::SpreadsheetText => f.write_str(
+                "Un tableur a entouré le texte (=\"…\" ou une apostrophe) ; le contrat peut l'admettre par \
+                 `spreadsheet_text = true`.",
+            ),
+            Self::ScientificNotation => f.write_str(
+                "Un tableur a changé cet identifiant en nombre et en a perdu des chiffres : reprendre la valeur d'origine.",
+            ),
+            Self::TooManyDigits => f.write_str(
+                "Le nombre a plus de quinze chiffres : le tableur en a perdu, reprendre la valeur d'origine en texte.",
+            ),
+            Self::UndeclaredEmptyWord(word) => write!(
+                f,
+                "« {word} » se trouve là où la ligne doit être identifiée ; si ce mot veut dire « rien », le contrat le \
+                 déclare par `empty = [\"{word}\"]`."
+            ),
+            Self::DateFormat { expected } => write!(f, "La date n'est pas écrite dans le format convenu ({expected})."),
+            Self::PlaceholderDate(text) => write!(
+                f,
+                "« {text} » n'est pas une date ; si cela veut dire « pas de date », le contrat le déclare par \
+                 `empty = [\"{text}\"]`."
+            ),
+            Self::UndeclaredTime => f.write_str(
+                "La date porte une heure ; le contrat peut l'admettre en ajoutant l'heure au format (`dd/mm/yyyy hh:mm`).",
+            ),
+            Self::NoSuchDay => f.write_str("Ce jour n'existe pas dans le calendrier."),
+            Self::AmbiguousTime => f.write_str(
+                "Cette heure a existé deux fois ce jour-là (changement d'heure) ; le contrat peut choisir par `fold`.",
+            ),
+            Self::ImpossibleTime => f.write_str(
+                "Cette heure n'a pas existé ce jour-là (changement d'heure) ; le contrat peut l'admettre par `fold`.",
+            ),
+            Self::AmbiguousDate(first, second) => {
+                write!(f, "Deux formats convenus lisent cette date : {first} ou {second}.")
+            }
+            Self::ImplausibleDate(min, max) => {
+                write!(f, "La date n'est pas vraisemblable : elle doit se trouver entre le {min} et le {max}.")
+            }
+            Self::DateOrder { expected } => write!(
+                f,
+                "Le jour et le mois sont dans un autre ordre que celui convenu ({expected}), et le fichier mélange les deux."
+            ),
+            Self::NumberForDate => f.write_str("La cellule contient un nombre qui n'est pas mis en forme de date."),
+            Self::Amount => f.write_str("Le montant ne peut pas être lu dans le format convenu."),
+            Self::AmountNeeds { key } => {
+                write!(f, "Le montant n'est pas écrit dans le format convenu ; le contrat peut l'admettre par `{key}`.")
+            }
+            Self::OtherCurrency { expected } => {
+                write!(f, "Le montant porte une autre devise que celle convenue ({expected}).")
+            }
+            Self::AmountDecimals { most } => write!(f, "Le montant a trop de décimales : {most} au plus."),
+            Self::AmountSize => f.write_str("Le montant est trop grand pour l'entrepôt."),
+            Self::Integer => f.write_str("Le nombre entier ne peut pas être lu."),
+            Self::IntegerBounds { min, max } => {
+                write!(f, "Le nombre est hors des limites admises : de {min} à {max}.")
+            }
+            Self::Boolean { expected } => write!(f, "La valeur n'est aucun des mots convenus ({expected})."),
+            Self::CellType => f.write_str("La cellule n'est pas du type attendu dans cette colonne."),
+            Self::CellError => f.write_str("La formule de la cellule est en erreur."),
+            Self::FormulaWithoutValue => f.write_str(
+                "La cellule contient une formule sans valeur enregistrée : ouvrir le classeur, le recalculer et l'enregistrer.",
+            ),
+        }
+    }
+}
