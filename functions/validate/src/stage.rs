@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use fonderie_contract::{Check, Dataset};
-use fonderie_core::stage::{ValidateInput, Validated};
+use fonderie_core::stage::{ValidateInput, Validated, Verdict};
 use fonderie_core::tally::check_conserved;
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
-use fonderie_quality::{KeyScan, Reading, RepeatedKeys, Validator, judge, passes};
+use fonderie_quality::{Judgement, KeyScan, Reading, RepeatedKeys, Validator, judge, passes};
 use fonderie_storage::{ParquetObjectWriter, parquet_error};
 use fonderie_tabular::{parquet_properties, record_schema, reject_schema};
 use futures::TryStreamExt;
@@ -63,8 +63,9 @@ pub async fn run(context: &Context, input: ValidateInput) -> Result<Validated> {
     if refused > 0 {
         facility_csv::write(&context.storage, &dataset, &input, &rejects, csv.clone()).await?;
     }
-    let reading = Reading { rows: transform.read.rows, rejected: &transform.rules, emptied: &transform.emptied };
-    let judgement = judge(&dataset.record, reading, &validation, run.strict);
+    let reading = Reading { rows: transform.read.rows, rejected: &transform.rules, emptied: &transform.warned };
+    let mut judgement = judge(&dataset.record, reading, &validation, run.strict);
+    halt(&mut judgement, &transform.halts);
     Ok(Validated {
         verdict: judgement.verdict,
         accepted_records,
@@ -77,6 +78,19 @@ pub async fn run(context: &Context, input: ValidateInput) -> Result<Validated> {
         halted_because: judgement.halted_because,
         millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
+}
+
+/// Halts the file for the reader's own reasons, beside those of the rules.
+fn halt(judgement: &mut Judgement, reasons: &[String]) {
+    if reasons.is_empty() {
+        return;
+    }
+    let reasons = reasons.join("; ");
+    judgement.verdict = Verdict::Halted;
+    judgement.halted_because = Some(match judgement.halted_because.take() {
+        Some(because) => format!("{because}; {reasons}"),
+        None => format!("the file was halted: {reasons}"),
+    });
 }
 
 /// The keys that occur more than once, from the key columns alone.
@@ -125,4 +139,27 @@ async fn check_all(
         rejects.write(&batch).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_of_the_reader_halts_the_file() {
+        let judged = |because: Option<&str>| Judgement {
+            verdict: Verdict::Accepted,
+            rules: Vec::new(),
+            halted_because: because.map(str::to_owned),
+        };
+        let mut accepted = judged(None);
+        halt(&mut accepted, &[]);
+        assert_eq!(accepted, judged(None));
+        halt(&mut accepted, &["the dates contradict the contract".to_owned()]);
+        assert_eq!(accepted.verdict, Verdict::Halted);
+        assert_eq!(accepted.halted_because.as_deref(), Some("the file was halted: the dates contradict the contract"));
+        let mut halted = judged(Some("the file was halted: a rule"));
+        halt(&mut halted, &["x".to_owned(), "y".to_owned()]);
+        assert_eq!(halted.halted_because.as_deref(), Some("the file was halted: a rule; x; y"));
+    }
 }

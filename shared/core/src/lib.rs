@@ -18,6 +18,7 @@ mod scoring;
 pub mod stage;
 mod subject;
 pub mod tally;
+pub mod units;
 
 pub use error::{Disposition, ErrorCode, StageError};
 pub use hex::hex;

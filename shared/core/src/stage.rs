@@ -17,6 +17,7 @@ pub use crate::scoring::{
     DatasetRun, Flagged, MartPublished, ModelScored, PublishInput, Published, ScoreInput, ScoreStatus, Scored,
 };
 use crate::tally::Tally;
+use crate::units::Units;
 
 /// The state machine in which `admit` is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,11 +140,20 @@ pub struct Transformed {
     pub rejected: Tally,
     /// Per rule, how many rejected records broke it.
     pub rules: BTreeMap<String, u64>,
-    /// Per rule, how many records of silver had a value that could not be read and was left out, as the dataset declares.
+    /// Per rule, how many records of silver it warns of: a value that was left out, as the dataset declares, or changed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub emptied: BTreeMap<String, u64>,
+    pub warned: BTreeMap<String, u64>,
     /// Lines that are no records and are passed over, by kind (`blank_lines`, `repeated_headers`, `totals_lines`).
     pub skipped: BTreeMap<String, u64>,
+    /// The file's physical lines or sheet rows, each accounted for.
+    #[serde(default)]
+    pub units: Units,
+    /// What is reported on the run: sentences, in English.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
+    /// Why `validate` must halt the file: sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub halts: Vec<String>,
     /// Milliseconds of work.
     pub millis: u64,
 }

@@ -8,6 +8,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use fonderie_contract::{Budget, Field, Kind, Migration, OnUnreadable, Record, WarehouseSql};
 use fonderie_core::stage::{Loaded, RuleResult, Transformed, Validated, Verdict};
 use fonderie_core::tally::Amount;
+use fonderie_core::units::{UnitKind, Units};
 use fonderie_core::{BundleRef, ObjectRef, ObjectVersion, Order, Result, Run, Tally};
 use fonderie_test_support::TestDatabase;
 use fonderie_warehouse::{ConnectOptions, DatabaseSettings, LoadPlan, Warehouse};
@@ -250,8 +251,16 @@ pub(crate) fn before(version: &Version, accepted: Tally) -> (Transformed, Valida
         kept: accepted.clone(),
         rejected: nothing.clone(),
         rules: Default::default(),
-        emptied: Default::default(),
+        warned: Default::default(),
         skipped: Default::default(),
+        units: Units {
+            kind: UnitKind::Lines,
+            total: accepted.rows + 1,
+            records: accepted.rows,
+            other: [("header".to_owned(), 1)].into(),
+        },
+        notices: vec!["a notice".into()],
+        halts: Vec::new(),
         millis: 1,
     };
     let validate = Validated {
