@@ -344,6 +344,7 @@ fn a_backfills_children_run_pipeline_as_far_as_the_load() {
             "key.$": "$$.Map.Item.Value.Key",
             "dataset.$": "$.run.bundle.dataset",
             "as_of.$": "$.run.as_of",
+            "force.$": "$.run.force",
             "load_only": true,
         })
     );

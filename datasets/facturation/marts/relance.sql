@@ -1,26 +1,29 @@
 -- La liste de relance : une ligne par patient qui doit quelque chose, à la date de traitement du dernier run publié.
 --
+-- Credit notes (negative amounts) count: a patient is listed if the net is above zero, and ages are net too. Only invoices
+-- above zero are counted, and only they are abnormal or the oldest.
 -- URGENT: an unpaid invoice with a score under -0.1; PRIORITAIRE: over 5,000 € in all; STANDARD: the others. `motif` says
 -- why, of the worst invoice where one is abnormal. Ages are counted from the date of the invoice.
 WITH impaye AS (
   SELECT f.patient_key, f.etablissement_key, f.facture_id, f.montant_impaye, f.date_facture, f.anomaly_score, f.anomaly_raison,
          a.as_of - f.date_facture AS age
   FROM dw.fact_facturation f JOIN audit.as_of a ON a.dataset = 'facturation'
-  WHERE f.montant_impaye > 0
+  WHERE f.montant_impaye > 0 OR f.montant_impaye < 0
 ), pire AS (
   -- natural keys settle ties, so that the same invoices give the same sentence whatever their order of arrival
   SELECT DISTINCT ON (i.patient_key) i.patient_key, i.facture_id, i.anomaly_raison
   FROM impaye i JOIN dw.dim_etablissement e USING (etablissement_key)
-  WHERE i.anomaly_score < -0.1
+  WHERE i.anomaly_score < -0.1 AND i.montant_impaye > 0
   ORDER BY i.patient_key, i.anomaly_score, i.montant_impaye DESC, e.etablissement_id, i.facture_id
 ), total AS (
-  SELECT patient_key, sum(montant_impaye) AS total_impaye, count(*) AS nb_factures_impayees,
+  SELECT patient_key, sum(montant_impaye) AS total_impaye, count(*) FILTER (WHERE montant_impaye > 0) AS nb_factures_impayees,
          coalesce(sum(montant_impaye) FILTER (WHERE age <= 30), 0) AS impaye_0_30,
          coalesce(sum(montant_impaye) FILTER (WHERE age BETWEEN 31 AND 60), 0) AS impaye_31_60,
          coalesce(sum(montant_impaye) FILTER (WHERE age BETWEEN 61 AND 90), 0) AS impaye_61_90,
          coalesce(sum(montant_impaye) FILTER (WHERE age > 90), 0) AS impaye_90_plus,
-         min(date_facture) AS plus_ancienne, max(age) AS age_max
-  FROM impaye GROUP BY patient_key
+         min(date_facture) FILTER (WHERE montant_impaye > 0) AS plus_ancienne,
+         max(age) FILTER (WHERE montant_impaye > 0) AS age_max
+  FROM impaye GROUP BY patient_key HAVING sum(montant_impaye) > 0
 )
 SELECT t.patient_key, p.patient_id, p.nom, p.prenom, t.total_impaye, t.nb_factures_impayees,
        CASE WHEN w.patient_key IS NOT NULL THEN 'URGENT'

@@ -114,6 +114,8 @@ CREATE INDEX idx_fact_etablissement ON dw.fact_facturation (etablissement_key);
 CREATE INDEX idx_fact_date ON dw.fact_facturation (date_key);
 CREATE INDEX idx_fact_service ON dw.fact_facturation (service_key);
 CREATE INDEX idx_fact_impaye ON dw.fact_facturation (montant_impaye) WHERE montant_impaye > 0;
+-- credit notes that are not settled
+CREATE INDEX idx_fact_avoir ON dw.fact_facturation (montant_impaye) WHERE montant_impaye < 0;
 
 -- The states that a newer one replaced, valid in [valide_du, valide_au): from the version that first showed the state to
 -- the one that first showed the next.

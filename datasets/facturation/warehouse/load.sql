@@ -6,6 +6,7 @@
 --   audit.version_order   the rank of each version of the dataset
 -- and takes:
 --   outcome    one row: inserted, updated, unchanged, superseded; their sum must be the number of incoming rows.
+--   removed    a row with the amounts for each invoice that this version showed before and no longer shows.
 --
 -- What must come out (any order of arrival gives the same): the observations of an invoice are, for each loaded version
 -- that shows it, (rank of the version, state). Sorted by rank, equal neighbours collapse into one interval that begins with
@@ -134,6 +135,10 @@ SELECT o.facture_key, o.facture_id, o.patient_key, o.etablissement_key, o.date_k
   o.statut, c.instant, c.object_version_key, o.source_line
 FROM observe o CROSS JOIN courante c WHERE o.nouvelle;
 
+-- Those that it no longer shows; `avant` gives their amounts.
+CREATE TEMP TABLE otee ON COMMIT DROP AS
+SELECT facture_key FROM relue EXCEPT SELECT facture_key FROM observe;
+
 ---------------------------------------------------------------------------------------------------------- history
 -- Of the invoices under review: the openings of their intervals as they stand, each with the version that closes it (none
 -- for the fact's).
@@ -146,6 +151,13 @@ SELECT h.facture_key, r.rang, h.object_version_key, h.source_line, h.patient_key
        h.date_paiement, h.montant_facture, h.montant_paye, h.statut, h.closing_version_key
 FROM revue JOIN dw.hist_facturation h USING (facture_key) JOIN rang r USING (object_version_key);
 ANALYZE avant;
+
+-- As this version showed them: the state in force at its rank.
+CREATE TEMP TABLE removed ON COMMIT DROP AS
+SELECT DISTINCT ON (a.facture_key) a.facture_key, a.montant_facture, a.montant_paye
+FROM otee JOIN avant a USING (facture_key) CROSS JOIN courante c
+WHERE a.rang <= c.rang
+ORDER BY a.facture_key, a.rang DESC;
 
 CREATE TEMP TABLE identite ON COMMIT DROP AS
 SELECT f.facture_key, f.facture_id, f.etablissement_key FROM revue JOIN dw.fact_facturation f USING (facture_key);

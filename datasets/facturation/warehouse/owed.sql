@@ -3,6 +3,9 @@
 -- The program sets fonderie.on (the day), fonderie.time_zone (the dataset's), fonderie.patient and fonderie.facility (ids; empty
 -- for all). Of a facility of which no file of that day or earlier is known, each invoice's first known state is taken instead,
 -- without a payment made later: `dont_reconstitue` says how much of the sum comes from such invoices.
+--
+-- Credit notes (negative amounts) count: a patient owes what is left of all facilities' invoices, and is left out if that is not
+-- above zero. A facility's row is its share of it, which may be negative.
 WITH question AS (
   SELECT current_setting('fonderie.on')::date AS jour,
          (current_setting('fonderie.on')::date + 1)::timestamp AT TIME ZONE current_setting('fonderie.time_zone') AS fin
@@ -28,16 +31,19 @@ WITH question AS (
          montant_facture - CASE WHEN date_paiement > jour THEN 0 ELSE montant_paye END AS du
   FROM retenus, question
   WHERE date_facture <= jour
+), debiteurs AS (
+  SELECT patient_key FROM dus GROUP BY patient_key HAVING sum(du) > 0
 )
 SELECT coalesce(e.etablissement_id, 'TOTAL') AS etablissement_id,
-       count(*) AS nb_factures_impayees,
-       count(DISTINCT d.patient_key) AS nb_patients,
+       count(*) FILTER (WHERE d.du > 0) AS nb_factures_impayees,
+       count(DISTINCT d.patient_key) FILTER (WHERE d.du > 0) AS nb_patients,
        coalesce(sum(d.du), 0.00) AS montant_du,
        coalesce(sum(d.du) FILTER (WHERE d.reconstitue), 0.00) AS dont_reconstitue
 FROM dus d
+JOIN debiteurs USING (patient_key)
 JOIN dw.dim_etablissement e USING (etablissement_key)
 JOIN dw.dim_patient p USING (patient_key)
-WHERE d.du > 0
+WHERE d.du <> 0
   AND current_setting('fonderie.patient') IN ('', p.patient_id)
   AND current_setting('fonderie.facility') IN ('', e.etablissement_id)
 GROUP BY ROLLUP (e.etablissement_id)

@@ -12,18 +12,18 @@ use crate::Context;
 /// Admits a run.
 ///
 /// # Errors
-/// `RequestInvalid`, `ObjectMissing`, `SourceUnknown`, `SourceAmbiguous`, `FileEmpty`, `ExtractionInFuture`, the bundle's and the store's.
+/// `RequestInvalid`, `ObjectMissing`, `SourceUnknown`, `SourceAmbiguous`, `FileEmpty`, `ExtractionUnclear`, `ExtractionInFuture`, the bundle's and the store's.
 pub async fn run(context: &Context, input: AdmitInput) -> Result<Admitted> {
     let AdmitInput { execution_name: run_id, started_at, .. } = &input;
     match input.request()? {
         Request::Object(request) => object(context, run_id, *started_at, request).await.map(Admitted::Object),
-        Request::Dataset(DatasetRequest { dataset, as_of }) => {
+        Request::Dataset(DatasetRequest { dataset, as_of, force }) => {
             let name = named(context, Some(&dataset), "")?;
-            self::dataset(context, run_id, *started_at, name, as_of).await.map(Admitted::Dataset)
+            self::dataset(context, run_id, *started_at, name, as_of, force).await.map(Admitted::Dataset)
         }
-        Request::Backfill(BackfillRequest { prefix, dataset, as_of }) => {
+        Request::Backfill(BackfillRequest { prefix, dataset, as_of, force }) => {
             let name = named(context, dataset.as_deref(), &prefix)?;
-            let run = self::dataset(context, run_id, *started_at, name, as_of).await?;
+            let run = self::dataset(context, run_id, *started_at, name, as_of, force).await?;
             Ok(Admitted::Dataset(DatasetRun { prefix: Some(prefix), ..run }))
         }
     }
@@ -43,7 +43,7 @@ pub async fn object(context: &Context, run_id: &str, started_at: DateTime<Utc>, 
         let message = format!("the file {} is empty: have it sent again", object.file_name());
         return Err(StageError::new(ErrorCode::FileEmpty, message));
     }
-    let extracted = source.extraction_date_of_key(&object.key);
+    let extracted = source.extraction_date_of_key(&object.key)?;
     if let Some(date) = extracted {
         not_in_future(date, meta.last_modified.with_timezone(&dataset.time_zone).date_naive())?;
     }
@@ -56,6 +56,7 @@ pub async fn object(context: &Context, run_id: &str, started_at: DateTime<Utc>, 
         order,
         size: meta.size,
         as_of: request.as_of.unwrap_or_else(|| started_at.with_timezone(&dataset.time_zone).date_naive()),
+        force: request.force || request.as_of.is_none(),
         strict: request.strict,
         load_only: request.load_only,
         source: source.id.clone(),
@@ -83,11 +84,13 @@ async fn dataset(
     run_id: &str,
     started_at: DateTime<Utc>,
     name: &str,
-    as_of: Option<NaiveDate>,
+    typed: Option<NaiveDate>,
+    force: bool,
 ) -> Result<DatasetRun> {
     let (bundle, dataset) = context.bundles.newest(&context.datasets_bucket, name).await?;
-    let as_of = as_of.unwrap_or_else(|| started_at.with_timezone(&dataset.time_zone).date_naive());
-    Ok(DatasetRun { run_id: run_id.to_owned(), started_at, as_of, bundle, object: None, prefix: None })
+    let as_of = typed.unwrap_or_else(|| started_at.with_timezone(&dataset.time_zone).date_naive());
+    let force = force || typed.is_none();
+    Ok(DatasetRun { run_id: run_id.to_owned(), started_at, as_of, force, bundle, object: None, prefix: None })
 }
 
 /// The dataset that is asked for by name, or else by the beginning of a key.

@@ -12,7 +12,7 @@ use crate::Context;
 /// Loads a run's accepted records.
 ///
 /// # Errors
-/// `FileHalted` where the verdict forbids it, `SchemaMismatch`, `DatabaseUnavailable`, `DatabaseBusy`, `NotConserved`, the
+/// `FileHalted` where the verdict forbids it, `AsOfEarlier`, `SchemaMismatch`, `DatabaseUnavailable`, `DatabaseBusy`, `NotConserved`, the
 /// store's.
 pub async fn run(context: &Context, input: LoadInput) -> Result<Loaded> {
     if input.validate.verdict == Verdict::Halted {

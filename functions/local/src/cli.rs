@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use fonderie_core::day::parse as day;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -81,8 +82,11 @@ pub(crate) struct RunArguments {
     #[command(flatten)]
     pub(crate) state: StateArguments,
     /// What "today" is for the quality rules (yyyy-mm-dd); the dataset's own today if not given
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = day)]
     pub(crate) as_of: Option<NaiveDate>,
+    /// Take an --as-of that is earlier than the date last published: rows dated after it are removed from the files run
+    #[arg(long)]
+    pub(crate) force: bool,
     /// Halt a file at the first row that breaks a rule of severity `reject` or more
     #[arg(long)]
     pub(crate) strict: bool,
@@ -98,7 +102,7 @@ pub(crate) struct GenerateArguments {
     #[command(flatten)]
     pub(crate) sample: SampleArguments,
     /// The day that the files are as of (yyyy-mm-dd); the dataset's own if not given
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = day)]
     pub(crate) as_of: Option<NaiveDate>,
     /// Write into a folder that holds something else; what has other names stays
     #[arg(long)]
@@ -116,6 +120,10 @@ pub(crate) struct QueryArguments {
     /// How rows are printed
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
+    /// With `--format csv`: nothing that a spreadsheet would run as a formula, and no control characters; without it values stand as
+    /// they are
+    #[arg(long)]
+    pub(crate) spreadsheet: bool,
     #[command(flatten)]
     pub(crate) dataset: DatasetArguments,
     #[command(flatten)]
@@ -125,7 +133,7 @@ pub(crate) struct QueryArguments {
 #[derive(Args)]
 pub(crate) struct OwedArguments {
     /// The day (yyyy-mm-dd)
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = day)]
     pub(crate) on: NaiveDate,
     /// One patient's debts alone
     #[arg(long, value_name = "ID", conflicts_with = "facility")]
@@ -136,6 +144,10 @@ pub(crate) struct OwedArguments {
     /// How rows are printed
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
+    /// With `--format csv`: nothing that a spreadsheet would run as a formula, and no control characters; without it values stand as
+    /// they are
+    #[arg(long)]
+    pub(crate) spreadsheet: bool,
     #[command(flatten)]
     pub(crate) dataset: DatasetArguments,
     #[command(flatten)]
@@ -146,7 +158,7 @@ pub(crate) struct OwedArguments {
 pub(crate) enum Format {
     /// For a terminal
     Table,
-    /// Comma-separated, with a header
+    /// Comma-separated, with a header; for programs: a value such as `=1+1` stays as it is, see --spreadsheet
     Csv,
     /// An array of objects; every value is a text or null, so that no decimal becomes a float
     Json,

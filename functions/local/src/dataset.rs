@@ -60,7 +60,18 @@ impl DatasetFolder {
     /// # Errors
     /// `ContractInvalid` with all mistakes.
     pub(crate) fn compile(&self) -> Result<Dataset> {
-        self.bundle.compile().map_err(|mistakes| StageError::new(ErrorCode::ContractInvalid, mistakes.to_string()))
+        let invalid = |message: String| StageError::new(ErrorCode::ContractInvalid, message);
+        let dataset = self.bundle.compile().map_err(|mistakes| invalid(mistakes.to_string()))?;
+        if dataset.name != self.name {
+            let message = format!(
+                "dataset.toml: `name`: found \"{}\"; accepted: \"{}\", which is the name of its folder {}",
+                dataset.name,
+                self.name,
+                self.path.display()
+            );
+            return Err(invalid(message));
+        }
+        Ok(dataset)
     }
 }
 
@@ -78,6 +89,40 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// What may be read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ordinary {
+    File,
+    Folder,
+}
+
+/// A file or a folder, links followed.
+///
+/// # Errors
+/// `SettingsInvalid` for a link that leads nowhere or back to a folder that holds it, and for pipes, devices and sockets, which
+/// would be read without an end.
+pub(crate) fn ordinary(path: &Path) -> Result<Ordinary> {
+    let shown = path.display();
+    let kind = fs::metadata(path).map_err(|error| {
+        let link = fs::symlink_metadata(path).is_ok_and(|kind| kind.is_symlink());
+        let what = if link { "is a link that leads nowhere, or back to itself" } else { "cannot be read" };
+        invalid(format!("{shown} {what}: take it away, or name other files")).caused_by(error)
+    })?;
+    if kind.is_dir() {
+        let link = fs::symlink_metadata(path).is_ok_and(|kind| kind.is_symlink());
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let around = |target: PathBuf| fs::canonicalize(parent).is_ok_and(|parent| parent.starts_with(target));
+        if link && fs::canonicalize(path).is_ok_and(around) {
+            return Err(invalid(format!("{shown} is a link back to a folder that holds it: take it away")));
+        }
+        return Ok(Ordinary::Folder);
+    }
+    if kind.is_file() {
+        return Ok(Ordinary::File);
+    }
+    Err(invalid(format!("{shown} is no ordinary file but a pipe, a device or a socket: copy its content into a file")))
+}
+
 /// The texts that belong into a bundle, with paths relative to the dataset's folder.
 fn collect(root: &Path, below: &str, files: &mut Vec<(String, String)>) -> Result<()> {
     let folder = root.join(below);
@@ -88,14 +133,105 @@ fn collect(root: &Path, below: &str, files: &mut Vec<(String, String)>) -> Resul
     for entry in fs::read_dir(&folder).map_err(|error| failed(folder.clone(), error))? {
         let entry = entry.map_err(|error| failed(folder.clone(), error))?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let relative = if below.is_empty() { name } else { format!("{below}/{name}") };
-        let path = entry.path();
-        if path.is_dir() && below.is_empty() {
-            collect(root, &relative, files)?;
-        } else if Bundle::takes(&relative) {
-            let text = fs::read_to_string(&path).map_err(|error| failed(path, error))?;
-            files.push((relative, text));
+        let relative = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
+        let (path, taken) = (entry.path(), Bundle::takes(&relative));
+        // Hidden files are an editor's, such as a link that marks a file as open.
+        if name.starts_with('.') && !taken {
+            continue;
+        }
+        match ordinary(&path)? {
+            Ordinary::Folder if below.is_empty() => collect(root, &relative, files)?,
+            Ordinary::Folder => {}
+            Ordinary::File if taken => {
+                let text = fs::read_to_string(&path).map_err(|error| failed(path, error))?;
+                files.push((relative, text));
+            }
+            Ordinary::File => {}
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    /// A folder of datasets with one that is as small as can be, gone with the value.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let folder = std::env::temp_dir().join(format!("fonderie-folder-{}-{name}", std::process::id()));
+            let _ = fs::remove_dir_all(&folder);
+            fs::create_dir_all(folder.join("d/sources")).unwrap();
+            fs::write(folder.join("d/dataset.toml"), "name = \"d\"").unwrap();
+            Self(folder)
+        }
+
+        fn read(&self) -> Result<DatasetFolder> {
+            DatasetFolder::read(&DatasetArguments { dataset: None, datasets: self.0.clone() })
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn refused(folder: &Folder, words: &[&str]) {
+        let error = folder.read().err().unwrap();
+        assert_eq!(error.code, ErrorCode::SettingsInvalid);
+        words.iter().for_each(|word| assert!(error.message.contains(word), "{word}: {error}"));
+    }
+
+    #[test]
+    fn links_in_loops_and_what_has_no_end_are_refused() {
+        let folder = Folder::new("hostile");
+        let at = |name: &str| folder.0.join("d").join(name);
+        folder.read().unwrap();
+        // An editor's mark is a link that leads nowhere.
+        symlink("somebody@somewhere:1", at(".#dataset.toml")).unwrap();
+        folder.read().unwrap();
+        for (place, target, word) in [
+            ("sources/a.toml", "a.toml", "back to itself"),
+            ("sources/b.toml", "missing.toml", "leads nowhere"),
+            ("sources/c.toml", "/dev/zero", "a device"),
+            ("sources/.d.toml", "/dev/zero", "a device"),
+            ("loop", ".", "a link back to a folder that holds it"),
+            ("sources/up", "../..", "a link back to a folder that holds it"),
+        ] {
+            symlink(target, at(place)).unwrap();
+            refused(&folder, &[word, place]);
+            fs::remove_file(at(place)).unwrap();
+        }
+        let socket = UnixListener::bind(at("s")).unwrap();
+        refused(&folder, &["socket"]);
+        drop(socket);
+        fs::remove_file(at("s")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(at("sources/f.toml")).status().unwrap().success());
+        refused(&folder, &["a pipe", "f.toml"]);
+        fs::remove_file(at("sources/f.toml")).unwrap();
+        // A link to a text elsewhere is what it shows.
+        fs::write(folder.0.join("elsewhere.toml"), "x").unwrap();
+        symlink("../../elsewhere.toml", at("sources/e.toml")).unwrap();
+        assert_eq!(folder.read().unwrap().bundle.files().count(), 2);
+    }
+
+    #[test]
+    fn a_folder_has_the_name_of_its_dataset() {
+        let folder = Folder::new("name");
+        fs::remove_dir_all(folder.0.join("d")).unwrap();
+        for (path, text) in fonderie_test_support::dataset_files("facturation") {
+            let path = folder.0.join("factures").join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let error = folder.read().unwrap().compile().err().unwrap();
+        assert_eq!(error.code, ErrorCode::ContractInvalid);
+        assert!(error.message.contains("found \"facturation\"; accepted: \"factures\""), "{error}");
+    }
 }

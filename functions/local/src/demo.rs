@@ -25,5 +25,6 @@ pub(crate) async fn run(arguments: DemoArguments) -> Result<Ending> {
     );
     let files = made.files.keys().map(|name| (made.folder.join(name), format!("{}/{name}", dataset.name))).collect();
     let as_of = Some(made.as_of);
-    run_files(Job { dataset: &dataset, files, as_of, strict: false, state: &arguments.state }).await
+    // The date is the sample's, not a person's.
+    run_files(Job { dataset: &dataset, files, as_of, force: true, strict: false, state: &arguments.state }).await
 }

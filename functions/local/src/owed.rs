@@ -31,6 +31,6 @@ pub(crate) async fn run(arguments: OwedArguments) -> Result<Ending> {
     };
     let table = asked.await;
     database.close().await;
-    query::show(&table?, arguments.format);
+    query::show(&table?, arguments.format, arguments.spreadsheet);
     Ok(Ending::Good)
 }

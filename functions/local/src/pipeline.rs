@@ -55,6 +55,7 @@ pub(crate) enum Finished {
 #[derive(Clone, Copy)]
 pub(crate) struct Asked {
     pub(crate) as_of: Option<NaiveDate>,
+    pub(crate) force: bool,
     pub(crate) strict: bool,
 }
 
@@ -122,7 +123,7 @@ impl Pipeline {
         let waiting = self.ingest.executions().0.borrow_mut().pop();
         let (name, mut request) =
             waiting.ok_or_else(|| StageError::new(ErrorCode::Internal, "ingest started no execution"))?;
-        (request.as_of, request.strict) = (asked.as_of, asked.strict);
+        (request.as_of, request.force, request.strict) = (asked.as_of, asked.force, asked.strict);
         let started_at = Utc::now();
         let name = format!("{name}-{}", started_at.format("%Y%m%dT%H%M%S%3fZ"));
         let mut execution = Box::new(Execution { name, started_at, request, said: Said::default() });

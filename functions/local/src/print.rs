@@ -26,7 +26,12 @@ pub(crate) use say;
 /// One line per file, as it ends.
 pub(crate) fn line(path: &Path, end: &Finished) {
     match end {
-        Finished::Ran(report, _) => say!("{} {}", mark(report), report.sentence),
+        Finished::Ran(report, _) => {
+            say!("{} {}", mark(report), report.sentence);
+            for notice in &report.said.transform.notices {
+                say!("         note: {notice}");
+            }
+        }
         Finished::Failed(failure) => say!("FAILED   {}: {}: {}", path.display(), failure.code, failure.cause),
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use comfy_table::{Table as Screen, presets};
 use fonderie_core::{ErrorCode, Result, StageError};
+use fonderie_quality::push_spreadsheet_cell;
 use fonderie_warehouse::Table;
 use serde_json::{Map, Value};
 
@@ -18,15 +19,15 @@ pub(crate) async fn run(arguments: QueryArguments) -> Result<Ending> {
     let database = Database::open(&arguments.state).await?;
     let result = ask(&database, &sql).await;
     database.close().await;
-    show(&result?, arguments.format);
+    show(&result?, arguments.format, arguments.spreadsheet);
     Ok(Ending::Good)
 }
 
 /// Prints a table as asked for.
-pub(crate) fn show(table: &Table, format: Format) {
+pub(crate) fn show(table: &Table, format: Format, spreadsheet: bool) {
     match format {
         Format::Table => say!("{}", screen(table)),
-        Format::Csv => say!("{}", csv(table).trim_end_matches('\n')),
+        Format::Csv => say!("{}", csv(table, spreadsheet).trim_end_matches('\n')),
         Format::Json => say!("{}", json(table)),
     }
 }
@@ -75,8 +76,13 @@ fn screen(table: &Table) -> String {
     format!("{screen}\n{} {rows}", table.rows.len())
 }
 
-fn csv(table: &Table) -> String {
+fn csv(table: &Table, spreadsheet: bool) -> String {
     let cell = |text: &str| {
+        if spreadsheet {
+            let mut cell = String::new();
+            push_spreadsheet_cell(text, ',', &mut cell);
+            return cell;
+        }
         let quoted = text.contains([',', '"', '\n', '\r']);
         if quoted { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
     };
@@ -106,8 +112,17 @@ mod tests {
             columns: vec!["nom".into(), "total".into()],
             rows: vec![vec![Some("O\"Neil, Zoé".into()), Some("12.50".into())], vec![None, Some("0.00".into())]],
         };
-        assert_eq!(csv(&table), "nom,total\n\"O\"\"Neil, Zoé\",12.50\n,0.00\n");
+        assert_eq!(csv(&table, false), "nom,total\n\"O\"\"Neil, Zoé\",12.50\n,0.00\n");
         assert_eq!(json(&table).to_string(), r#"[{"nom":"O\"Neil, Zoé","total":"12.50"},{"nom":null,"total":"0.00"}]"#);
         assert!(screen(&table).ends_with("2 rows"), "{}", screen(&table));
+    }
+
+    #[test]
+    fn a_spreadsheet_runs_nothing() {
+        let rows =
+            vec![vec![Some("=1+1".into()), Some("-12.50".into())], vec![Some("a\nb".into()), Some("x, y".into())]];
+        let table = Table { columns: vec!["nom".into(), "total".into()], rows };
+        assert_eq!(csv(&table, true), "nom,total\n\"'=1+1\",-12.50\na b,\"x, y\"\n");
+        assert_eq!(csv(&table, false), "nom,total\n=1+1,-12.50\n\"a\nb\",\"x, y\"\n");
     }
 }

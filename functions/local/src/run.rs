@@ -1,5 +1,7 @@
 //! `fonderie run`: files and folders through the pipeline, one after the other, scored and published once.
 
+use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
@@ -9,7 +11,7 @@ use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
 use fonderie_warehouse::Table;
 
 use crate::cli::{RunArguments, StateArguments};
-use crate::dataset::DatasetFolder;
+use crate::dataset::{DatasetFolder, Ordinary, ordinary};
 use crate::pipeline::{Arrived, Asked, Finished, Pipeline};
 use crate::progress::Progress;
 use crate::state::{BRONZE, Buckets, Database, connect};
@@ -21,6 +23,7 @@ pub(crate) struct Job<'a> {
     /// Each with its key in bronze.
     pub(crate) files: Vec<(PathBuf, String)>,
     pub(crate) as_of: Option<NaiveDate>,
+    pub(crate) force: bool,
     pub(crate) strict: bool,
     pub(crate) state: &'a StateArguments,
 }
@@ -28,8 +31,8 @@ pub(crate) struct Job<'a> {
 pub(crate) async fn run(arguments: RunArguments) -> Result<Ending> {
     let dataset = DatasetFolder::read(&arguments.dataset)?;
     let files = files(&arguments.paths, &dataset.name)?;
-    let RunArguments { as_of, strict, state, .. } = &arguments;
-    run_files(Job { dataset: &dataset, files, as_of: *as_of, strict: *strict, state }).await
+    let RunArguments { as_of, force, strict, state, .. } = &arguments;
+    run_files(Job { dataset: &dataset, files, as_of: *as_of, force: *force, strict: *strict, state }).await
 }
 
 /// Runs files and says what became of them.
@@ -98,7 +101,7 @@ async fn one(
     progress.stage("upload");
     let object = ObjectRef { bucket: BRONZE.to_owned(), key: key.to_owned() };
     buckets.storage.put_file(path, &object, "application/octet-stream").await?;
-    let asked = Asked { as_of: job.as_of, strict: job.strict };
+    let asked = Asked { as_of: job.as_of, force: job.force, strict: job.strict };
     pipeline.load_file(key, asked, &|stage| progress.stage(stage)).await
 }
 
@@ -135,44 +138,108 @@ fn narrowed(table: Table, columns: &[String], rows: usize) -> Table {
 
 /// Each file with its key in bronze: the dataset's name, then the path below the folder that was named.
 fn files(paths: &[PathBuf], dataset: &str) -> Result<Vec<(PathBuf, String)>> {
-    let invalid = |message: String| StageError::new(ErrorCode::SettingsInvalid, message);
     let mut files = Vec::new();
     for path in paths {
-        let missing = |error| invalid(format!("{} cannot be read", path.display())).caused_by(error);
-        let kind = std::fs::metadata(path).map_err(missing)?;
-        if kind.is_dir() {
-            let before = files.len();
-            walk(path, dataset, &mut files)?;
-            if files.len() == before {
-                return Err(invalid(format!("the folder {} holds no file", path.display())));
+        match ordinary(path)? {
+            Ordinary::Folder => {
+                let before = files.len();
+                walk(path, dataset, &mut files)?;
+                if files.len() == before {
+                    return Err(invalid(format!("the folder {} holds no file", path.display())));
+                }
             }
-        } else {
-            std::fs::File::open(path).map_err(missing)?;
-            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-            files.push((path.clone(), format!("{dataset}/{name}")));
+            Ordinary::File => {
+                let unreadable = |error| invalid(format!("{} cannot be read", path.display())).caused_by(error);
+                std::fs::File::open(path).map_err(unreadable)?;
+                let name = text(path, path.file_name().unwrap_or(path.as_os_str()))?;
+                files.push((path.clone(), format!("{dataset}/{name}")));
+            }
+        }
+    }
+    let mut seen: HashMap<&str, &Path> = HashMap::new();
+    for (path, key) in &files {
+        if let Some(other) = seen.insert(key, path) {
+            let message = format!(
+                "{} and {} would both be the object {key}, as two versions of one file: run them one after the other if they are, else \
+                 name the folder above them",
+                other.display(),
+                path.display()
+            );
+            return Err(invalid(message));
         }
     }
     Ok(files)
 }
 
 fn walk(folder: &Path, prefix: &str, files: &mut Vec<(PathBuf, String)>) -> Result<()> {
-    let unreadable = |error| {
-        StageError::new(ErrorCode::SettingsInvalid, format!("{} cannot be read", folder.display())).caused_by(error)
-    };
+    let unreadable = |error| invalid(format!("{} cannot be read", folder.display())).caused_by(error);
     let mut entries: Vec<_> = std::fs::read_dir(folder).and_then(Iterator::collect).map_err(unreadable)?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
-        let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
+        let (name, path) = (entry.file_name(), entry.path());
         // Hidden files are a desktop's, not a facility's.
-        if name.starts_with('.') {
+        if name.as_encoded_bytes().starts_with(b".") {
             continue;
         }
-        let key = format!("{prefix}/{name}");
-        if path.is_dir() {
-            walk(&path, &key, files)?;
-        } else {
-            files.push((path, key));
+        let key = format!("{prefix}/{}", text(&path, &name)?);
+        match ordinary(&path)? {
+            Ordinary::Folder => walk(&path, &key, files)?,
+            Ordinary::File => files.push((path, key)),
         }
     }
     Ok(())
+}
+
+/// A name as a part of a key. Two names that are no UTF-8 could be one key.
+fn text<'a>(path: &Path, name: &'a OsStr) -> Result<&'a str> {
+    name.to_str().ok_or_else(|| {
+        let message = format!("the name of {} is no UTF-8, which keys are made of: rename the file", path.display());
+        invalid(message)
+    })
+}
+
+fn invalid(message: String) -> StageError {
+    StageError::new(ErrorCode::SettingsInvalid, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_call_has_one_file_for_a_key() {
+        let folder = std::env::temp_dir().join(format!("fonderie-files-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        let at = |name: &str| folder.join(name);
+        for name in ["jan", "feb", "mar", "odd"] {
+            std::fs::create_dir_all(at(name)).unwrap();
+        }
+        for name in ["jan/a.csv", "feb/a.csv", "mar/b.csv"] {
+            std::fs::write(at(name), name).unwrap();
+        }
+        let keys = |paths: &[PathBuf]| {
+            let files = files(paths, "d")?;
+            Ok::<_, StageError>(files.into_iter().map(|(_, key)| key).collect::<Vec<_>>())
+        };
+        assert_eq!(keys(&[folder.join(".")]).unwrap(), ["d/feb/a.csv", "d/jan/a.csv", "d/mar/b.csv"]);
+        assert_eq!(keys(&[at("jan"), at("mar")]).unwrap(), ["d/a.csv", "d/b.csv"]);
+        for both in [[at("jan"), at("feb")], [at("jan/a.csv"), at("feb/a.csv")], [at("jan"), at("jan/a.csv")]] {
+            let error = keys(&both).unwrap_err();
+            assert_eq!(error.code, ErrorCode::SettingsInvalid);
+            assert!(error.message.contains("d/a.csv") && error.message.contains("two versions"), "{error}");
+        }
+        let odd = |byte: u8| at("odd").join(OsString::from_vec(vec![b'a', byte]));
+        std::fs::write(odd(0xe9), "x").unwrap();
+        std::fs::write(odd(0xe8), "y").unwrap();
+        for paths in [vec![at("odd")], vec![odd(0xe9)]] {
+            assert!(keys(&paths).unwrap_err().message.contains("no UTF-8"));
+        }
+        symlink(".", at("mar/again")).unwrap();
+        assert!(keys(&[at("mar")]).unwrap_err().message.contains("link back"));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

@@ -117,6 +117,7 @@ async fn publish(pipeline: &mut Warehouse, run_id: &str, marts: &[Mart]) {
     let run = DatasetRun {
         run_id: run_id.to_owned(),
         started_at: "2026-07-01T00:00:00Z".parse().unwrap(),
+        force: true,
         as_of: "2026-07-01".parse().unwrap(),
         bundle: BundleRef { dataset: "facturation".to_owned(), object, sha256: "0".repeat(64) },
         object: None,

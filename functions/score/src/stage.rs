@@ -18,7 +18,7 @@ use crate::reason::reason;
 /// Scores a dataset's rows with each of its models.
 ///
 /// # Errors
-/// `SchemaMismatch`, `DatabaseUnavailable`, `DatabaseBusy`, `ContractInvalid` where a model's query gives no numbers, the
+/// `AsOfEarlier`, `SchemaMismatch`, `DatabaseUnavailable`, `DatabaseBusy`, `ContractInvalid` where a model's query gives no numbers, the
 /// store's.
 pub async fn run(context: &Context, input: ScoreInput) -> Result<Scored> {
     let started = Instant::now();
@@ -36,6 +36,7 @@ async fn all(
     run: &DatasetRun,
 ) -> Result<Vec<ModelScored>> {
     warehouse.migrate(&dataset.name, &dataset.warehouse).await?;
+    warehouse.check_as_of(run).await?;
     let run = warehouse.with_loads_known(run).await?;
     let mut models = Vec::with_capacity(dataset.models.len());
     for model in &dataset.models {

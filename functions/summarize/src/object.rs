@@ -12,15 +12,30 @@ pub(crate) async fn summarize(context: &Context, warehouse: &mut Warehouse, said
     let entry = ledger(context, warehouse, &said).await?;
     let ObjectRun { run, transform, validate, load, score, .. } = &said;
     let told = load.as_ref().map(|load| load.outcomes);
-    if entry.read != transform.read || entry.accepted != validate.accepted || entry.outcomes != told {
+    let removed = load.as_ref().map(|load| load.removed.clone()).unwrap_or_default();
+    let alike = entry.read == transform.read
+        && entry.accepted == validate.accepted
+        && entry.outcomes == told
+        && entry.removed == removed
+        && entry.units == transform.units;
+    if !alike {
         let message = format!("the ledger of run {} does not say what its stages said", run.run_id);
         return Err(StageError::new(ErrorCode::NotConserved, message));
     }
     let place = run.output(&context.reports_bucket, "report.json");
     let sentence = sentence(&entry, run.object.file_name(), score.as_ref());
     let verdict = validate.verdict;
-    let notice = (verdict == Verdict::Halted).then(|| halted(&said, &sentence));
-    let report = RunReport { sentence: sentence.clone(), status: entry.status.name().to_owned(), said };
+    let notice = match verdict {
+        Verdict::Halted => Some(halted(&said, &sentence)),
+        _ if !removed.is_empty() => Some(rows_removed(&said, &sentence)),
+        _ => None,
+    };
+    let report = RunReport {
+        sentence: sentence.clone(),
+        status: entry.status.name().to_owned(),
+        same_bytes_as: entry.same_bytes_as,
+        said,
+    };
     write(context, &place, &report).await?;
     Ok((Summary { report: place, verdict: Some(verdict), sentence, freshness: Vec::new() }, notice))
 }
@@ -49,6 +64,17 @@ fn halted(said: &ObjectRun, sentence: &str) -> Notice {
     Notice::new(&format!("Fonderie: a file of {} was halted", run.source), body)
 }
 
+/// Rows leave the warehouse only where a version is run again: somebody may not have meant it.
+fn rows_removed(said: &ObjectRun, sentence: &str) -> Notice {
+    let run = &said.run;
+    let body = format!(
+        "{sentence}\n\nThe rows that were removed are those that this version of the file showed before, and that its contract or the \
+         as-of date {} refuses now. If that is not meant, run the file again as before.\n\nFile:    s3://{}/{}\nRun:     {}\n",
+        run.as_of, run.object.bucket, run.object.key, run.run_id,
+    );
+    Notice::new(&format!("Fonderie: a rerun of {} removed rows", run.source), body)
+}
+
 /// Rows and amounts in, out and refused, and what the models found, in one sentence.
 fn sentence(entry: &LedgerEntry, file_name: &str, score: Option<&Scored>) -> String {
     let amounts = |tally: &Tally| {
@@ -70,7 +96,15 @@ fn sentence(entry: &LedgerEntry, file_name: &str, score: Option<&Scored>) -> Str
         (None, Some(because)) => because.clone(),
         (None, None) => "nothing was loaded".to_owned(),
     };
+    let removed = match &entry.removed {
+        removed if removed.is_empty() => String::new(),
+        removed => format!("; REMOVED {} that this file showed before", told(removed)),
+    };
+    let same = entry.same_bytes_as.as_ref().map(|key| format!("; the same bytes as {key}")).unwrap_or_default();
+    let header_alone = if entry.read.rows == 0 && entry.outcomes.is_some() { "; header alone: no record" } else { "" };
     let (read, accepted, rejected) = (told(&entry.read), told(&entry.accepted), told(&entry.rejected));
     let scored: String = score.iter().flat_map(|score| &score.models).map(|model| format!("; {model}")).collect();
-    format!("{file_name}: {read} rows read, {accepted} accepted, {rejected} rejected; {became}{scored}")
+    format!(
+        "{file_name}: {read} rows read, {accepted} accepted, {rejected} rejected; {became}{removed}{header_alone}{same}{scored}"
+    )
 }

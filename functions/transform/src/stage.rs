@@ -2,13 +2,11 @@
 
 use std::time::Instant;
 
-use fonderie_contract::{FileFormat, Format};
 use fonderie_core::stage::{TransformInput, Transformed};
 use fonderie_core::tally::check_conserved;
-use fonderie_core::units::{UnitKind, Units};
 use fonderie_core::{ErrorCode, Result, StageError, hex};
 use fonderie_storage::{ObjectReader, ParquetObjectWriter};
-use fonderie_tabular::{Batch, Limits, ReadSummary, Reader, parquet_properties, reject_schema};
+use fonderie_tabular::{Batch, Limits, Reader, parquet_properties, reject_schema};
 use sha2::{Digest, Sha256};
 
 use crate::Context;
@@ -28,7 +26,7 @@ pub async fn run(context: &Context, input: TransformInput) -> Result<Transformed
         return Err(StageError::new(ErrorCode::FileEmpty, message));
     }
     let format = dataset.format_of_key(source, &run.object.key)?;
-    let mut reader = Reader::new(&dataset.record, source, format, Limits::default());
+    let mut reader = Reader::new(&dataset.record, source, format, run.object.file_name(), Limits::default());
     let about = || {
         parquet_properties([
             ("run_id", run.run_id.clone()),
@@ -53,8 +51,7 @@ pub async fn run(context: &Context, input: TransformInput) -> Result<Transformed
     };
     let summary = reader.finish();
     check_conserved("transform", &summary.read, &summary.kept, &summary.rejected)?;
-    let units = units(format, &summary);
-    units.check_conserved("transform")?;
+    summary.units.check_conserved("transform")?;
     rejects_writer.finish().await?;
     let written = silver_writer.finish().await?;
     if written != summary.kept.rows {
@@ -69,24 +66,13 @@ pub async fn run(context: &Context, input: TransformInput) -> Result<Transformed
         kept: summary.kept,
         rejected: summary.rejected,
         rules: summary.rules,
-        warned: summary.emptied,
+        warned: summary.warned,
         skipped: summary.skipped,
-        units,
-        notices: Vec::new(),
-        halts: Vec::new(),
+        units: summary.units,
+        notices: summary.notices,
+        halts: summary.halts,
         millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
-}
-
-/// The file's units, as far as the reader counts them: one for each record, and those that it passes over.
-fn units(format: &FileFormat, summary: &ReadSummary) -> Units {
-    let kind = match format.format {
-        Format::Csv(_) => UnitKind::Lines,
-        Format::Workbook(_) => UnitKind::Rows,
-    };
-    let mut units = Units { kind, total: 0, records: summary.read.rows, other: summary.skipped.clone() };
-    units.total = units.records + units.passed_over();
-    units
 }
 
 /// Reads the object to its end; gives the SHA-256 of its bytes.

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use fonderie_contract::{Dataset, FileFormat};
+use fonderie_contract::Dataset;
 use fonderie_core::stage::ValidateInput;
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
 use fonderie_quality::{FACILITY_CSV_HEADER, write_facility_row};
@@ -25,8 +25,11 @@ pub(crate) async fn write(
     to: ObjectRef,
 ) -> Result<()> {
     let ValidateInput { run, transform } = input;
-    let format = dataset.format_of_key(dataset.source(&run.source)?, &run.object.key)?;
-    let mut originals = Originals::new(storage.open(&run.object).await?, format);
+    let source = dataset.source(&run.source)?;
+    let format = dataset.format_of_key(source, &run.object.key)?;
+    let object = storage.open(&run.object).await?;
+    let mut originals =
+        Originals { object, rows: Rows::new(&dataset.record, source, format, &Limits::default()), at: None };
     let mut inputs = Vec::new();
     for object in [&transform.rejects, rejects] {
         inputs.push(Input::open(storage, object).await?);
@@ -43,7 +46,7 @@ pub(crate) async fn write(
 
 async fn merge(
     inputs: &mut [Input],
-    originals: &mut Originals,
+    originals: &mut Originals<'_>,
     writer: &mut fonderie_storage::ObjectWriter,
 ) -> Result<()> {
     let mut csv = String::from(FACILITY_CSV_HEADER);
@@ -72,17 +75,13 @@ async fn merge(
 }
 
 /// The file's records as they came.
-struct Originals {
+struct Originals<'a> {
     object: ObjectReader,
-    rows: Rows,
+    rows: Rows<'a>,
     at: Option<i64>,
 }
 
-impl Originals {
-    fn new(object: ObjectReader, format: &FileFormat) -> Self {
-        Self { object, rows: Rows::new(format, &Limits::default()), at: None }
-    }
-
+impl Originals<'_> {
     /// Moves on to a record, which is not before the one at hand.
     async fn seek(&mut self, record: i64) -> Result<()> {
         while self.at.is_none_or(|at| at < record) {
@@ -103,8 +102,7 @@ impl Originals {
 
     /// The value of the cell that a reject names.
     fn value(&self, reject: &Reject) -> Option<String> {
-        let column = reject.column.as_deref()?;
-        let index = self.rows.header()?.iter().position(|name| name == column)?;
+        let index = self.rows.layout()?.position(reject.column.as_deref()?)?;
         Some(self.rows.cell(index).shown())
     }
 }

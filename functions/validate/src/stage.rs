@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use fonderie_contract::{Check, Dataset};
-use fonderie_core::stage::{ValidateInput, Validated, Verdict};
+use fonderie_contract::{Dataset, Source};
+use fonderie_core::sentence::{LONGEST, bounded};
+use fonderie_core::stage::{ValidateInput, Validated};
 use fonderie_core::tally::check_conserved;
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
-use fonderie_quality::{Judgement, KeyScan, Reading, RepeatedKeys, Validator, judge, passes};
+use fonderie_quality::{KeyScan, Reading, RepeatedKeys, Validator, inputs, judge, passes, unique_fields};
 use fonderie_storage::{ParquetObjectWriter, parquet_error};
 use fonderie_tabular::{parquet_properties, record_schema, reject_schema};
 use futures::TryStreamExt;
@@ -27,7 +28,7 @@ pub async fn run(context: &Context, input: ValidateInput) -> Result<Validated> {
     let ValidateInput { run, transform } = &input;
     let dataset = context.bundles.pinned(&run.bundle).await?;
     let source = dataset.source(&run.source)?;
-    let repeated = repeated_keys(context, &dataset, &transform.silver).await?;
+    let repeated = repeated_keys(context, &dataset, source, &transform.silver).await?;
     let mut validator = Validator::new(&dataset.record, source, run.as_of, repeated);
     let about = || {
         parquet_properties([
@@ -63,9 +64,14 @@ pub async fn run(context: &Context, input: ValidateInput) -> Result<Validated> {
     if refused > 0 {
         facility_csv::write(&context.storage, &dataset, &input, &rejects, csv.clone()).await?;
     }
-    let reading = Reading { rows: transform.read.rows, rejected: &transform.rules, emptied: &transform.warned };
-    let mut judgement = judge(&dataset.record, reading, &validation, run.strict);
-    halt(&mut judgement, &transform.halts);
+    let reading = Reading {
+        rows: transform.read.rows,
+        refused: transform.rejected.rows,
+        rejected: &transform.rules,
+        warned: &transform.warned,
+        halts: &transform.halts,
+    };
+    let judgement = judge(&dataset.record, reading, &validation, run.strict);
     Ok(Validated {
         verdict: judgement.verdict,
         accepted_records,
@@ -75,49 +81,45 @@ pub async fn run(context: &Context, input: ValidateInput) -> Result<Validated> {
         accepted: validation.accepted,
         rejected: validation.rejected,
         rules: judgement.rules,
-        halted_because: judgement.halted_because,
+        halted_because: judgement.halted_because.map(|because| bounded(because, LONGEST)),
         millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
 }
 
-/// Halts the file for the reader's own reasons, beside those of the rules.
-fn halt(judgement: &mut Judgement, reasons: &[String]) {
-    if reasons.is_empty() {
-        return;
-    }
-    let reasons = reasons.join("; ");
-    judgement.verdict = Verdict::Halted;
-    judgement.halted_because = Some(match judgement.halted_because.take() {
-        Some(because) => format!("{because}; {reasons}"),
-        None => format!("the file was halted: {reasons}"),
-    });
-}
-
-/// The keys that occur more than once, from the key columns alone.
-async fn repeated_keys(context: &Context, dataset: &Dataset, silver: &ObjectRef) -> Result<RepeatedKeys> {
+/// Of each rule that forbids repeats, the keys that occur more than once: from their columns and those that they are derived
+/// of.
+async fn repeated_keys(
+    context: &Context,
+    dataset: &Dataset,
+    source: &Source,
+    silver: &ObjectRef,
+) -> Result<Vec<RepeatedKeys>> {
     let record = &dataset.record;
-    let mut repeated = RepeatedKeys::default();
-    if !record.rules.iter().any(|rule| matches!(rule.check, Check::Unique { .. })) {
-        return Ok(repeated);
-    }
-    let mut pass = 0;
-    loop {
-        let builder = context.storage.parquet_reader(silver).await?;
-        let rows = builder.metadata().file_metadata().num_rows();
-        let passes = passes(u64::try_from(rows).unwrap_or(0));
-        let keys = record.key.iter().map(|&index| record.fields[index].name.as_str());
-        let mask = ProjectionMask::columns(builder.parquet_schema(), keys);
-        let mut stream = builder.with_projection(mask).build().map_err(|error| parquet_error(silver, error))?;
-        let mut scan = KeyScan::new(record, pass, passes);
-        while let Some(batch) = stream.try_next().await.map_err(|error| parquet_error(silver, error))? {
-            scan.add(&batch);
+    let mut all = Vec::new();
+    for fields in unique_fields(record) {
+        let mut repeated = RepeatedKeys::default();
+        let mut pass = 0;
+        loop {
+            let builder = context.storage.parquet_reader(silver).await?;
+            let rows = builder.metadata().file_metadata().num_rows();
+            let passes = passes(u64::try_from(rows).unwrap_or(0));
+            let names =
+                fields.iter().copied().chain(inputs(source, fields)).map(|index| record.fields[index].name.as_str());
+            let mask = ProjectionMask::columns(builder.parquet_schema(), names);
+            let mut stream = builder.with_projection(mask).build().map_err(|error| parquet_error(silver, error))?;
+            let mut scan = KeyScan::new(record, source, fields, pass, passes);
+            while let Some(batch) = stream.try_next().await.map_err(|error| parquet_error(silver, error))? {
+                scan.add(&batch);
+            }
+            scan.finish(&mut repeated);
+            pass += 1;
+            if pass >= passes {
+                break;
+            }
         }
-        scan.finish(&mut repeated);
-        pass += 1;
-        if pass >= passes {
-            return Ok(repeated);
-        }
+        all.push(repeated);
     }
+    Ok(all)
 }
 
 async fn check_all(
@@ -139,27 +141,4 @@ async fn check_all(
         rejects.write(&batch).await?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reason_of_the_reader_halts_the_file() {
-        let judged = |because: Option<&str>| Judgement {
-            verdict: Verdict::Accepted,
-            rules: Vec::new(),
-            halted_because: because.map(str::to_owned),
-        };
-        let mut accepted = judged(None);
-        halt(&mut accepted, &[]);
-        assert_eq!(accepted, judged(None));
-        halt(&mut accepted, &["the dates contradict the contract".to_owned()]);
-        assert_eq!(accepted.verdict, Verdict::Halted);
-        assert_eq!(accepted.halted_because.as_deref(), Some("the file was halted: the dates contradict the contract"));
-        let mut halted = judged(Some("the file was halted: a rule"));
-        halt(&mut halted, &["x".to_owned(), "y".to_owned()]);
-        assert_eq!(halted.halted_because.as_deref(), Some("the file was halted: a rule; x; y"));
-    }
 }

@@ -1,10 +1,15 @@
 //! The compiled contract: everything checked, every name resolved to an index. Only this can read a file.
 
+use std::fmt;
+
 use chrono_tz::Tz;
 use fonderie_core::freshness::Expected;
-use globset::GlobSet;
+use globset::{Glob, GlobSet};
 
+use crate::dates::{DatePattern, DateRange, Dates};
 use crate::model::{Mart, Model};
+use crate::numbers::NumberFormat;
+use crate::pattern::{Patterns, Template};
 
 /// A dataset: what is true of billing (or of a shop, of freight) and of nothing else.
 #[derive(Debug)]
@@ -77,12 +82,28 @@ pub struct Record {
     pub rules: Vec<Rule>,
     /// Budget of what the reader itself refuses (unreadable cells, broken records), rule by rule.
     pub unreadable: Budget,
+    /// Budget of all refused rows together, whatever the rule.
+    pub total_budget: Budget,
+    /// The field that says whose the row is: a source sends only rows of its own scope.
+    pub owner: Option<usize>,
+    /// Whether amounts may be negative: a credit note, of which the part is between the whole and zero.
+    pub credit_notes: bool,
 }
 
 impl Record {
     /// The index of a field.
     pub fn field(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| field.name == name)
+    }
+
+    /// Whether a field identifies its row: part of the natural key, or a text without which no row is accepted.
+    pub fn identifies(&self, index: usize) -> bool {
+        let required = |rule: &Rule| match &rule.check {
+            Check::Required(fields) => rule.severity != Severity::Warn && fields.contains(&index),
+            _ => false,
+        };
+        let text = matches!(self.fields[index].kind, Kind::Text { .. });
+        self.key.contains(&index) || text && self.rules.iter().any(required)
     }
 
     /// The names of the money columns, in order.
@@ -104,6 +125,8 @@ pub struct Field {
     pub personal: bool,
     /// What becomes of a row whose value is present and cannot be read.
     pub unreadable: OnUnreadable,
+    /// The days that a date may be; of no concern to other types.
+    pub range: DateRange,
 }
 
 /// What becomes of a row whose value in a field is present and cannot be read.
@@ -139,6 +162,8 @@ pub enum Kind {
         /// Digits after the mark.
         scale: i8,
     },
+    /// True or false; Arrow `Boolean`, PostgreSQL `boolean`.
+    Boolean,
 }
 
 /// A quality rule.
@@ -161,18 +186,21 @@ pub struct Rule {
 pub enum Check {
     /// Each of the fields has a value.
     Required(Vec<usize>),
-    /// None of the amounts is below zero.
+    /// None of the amounts is below zero. If the record allows credit notes: all of them have the first one's sign.
     NotNegative(Vec<usize>),
     /// None of the dates is after the run's as-of date.
     NotAfterAsOf(Vec<usize>),
-    /// The key is not repeated in the file: the first acceptable row is kept (or none).
+    /// The values of some fields are not repeated in the file: the first acceptable row is kept (or none).
     Unique {
+        /// The fields; the natural key unless the rule names others.
+        fields: Vec<usize>,
         /// What happens to the first of several.
         keep: Keep,
         /// Id and message for a repeated row whose content differs from the kept one's; without it, the rule's own.
         conflict: Option<(String, String)>,
     },
-    /// `smaller` ≤ `greater`, of amounts or dates, where both are there.
+    /// `smaller` ≤ `greater`, of amounts or dates, if both are there. If the record allows credit notes, the reverse for
+    /// negative amounts.
     AtMost {
         /// The field that must not be greater.
         smaller: usize,
@@ -235,7 +263,7 @@ impl Budget {
     }
 }
 
-/// A source: one facility's way of writing the record.
+/// A source: one sender's way of writing the record.
 #[derive(Debug)]
 pub struct Source {
     /// Its id: the file's name under `sources/`.
@@ -245,31 +273,115 @@ pub struct Source {
     /// Where each field of the record comes from, in the record's order.
     pub columns: Vec<Origin>,
     /// Columns of the file that are left out on purpose.
-    pub ignored: Vec<String>,
-    /// How dates are written.
-    pub date: DateFormat,
-    /// How numbers are written.
-    pub number: NumberFormat,
-    /// Where the extraction date stands in the file's name: a date format to look for there.
-    pub extraction_date: Option<DateFormat>,
-    /// When files are expected; where it says nothing, none is ever missing.
+    pub ignored: Vec<ColumnRef>,
+    /// Rows that are left out on purpose, and counted.
+    pub skipped_rows: Vec<SkippedRows>,
+    /// Whether header names are compared without case and accents.
+    pub fold_header: bool,
+    /// How dates are written, unless a column says otherwise.
+    pub dates: Dates,
+    /// How numbers are written, unless a column says otherwise.
+    pub numbers: NumberFormat,
+    /// The values of the record's owner field that the source may send.
+    pub owns: Owns,
+    /// The extraction date in the file's name: a date format to look for there.
+    pub extraction_date: Option<DatePattern>,
+    /// What orders a file whose name has no such date.
+    pub extraction_date_missing: ExtractionMissing,
+    /// When files are expected; without it, none is ever missing.
     pub expected: Option<Expected>,
 }
 
-/// Where a field's values come from.
+/// A column of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ColumnRef {
+    /// By the name in the header, white space folded.
+    Name(String),
+    /// By its position, from 0.
+    Position(usize),
+}
+
+impl fmt::Display for ColumnRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Position(position) => write!(f, "#{}", position + 1),
+        }
+    }
+}
+
+/// Rows whose cell in a column has one of some values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedRows {
+    /// The column.
+    pub column: ColumnRef,
+    /// The values, as the file has them, without white space around them.
+    pub values: Vec<String>,
+}
+
+/// Whose rows a source may send: values of the record's owner field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owns {
+    /// Any; also if the record has no owner field.
+    Anything,
+    /// These only.
+    Only(Vec<String>),
+}
+
+/// Where a field's values come from.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Origin {
     /// A column of the file.
     Column {
-        /// As the header names it.
-        header: String,
-        /// Raw to canonical value; empty where values stay as they are.
-        values: Vec<(String, String)>,
+        /// Which one.
+        column: ColumnRef,
+        /// How its cells are read.
+        reading: Reading,
     },
+    /// A part of the name of the workbook's sheet.
+    Sheet {
+        /// What the name looks like.
+        template: Template,
+        /// How the part is read.
+        reading: Reading,
+    },
+    /// A part of the file's name.
+    FileName {
+        /// What the name looks like.
+        template: Template,
+        /// How the part is read.
+        reading: Reading,
+    },
+    /// A hash of other fields' values: 16 base32 characters.
+    Hash(Vec<usize>),
     /// The same value in every row.
     Constant(String),
     /// Nothing: the field stays empty.
     Absent,
+}
+
+/// How the text of a field is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// How dates are written.
+    pub dates: Dates,
+    /// How numbers are written.
+    pub numbers: NumberFormat,
+    /// Words that mean "nothing", trimmed, inner white space folded.
+    pub empty: Vec<String>,
+    /// Words for true and false.
+    pub booleans: Booleans,
+    /// Raw to canonical value, for texts; without an entry a value stays as it is.
+    pub values: Vec<(String, String)>,
+}
+
+/// Words for true and false.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Booleans {
+    /// Words that mean true.
+    pub yes: Vec<String>,
+    /// Words that mean false.
+    pub no: Vec<String>,
 }
 
 /// One format in which a source sends its files.
@@ -277,12 +389,38 @@ pub enum Origin {
 pub struct FileFormat {
     /// How such files are recognised: the file's name for a pattern without `/`, else the key below the dataset's name.
     pub files: GlobSet,
-    /// Which line of the file (row of the sheet) has the header, from 1.
-    pub header_line: u64,
-    /// The word in the first filled cell of a line of totals, which is no record.
-    pub totals: Option<String>,
+    /// Where the header is.
+    pub header: Header,
+    /// Which rows are totals, which are no records.
+    pub totals: Totals,
+    /// Which rows are a footer: the first filled cell fits.
+    pub footer: Patterns,
+    /// Whether a spreadsheet's wrappers of text (`="0010"`, `'0010`) are taken off.
+    pub spreadsheet_text: bool,
     /// How they are written.
     pub format: Format,
+}
+
+/// Where a file's header is.
+#[derive(Clone, Debug)]
+pub enum Header {
+    /// On a line of the file (row of the sheet), from 1.
+    Line(u64),
+    /// On the first line of which some cell fits each of the patterns.
+    Pattern(Vec<Patterns>),
+    /// Nowhere: columns are known by position.
+    Absent,
+}
+
+/// Which rows are totals.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    /// Patterns of the first filled cell.
+    pub first: Patterns,
+    /// Patterns of any cell.
+    pub any: Patterns,
+    /// Whether a row of which only amounts are filled is one.
+    pub amounts_only: bool,
 }
 
 /// How files are written.
@@ -305,55 +443,69 @@ pub struct Csv {
     pub quote: Option<u8>,
     /// A record may end with one more delimiter than the header.
     pub trailing_delimiters: bool,
+    /// Whether a record may have several lines; without it, the splitter's rules decide.
+    pub multiline: Option<bool>,
 }
 
 /// A workbook.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Workbook {
-    /// The sheet; without it, the only visible one.
-    pub sheet: Option<Sheet>,
+    /// Its sheets, read in the workbook's order as one file; without any, the only visible one.
+    pub sheets: Vec<Sheet>,
+    /// A workbook with formulas that asks for its recalculation is refused.
+    pub strict_formulas: bool,
+    /// A column of date cells and of texts that contradict each other halts the file, instead of being reported only.
+    pub mixed_dates_halt: bool,
 }
 
-/// A sheet of a workbook.
+/// A sheet of a workbook, or several.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sheet {
-    /// By its name.
+    /// By its name, whether it is visible or not. Case does not matter: no workbook has two names that differ only in it.
     Name(String),
-    /// By its position, from 1.
+    /// By its position, from 1, whether it is visible or not.
     Position(usize),
+    /// Visible ones, by a pattern of their names, case aside.
+    Pattern(Glob),
 }
 
-/// A date format such as `dd/mm/yyyy`: the parts and what separates them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DateFormat {
-    /// The parts in order.
-    pub parts: [DatePart; 3],
-    /// What stands between them.
-    pub separator: String,
-    /// As the contract writes it.
-    pub text: String,
+impl Sheet {
+    /// Whether a sheet is meant: its name, its position from 1, and whether it is visible.
+    ///
+    /// ```
+    /// use fonderie_contract::Sheet;
+    ///
+    /// let mai = Sheet::Name("mai".to_owned());
+    /// assert!(mai.fits(" Mai", 7, false));
+    /// assert!(!mai.fits("Mai 2025", 7, true));
+    /// ```
+    pub fn fits(&self, name: &str, position: usize, visible: bool) -> bool {
+        match self {
+            Self::Name(wanted) => name.trim().to_lowercase() == wanted.trim().to_lowercase(),
+            Self::Position(wanted) => position == *wanted,
+            Self::Pattern(pattern) => visible && pattern.compile_matcher().is_match(name.trim()),
+        }
+    }
 }
 
-/// A part of a date.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DatePart {
-    /// Four digits.
-    Year,
-    /// One or two digits.
-    Month,
-    /// One or two digits.
-    Day,
+impl fmt::Display for Sheet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => write!(f, "sheet \"{}\"", name.chars().take(40).collect::<String>()),
+            Self::Position(position) => write!(f, "sheet number {position}"),
+            Self::Pattern(pattern) => {
+                write!(f, "visible sheet like \"{}\"", pattern.glob().chars().take(40).collect::<String>())
+            }
+        }
+    }
 }
 
-/// How numbers are written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NumberFormat {
-    /// `.` or `,`.
-    pub decimal_mark: char,
-    /// What may separate thousands.
-    pub thousands: Vec<char>,
-    /// What may stand before or after an amount (`€`, `EUR`).
-    pub currency: Vec<String>,
-    /// A workbook's number with more decimals than its field is rounded, half away from zero; else its row is rejected.
-    pub round_cells: bool,
+/// What becomes of a file whose name lacks the extraction date that its source declares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExtractionMissing {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It is ordered by the time of its upload.
+    UploadTime,
 }

@@ -1,18 +1,22 @@
 //! `dataset.toml` and the SQL beside it, compiled.
 
+use chrono::{Datelike, NaiveDate};
 use chrono_tz::Tz;
 use toml::Table;
 
 use crate::bundle::Bundle;
 use crate::compiled::{
-    Budget, Check, Dataset, Field, Keep, Kind, Migration, OnUnreadable, Record, Rule, Severity, Shown, Source,
+    Budget, Check, Dataset, Field, Keep, Kind, Migration, OnUnreadable, Origin, Record, Rule, Severity, Shown, Source,
     WarehouseSql,
 };
+use crate::dates::DateRange;
 use crate::mistakes::{self, Found, Section};
+use crate::reader_rule::ReaderRule;
 use crate::{model, source};
 
 const FILE: &str = "dataset.toml";
 const DEFAULT_BUDGET: Budget = Budget { percent: 10, rows: 20 };
+const DEFAULT_TOTAL_BUDGET: Budget = Budget { percent: 20, rows: 50 };
 const SEVERITIES: &[(&str, Severity)] =
     &[("warn", Severity::Warn), ("reject", Severity::Reject), ("halt", Severity::Halt)];
 
@@ -56,13 +60,20 @@ pub(crate) fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
     root.finish();
 
     let warehouse = warehouse(bundle, found);
-    let record = record?;
+    let (mut record, time_zone) = (record?, time_zone.unwrap_or(Tz::UTC));
     let sources: Vec<Source> = bundle
         .folder("sources/", ".toml")
-        .filter_map(|(path, stem, _)| source::compile(path, stem, &document(bundle, path, found)?, &record, found))
+        .filter_map(|(path, stem, _)| {
+            source::compile(path, stem, &document(bundle, path, found)?, &record, time_zone, found)
+        })
         .collect();
-    let (name, time_zone) = (name?.to_owned(), time_zone?);
-    Some(Dataset { name, time_zone, record, sources, warehouse, models, marts, queries, summary })
+    // A field that some source derives of a personal one tells of a person too.
+    for (index, origin) in sources.iter().flat_map(|source| source.columns.iter().enumerate()) {
+        if let Origin::Hash(inputs) = origin {
+            record.fields[index].personal |= inputs.iter().any(|&input| record.fields[input].personal);
+        }
+    }
+    Some(Dataset { name: name?.to_owned(), time_zone, record, sources, warehouse, models, marts, queries, summary })
 }
 
 fn shown_query(section: &Section<'_>, queries: &[(String, String)]) -> Option<Shown> {
@@ -104,20 +115,54 @@ fn record(name: &str, section: &Section<'_>) -> Option<Record> {
             section.mistake("fields", format!("two fields named \"{}\"", duplicate.name), "names that differ");
         }
     }
-    let budget = budget(section, DEFAULT_BUDGET);
-    let mut record = Record { name: name.to_owned(), fields, key: Vec::new(), rules: Vec::new(), unreadable: budget };
-    let key = section.required("key", section.texts("key"), "the natural key: a list of fields").unwrap_or_default();
-    record.key = key.iter().filter_map(|name| index(section, &record, "key", name)).collect();
-    let rules: Vec<Rule> =
-        section.sections("rules").into_iter().flatten().filter_map(|entry| rule(&entry, &record, budget)).collect();
-    for (index, duplicate) in rules.iter().enumerate() {
-        if rules[..index].iter().any(|earlier| earlier.id == duplicate.id) {
-            section.mistake("rules", format!("two rules with the id \"{}\"", duplicate.id), "ids that differ");
-        }
+    let unreadable = budget(section, "budget", DEFAULT_BUDGET);
+    let mut record = Record {
+        name: name.to_owned(),
+        fields,
+        key: Vec::new(),
+        rules: Vec::new(),
+        unreadable,
+        total_budget: budget(section, "total_budget", DEFAULT_TOTAL_BUDGET),
+        owner: None,
+        credit_notes: section.truth("credit_notes").unwrap_or(false),
+    };
+    let key = section.required("key", section.texts("key"), "the natural key: a list of fields");
+    if key.as_ref().is_some_and(Vec::is_empty) {
+        section.mistake("key", "an empty list", "the natural key: at least one field");
     }
-    record.rules = rules;
+    record.key = key.iter().flatten().filter_map(|name| index(section, &record, "key", name)).collect();
+    record.owner = section.text("owner").and_then(|name| index(section, &record, "owner", name));
+    if let Some(owner) = record.owner.filter(|&owner| !matches!(record.fields[owner].kind, Kind::Text { .. })) {
+        section.mistake("owner", format!("\"{}\"", record.fields[owner].name), "a text field");
+    }
+    let entries = section.sections("rules").into_iter().flatten();
+    record.rules = entries.filter_map(|entry| rule(&entry, &record, unreadable)).collect();
+    ids_differ(section, &record.rules);
     section.finish();
     Some(record)
+}
+
+/// Notes rules that have one id: with each other, with the id of a conflict, or with a rule of the reader.
+fn ids_differ(section: &Section<'_>, rules: &[Rule]) {
+    let mut ids: Vec<&str> = Vec::new();
+    for rule in rules {
+        let conflict = match &rule.check {
+            Check::Unique { conflict, .. } => conflict.as_ref().map(|(id, _)| id.as_str()),
+            _ => None,
+        };
+        for id in [Some(rule.id.as_str()), conflict].into_iter().flatten() {
+            if ReaderRule::owns(id) {
+                section.mistake(
+                    "rules",
+                    format!("a rule with the id \"{id}\", which is one of the reader's"),
+                    "another id",
+                );
+            } else if ids.contains(&id) {
+                section.mistake("rules", format!("two rules with the id \"{id}\""), "ids that differ");
+            }
+            ids.push(id);
+        }
+    }
 }
 
 fn index(section: &Section<'_>, record: &Record, key: &str, name: &str) -> Option<usize> {
@@ -129,8 +174,8 @@ fn index(section: &Section<'_>, record: &Record, key: &str, name: &str) -> Optio
     index
 }
 
-fn budget(section: &Section<'_>, default: Budget) -> Budget {
-    let Some(budget) = section.section("budget") else { return default };
+fn budget<'a>(section: &Section<'a>, key: &'a str, default: Budget) -> Budget {
+    let Some(budget) = section.section(key) else { return default };
     let percent = budget.whole("percent").unwrap_or(default.percent);
     let rows = budget.whole("rows").unwrap_or(default.rows);
     if percent > 100 {
@@ -151,20 +196,38 @@ fn field(section: &Section<'_>) -> Option<Field> {
         Integer,
         Date,
         Decimal,
+        Boolean,
     }
-    let types = [("text", Type::Text), ("integer", Type::Integer), ("date", Type::Date), ("decimal", Type::Decimal)];
-    let accepted = "\"text\", \"integer\", \"date\" or \"decimal\"";
+    let types = [
+        ("text", Type::Text),
+        ("integer", Type::Integer),
+        ("date", Type::Date),
+        ("decimal", Type::Decimal),
+        ("boolean", Type::Boolean),
+    ];
+    let accepted = "\"text\", \"integer\", \"date\", \"decimal\" or \"boolean\"";
+    let mut range = DateRange::default();
     let kind = section.required("type", section.choice("type", &types), accepted).map(|kind| match kind {
         Type::Text => {
-            let most =
-                section.required("max_length", section.whole("max_length"), "the greatest length, in characters");
-            Kind::Text { max_length: most.and_then(|most| usize::try_from(most).ok()).unwrap_or(0) }
+            let accepted = "the greatest length, in characters: 1 to 1,000,000";
+            let most = section.required("max_length", section.whole("max_length"), accepted);
+            if let Some(most) = most.filter(|most| !(1..=1_000_000).contains(most)) {
+                section.mistake("max_length", most.to_string(), accepted);
+            }
+            Kind::Text { max_length: most.and_then(|most| usize::try_from(most).ok()).unwrap_or(1) }
         }
-        Type::Integer => Kind::Integer {
-            min: section.integer("min").unwrap_or(i32::MIN),
-            max: section.integer("max").unwrap_or(i32::MAX),
-        },
-        Type::Date => Kind::Date,
+        Type::Integer => {
+            let (min, max) = (section.integer("min").unwrap_or(i32::MIN), section.integer("max").unwrap_or(i32::MAX));
+            if min > max {
+                section.mistake("max", max.to_string(), format!("a number not below `min`, {min}"));
+            }
+            Kind::Integer { min, max }
+        }
+        Type::Date => {
+            range = date_range(section);
+            Kind::Date
+        }
+        Type::Boolean => Kind::Boolean,
         Type::Decimal => {
             let precision = section.whole("precision").unwrap_or(10);
             let scale = section.whole("scale").unwrap_or(2);
@@ -185,7 +248,32 @@ fn field(section: &Section<'_>) -> Option<Field> {
         section.mistake("unreadable", "\"empty\" on an amount", "\"reject\": no cent may be lost");
     }
     section.finish();
-    Some(Field { name: name?.to_owned(), kind: kind?, money, personal, unreadable })
+    Some(Field { name: name?.to_owned(), kind: kind?, money, personal, unreadable, range })
+}
+
+/// `min` and `max` of a date, as ISO dates.
+fn date_range(section: &Section<'_>) -> DateRange {
+    let accepted = "a day such as \"1900-01-01\"";
+    let day = |key| {
+        let text = section.text(key)?;
+        let day = text.parse::<NaiveDate>().ok().filter(|day| text.len() == 10 && (1..=9999).contains(&day.year()));
+        if day.is_none() {
+            section.mistake(key, format!("\"{text}\""), accepted);
+        }
+        day
+    };
+    let (min, max) = (day("min"), day("max"));
+    if let (Some(min), Some(max)) = (min, max)
+        && min > max
+    {
+        section.mistake("max", format!("\"{max}\""), format!("a day not before `min`, {min}"));
+    }
+    let default = DateRange::default();
+    DateRange {
+        min: min.map_or(default.min, |day| day.to_epoch_days()),
+        max: max.map_or(default.max, |day| day.to_epoch_days()),
+        declared: min.is_some() || max.is_some(),
+    }
 }
 
 fn rule(section: &Section<'_>, record: &Record, default_budget: Budget) -> Option<Rule> {
@@ -203,31 +291,61 @@ fn rule(section: &Section<'_>, record: &Record, default_budget: Budget) -> Optio
             "\"reject\" or \"halt\"",
         );
     }
-    let budget = budget(section, default_budget);
+    let budget = budget(section, "budget", default_budget);
     let check = check(section, record);
     section.finish();
     Some(Rule { id: id?.to_owned(), check: check?, severity, budget, message: message?.to_owned() })
 }
 
+/// The kinds of checks that a rule may name.
+#[derive(Clone, Copy)]
+enum CheckKind {
+    Required,
+    NotNegative,
+    NotAfterAsOf,
+    Unique,
+    AtMost,
+    OneOf,
+}
+
+const CHECKS: &[(&str, CheckKind)] = &[
+    ("required", CheckKind::Required),
+    ("not_negative", CheckKind::NotNegative),
+    ("not_after_as_of", CheckKind::NotAfterAsOf),
+    ("unique", CheckKind::Unique),
+    ("at_most", CheckKind::AtMost),
+    ("one_of", CheckKind::OneOf),
+];
+
 fn check(section: &Section<'_>, record: &Record) -> Option<Check> {
-    const CHECKS: &[(&str, u8)] =
-        &[("required", 0), ("not_negative", 1), ("not_after_as_of", 2), ("unique", 3), ("at_most", 4), ("one_of", 5)];
     let accepted = CHECKS.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
     let check = section.required("check", section.choice("check", CHECKS), &accepted)?;
-    let fields = |kinds: &str, fits: fn(Kind) -> bool| -> Option<Vec<usize>> {
-        let names = section.required("fields", section.texts("fields"), "a list of fields")?;
+    let resolve = |names: Vec<&str>, kinds: &str, fits: fn(Kind) -> bool| -> Vec<usize> {
+        if names.is_empty() {
+            section.mistake("fields", "an empty list", "at least one field");
+        }
         let found = names.into_iter().filter_map(|name| index(section, record, "fields", name)).collect::<Vec<_>>();
         for &index in found.iter().filter(|&&index| !fits(record.fields[index].kind)) {
             section.mistake("fields", format!("\"{}\"", record.fields[index].name), kinds.to_owned());
         }
-        Some(found)
+        found
+    };
+    let fields = |kinds: &str, fits: fn(Kind) -> bool| -> Option<Vec<usize>> {
+        let names = section.required("fields", section.texts("fields"), "a list of fields")?;
+        Some(resolve(names, kinds, fits))
     };
     let one = |key: &'static str| section.required(key, section.value(key), "a field").and_then(|value| value.as_str());
     match check {
-        0 => Some(Check::Required(fields("any field", |_| true)?)),
-        1 => Some(Check::NotNegative(fields("a decimal field", |kind| matches!(kind, Kind::Decimal { .. }))?)),
-        2 => Some(Check::NotAfterAsOf(fields("a date field", |kind| kind == Kind::Date)?)),
-        3 => {
+        CheckKind::Required => Some(Check::Required(fields("any field", |_| true)?)),
+        CheckKind::NotNegative => {
+            Some(Check::NotNegative(fields("a decimal field", |kind| matches!(kind, Kind::Decimal { .. }))?))
+        }
+        CheckKind::NotAfterAsOf => Some(Check::NotAfterAsOf(fields("a date field", |kind| kind == Kind::Date)?)),
+        CheckKind::Unique => {
+            let fields = match section.texts("fields") {
+                Some(names) => resolve(names, "any field", |_| true),
+                None => record.key.clone(),
+            };
             let keep = section.choice("keep", &[("first", Keep::First), ("none", Keep::None)]).unwrap_or(Keep::First);
             let conflict = match (section.text("conflict_id"), section.text("conflict_message")) {
                 (Some(id), Some(message)) => Some((id.to_owned(), message.to_owned())),
@@ -237,18 +355,23 @@ fn check(section: &Section<'_>, record: &Record) -> Option<Check> {
                     None
                 }
             };
-            Some(Check::Unique { keep, conflict })
+            Some(Check::Unique { fields, keep, conflict })
         }
-        4 => {
+        CheckKind::AtMost => {
             let smaller = index(section, record, "smaller", one("smaller")?)?;
             let greater = index(section, record, "greater", one("greater")?)?;
             let kinds = (record.fields[smaller].kind, record.fields[greater].kind);
-            if !matches!(kinds, (Kind::Date, Kind::Date) | (Kind::Decimal { .. }, Kind::Decimal { .. })) {
-                section.mistake("greater", "fields of different types", "two dates or two decimals");
+            let comparable = match kinds {
+                (Kind::Date, Kind::Date) => true,
+                (Kind::Decimal { scale, .. }, Kind::Decimal { scale: other, .. }) => scale == other,
+                _ => false,
+            };
+            if !comparable {
+                section.mistake("greater", "fields of different types", "two dates, or two decimals of one scale");
             }
             Some(Check::AtMost { smaller, greater })
         }
-        _ => {
+        CheckKind::OneOf => {
             let field = index(section, record, "field", one("field")?)?;
             if !matches!(record.fields[field].kind, Kind::Text { .. }) {
                 section.mistake("field", format!("\"{}\"", record.fields[field].name), "a text field");

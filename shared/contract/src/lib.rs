@@ -5,18 +5,27 @@
 //! was found and what is accepted.
 
 mod bundle;
+mod columns;
 mod compiled;
+mod currency;
 mod dataset;
-mod date_format;
+mod dates;
+mod format;
 mod mistakes;
 mod model;
+mod numbers;
+mod pattern;
 mod reader_rule;
 mod recognise;
 mod source;
 
 pub use bundle::Bundle;
 pub use compiled::*;
+pub use currency::currency_codes;
+pub use dates::{DateFormat, DatePart, DatePattern, DateRange, Dates, Fold};
 pub use mistakes::{Found, Mistake, Mistakes, Section, describe, document};
 pub use model::{Feature, Mart, Model, ModelKind};
+pub use numbers::NumberFormat;
+pub use pattern::{Patterns, Template};
 pub use reader_rule::ReaderRule;
 pub use recognise::dataset_of_key;

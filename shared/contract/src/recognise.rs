@@ -1,9 +1,12 @@
 //! From a key to the dataset and the source whose contract reads it.
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDate;
 use fonderie_core::{ErrorCode, Result, StageError};
 
-use crate::compiled::{Dataset, DateFormat, DatePart, FileFormat, Source};
+use crate::compiled::{Dataset, ExtractionMissing, FileFormat, Source};
+use crate::dates::{DatePart, DatePattern};
 
 /// The dataset that a bronze key belongs to: its first part, where that names one of `datasets`, else the first dataset.
 pub fn dataset_of_key<'a>(datasets: &'a [String], key: &str) -> Option<&'a str> {
@@ -81,38 +84,69 @@ impl FileFormat {
 }
 
 impl Source {
-    /// The extraction date in a key's file name, where the contract says that one stands there and exactly one does.
-    pub fn extraction_date_of_key(&self, key: &str) -> Option<NaiveDate> {
-        let format = self.extraction_date.as_ref()?;
+    /// The extraction date in a key's file name; `None` where the source declares none, or takes the upload's time instead.
+    /// The same date twice is one date.
+    ///
+    /// # Errors
+    /// `ExtractionUnclear` if the name has no date, or two, or one that is no day: such a file would be ordered by the time of its
+    /// upload, and correct newer ones.
+    pub fn extraction_date_of_key(&self, key: &str) -> Result<Option<NaiveDate>> {
+        let Some(format) = &self.extraction_date else { return Ok(None) };
         let name = key.rsplit('/').next().unwrap_or(key);
         let boundary = |c: Option<char>| c.is_none_or(|c| !c.is_ascii_digit());
-        let mut dates = name.char_indices().filter_map(|(start, _)| {
-            let (date, length) = date_at(format, &name[start..])?;
+        let (mut days, mut impossible) = (BTreeSet::new(), None);
+        for (start, _) in name.char_indices() {
+            let Some((day, length)) = date_at(format, &name[start..]) else { continue };
             let whole = boundary(name[..start].chars().next_back()) && boundary(name[start + length..].chars().next());
-            whole.then_some(date)
-        });
-        let date = dates.next()?;
-        dates.next().is_none().then_some(date)
+            match day {
+                _ if !whole => {}
+                Some(day) => {
+                    days.insert(day);
+                }
+                None => impossible = Some(&name[start..start + length]),
+            }
+        }
+        // Without a separator, a number of as many digits is not meant as a date.
+        let impossible =
+            impossible.filter(|_| days.is_empty() || format.separators.iter().any(|separator| !separator.is_empty()));
+        let found = match (impossible, days.first(), days.len()) {
+            (Some(text), ..) => format!("`{text}` in its name is no day"),
+            (None, Some(day), 1) => return Ok(Some(*day)),
+            (None, Some(_), _) => {
+                let days: Vec<String> = days.iter().map(NaiveDate::to_string).collect();
+                format!("its name has several days: {}", days.join(", "))
+            }
+            (None, None, _) if self.extraction_date_missing == ExtractionMissing::UploadTime => return Ok(None),
+            (None, None, _) => "its name has none".to_owned(),
+        };
+        let message = format!(
+            "the source `{}` declares an extraction date in the name of each file, and {found}: rename the file and send it again; if a \
+             file without a date is to be ordered by the time of its upload, write extraction_date_missing = \"upload_time\" in the contract",
+            self.id
+        );
+        Err(StageError::new(ErrorCode::ExtractionUnclear, message))
     }
 }
 
-/// A date of full width (two digits for day and month) at the beginning of a text, and how many bytes it takes.
-fn date_at(format: &DateFormat, text: &str) -> Option<(NaiveDate, usize)> {
+/// What has the shape of a date of full width (two digits for day and month) at the beginning of a text, the day if there is
+/// such a one, and how many bytes it takes.
+fn date_at(format: &DatePattern, text: &str) -> Option<(Option<NaiveDate>, usize)> {
     let (mut year, mut month, mut day, mut at) = (0, 0, 0, 0);
     for (index, part) in format.parts.iter().enumerate() {
         if index > 0 {
-            text.get(at..)?.starts_with(&format.separator).then_some(())?;
-            at += format.separator.len();
+            let separator = &format.separators[index - 1];
+            text.get(at..)?.starts_with(separator).then_some(())?;
+            at += separator.len();
         }
         let width = if *part == DatePart::Year { 4 } else { 2 };
         let digits = text.get(at..at + width).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?;
         let number: u32 = digits.parse().ok()?;
         match part {
-            DatePart::Year => year = i32::try_from(number).ok()?,
-            DatePart::Month => month = number,
+            DatePart::Year | DatePart::ShortYear => year = i32::try_from(number).ok()?,
+            DatePart::Month | DatePart::MonthName => month = number,
             DatePart::Day => day = number,
         }
         at += width;
     }
-    Some((NaiveDate::from_ymd_opt(year, month, day)?, at))
+    Some((NaiveDate::from_ymd_opt(year, month, day).filter(|_| year >= 1900), at))
 }

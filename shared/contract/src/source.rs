@@ -1,41 +1,72 @@
-//! `sources/<source>.toml`, compiled: one facility's way of writing the record.
+//! `sources/<source>.toml`, compiled: one sender's way of writing the record.
 
+use chrono_tz::Tz;
 use fonderie_core::freshness::{Every, Expected};
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use toml::{Table, Value};
 
-use crate::compiled::{Check, Csv, FileFormat, Format, Kind, NumberFormat, Origin, Record, Sheet, Source, Workbook};
-use crate::date_format;
+use crate::columns::{self, Defaults};
+use crate::compiled::{ColumnRef, ExtractionMissing, FileFormat, Header, Origin, Owns, Record, SkippedRows, Source};
+use crate::dates::{Dates, dates, in_file_name};
+use crate::format;
 use crate::mistakes::{Found, Section, describe};
+use crate::numbers::{NumberFormat, numbers};
 
 /// Compiles a source, noting every mistake.
-pub(crate) fn compile(file: &str, id: &str, document: &Table, record: &Record, found: &Found) -> Option<Source> {
+pub(crate) fn compile(
+    file: &str,
+    id: &str,
+    document: &Table,
+    record: &Record,
+    zone: Tz,
+    found: &Found,
+) -> Option<Source> {
     let root = Section::new(file, "", document, found);
-    let formats = formats(&root);
-    let dates = root.required("dates", root.section("dates"), "a table with `format`");
-    let date = dates.and_then(|section| {
-        let format = section.required("format", section.text("format"), date_format::ACCEPTED);
-        let parsed = format.and_then(|text| parse_date_format(&section, "format", text));
-        section.finish();
-        parsed
-    });
-    let number =
-        root.required("numbers", root.section("numbers"), "a table with `decimal_mark`").and_then(|s| numbers(&s));
-    let extraction_date =
-        root.text("extraction_date").and_then(|text| parse_date_format(&root, "extraction_date", text));
+    let formats = format::formats(&root);
+    let section = root.required("dates", root.section("dates"), "a table with `format`");
+    let dates = section.and_then(|section| dates(&section, None, zone));
+    let section = root.required("numbers", root.section("numbers"), "a table with `decimal_mark`");
+    let number = section.and_then(|section| numbers(&section, None));
+    let extraction_date = root.text("extraction_date").and_then(|text| in_file_name(&root, "extraction_date", text));
+    let choices = [("refuse", ExtractionMissing::Refuse), ("upload_time", ExtractionMissing::UploadTime)];
+    let missing = root.choice("extraction_date_missing", &choices).unwrap_or_default();
+    if root.value("extraction_date_missing").is_some() && root.value("extraction_date").is_none() {
+        root.mistake(
+            "extraction_date_missing",
+            "this key without `extraction_date`",
+            "the key beside `extraction_date`",
+        );
+    }
     let expected = root.section("expected").and_then(|section| expected(&section));
-    let ignored: Vec<String> =
-        root.texts("ignored_columns").unwrap_or_default().into_iter().map(str::to_owned).collect();
-    let columns = columns(&root, record, &ignored);
+    let ignored = ignored(&root);
+    let skipped_rows = columns::skipped_rows(&root);
+    let fold_header = root.truth("fold_header").unwrap_or(false);
+    let empty = columns::empty_words(&root).unwrap_or_default();
+    let booleans = columns::booleans(&root).unwrap_or_default();
+    // Without the one or the other, the columns' own mistakes are noted all the same.
+    let no_dates = Dates { formats: Vec::new(), fold: None, zone };
+    let no_numbers = NumberFormat::plain('.');
+    let defaults = Defaults {
+        dates: dates.as_ref().unwrap_or(&no_dates),
+        numbers: number.as_ref().unwrap_or(&no_numbers),
+        empty,
+        booleans,
+    };
+    let columns = columns::columns(&root, record, &defaults, &ignored);
+    positions_only(&root, formats.as_deref().unwrap_or_default(), &columns, &ignored, &skipped_rows);
+    let owns = owns(&root, record, &columns);
     root.finish();
     Some(Source {
         id: id.to_owned(),
         formats: formats?,
         columns,
         ignored,
-        date: date?,
-        number: number?,
+        skipped_rows,
+        fold_header,
+        dates: dates?,
+        numbers: number?,
+        owns,
         extraction_date,
+        extraction_date_missing: missing,
         expected,
     })
 }
@@ -53,202 +84,86 @@ fn expected(section: &Section<'_>) -> Option<Expected> {
     Some(Expected { every: every?, grace_days: grace? })
 }
 
-/// `files` with one `[format]`, or a list `[[formats]]` each with its own `files`.
-fn formats(root: &Section<'_>) -> Option<Vec<FileFormat>> {
-    let Some(sections) = root.sections("formats") else {
-        let files = files(root);
-        let section = root.required("format", root.section("format"), "a table with `type`")?;
-        return Some(vec![format(&section, files?)?]);
-    };
-    for key in ["files", "format"] {
-        if root.value(key).is_some() {
-            root.mistake(key, "this key beside `formats`", "`files` and `format`, or `formats` each with its `files`");
-        }
-    }
-    if sections.is_empty() {
-        root.mistake("formats", "an empty list", "a list of tables, each with `files` and `type`");
-    }
-    let compiled: Vec<_> = sections.iter().map(|section| format(section, files(section)?)).collect();
-    compiled.into_iter().collect()
-}
-
-fn files(section: &Section<'_>) -> Option<GlobSet> {
-    let accepted = "a list of file name patterns such as [\"etablissement_A*.csv\"]";
-    let patterns = section.required("files", section.texts("files"), accepted)?;
-    if patterns.is_empty() {
-        section.mistake("files", "an empty list", accepted);
-    }
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        // Facilities write names in any case; `*` must not reach into another folder.
-        match GlobBuilder::new(pattern).case_insensitive(true).literal_separator(true).build() {
-            Ok(glob) => {
-                set.add(glob);
+fn ignored(root: &Section<'_>) -> Vec<ColumnRef> {
+    let mut ignored = Vec::new();
+    for text in root.texts("ignored_columns").unwrap_or_default() {
+        match columns::column_ref(text) {
+            Some(column) => ignored.push(column),
+            None => {
+                root.mistake("ignored_columns", format!("\"{text}\""), "names of columns, or positions such as \"#8\"")
             }
-            Err(error) => section.mistake("files", format!("\"{pattern}\": {}", error.kind()), accepted),
         }
     }
-    set.build().ok()
+    ignored
 }
 
-fn parse_date_format(section: &Section<'_>, key: &str, text: &str) -> Option<crate::compiled::DateFormat> {
-    let format = date_format::parse(text);
-    if format.is_none() {
-        section.mistake(key, format!("\"{text}\""), date_format::ACCEPTED);
-    }
-    format
-}
-
-type Compile = fn(&Section<'_>) -> Option<Format>;
-
-fn format(section: &Section<'_>, files: GlobSet) -> Option<FileFormat> {
-    let types = [("csv", csv as Compile), ("xlsx", workbook)];
-    let compile = section.required("type", section.choice("type", &types), "\"csv\" or \"xlsx\"")?;
-    let header_line = section.whole("header_line").unwrap_or(1);
-    if header_line == 0 {
-        section.mistake("header_line", "0", "a line number from 1 upwards");
-    }
-    let totals = section.text("totals").map(|word| word.trim().to_owned());
-    if totals.as_deref() == Some("") {
-        section.mistake("totals", "an empty text", "the word in the first filled cell of a line of totals");
-    }
-    let format = compile(section);
-    section.finish();
-    Some(FileFormat { files, header_line, totals, format: format? })
-}
-
-fn workbook(section: &Section<'_>) -> Option<Format> {
-    let accepted = "a sheet's name, or its position from 1";
-    let sheet = match section.value("sheet") {
+/// `owns`: the values of the owner field that the source may send. A constant owns itself.
+fn owns(root: &Section<'_>, record: &Record, columns: &[Origin]) -> Owns {
+    let accepted = "a list of the values that the sender may send, or \"*\" for any";
+    let declared = match root.value("owns") {
         None => None,
-        Some(Value::String(name)) if !name.is_empty() => Some(Sheet::Name(name.clone())),
-        Some(Value::Integer(position)) if *position > 0 => usize::try_from(*position).ok().map(Sheet::Position),
+        Some(Value::String(text)) if text == "*" => Some(Owns::Anything),
+        Some(Value::Array(_)) => root.texts("owns").map(|values| {
+            if values.is_empty() {
+                root.mistake("owns", "an empty list", accepted);
+            }
+            Owns::Only(values.into_iter().map(|value| value.trim().to_owned()).collect())
+        }),
         Some(other) => {
-            section.mistake("sheet", describe(other), accepted);
-            None
+            root.mistake("owns", describe(other), accepted);
+            Some(Owns::Anything)
         }
     };
-    Some(Format::Workbook(Workbook { sheet }))
+    let Some(owner) = record.owner else {
+        if declared.is_some() {
+            root.mistake(
+                "owns",
+                "this key, while the record has no `owner`",
+                "no such key, or an `owner` in dataset.toml",
+            );
+        }
+        return Owns::Anything;
+    };
+    let name = &record.fields[owner].name;
+    match (&columns[owner], declared) {
+        (Origin::Constant(own), Some(Owns::Only(values))) if !values.contains(own) => {
+            root.mistake(
+                "owns",
+                format!("a list without the constant \"{own}\" of `{name}`"),
+                "no such key: a constant owns itself",
+            );
+            Owns::Anything
+        }
+        (Origin::Constant(own), _) => Owns::Only(vec![own.clone()]),
+        (Origin::Absent, _) => Owns::Anything,
+        (_, Some(owns)) => owns,
+        (_, None) => {
+            let found = format!("nothing, while `{name}`, which says whose a row is, comes from the file");
+            root.mistake("owns", found, accepted);
+            Owns::Anything
+        }
+    }
 }
 
-fn csv(section: &Section<'_>) -> Option<Format> {
-    let accepted = "an encoding such as \"utf-8\", \"windows-1252\", \"iso-8859-15\" or \"utf-16le\"";
-    let encoding = section.required("encoding", section.text("encoding"), accepted).and_then(|label| {
-        let encoding = encoding_rs::Encoding::for_label_no_replacement(label.as_bytes());
-        if encoding.is_none() {
-            section.mistake("encoding", format!("\"{label}\""), accepted);
-        }
-        encoding
+/// Notes columns by name while a format has no header.
+fn positions_only(
+    root: &Section<'_>,
+    formats: &[FileFormat],
+    columns: &[Origin],
+    ignored: &[ColumnRef],
+    skipped: &[SkippedRows],
+) {
+    if !formats.iter().any(|format| matches!(format.header, Header::Absent)) {
+        return;
+    }
+    let used = columns.iter().filter_map(|origin| match origin {
+        Origin::Column { column, .. } => Some(column),
+        _ => None,
     });
-    let delimiter = section.required("delimiter", section.ascii("delimiter"), "one ASCII character");
-    let quote = match section.value("quote") {
-        None => Some(b'"'),
-        Some(Value::Boolean(false)) => None,
-        Some(_) => section.ascii("quote"),
-    };
-    if let Some(delimiter) = delimiter.filter(|d| Some(*d) == quote || matches!(d, b'\r' | b'\n')) {
-        let found = format!("{:?}", char::from(delimiter));
-        section.mistake("delimiter", found, "a character that is neither the quote nor a line end");
-    }
-    let trailing_delimiters = section.truth("trailing_delimiters").unwrap_or(false);
-    Some(Format::Csv(Csv { encoding: encoding?, delimiter: delimiter?, quote, trailing_delimiters }))
-}
-
-fn numbers(section: &Section<'_>) -> Option<NumberFormat> {
-    let accepted = "\",\" or \".\"";
-    let decimal_mark = section.choice("decimal_mark", &[(",", ','), (".", '.')]);
-    let decimal_mark = section.required("decimal_mark", decimal_mark, accepted);
-    let mut thousands = Vec::new();
-    for text in section.texts("thousands").unwrap_or_default() {
-        let mut characters = text.chars();
-        match (characters.next(), characters.next()) {
-            (Some(c), None) if Some(c) != decimal_mark && !c.is_ascii_digit() && c != '-' => thousands.push(c),
-            _ => section.mistake("thousands", format!("{text:?}"), "single characters other than the decimal mark"),
+    for column in used.chain(ignored).chain(skipped.iter().map(|skipped| &skipped.column)) {
+        if let ColumnRef::Name(name) = column {
+            let accepted = "positions such as \"#1\", since a format has no header";
+            root.mistake("columns", format!("the column \"{name}\" by its name"), accepted);
         }
     }
-    let currency = section.texts("currency").unwrap_or_default().into_iter().map(str::to_owned).collect();
-    let round_cells = section.choice("rounding", &[("none", false), ("half_up", true)]).unwrap_or(false);
-    section.finish();
-    Some(NumberFormat { decimal_mark: decimal_mark?, thousands, currency, round_cells })
-}
-
-fn columns(root: &Section<'_>, record: &Record, ignored: &[String]) -> Vec<Origin> {
-    let mut origins = vec![Origin::Absent; record.fields.len()];
-    let known = || record.fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ");
-    let section = root.required("columns", root.section("columns"), "a table from field to column name");
-    for (name, value) in section.iter().flat_map(Section::entries) {
-        let (Some(section), Some(index)) = (&section, record.field(name)) else {
-            root.mistake(&format!("columns.{name}"), "a name that is no field", known());
-            continue;
-        };
-        let Some(header) = value.as_str().map(str::trim).filter(|header| !header.is_empty()) else {
-            section.mistake(name, describe(value), "the column's name, as the header writes it");
-            continue;
-        };
-        let taken = |origin: &Origin| matches!(origin, Origin::Column { header: other, .. } if other == header);
-        if origins.iter().any(taken) {
-            section.mistake(name, format!("\"{header}\", which another field has already"), "one field for a column");
-        }
-        if ignored.iter().any(|other| other == header) {
-            section.mistake(name, format!("\"{header}\", which `ignored_columns` leaves out"), "the one or the other");
-        }
-        origins[index] = Origin::Column { header: header.to_owned(), values: Vec::new() };
-    }
-    let section = root.section("constants");
-    for (name, value) in section.iter().flat_map(Section::entries) {
-        let key = format!("constants.{name}");
-        let Some(index) = record.field(name) else {
-            root.mistake(&key, "a name that is no field", known());
-            continue;
-        };
-        match (record.fields[index].kind, value.as_str(), &origins[index]) {
-            (_, _, Origin::Column { header, .. }) => {
-                root.mistake(&key, format!("a constant beside the column \"{header}\""), "the one or the other");
-            }
-            (Kind::Text { max_length }, Some(text), _) if (1..=max_length).contains(&text.chars().count()) => {
-                origins[index] = Origin::Constant(text.to_owned());
-            }
-            _ => root.mistake(&key, describe(value), "a text that fits a text field"),
-        }
-    }
-    values(root, record, &mut origins);
-    for &index in needed(record).iter().filter(|&&index| origins[index] == Origin::Absent) {
-        let name = &record.fields[index].name;
-        root.mistake(&format!("columns.{name}"), "nothing", "a column or a constant: the dataset requires the field");
-    }
-    origins
-}
-
-fn values(root: &Section<'_>, record: &Record, origins: &mut [Origin]) {
-    let section = root.section("values");
-    for (name, table) in section.iter().flat_map(Section::entries) {
-        let key = format!("values.{name}");
-        let field = record.field(name).filter(|&index| matches!(record.fields[index].kind, Kind::Text { .. }));
-        let (Some(Origin::Column { values, .. }), Some(table)) =
-            (field.map(|index| &mut origins[index]), table.as_table())
-        else {
-            root.mistake(&key, describe(table), "a table from raw to canonical value, for a text field with a column");
-            continue;
-        };
-        for (raw, canonical) in table {
-            match canonical.as_str() {
-                Some(canonical) => values.push((raw.clone(), canonical.to_owned())),
-                None => root.mistake(&format!("{key}.{raw}"), describe(canonical), "a text"),
-            }
-        }
-    }
-}
-
-/// Fields without which no row can be accepted: the natural key, and what a rule of severity `reject` or more requires.
-fn needed(record: &Record) -> Vec<usize> {
-    let required = record.rules.iter().filter(|rule| rule.severity != crate::compiled::Severity::Warn);
-    let mut needed = record.key.clone();
-    for rule in required {
-        if let Check::Required(fields) = &rule.check {
-            needed.extend(fields);
-        }
-    }
-    needed.sort_unstable();
-    needed.dedup();
-    needed
 }

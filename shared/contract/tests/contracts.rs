@@ -1,7 +1,7 @@
 //! The billing dataset compiles, recognises its files, and each kind of mistake is told with its file and key.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use fonderie_contract::{Bundle, Check, Dataset, Format, Mistakes, ModelKind, Origin, dataset_of_key};
+use fonderie_contract::{Bundle, Check, Dataset, Format, Mistakes, ModelKind, Origin, Sheet, Workbook, dataset_of_key};
 use fonderie_core::ErrorCode;
 
 fn files() -> Vec<(String, String)> {
@@ -33,8 +33,8 @@ fn the_billing_dataset_compiles() {
     let Format::Csv(csv) = &a.formats[0].format else { panic!("etablissement_a is CSV") };
     assert_eq!((csv.encoding.name(), csv.delimiter, csv.quote), ("windows-1252", b';', Some(b'"')));
     assert_eq!(a.columns[17], Origin::Constant("groupe".to_owned()));
-    let Origin::Column { header, values } = &a.columns[16] else { panic!("statut has a column") };
-    assert_eq!((header.as_str(), values.len()), ("Statut", 3));
+    let Origin::Column { column, reading } = &a.columns[16] else { panic!("statut has a column") };
+    assert_eq!((column.to_string().as_str(), reading.values.len()), ("Statut", 3));
     let required = dataset.record.rules.iter().find(|rule| rule.id == "valeurs_manquantes").unwrap();
     assert_eq!(required.check, Check::Required(vec![0, 1, 12, 14, 15]));
     assert_eq!((required.budget.of(150), required.budget.of(2_000)), (20, 200));
@@ -45,7 +45,7 @@ fn a_bundle_is_the_same_however_it_was_carried() {
     let folder = Bundle::from_files(files());
     let json = serde_json::to_vec(&folder).unwrap();
     let carried = Bundle::from_json(&json).unwrap();
-    assert_eq!((carried.sha256(), carried.files().count()), (folder.sha256(), 22));
+    assert_eq!((carried.sha256(), carried.files().count()), (folder.sha256(), 27));
     let mut other = files();
     other[0].1.push(' ');
     assert_ne!(Bundle::from_files(other).sha256(), folder.sha256());
@@ -85,11 +85,40 @@ fn two_sources_that_recognise_one_file_are_told() {
 fn an_extraction_date_is_read_from_the_file_name_alone_and_only_where_it_is_one() {
     let dataset = billing();
     let a = dataset.source("etablissement_a").unwrap();
-    let date = |key: &str| a.extraction_date_of_key(key).map(|date| date.to_string());
+    let date = |key: &str| a.extraction_date_of_key(key).unwrap().map(|date| date.to_string());
     assert_eq!(date("2024-01-01/etablissement_A_2026-06-30.csv").as_deref(), Some("2026-06-30"));
-    for none in ["etablissement_A.csv", "A_2026-02-30.csv", "A_2026-06-30_2026-07-01.csv", "A_12026-06-301.csv"] {
+    assert_eq!(date("A_2026-06-30_v2 (2026-06-30).csv").as_deref(), Some("2026-06-30"));
+    // The key orders by upload a name that has no date; one that has a wrong one is refused all the same.
+    for none in ["etablissement_A.csv", "A_12026-06-301.csv", "A_20260630.csv", "A_2026-6-30.csv", "2026-06-30/A.csv"] {
         assert_eq!(date(none), None, "{none}");
     }
+    for (unclear, word) in [
+        ("A_2026-13-45.csv", "`2026-13-45`"),
+        ("A_2026-02-30.csv", "`2026-02-30`"),
+        ("A_0026-06-30.csv", "`0026-06-30`"),
+        ("A_2026-06-30_2026-13-45.csv", "`2026-13-45`"),
+        ("A_2026-06-30_2026-07-01.csv", "several days: 2026-06-30, 2026-07-01"),
+    ] {
+        let error = a.extraction_date_of_key(unclear).unwrap_err();
+        assert_eq!(error.code, ErrorCode::ExtractionUnclear);
+        assert!(error.message.contains(word) && error.message.contains("etablissement_a"), "{error}");
+    }
+    let without = |line: &str| {
+        let files = files().into_iter().map(|(path, text)| {
+            let text = if path == "sources/etablissement_a.toml" { text.replace(line, "") } else { text };
+            (path, text)
+        });
+        Bundle::from_files(files).compile().unwrap()
+    };
+    let strict = without("extraction_date_missing = \"upload_time\"");
+    let error = strict.sources[0].extraction_date_of_key("etablissement_A.csv").unwrap_err();
+    assert_eq!(error.code, ErrorCode::ExtractionUnclear);
+    assert!(
+        error.message.contains("its name has none") && error.message.contains("extraction_date_missing"),
+        "{error}"
+    );
+    let undated = without("extraction_date = \"yyyy-mm-dd\"\nextraction_date_missing = \"upload_time\"");
+    assert_eq!(undated.sources[0].extraction_date_of_key("A_2026-13-45.csv").unwrap(), None);
 }
 
 #[test]
@@ -113,25 +142,19 @@ fn each_mistake_names_file_key_found_and_accepted() {
             a,
             "format = \"dd/mm/yyyy\"",
             "format = \"jj/mm/aaaa\"",
-            "sources/etablissement_a.toml: `dates.format`: found \"jj/mm/aaaa\"; accepted: `dd`, `mm` and `yyyy` once each, in any order, with one separator between them or none, such as \"dd/mm/yyyy\"",
+            "sources/etablissement_a.toml: `dates.format`: found \"jj/mm/aaaa\"; accepted: `dd`, `mm` (or `mmmm`, the month's name)",
         ),
         (
             a,
             "facture_id = \"N° Facture\"\n",
             "",
-            "sources/etablissement_a.toml: `columns.facture_id`: found nothing; accepted: a column or a constant: the dataset requires the field",
+            "sources/etablissement_a.toml: `columns.facture_id`: found nothing; accepted: a column, a constant or a derived value: the dataset requires the field",
         ),
         (
             a,
             "[numbers]",
             "[nombres]",
             "sources/etablissement_a.toml: `numbers`: found nothing; accepted: a table with `decimal_mark`",
-        ),
-        (
-            a,
-            "nom = \"Nom\"",
-            "nom = \"Prénom\"",
-            "sources/etablissement_a.toml: `columns.prenom`: found \"Prénom\", which another field has already; accepted: one field for a column",
         ),
         (
             dataset,
@@ -239,4 +262,43 @@ fn mistakes_in_models_and_marts_are_told_with_their_keys() {
             "marts/relance.sql : no such file",
         ]
     );
+}
+
+#[test]
+fn the_sheets_of_a_workbook_are_names_patterns_or_positions() {
+    let compiled = |keys: &str| {
+        let mut files = files();
+        let d = files.iter_mut().find(|(path, _)| path == "sources/etablissement_d.toml").unwrap();
+        d.1 = d.1.replace("type = \"xlsx\"", &format!("type = \"xlsx\"\n{keys}"));
+        let dataset = Bundle::from_files(files).compile().unwrap();
+        let Format::Workbook(workbook) = dataset.source("etablissement_d").unwrap().formats[1].format.clone() else {
+            panic!("etablissement_d has workbooks")
+        };
+        workbook
+    };
+    let shown = |workbook: &Workbook| workbook.sheets.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let workbook = compiled("sheets = [\"Mai\", \"Juin*\", 3]\nformulas = \"strict\"\nmixed_dates = \"halt\"");
+    assert_eq!(shown(&workbook), ["sheet \"Mai\"", "visible sheet like \"Juin*\"", "sheet number 3"]);
+    assert!(workbook.strict_formulas && workbook.mixed_dates_halt);
+    let workbook = compiled("sheet = 2");
+    assert_eq!(shown(&workbook), ["sheet number 2"]);
+    assert!(!workbook.strict_formulas && !workbook.mixed_dates_halt);
+    let fits = |sheet: &Sheet, visible| sheet.fits("JUIN 2026", 3, visible);
+    let sheets = compiled("sheets = [\"juin*\", 3, \"juin 2026\", \"juin\"]").sheets;
+    assert_eq!(sheets.iter().map(|sheet| fits(sheet, true)).collect::<Vec<_>>(), [true, true, true, false]);
+    assert_eq!(sheets.iter().map(|sheet| fits(sheet, false)).collect::<Vec<_>>(), [false, true, true, false]);
+    for (keys, found) in [
+        ("sheets = []", "a list of 0"),
+        ("sheets = \"Mai\"", "\"Mai\""),
+        ("sheets = [0]", "0"),
+        ("sheets = [\"Mai\", \" \"]", "an empty text"),
+        ("sheets = [\"Juin[\"]", "Juin["),
+        ("sheet = -1", "-1"),
+        ("sheet = 1\nsheets = [2]", "this key beside `sheet`"),
+        ("formulas = \"lax\"", "\"lax\""),
+    ] {
+        let told = mistakes("sources/etablissement_d.toml", "type = \"xlsx\"", &format!("type = \"xlsx\"\n{keys}"));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("formats[1].") && told[0].contains(found), "{told:?}");
+    }
 }

@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::sentence::{LONGEST, bounded};
+
 /// Who must act on an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -71,6 +73,10 @@ error_codes! {
     SourceAmbiguous => Data,
     /// The extraction date in the file's name lies after its upload.
     ExtractionInFuture => Data,
+    /// An extraction date is expected in the file's name, which has none, two, or one that is no day.
+    ExtractionUnclear => Data,
+    /// The as-of date was typed, and is earlier than the one that was last published.
+    AsOfEarlier => Data,
     /// The file has no byte.
     FileEmpty => Data,
     /// The file's bytes contradict the declared encoding.
@@ -142,9 +148,11 @@ pub struct StageError {
 }
 
 impl StageError {
-    /// An error without an underlying cause.
+    /// An error without an underlying cause. A message that is too long is cut, unless it lists a contract's mistakes.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), source: None }
+        let message = message.into();
+        let message = if code == ErrorCode::ContractInvalid { message } else { bounded(message, LONGEST) };
+        Self { code, message, source: None }
     }
 
     /// The same error with its underlying cause, which goes to the log alone.
@@ -189,6 +197,13 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), ErrorCode::ALL.len());
         assert_eq!("Nonsense".parse::<ErrorCode>(), Err(()));
+    }
+
+    #[test]
+    fn a_message_is_bounded_unless_it_lists_mistakes() {
+        let long = "a".repeat(10_000);
+        assert_eq!(StageError::new(ErrorCode::ColumnMissing, long.as_str()).message.chars().count(), LONGEST);
+        assert_eq!(StageError::new(ErrorCode::ContractInvalid, long).message.len(), 10_000);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! A run is described by one JSON document that the state machine (or the one-machine binary) carries from stage to stage;
 //! [`stage`] gives its shape. It never holds a personal datum: only ids, counts, sums and places.
 
+pub mod day;
 pub mod deadline;
 pub mod error;
 pub mod failpoint;
@@ -15,6 +16,7 @@ mod notice;
 pub mod object;
 pub mod run;
 mod scoring;
+pub mod sentence;
 pub mod stage;
 mod subject;
 pub mod tally;

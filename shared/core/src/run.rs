@@ -4,8 +4,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::hex;
 use crate::object::{ObjectRef, ObjectVersion, Order};
+use crate::{day, hex};
 
 /// What an event, a person at the console, a backfill or a schedule asks for. `{"bucket": …, "key": …}` is enough.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,8 +22,11 @@ pub struct RunRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dataset: Option<String>,
     /// What "today" is for the run; without it, the day on which the run started, in the dataset's time zone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "day::optional", skip_serializing_if = "Option::is_none")]
     pub as_of: Option<NaiveDate>,
+    /// Whether `as_of` may be earlier than the one that was last published.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
     /// Whether the first row that breaks a rule of severity `reject` or more halts the file.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strict: bool,
@@ -39,8 +42,11 @@ pub struct DatasetRequest {
     /// The dataset.
     pub dataset: String,
     /// What "today" is for the run; without it, the day on which the run started, in the dataset's time zone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "day::optional", skip_serializing_if = "Option::is_none")]
     pub as_of: Option<NaiveDate>,
+    /// Whether `as_of` may be earlier than the one that was last published.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
 }
 
 /// What a backfill is asked for.
@@ -53,8 +59,16 @@ pub struct BackfillRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dataset: Option<String>,
     /// What "today" is for all its runs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "day::optional", skip_serializing_if = "Option::is_none")]
     pub as_of: Option<NaiveDate>,
+    /// Whether `as_of` may be earlier than the one that was last published.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
+}
+
+/// A run of an older state has no `force`: its date is not checked.
+pub(crate) fn unchecked() -> bool {
+    true
 }
 
 impl RunRequest {
@@ -66,6 +80,7 @@ impl RunRequest {
             version_id: Some(object.version_id.clone()),
             dataset: None,
             as_of: None,
+            force: false,
             strict: false,
             load_only: false,
         }
@@ -114,6 +129,9 @@ pub struct Run {
     pub order: Order,
     /// What "today" is.
     pub as_of: NaiveDate,
+    /// Whether it may be earlier than the one that was last published: nobody typed it, or `force` was typed as well.
+    #[serde(default = "unchecked")]
+    pub force: bool,
     /// Whether the first row that breaks a rule of severity `reject` or more halts the file.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strict: bool,
@@ -172,6 +190,7 @@ mod tests {
                 version_id: None,
                 dataset: None,
                 as_of: None,
+                force: false,
                 strict: false,
                 load_only: false
             }

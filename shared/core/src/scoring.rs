@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::object::{ObjectRef, ObjectVersion};
-use crate::run::{BundleRef, Run};
+use crate::run::{BundleRef, Run, unchecked};
 
 /// What is pinned where no object is concerned: the part of a [`Run`] that every run has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct DatasetRun {
     pub started_at: DateTime<Utc>,
     /// What "today" is.
     pub as_of: NaiveDate,
+    /// As that of a [`Run`].
+    #[serde(default = "unchecked")]
+    pub force: bool,
     /// The dataset's bundle.
     pub bundle: BundleRef,
     /// The object version, where the run is of one: its log's concern alone.
@@ -30,11 +33,12 @@ pub struct DatasetRun {
 
 impl From<&Run> for DatasetRun {
     fn from(run: &Run) -> Self {
-        let Run { run_id, started_at, as_of, bundle, object, .. } = run;
+        let Run { run_id, started_at, as_of, force, bundle, object, .. } = run;
         Self {
             run_id: run_id.clone(),
             started_at: *started_at,
             as_of: *as_of,
+            force: *force,
             bundle: bundle.clone(),
             object: Some(object.clone()),
             prefix: None,

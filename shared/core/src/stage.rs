@@ -54,10 +54,12 @@ impl AdmitInput {
         let invalid = |error: &dyn std::fmt::Display| {
             let enough = match self.machine {
                 Machine::Pipeline => {
-                    "{\"bucket\": …, \"key\": …} is enough for a file, `version_id`, `dataset` and `as_of` (yyyy-mm-dd) may be \
-                     added; {\"dataset\": …} scores and publishes what is loaded"
+                    "{\"bucket\": …, \"key\": …} is enough for a file, `version_id`, `dataset`, `as_of` (yyyy-mm-dd) and `force` \
+                     may be added; {\"dataset\": …} scores and publishes what is loaded"
                 }
-                Machine::Backfill => "{\"prefix\": …} is enough, `dataset` and `as_of` (yyyy-mm-dd) may be added",
+                Machine::Backfill => {
+                    "{\"prefix\": …} is enough, `dataset`, `as_of` (yyyy-mm-dd) and `force` may be added"
+                }
             };
             let message = format!("the execution's input is not understood ({error}); {enough}");
             crate::StageError::new(crate::ErrorCode::RequestInvalid, message)
@@ -253,6 +255,9 @@ impl Outcomes {
 pub struct Loaded {
     /// What became of the accepted rows.
     pub outcomes: Outcomes,
+    /// Records that this object version showed when it was loaded before and no longer shows, with their amounts.
+    #[serde(default, skip_serializing_if = "Tally::is_empty")]
+    pub removed: Tally,
     /// This very object version was in the warehouse before this run: nothing was done.
     pub already_loaded: bool,
     /// Milliseconds of work.
@@ -360,6 +365,9 @@ pub struct RunReport {
     pub sentence: String,
     /// How the run ended, as the ledger calls it.
     pub status: String,
+    /// The key of another object with the same bytes, which came first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_bytes_as: Option<String>,
     /// What the stages said.
     #[serde(flatten)]
     pub said: ObjectRun,
@@ -521,6 +529,8 @@ mod tests {
             ("pipeline", r#"{"prefix":"p"}"#, "state machine `backfill`"),
             ("pipeline", r#"{"key":"k"}"#, "bucket"),
             ("pipeline", r#"{"dataset":"d","as_of":"hier"}"#, "as_of"),
+            ("pipeline", r#"{"bucket":"b","key":"k","as_of":"26-1-1"}"#, "from 1900 to 9999"),
+            ("backfill", r#"{"prefix":"p","as_of":"0026-01-01"}"#, "from 1900 to 9999"),
             ("pipeline", "[]", "is enough"),
             ("pipeline", r#"["b","k"]"#, "no JSON object"),
             ("backfill", r#"["p"]"#, "no JSON object"),

@@ -126,6 +126,7 @@ impl Measured for Loaded {
             Measure::count("RowsUpdated", outcomes.updated),
             Measure::count("RowsUnchanged", outcomes.unchanged),
             Measure::count("RowsSuperseded", outcomes.superseded),
+            Measure::count("RowsRemoved", self.removed.rows),
         ];
         of_source(about, values)
     }

@@ -33,6 +33,11 @@ impl Tally {
         Self { rows: 0, amounts: columns.into_iter().map(|name| (name.to_owned(), Amount::default())).collect() }
     }
 
+    /// Whether it holds no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
     /// The sum of two tallies.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {

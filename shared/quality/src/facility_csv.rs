@@ -1,37 +1,42 @@
 //! Rejects as a CSV that a facility opens in its spreadsheet: UTF-8 with a byte order mark, `;`, CRLF.
 
+use std::borrow::Cow;
+
+use fonderie_core::sentence::{LONGEST, bounded};
 use fonderie_tabular::Reject;
+
+use crate::spreadsheet::push_spreadsheet_cell;
 
 /// The byte order mark and the header line.
 pub const HEADER: &str = "\u{feff}ligne;règle;colonne;valeur;explication;enregistrement\r\n";
 
-/// Appends one reject as a line, with the record as the file has it.
+/// The most characters of a value, and of a record.
+const VALUE: usize = 1_000;
+
+/// Appends one reject as a line, with the record as the file has it; long texts are cut.
 pub fn write_row(reject: &Reject, record: &str, csv: &mut String) {
     csv.push_str(&reject.line.to_string());
     let column = reject.column.as_deref().or(reject.field.as_deref());
-    for text in [Some(reject.rule.as_str()), column, reject.value.as_deref(), Some(&reject.message), Some(record)] {
+    let cells = [
+        (reject.rule.as_str(), VALUE),
+        (column.unwrap_or_default(), VALUE),
+        (reject.value.as_deref().unwrap_or_default(), VALUE),
+        (reject.message.as_str(), LONGEST),
+        (record, VALUE),
+    ];
+    for (text, most) in cells {
         csv.push(';');
-        write_cell(text.unwrap_or_default(), csv);
+        push_spreadsheet_cell(&cut(text, most), ';', csv);
     }
     csv.push_str("\r\n");
 }
 
-/// Quotes what needs it, and takes a formula's effect away: a spreadsheet would run `=…`, `+…`, `@…` and `-…`.
-fn write_cell(text: &str, csv: &mut String) {
-    let number =
-        |text: &str| text.chars().all(|c| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | ',' | ' ' | '\u{a0}'));
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && !number(text);
-    let quoted = formula || text.contains([';', '"', '\n', '\r']);
-    if !quoted {
-        csv.push_str(text);
-        return;
+fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        None => Cow::Borrowed(text),
+        // One character more than is kept, so that the whole of a long record is not copied.
+        Some((at, next)) => Cow::Owned(bounded(text[..at + next.len_utf8()].to_owned(), most)),
     }
-    csv.push('"');
-    if formula {
-        csv.push('\'');
-    }
-    csv.push_str(&text.replace('"', "\"\""));
-    csv.push('"');
 }
 
 #[cfg(test)]
@@ -39,16 +44,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_are_quoted_and_formulas_disarmed() {
-        let cell = |text: &str| {
-            let mut csv = String::new();
-            write_cell(text, &mut csv);
-            csv
+    fn long_texts_are_cut_and_a_line_stays_a_line() {
+        let reject = Reject {
+            line: 7,
+            record: 6,
+            rule: "montant_illisible".into(),
+            field: Some("montant_facture".into()),
+            column: None,
+            value: Some("é".repeat(100_000)),
+            message: "x".repeat(501),
         };
-        assert_eq!(cell("Noël"), "Noël");
-        assert_eq!(cell("a;\"b\"\n"), "\"a;\"\"b\"\"\n\"");
-        assert_eq!(cell("=cmd|' /C calc'!A0"), "\"'=cmd|' /C calc'!A0\"");
-        assert_eq!(cell("-12,00"), "-12,00");
-        assert_eq!(cell("-1+cmd"), "\"'-1+cmd\"");
+        let mut csv = String::new();
+        write_row(&reject, &format!("a;\"b\nc\"{}", "z".repeat(1 << 20)), &mut csv);
+        let line = csv.strip_suffix("\r\n").unwrap();
+        assert!(!line.contains(char::is_control), "{line}");
+        let cells: Vec<&str> = line.splitn(6, ';').collect();
+        assert_eq!((cells[0], cells[2]), ("7", "montant_facture"));
+        assert_eq!((cells[3].chars().count(), cells[3].chars().last()), (1_000, Some('…')));
+        assert_eq!(cells[4].chars().count(), 500);
+        assert!(cells[5].starts_with("\"a;\"\"b c\"\"zz") && cells[5].ends_with("z…\""), "{}", &cells[5][..20]);
+        // the quotes around it, and those doubled
+        assert_eq!(cells[5].chars().count(), 1_000 + 4);
     }
 }

@@ -3,6 +3,9 @@
 //! A file of any length is scanned over its key columns in passes; each pass keeps the 64-bit hashes of one part of the
 //! hash space, sorts them, and notes those that occur twice. What remains are the few repeated keys, by which the
 //! validator knows the rows that it must compare.
+//!
+//! A key that is derived from other fields can be the same for two rows whose inputs differ; such keys are found in the same
+//! passes, by a hash of the inputs beside that of the key.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher};
@@ -10,7 +13,7 @@ use std::hash::{BuildHasher, Hasher};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int32Type};
 use foldhash::fast::FixedState;
-use fonderie_contract::Record;
+use fonderie_contract::{Check, Origin, Record, Source};
 
 /// Hashes kept at once: 16 MiB.
 const HASHES_PER_PASS: u64 = 2 << 20;
@@ -20,45 +23,91 @@ pub fn passes(rows: u64) -> u64 {
     rows.div_ceil(HASHES_PER_PASS).max(1)
 }
 
-/// The keys that occur more than once, by hash.
-pub type RepeatedKeys = HashSet<u64, FixedState>;
+type Hashes = HashSet<u64, FixedState>;
 
-/// One pass over the key columns.
+/// What a file's keys are like, by one rule that forbids repeats.
+#[derive(Debug, Default)]
+pub struct RepeatedKeys {
+    /// The keys that occur more than once, by hash.
+    pub(crate) repeated: Hashes,
+    /// Of these, the derived ones whose inputs differ.
+    pub(crate) colliding: Hashes,
+    /// How many different keys there are.
+    pub(crate) distinct: u64,
+}
+
+/// The fields of each rule that forbids repeats, in the rules' order.
+pub fn unique_fields(record: &Record) -> Vec<&[usize]> {
+    let fields = record.rules.iter().filter_map(|rule| match &rule.check {
+        Check::Unique { fields, .. } => Some(fields.as_slice()),
+        _ => None,
+    });
+    fields.collect()
+}
+
+/// The fields from which the derived ones of a key are made.
+pub fn inputs(source: &Source, fields: &[usize]) -> Vec<usize> {
+    let inputs = fields.iter().filter_map(|&field| match &source.columns[field] {
+        Origin::Hash(inputs) => Some(inputs),
+        _ => None,
+    });
+    inputs.flatten().copied().collect()
+}
+
+/// One pass over the columns of a key.
 pub struct KeyScan<'a> {
     record: &'a Record,
+    fields: &'a [usize],
+    inputs: Vec<usize>,
     pass: u64,
     passes: u64,
     hashes: Vec<u64>,
+    /// The hashes of the inputs, if there are any: as many as `hashes`.
+    input_hashes: Vec<u64>,
 }
 
 impl<'a> KeyScan<'a> {
-    /// The pass numbered `pass`, from 0, of `passes`.
-    pub fn new(record: &'a Record, pass: u64, passes: u64) -> Self {
-        Self { record, pass, passes, hashes: Vec::new() }
+    /// The pass numbered `pass`, from 0, of `passes`, over the key of some fields.
+    pub fn new(record: &'a Record, source: &Source, fields: &'a [usize], pass: u64, passes: u64) -> Self {
+        let inputs = inputs(source, fields);
+        Self { record, fields, inputs, pass, passes, hashes: Vec::new(), input_hashes: Vec::new() }
     }
 
-    /// Takes a batch in; only the key columns need be there.
+    /// Takes a batch in; only the columns of the key and of its inputs need be there.
     pub fn add(&mut self, batch: &RecordBatch) {
-        let columns = key_columns(self.record, batch);
+        let key = columns(self.record, self.fields, batch);
+        let inputs = columns(self.record, &self.inputs, batch);
         for row in 0..batch.num_rows() {
-            if let Some(hash) = hash_row(&columns, row, 0)
+            if let Some(hash) = hash_row(&key, row, 0)
                 && hash % self.passes == self.pass
             {
                 self.hashes.push(hash);
+                if !inputs.is_empty() {
+                    self.input_hashes.push(hash_values(&inputs, row, 2));
+                }
             }
         }
     }
 
-    /// Adds the keys that this pass saw more than once.
-    pub fn finish(mut self, repeated: &mut RepeatedKeys) {
+    /// Adds what this pass saw.
+    pub fn finish(mut self, keys: &mut RepeatedKeys) {
+        if !self.input_hashes.is_empty() {
+            let mut pairs: Vec<(u64, u64)> = self.hashes.iter().copied().zip(self.input_hashes).collect();
+            pairs.sort_unstable();
+            let colliding = pairs.windows(2).filter(|pair| pair[0].0 == pair[1].0 && pair[0].1 != pair[1].1);
+            keys.colliding.extend(colliding.map(|pair| pair[0].0));
+        }
         self.hashes.sort_unstable();
-        repeated.extend(self.hashes.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]));
+        let repeats = self.hashes.windows(2).filter(|pair| pair[0] == pair[1]);
+        let mut repeated = 0_u64;
+        keys.repeated.extend(repeats.inspect(|_| repeated += 1).map(|pair| pair[0]));
+        keys.distinct += self.hashes.len() as u64 - repeated;
     }
 }
 
-pub(crate) fn key_columns<'b>(record: &Record, batch: &'b RecordBatch) -> Vec<&'b dyn Array> {
+pub(crate) fn columns<'b>(record: &Record, fields: &[usize], batch: &'b RecordBatch) -> Vec<&'b dyn Array> {
     let column = |&index: &usize| batch.column_by_name(&record.fields[index].name).map(AsRef::as_ref);
-    record.key.iter().filter_map(column).collect()
+    fields.iter().filter_map(column).collect()
 }
 
 /// The hash of a row's values in some columns; `None` where one is absent.
@@ -84,6 +133,7 @@ pub(crate) fn hash_values(columns: &[&dyn Array], row: usize, seed: u64) -> u64 
                 hasher.write_usize(text.len());
                 hasher.write(text.as_bytes());
             }
+            DataType::Boolean => hasher.write_u8(column.as_boolean().value(row).into()),
             DataType::Int32 => hasher.write_i32(column.as_primitive::<Int32Type>().value(row)),
             DataType::Date32 => hasher.write_i32(column.as_primitive::<Date32Type>().value(row)),
             DataType::Decimal128(..) => hasher.write_i128(column.as_primitive::<Decimal128Type>().value(row)),

@@ -6,10 +6,12 @@
 mod facility_csv;
 mod keys;
 mod rules;
+mod spreadsheet;
 mod validator;
 mod verdict;
 
 pub use facility_csv::{HEADER as FACILITY_CSV_HEADER, write_row as write_facility_row};
-pub use keys::{KeyScan, RepeatedKeys, passes};
-pub use validator::{Validation, Validator};
+pub use keys::{KeyScan, RepeatedKeys, inputs, passes, unique_fields};
+pub use spreadsheet::push_spreadsheet_cell;
+pub use validator::{KeyCount, RuleCount, Validation, Validator};
 pub use verdict::{Judgement, Reading, judge};

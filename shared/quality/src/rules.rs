@@ -3,23 +3,67 @@
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int32Type};
 use chrono::NaiveDate;
-use fonderie_contract::{Check, Record};
+use fonderie_contract::{Check, Origin, Owns, Record, Source};
 use fonderie_core::money::format_cents;
 
 /// A row that breaks a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Violation {
     pub(crate) row: usize,
-    /// The rule's index.
-    pub(crate) rule: usize,
+    pub(crate) rule: BrokenRule,
     /// The field at fault.
     pub(crate) field: usize,
 }
 
+/// The rule that a row breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum BrokenRule {
+    /// A rule of the dataset, by its index.
+    Declared(usize),
+    /// The row is not of its sender's scope.
+    OutOfScope,
+}
+
+/// Notes the rows of a batch whose owner is none of those that the source may send.
+pub(crate) fn check_scope(record: &Record, source: &Source, batch: &RecordBatch, found: &mut Vec<Violation>) {
+    let (Some(field), Owns::Only(owned)) = (record.owner, &source.owns) else { return };
+    // A constant owns itself.
+    if matches!(source.columns[field], Origin::Constant(_)) {
+        return;
+    }
+    let owners = column(record, batch, field).as_string::<i32>();
+    let mut last = None;
+    for (row, owner) in owners.iter().enumerate() {
+        // Rows of one owner stand together in most files.
+        if owner.is_none() || owner == last {
+            continue;
+        }
+        if owner.is_some_and(|owner| owned.iter().any(|own| own == owner)) {
+            last = owner;
+        } else {
+            found.push(Violation { row, rule: BrokenRule::OutOfScope, field });
+        }
+    }
+}
+
 /// Notes the rows of a batch that break a row rule (all but `Unique`). `as_of` in days since 1970-01-01.
+///
+/// A row whose amount has a forbidden sign is not held to a comparison with that amount: one fault gives one reject.
 pub(crate) fn check(record: &Record, batch: &RecordBatch, as_of: i32, found: &mut Vec<Violation>) {
+    let mut signs: Vec<(usize, usize)> = Vec::new();
     for (rule, declared) in record.rules.iter().enumerate() {
-        let mut note = |field: usize, row: usize| found.push(Violation { row, rule, field });
+        if let Check::NotNegative(fields) = &declared.check {
+            forbidden_signs(record, batch, fields, |row, field| {
+                signs.push((row, field));
+                found.push(Violation { row, rule: BrokenRule::Declared(rule), field });
+            });
+        }
+    }
+    signs.sort_unstable();
+    let has_forbidden_sign = |row: usize, field: usize| signs.binary_search(&(row, field)).is_ok();
+    for (rule, declared) in record.rules.iter().enumerate() {
+        let mut note =
+            |field: usize, row: usize| found.push(Violation { row, rule: BrokenRule::Declared(rule), field });
         match &declared.check {
             Check::Required(fields) => {
                 for &field in fields {
@@ -29,11 +73,7 @@ pub(crate) fn check(record: &Record, batch: &RecordBatch, as_of: i32, found: &mu
                     }
                 }
             }
-            Check::NotNegative(fields) => {
-                for &field in fields {
-                    each(&decimals(column(record, batch, field)), |value| *value < 0, |row| note(field, row));
-                }
-            }
+            Check::NotNegative(_) | Check::Unique { .. } => {}
             Check::NotAfterAsOf(fields) => {
                 for &field in fields {
                     each(&dates(column(record, batch, field)), |value| *value > as_of, |row| note(field, row));
@@ -41,12 +81,31 @@ pub(crate) fn check(record: &Record, batch: &RecordBatch, as_of: i32, found: &mu
             }
             Check::AtMost { smaller, greater } => {
                 let (left, right) = (column(record, batch, *smaller), column(record, batch, *greater));
-                let exceeds: Vec<bool> = if left.data_type() == &DataType::Date32 {
-                    pairs(&dates(left), &dates(right))
+                if left.data_type() == &DataType::Date32 {
+                    exceeding(&dates(left), &dates(right), |row| note(*smaller, row));
+                    continue;
+                }
+                let (left, right) = (decimals(left), decimals(right));
+                let signed = |row| has_forbidden_sign(row, *smaller) || has_forbidden_sign(row, *greater);
+                if record.credit_notes {
+                    // A credit note is settled between its amount and zero.
+                    let magnitude = |values: &Optional<i128>, of: &Optional<i128>| -> Optional<u128> {
+                        let pairs = values.iter().zip(of);
+                        pairs.map(|(value, whole)| value.map(|value| toward(value, whole.unwrap_or(0)))).collect()
+                    };
+                    let (left, right) = (magnitude(&left, &right), magnitude(&right, &right));
+                    exceeding(&left, &right, |row| {
+                        if !signed(row) {
+                            note(*smaller, row)
+                        }
+                    });
                 } else {
-                    pairs(&decimals(left), &decimals(right))
-                };
-                exceeds.iter().enumerate().filter(|(_, exceeds)| **exceeds).for_each(|(row, _)| note(*smaller, row));
+                    exceeding(&left, &right, |row| {
+                        if !signed(row) {
+                            note(*smaller, row)
+                        }
+                    });
+                }
             }
             Check::OneOf { field, values } => {
                 let texts = column(record, batch, *field).as_string::<i32>();
@@ -54,7 +113,25 @@ pub(crate) fn check(record: &Record, batch: &RecordBatch, as_of: i32, found: &mu
                 let bad = texts.iter().enumerate().filter(|(_, text)| text.is_some_and(|text| !allowed(text)));
                 bad.for_each(|(row, _)| note(*field, row));
             }
-            Check::Unique { .. } => {}
+        }
+    }
+}
+
+/// How far a value goes in the direction of the whole; 0 for one of the other sign.
+fn toward(value: i128, whole: i128) -> u128 {
+    if (value < 0) == (whole < 0) { value.unsigned_abs() } else { 0 }
+}
+
+/// Notes amounts below zero; if the record allows credit notes, those of another sign than the first of the fields.
+fn forbidden_signs(record: &Record, batch: &RecordBatch, fields: &[usize], mut note: impl FnMut(usize, usize)) {
+    let first = fields.first().filter(|_| record.credit_notes).map(|&field| decimals(column(record, batch, field)));
+    for &field in fields {
+        let values = decimals(column(record, batch, field));
+        for (row, value) in values.iter().enumerate() {
+            let negative = first.as_ref().is_some_and(|first| first[row].is_some_and(|first| first < 0));
+            if value.is_some_and(|value| if negative { value > 0 } else { value < 0 }) {
+                note(row, field);
+            }
         }
     }
 }
@@ -84,8 +161,12 @@ fn each<T>(values: &Optional<T>, breaks: impl Fn(&T) -> bool, note: impl FnMut(u
         .for_each(note);
 }
 
-fn pairs<T: PartialOrd>(left: &Optional<T>, right: &Optional<T>) -> Vec<bool> {
-    left.iter().zip(right).map(|pair| matches!(pair, (Some(left), Some(right)) if left > right)).collect()
+fn exceeding<T: PartialOrd>(left: &Optional<T>, right: &Optional<T>, note: impl FnMut(usize)) {
+    let pairs = left.iter().zip(right).enumerate();
+    pairs
+        .filter(|(_, pair)| matches!(pair, (Some(left), Some(right)) if left > right))
+        .map(|(row, _)| row)
+        .for_each(note);
 }
 
 /// A value of the canonical record as text: plain decimals, ISO dates; `None` where absent.
@@ -95,6 +176,7 @@ pub(crate) fn shown(column: &dyn Array, row: usize) -> Option<String> {
     }
     Some(match column.data_type() {
         DataType::Utf8 => column.as_string::<i32>().value(row).to_owned(),
+        DataType::Boolean => column.as_boolean().value(row).to_string(),
         DataType::Int32 => column.as_primitive::<Int32Type>().value(row).to_string(),
         DataType::Date32 => NaiveDate::from_epoch_days(column.as_primitive::<Date32Type>().value(row))
             .map(|date| date.to_string())

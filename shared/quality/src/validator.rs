@@ -1,18 +1,18 @@
 //! Holds batches of canonical records against the rules: the accepted rows go on, the others become rejects.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 use chrono::NaiveDate;
-use fonderie_contract::{Check, Keep, Origin, Record, Severity, Source};
+use fonderie_contract::{Budget, Check, Keep, Origin, ReaderRule, Record, Severity, Source};
 use fonderie_core::{ErrorCode, Result, StageError, Tally};
-use fonderie_tabular::{Reject, RejectBuffer, SOURCE_LINE, SOURCE_RECORD, tally_batch};
+use fonderie_tabular::{Problem, Reject, RejectBuffer, SOURCE_LINE, SOURCE_RECORD, tally_batch};
 
-use crate::keys::{RepeatedKeys, hash_row, hash_values, key_columns};
-use crate::rules::{self, Violation};
+use crate::keys::{RepeatedKeys, columns, hash_row, hash_values};
+use crate::rules::{self, BrokenRule, Violation};
 
 /// What the rules found in a file: `read` = `accepted` + `rejected`.
 #[derive(Debug)]
@@ -23,8 +23,34 @@ pub struct Validation {
     pub accepted: Tally,
     /// Records rejected.
     pub rejected: Tally,
-    /// Rows that broke each rule: id, severity, index of the declared rule, count; in the dataset's order.
-    pub rules: Vec<(String, Severity, usize, u64)>,
+    /// Rows that broke each rule, in the dataset's order, the reader's own last.
+    pub rules: Vec<RuleCount>,
+    /// Of each rule that forbids repeats: how many keys the file has, and how many of them with several contents.
+    pub keys: Vec<KeyCount>,
+}
+
+/// Rows that broke a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleCount {
+    /// The rule's id.
+    pub id: String,
+    /// Its severity.
+    pub severity: Severity,
+    /// Its budget.
+    pub budget: Budget,
+    /// How many.
+    pub rows: u64,
+}
+
+/// The keys of a file, by a rule that forbids repeats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyCount {
+    /// The rule's id, of its conflicts if they have one.
+    pub rule: String,
+    /// Different keys.
+    pub keys: u64,
+    /// Keys that stand in the file with several contents.
+    pub conflicting: u64,
 }
 
 /// Validates one file.
@@ -32,35 +58,53 @@ pub struct Validator<'a> {
     record: &'a Record,
     source: &'a Source,
     as_of: i32,
-    unique: Option<(usize, Keep)>,
-    repeated: RepeatedKeys,
-    /// For each repeated key (128 bits of hash) the row that was kept: its line and the hash of its content.
-    kept: HashMap<(u64, u64), (i64, u64)>,
+    unique: Vec<Unique<'a>>,
     rejects: RejectBuffer,
     counts: Vec<u64>,
-    conflicts: u64,
+    reader_counts: BTreeMap<ReaderRule, u64>,
     read: Tally,
     accepted: Tally,
     rejected: Tally,
 }
 
+/// A rule that forbids repeats, at work.
+struct Unique<'a> {
+    /// The rule's index.
+    rule: usize,
+    fields: &'a [usize],
+    keep: Keep,
+    keys: RepeatedKeys,
+    /// For each repeated key (128 bits of hash) the row that was kept: its line and the hash of its content.
+    kept: HashMap<(u64, u64), (i64, u64)>,
+    conflicts: u64,
+    conflicting: HashSet<u64>,
+}
+
 impl<'a> Validator<'a> {
-    /// A validator of one file of a source, whose repeated keys are known.
-    pub fn new(record: &'a Record, source: &'a Source, as_of: NaiveDate, repeated: RepeatedKeys) -> Self {
-        let unique = record.rules.iter().enumerate().find_map(|(index, rule)| match rule.check {
-            Check::Unique { keep, .. } => Some((index, keep)),
+    /// A validator of one file of a source; `keys` says of each rule that forbids repeats, in their order, which keys are
+    /// repeated.
+    pub fn new(record: &'a Record, source: &'a Source, as_of: NaiveDate, keys: Vec<RepeatedKeys>) -> Self {
+        let rules = record.rules.iter().enumerate().filter_map(|(index, rule)| match &rule.check {
+            Check::Unique { fields, keep, .. } => Some((index, fields.as_slice(), *keep)),
             _ => None,
+        });
+        let unique = rules.zip(keys).map(|((rule, fields, keep), keys)| Unique {
+            rule,
+            fields,
+            keep,
+            keys,
+            kept: HashMap::new(),
+            conflicts: 0,
+            conflicting: HashSet::new(),
         });
         Self {
             record,
             source,
             as_of: as_of.to_epoch_days(),
-            unique,
-            repeated,
-            kept: HashMap::new(),
+            unique: unique.collect(),
             rejects: RejectBuffer::default(),
             counts: vec![0; record.rules.len()],
-            conflicts: 0,
+            reader_counts: BTreeMap::new(),
             read: Tally::new(record.money()),
             accepted: Tally::new(record.money()),
             rejected: Tally::new(record.money()),
@@ -74,13 +118,19 @@ impl<'a> Validator<'a> {
     pub fn check(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let mut violations = Vec::new();
         rules::check(self.record, batch, self.as_of, &mut violations);
+        rules::check_scope(self.record, self.source, batch, &mut violations);
         violations.sort_unstable();
         let mut keep = vec![true; batch.num_rows()];
-        let severity = |rule: usize| self.record.rules[rule].severity;
-        for violation in violations.iter().filter(|violation| severity(violation.rule) != Severity::Warn) {
-            keep[violation.row] = false;
+        for violation in &violations {
+            if self.severity(violation.rule) != Severity::Warn {
+                keep[violation.row] = false;
+            }
         }
-        let repeats = self.repeats(batch, &mut keep);
+        let mut repeats = Vec::new();
+        for index in 0..self.unique.len() {
+            self.repeats(index, batch, &mut keep, &mut repeats);
+        }
+        repeats.sort_by_key(|repeat| repeat.row);
         self.note(batch, &violations, repeats);
 
         self.read = self.read.plus(&tally_batch(self.record, batch));
@@ -94,6 +144,13 @@ impl<'a> Validator<'a> {
         self.accepted = self.accepted.plus(&tally_batch(self.record, &accepted));
         self.rejected = self.rejected.plus(&tally_batch(self.record, &rejected));
         Ok(accepted)
+    }
+
+    fn severity(&self, rule: BrokenRule) -> Severity {
+        match rule {
+            BrokenRule::Declared(index) => self.record.rules[index].severity,
+            BrokenRule::OutOfScope => Severity::Reject,
+        }
     }
 
     /// The rejects so far as a batch, once there are `at_least` of them.
@@ -111,46 +168,70 @@ impl<'a> Validator<'a> {
     pub fn finish(self) -> Validation {
         let mut rules = Vec::new();
         for (index, (rule, rows)) in self.record.rules.iter().zip(&self.counts).enumerate() {
-            rules.push((rule.id.clone(), rule.severity, index, *rows));
+            let count =
+                |id: &str, rows| RuleCount { id: id.to_owned(), severity: rule.severity, budget: rule.budget, rows };
+            rules.push(count(&rule.id, *rows));
             if let Check::Unique { conflict: Some((id, _)), .. } = &rule.check {
-                rules.push((id.clone(), rule.severity, index, self.conflicts));
+                let unique = self.unique.iter().find(|unique| unique.rule == index);
+                rules.push(count(id, unique.map_or(0, |unique| unique.conflicts)));
             }
         }
-        Validation { read: self.read, accepted: self.accepted, rejected: self.rejected, rules }
+        rules.extend(self.reader_counts.iter().map(|(rule, rows)| RuleCount {
+            id: rule.id().to_owned(),
+            severity: Severity::Reject,
+            budget: self.record.unreadable,
+            rows: *rows,
+        }));
+        let keys = self.unique.iter().map(|unique| KeyCount {
+            rule: match &self.record.rules[unique.rule].check {
+                Check::Unique { conflict: Some((id, _)), .. } => id.clone(),
+                _ => self.record.rules[unique.rule].id.clone(),
+            },
+            keys: unique.keys.distinct,
+            conflicting: unique.conflicting.len() as u64,
+        });
+        let keys = keys.collect();
+        Validation { read: self.read, accepted: self.accepted, rejected: self.rejected, rules, keys }
     }
 
     /// Finds the rows whose key is taken, among those that are acceptable otherwise.
-    fn repeats(&mut self, batch: &RecordBatch, keep: &mut [bool]) -> Vec<Repeat> {
-        let mut repeats = Vec::new();
-        let Some((rule, policy)) = self.unique.filter(|_| !self.repeated.is_empty()) else { return repeats };
-        let refuses = self.record.rules[rule].severity != Severity::Warn;
-        let keys = key_columns(self.record, batch);
-        let content: Vec<&dyn Array> = self
-            .record
-            .fields
-            .iter()
-            .filter_map(|field| batch.column_by_name(&field.name).map(AsRef::as_ref))
-            .collect();
+    fn repeats(&mut self, index: usize, batch: &RecordBatch, keep: &mut [bool], repeats: &mut Vec<Repeat>) {
+        let Unique { rule, fields, keep: policy, keys, kept, conflicting, .. } = &mut self.unique[index];
+        if keys.repeated.is_empty() {
+            return;
+        }
+        let refuses = self.record.rules[*rule].severity != Severity::Warn;
+        let key = columns(self.record, fields, batch);
+        let all: Vec<usize> = (0..self.record.fields.len()).collect();
+        let content = columns(self.record, &all, batch);
         for (row, keep) in keep.iter_mut().enumerate().filter(|(_, keep)| **keep) {
-            let hash = hash_row(&keys, row, 0).filter(|hash| self.repeated.contains(hash));
+            let hash = hash_row(&key, row, 0).filter(|hash| keys.repeated.contains(hash));
             let Some(hash) = hash else { continue };
+            if keys.colliding.contains(&hash) {
+                *keep = false;
+                repeats.push(Repeat { row, unique: index, kind: RepeatKind::Collision });
+                continue;
+            }
             let content = hash_values(&content, row, 0);
             let line = number(batch, SOURCE_LINE, row);
-            let first = match self.kept.entry((hash, hash_values(&keys, row, 1))) {
+            let first = match kept.entry((hash, hash_values(&key, row, 1))) {
                 std::collections::hash_map::Entry::Occupied(entry) => Some(*entry.get()),
                 std::collections::hash_map::Entry::Vacant(entry) => {
                     entry.insert((line, content));
                     None
                 }
             };
-            if first.is_none() && policy == Keep::First {
+            if first.is_none() && *policy == Keep::First {
                 continue;
             }
             *keep = !refuses;
             let conflicts = first.is_some_and(|(_, kept)| kept != content);
-            repeats.push(Repeat { row, rule, first_line: first.map(|(line, _)| line), conflicts });
+            if conflicts {
+                conflicting.insert(hash);
+            }
+            let kind = RepeatKind::Repeat { first_line: first.map(|(line, _)| line), conflicts };
+            repeats.push(Repeat { row, unique: index, kind });
         }
-        repeats
     }
 
     /// Counts violations and writes rejects, in the order of the rows.
@@ -161,59 +242,84 @@ impl<'a> Validator<'a> {
             while let Some(repeat) = repeats.next_if(|repeat| repeat.row < violation.row) {
                 self.note_repeat(batch, &repeat);
             }
-            let rule = &self.record.rules[violation.rule];
             if last != Some((violation.row, violation.rule)) {
-                self.counts[violation.rule] += 1;
+                match violation.rule {
+                    BrokenRule::Declared(index) => self.counts[index] += 1,
+                    BrokenRule::OutOfScope => *self.reader_counts.entry(ReaderRule::OutOfScope).or_default() += 1,
+                }
                 last = Some((violation.row, violation.rule));
             }
-            if rule.severity == Severity::Warn {
+            if self.severity(violation.rule) == Severity::Warn {
                 continue;
             }
             let field = &self.record.fields[violation.field];
+            let (rule, message) = match violation.rule {
+                BrokenRule::Declared(index) => {
+                    (self.record.rules[index].id.as_str(), self.record.rules[index].message.clone())
+                }
+                BrokenRule::OutOfScope => {
+                    (ReaderRule::OutOfScope.id(), Problem::OutOfScope(field.name.clone()).to_string())
+                }
+            };
             let column = match &self.source.columns[violation.field] {
-                Origin::Column { header, .. } => Some(header.clone()),
-                Origin::Constant(_) | Origin::Absent => None,
+                Origin::Column { column, .. } => Some(column.to_string()),
+                Origin::Sheet { .. }
+                | Origin::FileName { .. }
+                | Origin::Hash(_)
+                | Origin::Constant(_)
+                | Origin::Absent => None,
             };
             self.rejects.push(Reject {
                 line: number(batch, SOURCE_LINE, violation.row),
                 record: number(batch, SOURCE_RECORD, violation.row),
-                rule: rule.id.clone(),
+                rule: rule.to_owned(),
                 field: Some(field.name.clone()),
                 column,
                 value: rules::shown(batch.column(violation.field), violation.row),
-                message: rule.message.clone(),
+                message,
             });
         }
         repeats.for_each(|repeat| self.note_repeat(batch, &repeat));
     }
 
     fn note_repeat(&mut self, batch: &RecordBatch, repeat: &Repeat) {
-        let rule = &self.record.rules[repeat.rule];
+        let unique = &mut self.unique[repeat.unique];
+        let rule = &self.record.rules[unique.rule];
         let conflict = match &rule.check {
-            Check::Unique { conflict, .. } if repeat.conflicts => conflict.as_ref(),
+            Check::Unique { conflict, .. } => conflict.as_ref(),
             _ => None,
         };
-        match conflict {
-            Some(_) => self.conflicts += 1,
-            None => self.counts[repeat.rule] += 1,
-        }
-        if rule.severity == Severity::Warn {
-            return;
-        }
-        let (id, message) = conflict.map_or((&rule.id, &rule.message), |(id, message)| (id, message));
-        let first = repeat.first_line.map(|line| format!(" Première occurrence : ligne {line}."));
-        let key = self.record.key.iter().map(|&index| {
+        let (id, message) = match repeat.kind {
+            RepeatKind::Collision => {
+                *self.reader_counts.entry(ReaderRule::DerivedKeyCollision).or_default() += 1;
+                (ReaderRule::DerivedKeyCollision.id(), Problem::DerivedKeyCollision.to_string())
+            }
+            RepeatKind::Repeat { first_line, conflicts } => {
+                let conflict = conflict.filter(|_| conflicts);
+                match conflict {
+                    Some(_) => unique.conflicts += 1,
+                    None => self.counts[unique.rule] += 1,
+                }
+                if rule.severity == Severity::Warn {
+                    return;
+                }
+                let (id, message) = conflict.map_or((&rule.id, &rule.message), |(id, message)| (id, message));
+                let first = first_line.map(|line| format!(" Première occurrence : ligne {line}."));
+                (id.as_str(), format!("{message}{}", first.unwrap_or_default()))
+            }
+        };
+        let key = unique.fields.iter().map(|&index| {
             let value = rules::shown(batch.column(index), repeat.row).unwrap_or_default();
             format!("{} = {value}", self.record.fields[index].name)
         });
         self.rejects.push(Reject {
             line: number(batch, SOURCE_LINE, repeat.row),
             record: number(batch, SOURCE_RECORD, repeat.row),
-            rule: id.clone(),
+            rule: id.to_owned(),
             field: None,
             column: None,
             value: Some(key.collect::<Vec<_>>().join(", ")),
-            message: format!("{message}{}", first.unwrap_or_default()),
+            message,
         });
     }
 }
@@ -221,9 +327,17 @@ impl<'a> Validator<'a> {
 /// A row whose key another row has.
 struct Repeat {
     row: usize,
-    rule: usize,
-    first_line: Option<i64>,
-    conflicts: bool,
+    /// The rule that forbids it, by its place among those.
+    unique: usize,
+    kind: RepeatKind,
+}
+
+#[derive(Clone, Copy)]
+enum RepeatKind {
+    /// The key of an earlier row, or of none if all rows of the key are refused.
+    Repeat { first_line: Option<i64>, conflicts: bool },
+    /// A derived key of other inputs.
+    Collision,
 }
 
 fn number(batch: &RecordBatch, column: &str, row: usize) -> i64 {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fonderie_contract::{Record, Severity};
 use fonderie_core::stage::{RuleResult, Verdict};
 
-use crate::validator::Validation;
+use crate::validator::{RuleCount, Validation};
 
 /// A verdict with the counts that led to it.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,29 +18,39 @@ pub struct Judgement {
     pub halted_because: Option<String>,
 }
 
-/// What the reader said of a file, rule by rule.
+/// What the reader found in a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading<'a> {
     /// Records of the file.
     pub rows: u64,
-    /// Rejected records.
+    /// Of these, the rejected ones.
+    pub refused: u64,
+    /// Rejected records, rule by rule.
     pub rejected: &'a BTreeMap<String, u64>,
-    /// Kept records in which a value was left out.
-    pub emptied: &'a BTreeMap<String, u64>,
+    /// Kept records, by what is reported of them.
+    pub warned: &'a BTreeMap<String, u64>,
+    /// Why the file is halted whatever its budgets.
+    pub halts: &'a [String],
 }
 
 /// Judges a file by what the reader refused and what the rules found; `strict` leaves no rule a budget.
+///
+/// A file is halted if a rule exceeds its budget, if all refused rows together exceed the record's, if no row is accepted, or
+/// if more than a tenth of its keys stand in it with several contents.
 pub fn judge(record: &Record, reading: Reading<'_>, found: &Validation, strict: bool) -> Judgement {
-    let Reading { rows: rows_read, rejected: unreadable, emptied } = reading;
-    let read = unreadable.iter().map(|(rule, rows)| (rule.clone(), Severity::Reject, record.unreadable, *rows));
-    let read = read.chain(emptied.iter().map(|(rule, rows)| (rule.clone(), Severity::Warn, record.unreadable, *rows)));
-    let ruled = found
-        .rules
-        .iter()
-        .map(|(id, severity, index, rows)| (id.clone(), *severity, record.rules[*index].budget, *rows));
+    let Reading { rows: rows_read, refused, rejected, warned, halts } = reading;
+    let count = |severity| {
+        move |(rule, rows): (&String, &u64)| RuleCount {
+            id: rule.clone(),
+            severity,
+            budget: record.unreadable,
+            rows: *rows,
+        }
+    };
+    let read = rejected.iter().map(count(Severity::Reject)).chain(warned.iter().map(count(Severity::Warn)));
     let mut rules = Vec::new();
-    let mut reasons = Vec::new();
-    for (rule, severity, budget, rows) in read.chain(ruled) {
+    let mut reasons = halts.to_vec();
+    for RuleCount { id, severity, budget, rows } in read.chain(found.rules.iter().cloned()) {
         let budget = match severity {
             Severity::Warn => None,
             Severity::Reject if strict => Some(0),
@@ -48,12 +58,25 @@ pub fn judge(record: &Record, reading: Reading<'_>, found: &Validation, strict: 
             Severity::Halt => Some(0),
         };
         if let Some(budget) = budget.filter(|budget| rows > *budget) {
-            reasons.push(format!("{rows} of {rows_read} rows break `{rule}`, {budget} are allowed"));
+            reasons.push(format!("{rows} of {rows_read} rows break `{id}`, {budget} are allowed"));
         }
-        rules.push(RuleResult { rule, severity: severity.name().to_owned(), rows, budget });
+        rules.push(RuleResult { rule: id, severity: severity.name().to_owned(), rows, budget });
     }
-    let rejected = unreadable.values().any(|rows| *rows > 0) || found.rejected.rows > 0;
-    let verdict = match (reasons.is_empty(), rejected) {
+    let refused = refused + found.rejected.rows;
+    let total = record.total_budget.of(rows_read);
+    if rows_read > 0 && found.accepted.rows == 0 {
+        reasons.push(format!("none of its {rows_read} rows is accepted"));
+    } else if refused > total {
+        reasons.push(format!("{refused} of {rows_read} rows are refused in all, {total} are allowed"));
+    }
+    for keys in found.keys.iter().filter(|keys| keys.conflicting.saturating_mul(10) > keys.keys) {
+        reasons.push(format!(
+            "{} of its {} keys stand on several lines with different contents (`{}`): it looks like a file with several lines per \
+             key, such as one per act, which its contract cannot read",
+            keys.conflicting, keys.keys, keys.rule,
+        ));
+    }
+    let verdict = match (reasons.is_empty(), refused > 0) {
         (false, _) => Verdict::Halted,
         (true, true) => Verdict::AcceptedWithRejects,
         (true, false) => Verdict::Accepted,

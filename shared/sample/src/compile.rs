@@ -8,6 +8,7 @@ use toml::Table;
 
 use crate::effect::{Class, Effect};
 use crate::effect_compile::{Against, effect, overrides};
+use crate::notation::is_writable;
 use crate::plan::{Defaults, Overrides, Plan, PlannedFile, Pool, Scope};
 use crate::spec::Spec;
 use crate::spec_compile::{Names, shape};
@@ -201,6 +202,12 @@ fn file<'a>(
         }
         source.formats.iter().position(|known| format.is_some_and(|format| std::ptr::eq(known, format)))
     });
+    if let Some(format) = format.and_then(|at| source.formats.get(at))
+        && !is_writable(source, format)
+    {
+        let accepted = "a source whose columns have names on a header line, each of one field, and no derived field";
+        section.mistake("file", format!("a file of `{}`, whose files cannot be written", source.id), accepted);
+    }
     let line_end = section.choice("line_end", &[("crlf", "\r\n"), ("lf", "\n")]).unwrap_or("\r\n");
     let mark = section.truth("byte_order_mark");
     let text_cells = section.number("text_cells").unwrap_or(0.0);

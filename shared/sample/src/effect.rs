@@ -1,17 +1,17 @@
 //! What makes a row other than plain: a defect that must be refused, a variant that must be tolerated, an anomaly.
 
-use fonderie_contract::{FileFormat, Format, Kind, Origin, Record, Source};
+use fonderie_contract::{FileFormat, Format, Kind, Origin, ReaderRule, Record, Source};
 
 use crate::notation::{currency, thousands};
 use crate::plan::Overrides;
 
 /// Rules of the reader, which no dataset declares.
-pub(crate) const DATE_UNREADABLE: &str = "date_illisible";
-pub(crate) const AMOUNT_UNREADABLE: &str = "montant_illisible";
-pub(crate) const NUMBER_UNREADABLE: &str = "nombre_illisible";
-pub(crate) const TEXT_TOO_LONG: &str = "texte_trop_long";
-pub(crate) const RECORD_SHORT: &str = "enregistrement_court";
-pub(crate) const RECORD_LONG: &str = "enregistrement_long";
+pub(crate) const DATE_UNREADABLE: &str = ReaderRule::UnreadableDate.id();
+pub(crate) const AMOUNT_UNREADABLE: &str = ReaderRule::UnreadableAmount.id();
+pub(crate) const NUMBER_UNREADABLE: &str = ReaderRule::UnreadableInteger.id();
+pub(crate) const TEXT_TOO_LONG: &str = ReaderRule::TextTooLong.id();
+pub(crate) const RECORD_SHORT: &str = ReaderRule::ShortRecord.id();
+pub(crate) const RECORD_LONG: &str = ReaderRule::LongRecord.id();
 
 /// The reader's rule for a present value that cannot be read, by the field's type.
 pub(crate) fn unreadable_rule(kind: Kind) -> &'static str {
@@ -20,6 +20,7 @@ pub(crate) fn unreadable_rule(kind: Kind) -> &'static str {
         Kind::Integer { .. } => NUMBER_UNREADABLE,
         Kind::Date => DATE_UNREADABLE,
         Kind::Decimal { .. } => AMOUNT_UNREADABLE,
+        Kind::Boolean => ReaderRule::UnreadableBoolean.id(),
     }
 }
 

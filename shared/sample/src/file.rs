@@ -10,7 +10,7 @@ use rust_xlsxwriter::XlsxError;
 
 use crate::csv::CsvOutput;
 use crate::effect::{Act, Class};
-use crate::notation::Notation;
+use crate::notation::{Notation, header_line, totals_word};
 use crate::plan::{Overrides, Plan, PlannedFile, Recipe};
 use crate::random::{Permutation, Random, purpose};
 use crate::row::{Before, Extent, Row};
@@ -79,15 +79,15 @@ pub fn write_file(
     let mut output = match &format.format {
         Format::Csv(csv) => Output::Csv(CsvOutput::new(csv, file.line_end, file.mark, sinks.file)),
         Format::Workbook(workbook) => {
-            if settings.rows + format.header_line + 1 > u64::from(MOST_ROWS) {
+            if settings.rows + header_line(format) + 1 > u64::from(MOST_ROWS) {
                 let message = format!("{name} is a workbook, and a sheet has {MOST_ROWS} rows, the header among them");
                 return Err(StageError::new(ErrorCode::SettingsInvalid, message));
             }
             let output = WorkbookOutput::new(
-                workbook.sheet.as_ref(),
+                workbook.sheets.first(),
                 &dataset.record.name,
-                format.header_line,
-                &source.date,
+                header_line(format),
+                source.dates.formats.first(),
                 sinks.file,
             );
             Output::Workbook(Box::new(output.map_err(|error| failed(name, Failure::Workbook(error)))?))
@@ -159,10 +159,11 @@ pub fn write_file(
             progress(number);
         }
     }
-    if format.totals.is_some() {
+    let totals = totals_word(format);
+    if totals.is_some() {
         tally.truth.skipped.insert("totals_lines".to_owned(), 1);
     }
-    output.finish(format.totals.as_deref()).map_err(|error| failed(name, error))?;
+    output.finish(totals.as_deref()).map_err(|error| failed(name, error))?;
     progress(settings.rows);
     Ok(tally.truth)
 }
@@ -281,7 +282,7 @@ fn failed(name: &str, failure: Failure) -> StageError {
 impl Output<'_> {
     fn begin(&mut self, notation: Notation<'_>, file: &PlannedFile) -> Result<(), Failure> {
         if let Output::Csv(csv) = self {
-            for _ in 1..notation.format.header_line {
+            for _ in 1..header_line(notation.format) {
                 csv.end_line()?;
             }
         }
@@ -290,10 +291,10 @@ impl Output<'_> {
 
     fn header(&mut self, notation: Notation<'_>, file: &PlannedFile) -> Result<(), Failure> {
         for &field in &file.columns {
-            if let Origin::Column { header, .. } = &notation.source.columns[field] {
+            if let Origin::Column { column, .. } = &notation.source.columns[field] {
                 match self {
-                    Output::Csv(csv) => csv.field(header),
-                    Output::Workbook(workbook) => workbook.text(header)?,
+                    Output::Csv(csv) => csv.field(&column.to_string()),
+                    Output::Workbook(workbook) => workbook.text(&column.to_string())?,
                 }
             }
         }

@@ -4,7 +4,9 @@ use std::fmt::Write;
 
 use chrono::{Datelike, NaiveDate};
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
-use fonderie_contract::{DateFormat, DatePart, FileFormat, Format, Kind, Origin, Record, Source};
+use fonderie_contract::{
+    ColumnRef, DateFormat, DatePart, Dates, FileFormat, Format, Header, Kind, Origin, Record, Sheet, Source,
+};
 
 use crate::random::Random;
 use crate::value::{Value, unit};
@@ -23,14 +25,47 @@ fn writable(format: &FileFormat, text: &str) -> bool {
 
 /// What a source's files can have between thousands: the no-break space, where the contract lists it.
 pub(crate) fn thousands(source: &Source, format: &FileFormat) -> Option<char> {
-    let mut known: Vec<char> = source.number.thousands.clone();
+    let mut known: Vec<char> = source.numbers.thousands.clone();
     known.sort_by_key(|separator| *separator != '\u{a0}');
     known.into_iter().find(|separator| writable(format, &separator.to_string()))
 }
 
 /// What a source's files can have behind an amount.
 pub(crate) fn currency<'a>(source: &'a Source, format: &FileFormat) -> Option<&'a str> {
-    source.number.currency.iter().map(String::as_str).find(|name| writable(format, name))
+    source.numbers.currency.iter().map(String::as_str).find(|name| writable(format, name))
+}
+
+/// Whether a source's files can be written: its columns have names, on a header line, and each of them one field.
+pub(crate) fn is_writable(source: &Source, format: &FileFormat) -> bool {
+    let mut names = Vec::new();
+    let columns = source.columns.iter().all(|origin| match origin {
+        Origin::Column { column: ColumnRef::Name(name), .. } => {
+            names.push(name);
+            names.iter().filter(|known| **known == name).count() == 1
+        }
+        Origin::Constant(_) | Origin::Absent => true,
+        Origin::Column { .. } | Origin::Sheet { .. } | Origin::FileName { .. } | Origin::Hash(_) => false,
+    });
+    let sheets = match &format.format {
+        Format::Csv(_) => true,
+        Format::Workbook(workbook) => matches!(workbook.sheets.as_slice(), [] | [Sheet::Name(_) | Sheet::Position(_)]),
+    };
+    columns && sheets && matches!(format.header, Header::Line(_)) && source.skipped_rows.is_empty()
+}
+
+/// The line of the header, from 1.
+pub(crate) fn header_line(format: &FileFormat) -> u64 {
+    match format.header {
+        Header::Line(line) => line,
+        Header::Pattern(_) | Header::Absent => 1,
+    }
+}
+
+/// A word that the contract takes for the first cell of a line of totals.
+pub(crate) fn totals_word(format: &FileFormat) -> Option<String> {
+    let pattern = format.totals.first.texts().first()?;
+    let word: String = pattern.chars().filter(|c| *c != '*').collect();
+    Some(word.trim().to_owned()).filter(|word| format.totals.first.fit(word))
 }
 
 /// A source's notation.
@@ -47,7 +82,7 @@ impl Notation<'_> {
         match (value, self.record.fields[field].kind) {
             (Value::Empty, _) => {}
             (Value::Text(text), _) => out.push_str(self.word(field, text)),
-            (Value::Date(day), _) => date(*day, &self.source.date, out),
+            (Value::Date(day), _) => date(*day, &self.source.dates, out),
             (Value::Decimal(units), Kind::Decimal { scale, .. }) => self.decimal(*units, scale, None, out),
             (Value::Integer(number), _) => push(out, format_args!("{number}")),
             (Value::Decimal(units), _) => push(out, format_args!("{units}")),
@@ -57,10 +92,16 @@ impl Notation<'_> {
     /// A canonical text as the source writes it: its value map, inverted.
     pub(crate) fn word<'t>(&'t self, field: usize, text: &'t str) -> &'t str {
         match &self.source.columns[field] {
-            Origin::Column { values, .. } => {
-                values.iter().find(|(_, canonical)| canonical == text).map_or(text, |(raw, _)| raw)
+            Origin::Column { reading, .. } if matches!(self.record.fields[field].kind, Kind::Boolean) => {
+                let words = if text == "true" { &reading.booleans.yes } else { &reading.booleans.no };
+                words.first().map_or(text, String::as_str)
             }
-            Origin::Constant(_) | Origin::Absent => text,
+            Origin::Column { reading, .. } => {
+                reading.values.iter().find(|(_, canonical)| canonical == text).map_or(text, |(raw, _)| raw)
+            }
+            Origin::Sheet { .. } | Origin::FileName { .. } | Origin::Hash(_) | Origin::Constant(_) | Origin::Absent => {
+                text
+            }
         }
     }
 
@@ -92,7 +133,7 @@ impl Notation<'_> {
         let chosen = random.index(NO_DAYS.len() + texts.len());
         let Some((year, month, day)) = NO_DAYS.get(chosen) else { return texts[chosen - NO_DAYS.len()].clone() };
         let mut out = String::new();
-        parts(*year, *month, *day, &self.source.date, &mut out);
+        parts(*year, *month, *day, &self.source.dates, &mut out);
         out
     }
 
@@ -111,25 +152,52 @@ impl Notation<'_> {
         }
         if scale > 0 {
             let places = usize::try_from(scale).unwrap_or(0);
-            push(out, format_args!("{}{fraction:0places$}", self.source.number.decimal_mark));
+            push(out, format_args!("{}{fraction:0places$}", self.source.numbers.decimal_mark));
         }
     }
 }
 
-fn date(day: i32, format: &DateFormat, out: &mut String) {
-    if let Some(day) = NaiveDate::from_epoch_days(day) {
-        parts(day.year().unsigned_abs(), day.month(), day.day(), format, out);
+fn date(day: i32, dates: &Dates, out: &mut String) {
+    match (dates.formats.first(), NaiveDate::from_epoch_days(day)) {
+        (Some(DateFormat::Serial { epoch1904 }), _) => push(out, format_args!("{}", serial(day, *epoch1904))),
+        (_, Some(day)) => parts(day.year().unsigned_abs(), day.month(), day.day(), dates, out),
+        (_, None) => {}
     }
 }
 
-fn parts(year: u32, month: u32, day: u32, format: &DateFormat, out: &mut String) {
-    for (index, part) in format.parts.iter().enumerate() {
+/// A day as a spreadsheet's serial number.
+pub(crate) fn serial(day: i32, epoch1904: bool) -> i32 {
+    day + if epoch1904 { 24_107 } else { 25_569 }
+}
+
+/// A day in the source's first format; for a serial number, a day that is none.
+fn parts(year: u32, month: u32, day: u32, dates: &Dates, out: &mut String) {
+    const MONTHS: [&str; 12] = [
+        "janvier",
+        "février",
+        "mars",
+        "avril",
+        "mai",
+        "juin",
+        "juillet",
+        "août",
+        "septembre",
+        "octobre",
+        "novembre",
+        "décembre",
+    ];
+    let Some(DateFormat::Pattern(pattern)) = dates.formats.first() else { return out.push_str("60") };
+    for (index, part) in pattern.parts.iter().enumerate() {
         if index > 0 {
-            out.push_str(&format.separator);
+            out.push_str(&pattern.separators[index - 1]);
         }
         match part {
             DatePart::Year => push(out, format_args!("{year:04}")),
+            DatePart::ShortYear => push(out, format_args!("{:02}", year % 100)),
             DatePart::Month => push(out, format_args!("{month:02}")),
+            DatePart::MonthName => {
+                out.push_str(MONTHS.into_iter().cycle().nth(month as usize + 11).unwrap_or_default())
+            }
             DatePart::Day => push(out, format_args!("{day:02}")),
         }
     }

@@ -83,7 +83,7 @@ impl Row {
         let value = |(field, origin): (usize, &Origin)| match origin {
             Origin::Column { .. } => fields[field].map_or(Value::Empty, |draw| drawn[draw].value.clone()),
             Origin::Constant(text) => Value::Text(text.clone()),
-            Origin::Absent => Value::Empty,
+            Origin::Sheet { .. } | Origin::FileName { .. } | Origin::Hash(_) | Origin::Absent => Value::Empty,
         };
         let values: Vec<Value> = notation.source.columns.iter().enumerate().map(value).collect();
         let key = record

@@ -165,6 +165,9 @@ impl<'a> Names<'a> {
                 let number = value.as_integer().filter(|number| (i64::from(min)..=i64::from(max)).contains(number));
                 (number.map(Value::Integer), format!("a whole number from {min} to {max}"))
             }
+            Some(Kind::Boolean) => {
+                (value.as_bool().map(|truth| Value::Text(truth.to_string())), "true or false".to_owned())
+            }
             Some(Kind::Date) => {
                 let day = value.as_str().and_then(|text| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok());
                 (day.map(|day| Value::Date(day.to_epoch_days())), "a day such as \"2026-06-30\"".to_owned())

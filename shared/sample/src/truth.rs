@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fonderie_contract::{Check, Origin, Record, Severity, Source};
+use fonderie_contract::{Check, Origin, Record, Rule, Severity, Source};
 use serde::{Deserialize, Serialize};
 
 use crate::row::{Before, Extent, Row};
@@ -123,7 +123,17 @@ impl<'a> Tally<'a> {
         }
         let mut accepted = true;
         let as_of = self.as_of;
-        for rule in self.record.rules.iter().filter(|rule| breaks(&rule.check, &row.values, as_of)) {
+        let forbidden_sign = |field: usize| {
+            let forbids = |rule: &Rule| matches!(&rule.check, Check::NotNegative(fields) if fields.contains(&field));
+            matches!(row.values[field], Value::Decimal(units) if units < 0) && self.record.rules.iter().any(forbids)
+        };
+        // One fault is one reject: an amount of a forbidden sign is not compared.
+        let compared = |check: &Check| match check {
+            Check::AtMost { smaller, greater } => !forbidden_sign(*smaller) && !forbidden_sign(*greater),
+            _ => true,
+        };
+        let broken = |rule: &&Rule| breaks(&rule.check, &row.values, as_of) && compared(&rule.check);
+        for rule in self.record.rules.iter().filter(broken) {
             self.count(&rule.id);
             accepted &= rule.severity == Severity::Warn;
         }
@@ -136,7 +146,7 @@ impl<'a> Tally<'a> {
     /// Counts a row that is refused, if at all, for its key alone.
     fn repeat(&mut self, repeats: Repeats<'_>) -> bool {
         for rule in &self.record.rules {
-            let Check::Unique { keep, conflict } = &rule.check else { continue };
+            let Check::Unique { keep, conflict, .. } = &rule.check else { continue };
             self.count(conflict.as_ref().filter(|_| repeats.changed).map_or(&rule.id, |(id, _)| id));
             if *keep == fonderie_contract::Keep::None {
                 self.count(&rule.id);

@@ -35,6 +35,8 @@ impl Shape {
             Kind::Integer { .. } => Shape::Integer,
             Kind::Date => Shape::Date,
             Kind::Decimal { scale, .. } => Shape::Decimal(scale),
+            // Truth values are drawn as the texts `true` and `false`.
+            Kind::Boolean => Shape::Text,
         }
     }
 

@@ -5,13 +5,19 @@ use std::io::Write;
 use fonderie_contract::{DateFormat, Sheet};
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, Workbook, Worksheet, XlsxError};
 
+use crate::notation::serial;
 use crate::value::{Value, unit};
 
 /// Rows of a sheet.
 pub(crate) const MOST_ROWS: u32 = 1_048_576;
 
-/// Days from a serial date's first day to 1970-01-01.
-const EPOCH: i32 = 25_569;
+/// How a workbook's cells hold a day.
+enum WrittenDate {
+    /// As a number with a date's format.
+    Formatted(Format),
+    /// As a plain serial number.
+    Serial { epoch1904: bool },
+}
 
 /// A workbook under way. Rows leave memory as they end; the library keeps them in a temporary file.
 pub(crate) struct WorkbookOutput<'a> {
@@ -21,7 +27,7 @@ pub(crate) struct WorkbookOutput<'a> {
     sink: &'a mut (dyn Write + Send),
     row: u32,
     column: u16,
-    date: Format,
+    date: WrittenDate,
 }
 
 impl<'a> WorkbookOutput<'a> {
@@ -33,7 +39,7 @@ impl<'a> WorkbookOutput<'a> {
         sheet: Option<&Sheet>,
         name: &str,
         header_line: u64,
-        date: &DateFormat,
+        date: Option<&DateFormat>,
         sink: &'a mut (dyn Write + Send),
     ) -> Result<Self, XlsxError> {
         let mut workbook = Workbook::new();
@@ -41,13 +47,18 @@ impl<'a> WorkbookOutput<'a> {
         workbook.set_properties(&DocProperties::new().set_creation_datetime(&ExcelDateTime::from_ymd(2026, 1, 1)?));
         let (name, position) = match sheet {
             Some(Sheet::Name(name)) => (name.clone(), 1),
+            Some(Sheet::Pattern(pattern)) => (pattern.glob().replace('*', ""), 1),
             Some(Sheet::Position(position)) => (name.chars().take(31).collect(), *position),
             None => (name.chars().take(31).collect(), 1),
         };
         let mut sheet = workbook.new_worksheet_with_constant_memory()?;
         sheet.set_name(name)?;
         let row = u32::try_from(header_line.saturating_sub(1)).unwrap_or(0);
-        let date = Format::new().set_num_format(&date.text);
+        let date = match date {
+            Some(DateFormat::Pattern(pattern)) => WrittenDate::Formatted(Format::new().set_num_format(&pattern.text)),
+            None => WrittenDate::Formatted(Format::new().set_num_format("yyyy-mm-dd")),
+            Some(DateFormat::Serial { epoch1904 }) => WrittenDate::Serial { epoch1904: *epoch1904 },
+        };
         Ok(Self { workbook, sheet, position, sink, row, column: 0, date })
     }
 
@@ -69,9 +80,14 @@ impl<'a> WorkbookOutput<'a> {
             Value::Integer(number) => {
                 self.sheet.write_number(row, column, *number as f64)?;
             }
-            Value::Date(day) => {
-                self.sheet.write_number_with_format(row, column, f64::from(day + EPOCH), &self.date)?;
-            }
+            Value::Date(day) => match &self.date {
+                WrittenDate::Formatted(format) => {
+                    self.sheet.write_number_with_format(row, column, f64::from(serial(*day, false)), format)?;
+                }
+                WrittenDate::Serial { epoch1904 } => {
+                    self.sheet.write_number(row, column, f64::from(serial(*day, *epoch1904)))?;
+                }
+            },
             // The double nearest to a decimal of up to fifteen digits has it as its shortest form, which readers take.
             Value::Decimal(units) => {
                 self.sheet.write_number(row, column, *units as f64 / unit(scale) as f64)?;

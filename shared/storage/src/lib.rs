@@ -26,7 +26,7 @@ pub use bundle::Datasets;
 pub use config::sdk_config;
 pub use object::{Listed, Listing, ObjectMeta};
 pub use parquet_read::{ObjectRanges, parquet_error};
-pub use parquet_write::ParquetObjectWriter;
+pub use parquet_write::{ParquetObjectWriter, ROW_GROUP_BYTES};
 pub use reader::ObjectReader;
 pub use writer::ObjectWriter;
 

@@ -2,6 +2,7 @@
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use bytes::Bytes;
 use fonderie_core::{ObjectRef, Result};
 use futures::FutureExt;
@@ -14,13 +15,18 @@ use parquet::file::properties::WriterProperties;
 
 use crate::{ObjectWriter, Storage, parquet_error};
 
+/// The most bytes of a row group, as the batches have them.
+pub const ROW_GROUP_BYTES: usize = 32 << 20;
+
 /// Writes record batches as one Parquet object. Nothing is visible before [`ParquetObjectWriter::finish`].
 ///
-/// Memory: one row group, encoded and compressed, and the parts under way; so the row group's size is a setting of the
-/// `WriterProperties` that matters.
+/// Memory: one row group, encoded and compressed, and the parts under way. A row group holds at most [`ROW_GROUP_BYTES`] of the batches'
+/// own bytes, or one batch, beside the rows that the `WriterProperties` allow: who reads it holds no more.
 pub struct ParquetObjectWriter {
     object: ObjectRef,
     rows: u64,
+    /// Bytes of the row group under way, as its batches have them: compressed they may be a thousandth.
+    bytes: usize,
     inner: AsyncArrowWriter<Sink>,
 }
 
@@ -34,7 +40,7 @@ impl Storage {
     ) -> Result<ParquetObjectWriter> {
         let sink = Sink(self.writer(object.clone(), "application/vnd.apache.parquet"));
         let inner = AsyncArrowWriter::try_new(sink, schema, Some(properties)).map_err(|e| parquet_error(&object, e))?;
-        Ok(ParquetObjectWriter { object, rows: 0, inner })
+        Ok(ParquetObjectWriter { object, rows: 0, bytes: 0, inner })
     }
 }
 
@@ -46,7 +52,13 @@ impl ParquetObjectWriter {
 
     /// Appends a batch.
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let bytes = size(batch).map_err(|e| parquet_error(&self.object, e.into()))?;
+        if self.bytes > 0 && self.bytes + bytes > ROW_GROUP_BYTES {
+            self.inner.flush().await.map_err(|e| parquet_error(&self.object, e))?;
+        }
         self.inner.write(batch).await.map_err(|e| parquet_error(&self.object, e))?;
+        // The rows that the properties allow may have ended the row group too.
+        self.bytes = if self.inner.in_progress_rows() > batch.num_rows() { self.bytes + bytes } else { bytes };
         self.rows += batch.num_rows() as u64;
         Ok(())
     }
@@ -66,6 +78,11 @@ impl ParquetObjectWriter {
     pub async fn abort(self) -> Result<()> {
         self.inner.into_inner().0.abort().await
     }
+}
+
+/// The bytes of a batch's rows, without those of its buffers that other batches use.
+fn size(batch: &RecordBatch) -> Result<usize, ArrowError> {
+    batch.columns().iter().map(|column| column.to_data().get_slice_memory_size()).sum()
 }
 
 struct Sink(ObjectWriter);

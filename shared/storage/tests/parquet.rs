@@ -10,7 +10,7 @@ use arrow::array::{Date32Array, Decimal128Array, RecordBatch, StringArray, UInt6
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use fonderie_core::ErrorCode;
-use fonderie_storage::parquet_error;
+use fonderie_storage::{ROW_GROUP_BYTES, parquet_error};
 use futures::TryStreamExt;
 use parquet::arrow::ProjectionMask;
 use parquet::basic::{Compression, ZstdLevel};
@@ -88,6 +88,35 @@ async fn several_row_groups_come_back_the_same() {
         builder.with_projection(mask).with_row_groups(vec![2]).build().unwrap().try_collect().await.unwrap();
     assert_eq!(found.iter().map(RecordBatch::num_rows).sum::<usize>(), 60_000);
     assert_eq!(found[0].column(0).slice(0, 100).as_ref(), batch(120_000, 120_100).column(3).as_ref());
+}
+
+/// Compressed, these rows are nothing; whoever reads them back would hold all of them.
+#[tokio::test]
+async fn a_row_group_is_bounded_by_what_its_rows_take_in_memory() {
+    let store = Store::new().await;
+    let object = store.object("silver/wide.parquet");
+    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+    let schema = Arc::new(Schema::new(vec![Field::new("texte", DataType::Utf8, true)]));
+    let mut writer = store.storage.parquet_writer(object.clone(), schema.clone(), properties).unwrap();
+    let text = "a".repeat(1 << 20);
+    let batch = RecordBatch::try_new(schema, vec![Arc::new(StringArray::from(vec![text.as_str(); 8]))]).unwrap();
+    for _ in 0..10 {
+        writer.write(&batch).await.unwrap();
+    }
+    // A part of a batch counts as what it is.
+    for row in 0..8 {
+        writer.write(&batch.slice(row, 1)).await.unwrap();
+    }
+    assert_eq!(writer.finish().await.unwrap(), 88);
+    let builder = store.storage.parquet_reader(&object).await.unwrap();
+    assert!(builder.metadata().file_metadata().num_rows() == 88);
+    let groups: Vec<i64> = builder.metadata().row_groups().iter().map(|group| group.num_rows()).collect();
+    assert_eq!(groups, [24, 24, 24, 16]);
+    let mut stream = builder.with_batch_size(8192).build().unwrap();
+    while let Some(found) = stream.try_next().await.unwrap() {
+        let bytes = found.column(0).to_data().get_slice_memory_size().unwrap();
+        assert!(bytes <= ROW_GROUP_BYTES, "{} rows, {bytes} bytes", found.num_rows());
+    }
 }
 
 #[tokio::test]

@@ -1,41 +1,49 @@
-//! Records of a file to batches of the canonical record, and to rejects where they cannot be read.
+//! Records of a file to batches of the canonical record, and to rejects if they cannot be read.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, new_null_array};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use fonderie_contract::{OnUnreadable, Origin, Record, Source};
+use fonderie_contract::{Kind, OnUnreadable, Origin, ReaderRule, Record, Source};
 use fonderie_core::tally::Amount;
 use fonderie_core::{ErrorCode, Result, StageError, Tally};
 
-use crate::cell::{self, Parsed};
-use crate::coerce::Unreadable;
 use crate::column::{Column, Value};
-use crate::layout::{FileColumn, lay_out};
+use crate::derived;
+use crate::evidence::{self, Evidence};
+use crate::layout::{FileColumn, Layout};
+use crate::problem::Problem;
+use crate::read::{DateCounts, FieldReader, Notes, Parsed};
 use crate::reader::{Batch, Limits, ReadSummary};
 use crate::reject::{Reject, RejectBuffer};
 use crate::rows::Rows;
 use crate::schema::{data_type, record_schema};
 use crate::tally::tally_batch;
 
-const UNNAMED: Unreadable =
-    Unreadable { rule: "colonne_sans_nom", message: "Une valeur se trouve dans une colonne sans nom." };
-
 /// Builds the batches of one file.
 pub(crate) struct Builder<'a> {
     record: &'a Record,
     source: &'a Source,
+    file_name: &'a str,
     limits: Limits,
     schema: SchemaRef,
-    layout: Option<Vec<FileColumn>>,
+    /// The layout of the sheet at hand, and the sheet's name.
+    layout: Option<(Layout, Option<String>)>,
     columns: Vec<Column>,
-    values: Vec<HashMap<&'a str, &'a str>>,
+    readers: Vec<Option<FieldReader<'a>>>,
+    /// Fields that are the same in every row of the sheet at hand: from the file's or the sheet's name.
+    named: Vec<(usize, derived::Constant)>,
+    /// Fields that are hashes, with their inputs.
+    hashes: Vec<(usize, &'a [usize])>,
+    /// Constants that a hash reads: they have no column of their own otherwise.
+    hashed_constants: Vec<(usize, &'a str)>,
+    scratch: String,
+    dates: Vec<DateCounts>,
     lines: Vec<i64>,
     numbers: Vec<i64>,
     rejects: RejectBuffer,
-    reject_bytes: usize,
     /// Per field of the record; those that are no money stay zero.
     read: Vec<Amount>,
     rejected: Vec<Amount>,
@@ -44,28 +52,56 @@ pub(crate) struct Builder<'a> {
     read_rows: u64,
     rejected_rows: u64,
     kept: Tally,
-    rules: BTreeMap<&'static str, u64>,
-    emptied: BTreeMap<String, u64>,
+    rules: BTreeMap<ReaderRule, u64>,
+    warned: BTreeMap<String, u64>,
 }
 
 impl<'a> Builder<'a> {
-    pub(crate) fn new(record: &'a Record, source: &'a Source, limits: Limits) -> Self {
-        let value_map = |origin: &'a Origin| match origin {
-            Origin::Column { values, .. } => values.iter().map(|(raw, to)| (raw.as_str(), to.as_str())).collect(),
-            _ => HashMap::new(),
+    pub(crate) fn new(
+        record: &'a Record,
+        source: &'a Source,
+        spreadsheet_text: bool,
+        file_name: &'a str,
+        limits: Limits,
+    ) -> Self {
+        let reader = |(index, origin): (usize, &'a Origin)| match origin {
+            Origin::Column { reading, .. } => Some(FieldReader::new(record, index, reading, spreadsheet_text)),
+            Origin::Sheet { .. } | Origin::FileName { .. } | Origin::Hash(_) | Origin::Constant(_) | Origin::Absent => {
+                None
+            }
         };
+        let hashes: Vec<(usize, &'a [usize])> = source
+            .columns
+            .iter()
+            .enumerate()
+            .filter_map(|(index, origin)| match origin {
+                Origin::Hash(inputs) => Some((index, inputs.as_slice())),
+                _ => None,
+            })
+            .collect();
+        let hashed_constants = source.columns.iter().enumerate().filter_map(|(index, origin)| match origin {
+            Origin::Constant(text) if hashes.iter().any(|(_, inputs)| inputs.contains(&index)) => {
+                Some((index, text.as_str()))
+            }
+            _ => None,
+        });
         Self {
             record,
             source,
+            file_name,
             limits,
             schema: record_schema(record),
             layout: None,
             columns: record.fields.iter().map(|field| Column::new(field.kind)).collect(),
-            values: source.columns.iter().map(value_map).collect(),
+            readers: source.columns.iter().enumerate().map(reader).collect(),
+            named: Vec::new(),
+            hashed_constants: hashed_constants.collect(),
+            hashes,
+            scratch: String::new(),
+            dates: vec![DateCounts::default(); record.fields.len()],
             lines: Vec::new(),
             numbers: Vec::new(),
             rejects: RejectBuffer::default(),
-            reject_bytes: 0,
             read: vec![Amount::default(); record.fields.len()],
             rejected: vec![Amount::default(); record.fields.len()],
             row_amounts: Vec::new(),
@@ -73,7 +109,7 @@ impl<'a> Builder<'a> {
             rejected_rows: 0,
             kept: Tally::new(record.money()),
             rules: BTreeMap::new(),
-            emptied: BTreeMap::new(),
+            warned: BTreeMap::new(),
         }
     }
 
@@ -81,34 +117,54 @@ impl<'a> Builder<'a> {
         self.schema.clone()
     }
 
-    /// Ties the header's names to fields, once.
-    pub(crate) fn lay_out(&mut self, header: &[String]) -> Result<()> {
-        if self.layout.is_none() {
-            self.layout = Some(lay_out(self.source, header)?);
+    /// Takes the columns of the file, or of the sheet at hand, and the values that come from names.
+    ///
+    /// # Errors
+    /// `ColumnMissing` if a name does not fit the contract's template.
+    pub(crate) fn lay_out(&mut self, layout: &Layout, sheet: Option<&str>) -> Result<()> {
+        if self.layout.as_ref().is_some_and(|(_, known)| known.as_deref() == sheet) {
+            return Ok(());
         }
+        self.named.clear();
+        for (index, origin) in self.source.columns.iter().enumerate() {
+            let name = if matches!(origin, Origin::Sheet { .. }) { sheet.unwrap_or_default() } else { self.file_name };
+            if let Some(constant) = derived::from_name(self.record, self.source, index, name)? {
+                self.named.push((index, constant));
+            }
+        }
+        self.layout = Some((layout.clone(), sheet.map(str::to_owned)));
         Ok(())
     }
 
     /// Takes the record at hand in.
-    pub(crate) fn row(&mut self, rows: &Rows) {
-        let layout = self.layout.take().unwrap_or_default();
+    pub(crate) fn row(&mut self, rows: &Rows<'_>) {
+        let Some((layout, sheet)) = self.layout.take() else { return };
         self.read_rows += 1;
         self.row_amounts.clear();
+        let mut notes = Notes::default();
         let broken = match rows.broken() {
-            Some((rule, message)) => {
-                self.reject(rows, rule, None, rows.raw(), message);
-                let money = |index: &usize| self.record.fields[*index].money;
-                for index in layout.iter().filter_map(|column| column.field).filter(money) {
+            Some(problem) => {
+                self.reject(rows, &problem, None, rows.raw());
+                let money = |index: &&usize| self.record.fields[**index].money;
+                for &index in layout.columns.iter().flat_map(|column| &column.fields).filter(money) {
                     self.read[index].unreadable += 1;
                     self.rejected[index].unreadable += 1;
                 }
-                vec![rule]
+                let mut broken = Notes::default();
+                broken.add(problem.rule());
+                broken
             }
-            None => self.cells(rows, &layout),
+            None => self.cells(rows, &layout, &mut notes),
         };
         if broken.is_empty() {
+            self.derive();
             self.lines.push(i64::try_from(rows.line()).unwrap_or(i64::MAX));
             self.numbers.push(i64::try_from(rows.number()).unwrap_or(i64::MAX));
+            if !notes.is_empty() {
+                for rule in notes.rules() {
+                    *self.warned.entry(rule.id().to_owned()).or_default() += 1;
+                }
+            }
         } else {
             let kept = self.lines.len();
             self.columns.iter_mut().for_each(|column| column.truncate(kept));
@@ -117,77 +173,99 @@ impl<'a> Builder<'a> {
                 self.rejected[index].unreadable += amount.unreadable;
             }
             self.rejected_rows += 1;
-            for rule in broken {
+            for rule in broken.rules() {
                 *self.rules.entry(rule).or_default() += 1;
             }
         }
-        self.layout = Some(layout);
+        self.layout = Some((layout, sheet));
     }
 
-    /// Appends the record's cells to the columns; the rules that they break, each once.
-    fn cells(&mut self, rows: &Rows, layout: &[FileColumn]) -> Vec<&'static str> {
-        let mut broken: Vec<&'static str> = Vec::new();
-        let mut emptied: Vec<&'static str> = Vec::new();
-        for (at, column) in layout.iter().enumerate() {
-            let cell = rows.cell(at);
-            let problem = match column.field {
-                None if column.header.is_empty() && !cell.is_blank() => Some(UNNAMED),
-                None => None,
-                Some(index) => {
-                    let field = &self.record.fields[index];
-                    let result = cell::parse(&cell, field.kind, self.source, &self.values[index]);
-                    if field.money {
-                        let amount = match &result {
-                            Ok(Parsed::Decimal(cents)) => Amount { sum: *cents, unreadable: 0 },
-                            Ok(_) => Amount::default(),
-                            Err(_) => Amount { sum: 0, unreadable: 1 },
-                        };
-                        self.read[index].sum += amount.sum;
-                        self.read[index].unreadable += amount.unreadable;
-                        self.row_amounts.push((index, amount));
-                    }
-                    match result {
-                        Ok(parsed) => {
-                            self.columns[index].push(&parsed.value());
-                            None
-                        }
-                        Err(problem) if field.unreadable == OnUnreadable::Empty => {
-                            self.columns[index].push(&Value::Null);
-                            if !emptied.contains(&problem.rule) {
-                                emptied.push(problem.rule);
-                            }
-                            None
-                        }
-                        Err(problem) => Some(problem),
-                    }
+    /// Appends the record's cells to the columns; the rules that they break.
+    fn cells(&mut self, rows: &Rows<'_>, layout: &Layout, notes: &mut Notes) -> Notes {
+        let mut broken = Notes::default();
+        let mut emptied = Notes::default();
+        for (at, column) in layout.columns.iter().enumerate() {
+            if column.fields.is_empty() {
+                if column.header.is_empty() && !rows.peek(at).is_blank() {
+                    broken.add(ReaderRule::UnnamedColumn);
+                    self.reject(rows, &Problem::UnnamedColumn, Some((column, None)), rows.peek(at).shown());
                 }
-            };
-            if let Some(Unreadable { rule, message }) = problem {
-                self.reject(rows, rule, Some(column), cell.shown(), message);
-                if !broken.contains(&rule) {
-                    broken.push(rule);
+                continue;
+            }
+            let cell = rows.cell(at);
+            for &index in &column.fields {
+                let Some(reader) = &self.readers[index] else { continue };
+                let field = &self.record.fields[index];
+                let result = reader.read(&cell, notes, &mut self.dates[index]);
+                if field.money {
+                    let amount = match &result {
+                        Ok(Parsed::Decimal(cents)) => Amount { sum: *cents, unreadable: 0 },
+                        Ok(_) => Amount::default(),
+                        Err(_) => Amount { sum: 0, unreadable: 1 },
+                    };
+                    self.read[index].sum += amount.sum;
+                    self.read[index].unreadable += amount.unreadable;
+                    self.row_amounts.push((index, amount));
+                }
+                match result {
+                    Ok(parsed) => self.columns[index].push(&parsed.value()),
+                    Err(problem) if field.unreadable == OnUnreadable::Empty => {
+                        self.columns[index].push(&Value::Null);
+                        emptied.add(problem.rule());
+                    }
+                    Err(problem) => {
+                        broken.add(problem.rule());
+                        self.reject(rows, &problem, Some((column, Some(index))), cell.shown());
+                    }
                 }
             }
         }
-        if broken.is_empty() {
-            for rule in emptied {
+        if broken.is_empty() && !emptied.is_empty() {
+            for rule in emptied.rules() {
                 // A name of its own: the same rule may reject rows by another field.
-                *self.emptied.entry(format!("{rule}_videe")).or_default() += 1;
+                *self.warned.entry(rule.emptied_id()).or_default() += 1;
             }
         }
         broken
     }
 
-    fn reject(&mut self, rows: &Rows, rule: &str, column: Option<&FileColumn>, value: String, message: &str) {
-        self.reject_bytes += value.len();
+    /// Appends the values of a readable row that its cells do not have.
+    fn derive(&mut self) {
+        for (index, constant) in &self.named {
+            self.columns[*index].push(&match constant {
+                derived::Constant::Null => Value::Null,
+                derived::Constant::Text(text) => Value::Text(text),
+                derived::Constant::Number(number) => Value::Number(*number),
+                derived::Constant::Decimal(number) => Value::Decimal(*number),
+                derived::Constant::Truth(truth) => Value::Truth(*truth),
+            });
+        }
+        for (index, text) in &self.hashed_constants {
+            self.columns[*index].push(&Value::Text(text));
+        }
+        for (index, inputs) in &self.hashes {
+            match derived::hash(self.record, &self.columns, inputs, &mut self.scratch) {
+                Some(id) => self.columns[*index].push(&Value::Text(&id)),
+                None => self.columns[*index].push(&Value::Null),
+            }
+        }
+    }
+
+    fn reject(
+        &mut self,
+        rows: &Rows<'_>,
+        problem: &Problem,
+        column: Option<(&FileColumn, Option<usize>)>,
+        value: String,
+    ) {
         self.rejects.push(Reject {
             line: i64::try_from(rows.line()).unwrap_or(i64::MAX),
             record: i64::try_from(rows.number()).unwrap_or(i64::MAX),
-            rule: rule.to_owned(),
-            field: column.and_then(|column| column.field).map(|index| self.record.fields[index].name.clone()),
-            column: column.map(|column| column.header.clone()),
+            rule: problem.rule().id().to_owned(),
+            field: column.and_then(|(_, index)| index).map(|index| self.record.fields[index].name.clone()),
+            column: column.map(|(column, _)| column.shown.clone()),
             value: Some(value),
-            message: message.to_owned(),
+            message: problem.to_string(),
         });
     }
 
@@ -197,7 +275,7 @@ impl<'a> Builder<'a> {
         if self.lines.len() >= self.limits.batch_rows || text() >= self.limits.batch_bytes {
             return self.take_records().map(Some);
         }
-        if self.rejects.len() >= self.limits.batch_rows || self.reject_bytes >= self.limits.batch_bytes {
+        if self.rejects.len() >= self.limits.batch_rows || self.rejects.bytes() >= self.limits.batch_bytes {
             return self.take_rejects().map(Some);
         }
         Ok(None)
@@ -215,7 +293,6 @@ impl<'a> Builder<'a> {
     }
 
     fn take_rejects(&mut self) -> Result<Batch> {
-        self.reject_bytes = 0;
         self.rejects.take().map(Batch::Rejects).map_err(arrow_error)
     }
 
@@ -223,8 +300,9 @@ impl<'a> Builder<'a> {
         let rows = self.lines.len();
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
         for ((column, field), origin) in self.columns.iter_mut().zip(&self.record.fields).zip(&self.source.columns) {
+            let own = column.take().map_err(arrow_error)?;
             arrays.push(match origin {
-                Origin::Column { .. } => column.take().map_err(arrow_error)?,
+                Origin::Column { .. } | Origin::Sheet { .. } | Origin::FileName { .. } | Origin::Hash(_) => own,
                 Origin::Constant(text) => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows))),
                 Origin::Absent => new_null_array(&data_type(field.kind), rows),
             });
@@ -236,7 +314,7 @@ impl<'a> Builder<'a> {
         Ok(Batch::Records(batch))
     }
 
-    pub(crate) fn finish(self, skipped: BTreeMap<String, u64>) -> ReadSummary {
+    pub(crate) fn finish(self, rows: &Rows<'_>) -> ReadSummary {
         let tally = |rows, amounts: &[Amount]| {
             let mut tally = Tally::new(self.record.money());
             tally.rows = rows;
@@ -245,13 +323,20 @@ impl<'a> Builder<'a> {
             }
             tally
         };
+        let dates = self.record.fields.iter().zip(&self.dates).zip(&self.source.columns);
+        let dates = dates.filter(|((field, _), _)| matches!(field.kind, Kind::Date));
+        let dates: Vec<_> = dates.map(|((_, counts), origin)| (origin, *counts)).collect();
+        let Evidence { notices, halts } = evidence::of_file(&dates, rows);
         ReadSummary {
             read: tally(self.read_rows, &self.read),
             kept: self.kept,
             rejected: tally(self.rejected_rows, &self.rejected),
-            rules: self.rules.into_iter().map(|(rule, rows)| (rule.to_owned(), rows)).collect(),
-            emptied: self.emptied,
-            skipped,
+            rules: self.rules.into_iter().map(|(rule, rows)| (rule.id().to_owned(), rows)).collect(),
+            warned: self.warned,
+            skipped: rows.skipped(),
+            units: rows.units(),
+            notices,
+            halts,
         }
     }
 }

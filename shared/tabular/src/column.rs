@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, Decimal128Array, Int32Array, StringArray};
+use arrow::array::{ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int32Array, StringArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::error::ArrowError;
+use chrono::NaiveDate;
 use fonderie_contract::Kind;
 
 /// Values of one field of the record.
@@ -19,6 +20,7 @@ enum Values {
     Integer(Vec<i32>),
     Date(Vec<i32>),
     Decimal { values: Vec<i128>, precision: u8, scale: i8 },
+    Boolean(Vec<bool>),
 }
 
 /// A value to append.
@@ -28,6 +30,7 @@ pub(crate) enum Value<'a> {
     /// An integer, or a date's day.
     Number(i32),
     Decimal(i128),
+    Truth(bool),
 }
 
 impl Column {
@@ -37,6 +40,7 @@ impl Column {
             Kind::Integer { .. } => Values::Integer(Vec::new()),
             Kind::Date => Values::Date(Vec::new()),
             Kind::Decimal { precision, scale } => Values::Decimal { values: Vec::new(), precision, scale },
+            Kind::Boolean => Values::Boolean(Vec::new()),
         };
         Self { values, valid: Vec::new() }
     }
@@ -54,6 +58,11 @@ impl Column {
             }
             (Values::Integer(values) | Values::Date(values), Value::Number(number)) => values.push(*number),
             (Values::Decimal { values, .. }, Value::Decimal(number)) => values.push(*number),
+            (Values::Boolean(values), Value::Truth(truth)) => values.push(*truth),
+            (Values::Boolean(values), _) => {
+                values.push(false);
+                valid = false;
+            }
             (Values::Integer(values) | Values::Date(values), _) => {
                 values.push(0);
                 valid = false;
@@ -64,6 +73,27 @@ impl Column {
             }
         }
         self.valid.push(valid);
+    }
+
+    /// Appends the newest value's canonical text; `None`, and nothing appended, if it is absent.
+    pub(crate) fn newest(&self, day: bool, out: &mut String) -> Option<()> {
+        self.valid.last().filter(|valid| **valid)?;
+        match &self.values {
+            Values::Text { bytes, ends } => {
+                let (end, before) = (ends.last()?, ends.len().checked_sub(2).map_or(0, |at| ends[at]));
+                out.push_str(bytes.get(usize::try_from(before).ok()?..usize::try_from(*end).ok()?)?);
+            }
+            Values::Integer(values) | Values::Date(values) => {
+                let number = *values.last()?;
+                match NaiveDate::from_epoch_days(number).filter(|_| day) {
+                    Some(date) => out.push_str(&date.to_string()),
+                    None => out.push_str(&number.to_string()),
+                }
+            }
+            Values::Decimal { values, .. } => out.push_str(&values.last()?.to_string()),
+            Values::Boolean(values) => out.push_str(if *values.last()? { "true" } else { "false" }),
+        }
+        Some(())
     }
 
     /// Bytes of text held.
@@ -81,6 +111,7 @@ impl Column {
             }
             Values::Integer(values) | Values::Date(values) => values.truncate(rows),
             Values::Decimal { values, .. } => values.truncate(rows),
+            Values::Boolean(values) => values.truncate(rows),
         }
     }
 
@@ -96,6 +127,7 @@ impl Column {
             }
             Values::Integer(values) => Arc::new(Int32Array::try_new(std::mem::take(values).into(), nulls)?),
             Values::Date(values) => Arc::new(Date32Array::try_new(std::mem::take(values).into(), nulls)?),
+            Values::Boolean(values) => Arc::new(BooleanArray::new(std::mem::take(values).into(), nulls)),
             Values::Decimal { values, precision, scale } => {
                 let array = Decimal128Array::try_new(std::mem::take(values).into(), nulls)?;
                 Arc::new(array.with_precision_and_scale(*precision, *scale)?)

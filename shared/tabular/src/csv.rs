@@ -1,46 +1,94 @@
 //! Delimited text as rows of cells.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use fonderie_contract::Csv;
 use fonderie_core::{ErrorCode, Result, StageError};
+use memchr::memchr_iter;
 
 use crate::cell::Cell;
-use crate::decode::Decoding;
+use crate::container::{Container, container};
+use crate::decode::{Decoded, Decoding};
+use crate::problem::Problem;
 use crate::rows::Found;
-use crate::split::{Fault, Next, Splitter};
+use crate::split::{Next, Splitter};
 
 /// Delimited text at work.
 pub(crate) struct CsvInput {
     decoding: Decoding,
     splitter: Splitter,
+    lines: LineCount,
     encoding: &'static str,
     pub(crate) trailing_delimiters: bool,
     max_record: usize,
+    /// Lines still to be passed over, quotes disregarded, and those that were.
     preamble: u64,
+    passed_over: u64,
+    /// Whether the first bytes were looked at for what is no text.
+    looked_at: bool,
+    delimiter: u8,
     ended: bool,
 }
 
 impl CsvInput {
-    pub(crate) fn new(csv: &Csv, header_line: u64, max_record: usize) -> Self {
+    pub(crate) fn new(csv: &Csv, max_record: usize) -> Self {
         Self {
             decoding: Decoding::new(csv.encoding),
-            splitter: Splitter::new(csv.delimiter, csv.quote, max_record),
+            splitter: Splitter::new(csv.delimiter, csv.quote, max_record).multiline(csv.multiline),
+            lines: LineCount::default(),
             encoding: csv.encoding.name(),
             trailing_delimiters: csv.trailing_delimiters,
             max_record,
-            preamble: header_line - 1,
+            preamble: 0,
+            passed_over: 0,
+            looked_at: false,
+            delimiter: csv.delimiter,
             ended: false,
         }
     }
 
+    /// Passes over the first lines of the file, quotes disregarded.
+    pub(crate) fn pass_over_lines(&mut self, lines: u64) {
+        self.preamble = lines;
+    }
+
+    /// Lines of the file that were passed over.
+    pub(crate) fn passed_over(&self) -> u64 {
+        self.passed_over
+    }
+
+    /// Sets the numbers of fields that a record may have, so that the records after it are judged by it.
+    pub(crate) fn set_width(&mut self, widths: RangeInclusive<usize>) {
+        self.splitter.set_width(widths);
+    }
+
+    pub(crate) fn delimiter(&self) -> u8 {
+        self.delimiter
+    }
+
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<()> {
-        self.decoding.append(bytes, false, self.splitter.refill())
+        self.append(bytes)
     }
 
     pub(crate) fn end(&mut self) -> Result<()> {
         self.ended = true;
-        self.decoding.append(&[], true, self.splitter.refill())
+        self.append(&[])
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        if !self.looked_at && !bytes.is_empty() {
+            self.looked_at = true;
+            let container = container(bytes);
+            if !matches!(container, Container::Text | Container::Empty | Container::Xml | Container::Binary) {
+                return Err(StageError::new(ErrorCode::WorkbookUnreadable, container.sentence()));
+            }
+        }
+        let buffer = self.splitter.refill();
+        let before = buffer.len();
+        self.decoding.append(bytes, self.ended, buffer)?;
+        self.lines.add(&buffer[before..]);
+        Ok(())
     }
 
     pub(crate) fn next(&mut self) -> Result<Found> {
@@ -50,6 +98,7 @@ impl CsvInput {
             return Ok(match next {
                 Next::Record if self.preamble > 0 => {
                     self.preamble -= 1;
+                    self.passed_over += 1;
                     continue;
                 }
                 Next::Record => Found::Row,
@@ -73,15 +122,42 @@ impl CsvInput {
         self.splitter.len()
     }
 
+    /// How many lines of the file the record covers.
+    pub(crate) fn lines(&self) -> u64 {
+        self.splitter.lines()
+    }
+
+    /// The lines of the file so far, counted without the splitter.
+    pub(crate) fn physical_lines(&self) -> u64 {
+        self.lines.count()
+    }
+
+    /// A cell of the record. Reading it is what counts for [`Self::double_encoding`], so it is read once.
     pub(crate) fn cell(&self, index: usize) -> Cell<'_> {
-        let text = match self.splitter.field(index) {
-            Cow::Borrowed(bytes) => self.decoding.cell(bytes),
-            Cow::Owned(bytes) => self.decoding.cell(&bytes).map(|text| Cow::Owned(text.into_owned())),
+        self.read(index, Decoding::cell)
+    }
+
+    /// A cell of the record, not counted.
+    pub(crate) fn peek(&self, index: usize) -> Cell<'_> {
+        self.read(index, Decoding::peek)
+    }
+
+    fn read(&self, index: usize, decode: for<'a> fn(&Decoding, &'a [u8]) -> Decoded<'a>) -> Cell<'_> {
+        let field = self.splitter.field(index);
+        let text = match &field {
+            Cow::Borrowed(bytes) => decode(&self.decoding, bytes),
+            Cow::Owned(bytes) => decode(&self.decoding, bytes).map(|text| Cow::Owned(text.into_owned())),
         };
         match text {
-            Some(text) => Cell::Text(text),
-            None => Cell::Undecodable(self.decoding.shown(&self.splitter.field(index))),
+            Ok(text) => Cell::Text(text),
+            Err(Problem::DoubleEncoding) => Cell::DoubleEncoded(self.decoding.shown(&field)),
+            Err(_) => Cell::Undecodable(self.decoding.shown(&field)),
         }
+    }
+
+    /// How many cells look encoded twice, and how many show the contrary.
+    pub(crate) fn double_encoding(&self) -> (u64, u64) {
+        self.decoding.double_encoding()
     }
 
     /// A cell's bytes, not decoded.
@@ -94,15 +170,53 @@ impl CsvInput {
         self.decoding.shown(self.splitter.raw())
     }
 
-    /// What is wrong with the record's shape: rule and sentence.
-    pub(crate) fn fault(&self) -> Option<(&'static str, &'static str)> {
-        self.splitter.fault().map(|fault| match fault {
-            Fault::UnclosedQuote => ("guillemets", "Un guillemet ouvert n'est jamais refermé."),
-            Fault::TextAfterQuote => ("guillemets", "Du texte suit un guillemet fermant."),
-        })
+    /// What is wrong with the record's quotes.
+    pub(crate) fn fault(&self) -> Option<&Problem> {
+        self.splitter.fault()
     }
 
     pub(crate) fn encoding(&self) -> &'static str {
         self.encoding
+    }
+}
+
+/// Counts lines as bytes arrive, for a check on what the splitter makes of them: `\n`, `\r\n` and `\r` end one each, and the
+/// file's end another if a byte is left.
+#[derive(Debug, Default)]
+struct LineCount {
+    ends: u64,
+    last: Option<u8>,
+}
+
+impl LineCount {
+    fn add(&mut self, bytes: &[u8]) {
+        let Some(&last) = bytes.last() else { return };
+        let pairs = memchr_iter(b'\r', bytes).filter(|at| bytes.get(at + 1) == Some(&b'\n')).count()
+            + usize::from(self.last == Some(b'\r') && bytes[0] == b'\n');
+        let ends = memchr_iter(b'\n', bytes).count() + memchr_iter(b'\r', bytes).count();
+        self.ends = self.ends + ends as u64 - pairs as u64;
+        self.last = Some(last);
+    }
+
+    fn count(&self) -> u64 {
+        self.ends + u64::from(self.last.is_some_and(|last| !matches!(last, b'\n' | b'\r')))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_counted_whatever_ends_them_and_however_they_arrive() {
+        for (text, lines) in
+            [("", 0), ("a", 1), ("a\n", 1), ("a\r\nb\rc\n\nd", 5), ("\r\r\n\n\r", 4), ("\"a\nb\"\n", 2)]
+        {
+            for piece in [1, 2, 3, 100] {
+                let mut count = LineCount::default();
+                text.as_bytes().chunks(piece).for_each(|piece| count.add(piece));
+                assert_eq!(count.count(), lines, "{text:?} in pieces of {piece}");
+            }
+        }
     }
 }

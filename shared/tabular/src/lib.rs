@@ -4,29 +4,41 @@
 //! canonical record and of rejects as they fill, so memory does not grow with the file. What cannot be read is
 //! rejected with its line, column, value and rule; nothing is shifted, cut or coerced in silence.
 
+mod ahead;
+mod amount;
 mod builder;
 mod cell;
-mod coerce;
 mod column;
+mod container;
 mod csv;
+mod date;
 mod decode;
+mod derived;
+mod evidence;
+mod header_error;
+mod integer;
 mod layout;
+mod month;
 mod problem;
+mod read;
 mod reader;
 mod reject;
 mod rows;
 mod schema;
 mod split;
+mod spreadsheet;
 mod tally;
+mod text;
+mod time;
 mod workbook;
 
 pub use cell::Cell;
-pub use coerce::{Unreadable, amount, date, integer, number};
 pub use decode::Decoding;
+pub use layout::{FileColumn, Layout};
 pub use problem::Problem;
 pub use reader::{Batch, Limits, ReadSummary, Reader};
 pub use reject::{Reject, RejectBuffer, reject_rows, reject_schema};
-pub use rows::{Rows, Step};
+pub use rows::{Rows, SHEET_LINES, Step};
 pub use schema::{SOURCE_LINE, SOURCE_RECORD, parquet_properties, record_schema};
-pub use split::{Fault, Splitter};
+pub use split::{Next, Splitter};
 pub use tally::tally_batch;

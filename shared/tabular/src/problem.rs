@@ -105,8 +105,12 @@ pub enum Problem {
     },
     /// An amount that does not fit into its field.
     AmountSize,
+    /// A word for "nothing" instead of an amount.
+    EmptyWordForAmount(String),
     /// A whole number that cannot be read.
     Integer,
+    /// A word for "nothing" instead of a whole number.
+    EmptyWordForInteger(String),
     /// A whole number outside its bounds.
     IntegerBounds {
         /// The smallest allowed.
@@ -125,6 +129,10 @@ pub enum Problem {
     CellError,
     /// A formula without a stored value.
     FormulaWithoutValue,
+    /// The row is not of its sender's scope: the owner field's name.
+    OutOfScope(String),
+    /// Two rows have one derived key and different inputs.
+    DerivedKeyCollision,
 }
 
 impl Problem {
@@ -160,12 +168,15 @@ impl Problem {
             | Self::AmountNeeds { .. }
             | Self::OtherCurrency { .. }
             | Self::AmountDecimals { .. }
+            | Self::EmptyWordForAmount(_)
             | Self::AmountSize => ReaderRule::UnreadableAmount,
-            Self::Integer | Self::IntegerBounds { .. } => ReaderRule::UnreadableInteger,
+            Self::Integer | Self::EmptyWordForInteger(_) | Self::IntegerBounds { .. } => ReaderRule::UnreadableInteger,
             Self::Boolean { .. } => ReaderRule::UnreadableBoolean,
             Self::CellType => ReaderRule::CellType,
             Self::CellError => ReaderRule::CellError,
             Self::FormulaWithoutValue => ReaderRule::FormulaWithoutValue,
+            Self::OutOfScope(_) => ReaderRule::OutOfScope,
+            Self::DerivedKeyCollision => ReaderRule::DerivedKeyCollision,
         }
     }
 }
@@ -241,7 +252,7 @@ impl fmt::Display for Problem {
             }
             Self::DateOrder { expected } => write!(
                 f,
-                "Le jour et le mois sont dans un autre ordre que celui convenu ({expected}), et le fichier mélange les deux."
+                "Le jour et le mois sont dans un autre ordre que celui convenu ({expected})."
             ),
             Self::NumberForDate => f.write_str("La cellule contient un nombre qui n'est pas mis en forme de date."),
             Self::Amount => f.write_str("Le montant ne peut pas être lu dans le format convenu."),
@@ -253,6 +264,14 @@ impl fmt::Display for Problem {
             }
             Self::AmountDecimals { most } => write!(f, "Le montant a trop de décimales : {most} au plus."),
             Self::AmountSize => f.write_str("Le montant est trop grand pour l'entrepôt."),
+            Self::EmptyWordForAmount(word) => write!(
+                f,
+                "« {word} » n'est pas un montant ; si ce mot veut dire « rien », le contrat le déclare par `empty = [\"{word}\"]`."
+            ),
+            Self::EmptyWordForInteger(word) => write!(
+                f,
+                "« {word} » n'est pas un nombre ; si ce mot veut dire « rien », le contrat le déclare par `empty = [\"{word}\"]`."
+            ),
             Self::Integer => f.write_str("Le nombre entier ne peut pas être lu."),
             Self::IntegerBounds { min, max } => {
                 write!(f, "Le nombre est hors des limites admises : de {min} à {max}.")
@@ -263,6 +282,13 @@ impl fmt::Display for Problem {
             Self::FormulaWithoutValue => f.write_str(
                 "La cellule contient une formule sans valeur enregistrée : ouvrir le classeur, le recalculer et l'enregistrer.",
             ),
+            Self::OutOfScope(field) => write!(
+                f,
+                "La ligne n'est pas du périmètre de cet expéditeur : le contrat ne lui attribue pas cette valeur de {field} (`owns`)."
+            ),
+            Self::DerivedKeyCollision => {
+                f.write_str("Une autre ligne du fichier a le même identifiant calculé, à partir d'autres valeurs.")
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use fonderie_contract::{FileFormat, Record, Source};
+use fonderie_core::units::Units;
 use fonderie_core::{Result, Tally};
 
 use crate::builder::Builder;
@@ -51,10 +52,17 @@ pub struct ReadSummary {
     pub rejected: Tally,
     /// Per rule, how many rejected records broke it.
     pub rules: BTreeMap<String, u64>,
-    /// Per rule, how many kept records had a value that could not be read and was left out, as the dataset declares.
-    pub emptied: BTreeMap<String, u64>,
+    /// Per rule, how many kept records it concerns: a value that was left out as the dataset declares, a key that was stored
+    /// without its invisible characters.
+    pub warned: BTreeMap<String, u64>,
     /// Lines that are no records and are passed over, by kind.
     pub skipped: BTreeMap<String, u64>,
+    /// All lines of the file, or rows of its sheets, by what they were.
+    pub units: Units,
+    /// What the file shows against its contract, as sentences.
+    pub notices: Vec<String>,
+    /// Why the file is halted: what it shows against its contract too plainly.
+    pub halts: Vec<String>,
 }
 
 /// What a reader gives out.
@@ -68,14 +76,23 @@ pub enum Batch {
 
 /// Reads one file: feed it bytes, take out batches until it gives none, say that the bytes have ended, take out the rest.
 pub struct Reader<'a> {
-    rows: Rows,
+    rows: Rows<'a>,
     builder: Builder<'a>,
 }
 
 impl<'a> Reader<'a> {
-    /// A reader of one file of a source, in one of its formats.
-    pub fn new(record: &'a Record, source: &'a Source, format: &FileFormat, limits: Limits) -> Self {
-        Self { rows: Rows::new(format, &limits), builder: Builder::new(record, source, limits) }
+    /// A reader of one file of a source, in one of its formats; the contract may take fields from the file's name.
+    pub fn new(
+        record: &'a Record,
+        source: &'a Source,
+        format: &'a FileFormat,
+        file_name: &'a str,
+        limits: Limits,
+    ) -> Self {
+        Self {
+            rows: Rows::new(record, source, format, &limits),
+            builder: Builder::new(record, source, format.spreadsheet_text, file_name, limits),
+        }
     }
 
     /// The schema of the batches of records.
@@ -99,7 +116,7 @@ impl<'a> Reader<'a> {
         self.rows.end()
     }
 
-    /// The next full batch; after [`Self::end`] the last ones too. `None` where more bytes are needed, or all is read.
+    /// The next full batch; after [`Self::end`] the last ones too. `None` if more bytes are needed, or all is read.
     ///
     /// # Errors
     /// What stops the whole file: its encoding, its header, its columns, a limit.
@@ -108,12 +125,13 @@ impl<'a> Reader<'a> {
             if let Some(batch) = self.builder.take_full()? {
                 return Ok(Some(batch));
             }
-            let step = self.rows.advance()?;
-            if let Some(header) = self.rows.header() {
-                self.builder.lay_out(header)?;
-            }
-            match step {
-                Step::Record => self.builder.row(&self.rows),
+            match self.rows.advance()? {
+                Step::Record => {
+                    if let Some(layout) = self.rows.new_layout() {
+                        self.builder.lay_out(layout, self.rows.sheet().map(|(name, _)| name))?;
+                    }
+                    self.builder.row(&self.rows);
+                }
                 Step::Pending => return Ok(None),
                 Step::End => return self.builder.take_rest(),
             }
@@ -122,6 +140,6 @@ impl<'a> Reader<'a> {
 
     /// What was read, once all batches are taken.
     pub fn finish(self) -> ReadSummary {
-        self.builder.finish(self.rows.skipped())
+        self.builder.finish(&self.rows)
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use fonderie_core::sentence::{LONGEST, bounded};
 
 /// One reason for which one row was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,9 @@ pub struct Reject {
     pub message: String,
 }
 
+/// The most characters of a reject's value.
+const LONGEST_VALUE: usize = 1_000;
+
 /// The schema of rejects as Parquet: the fields of [`Reject`], in its order, all nullable but line, record and rule.
 pub fn reject_schema() -> SchemaRef {
     let text = |name: &str, nullable| Field::new(name, DataType::Utf8, nullable);
@@ -43,17 +47,26 @@ pub fn reject_schema() -> SchemaRef {
 #[derive(Debug, Default)]
 pub struct RejectBuffer {
     rejects: Vec<Reject>,
+    bytes: usize,
 }
 
 impl RejectBuffer {
-    /// Adds one.
-    pub fn push(&mut self, reject: Reject) {
+    /// Adds one; a long value or message is cut.
+    pub fn push(&mut self, mut reject: Reject) {
+        reject.value = reject.value.map(|value| bounded(value, LONGEST_VALUE));
+        reject.message = bounded(reject.message, LONGEST);
+        self.bytes += reject.value.as_ref().map_or(0, String::len) + reject.message.len();
         self.rejects.push(reject);
     }
 
     /// How many wait.
     pub fn len(&self) -> usize {
         self.rejects.len()
+    }
+
+    /// Bytes of the values and messages that wait.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether none waits.
@@ -67,6 +80,7 @@ impl RejectBuffer {
     /// When Arrow refuses the columns (more than 2 GiB of text).
     pub fn take(&mut self) -> Result<RecordBatch, ArrowError> {
         let rejects = std::mem::take(&mut self.rejects);
+        self.bytes = 0;
         let number = |read: fn(&Reject) -> i64| Arc::new(Int64Array::from_iter_values(rejects.iter().map(read)));
         let text = |read: fn(&Reject) -> Option<&str>| Arc::new(rejects.iter().map(read).collect::<StringArray>());
         RecordBatch::try_new(

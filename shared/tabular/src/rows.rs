@@ -1,14 +1,20 @@
-//! A file as its records, before any of their cells means anything: what is header, blank, repeated or a total is told from
-//! what is a record, and each record has its line and its number.
+//! Splits a file into records before cells are interpreted: finds the header, skips blank lines, repeated headers, totals,
+//! footers and rows that the contract leaves out, and numbers each record. Every line (row of a sheet) is counted.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use fonderie_contract::{FileFormat, Format};
+use fonderie_contract::{FileFormat, Format, Header, Record, Source};
+use fonderie_core::units::{UnitKind, Units};
 use fonderie_core::{ErrorCode, Result, StageError};
 
 use crate::cell::Cell;
 use crate::csv::CsvInput;
+use crate::header_error::Surroundings;
+use crate::layout::{Layout, lay_out, positions};
+use crate::problem::Problem;
 use crate::reader::Limits;
+use crate::text::fold_space;
 use crate::workbook::WorkbookInput;
 
 /// What an input finds next.
@@ -16,6 +22,8 @@ use crate::workbook::WorkbookInput;
 pub(crate) enum Found {
     Row,
     Blank,
+    /// The next sheet of several begins.
+    Sheet,
     Pending,
     End,
 }
@@ -31,14 +39,59 @@ pub enum Step {
     End,
 }
 
+/// What a line is that is no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Skipped {
+    Preamble,
+    Header,
+    Blank,
+    RepeatedHeader,
+    Totals,
+    Footer,
+    Filtered,
+}
+
+impl Skipped {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Preamble => "preamble_lines",
+            Self::Header => "header_lines",
+            Self::Blank => "blank_lines",
+            Self::RepeatedHeader => "repeated_headers",
+            Self::Totals => "totals_lines",
+            Self::Footer => "footer_lines",
+            Self::Filtered => "filtered_rows",
+        }
+    }
+}
+
+/// Lines looked through for a header that is known by a pattern, and lines remembered for the message on a header that is
+/// not where it should be, with the bytes kept of each.
+const MOST_PREAMBLE: u64 = 1_000;
+const REMEMBERED: usize = 20;
+const REMEMBERED_BYTES: usize = 2_000;
+
+/// What a row's line is multiplied by for the sheets of a format that reads several: row 3 of sheet 2 is 20,000,003.
+pub const SHEET_LINES: u64 = 10_000_000;
+
 /// The records of a file.
-pub struct Rows {
+pub struct Rows<'a> {
+    contract: Option<(&'a Record, &'a Source)>,
+    format: &'a FileFormat,
     input: Input,
-    header_line: u64,
-    totals: Option<String>,
-    header: Option<Vec<String>>,
+    /// The header of the file, or of the sheet at hand.
+    layout: Option<Layout>,
+    /// Whether the record at hand is the first one of this layout.
+    first_of_layout: bool,
+    /// Whether the sheet at hand has a filled row.
+    filled_in_sheet: bool,
+    records_before_layout: u64,
+    /// Lines before the header, for a message.
+    before: Vec<(u64, String)>,
+    preamble: u64,
     records: u64,
-    skipped: BTreeMap<&'static str, u64>,
+    record_units: u64,
+    skipped: BTreeMap<Skipped, u64>,
 }
 
 enum Input {
@@ -46,23 +99,45 @@ enum Input {
     Workbook(Box<WorkbookInput>),
 }
 
-impl Rows {
-    /// The records of one file of a format.
-    pub fn new(format: &FileFormat, limits: &Limits) -> Self {
+impl<'a> Rows<'a> {
+    /// The records of one file of a source, in one of its formats.
+    pub fn new(record: &'a Record, source: &'a Source, format: &'a FileFormat, limits: &Limits) -> Self {
+        Self::with(Some((record, source)), format, limits)
+    }
+
+    /// The records of a file of which only the format is known: its columns are whatever the header names, and fill no field.
+    pub fn without_contract(format: &'a FileFormat, limits: &Limits) -> Self {
+        Self::with(None, format, limits)
+    }
+
+    fn with(contract: Option<(&'a Record, &'a Source)>, format: &'a FileFormat, limits: &Limits) -> Self {
         let input = match &format.format {
-            Format::Csv(csv) => Input::Csv(Box::new(CsvInput::new(csv, format.header_line, limits.max_record))),
-            Format::Workbook(workbook) => {
-                Input::Workbook(Box::new(WorkbookInput::new(workbook.sheet.clone(), format.header_line, limits)))
-            }
+            Format::Csv(csv) => Input::Csv(Box::new(CsvInput::new(csv, limits.max_record))),
+            Format::Workbook(workbook) => Input::Workbook(Box::new(WorkbookInput::new(workbook, limits))),
         };
-        let totals = format.totals.as_ref().map(|word| word.to_lowercase());
-        Self { input, header_line: format.header_line, totals, header: None, records: 0, skipped: BTreeMap::new() }
+        let mut rows = Self {
+            contract,
+            format,
+            input,
+            layout: None,
+            first_of_layout: false,
+            filled_in_sheet: false,
+            records_before_layout: 0,
+            before: Vec::new(),
+            preamble: 0,
+            records: 0,
+            record_units: 0,
+            skipped: BTreeMap::new(),
+        };
+        rows.skip_preamble();
+        rows
     }
 
     /// Takes the next bytes of the file in.
     ///
     /// # Errors
-    /// `EncodingMismatch`; `LimitExceeded` for a workbook that is too large.
+    /// `EncodingMismatch`; `LimitExceeded` for a workbook that is too large; `WorkbookUnreadable` for delimited text that is
+    /// something else.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<()> {
         match &mut self.input {
             Input::Csv(csv) => csv.feed(bytes),
@@ -91,42 +166,57 @@ impl Rows {
                 Input::Csv(csv) => csv.next(),
                 Input::Workbook(workbook) => workbook.next(),
             }?;
-            match (found, &self.header) {
-                (Found::Pending, _) => return Ok(Step::Pending),
-                (Found::End, Some(_)) => return Ok(Step::End),
-                (Found::End, None) => {
-                    let message =
-                        format!("the file has no header: its contract expects one on line {}", self.header_line);
-                    return Err(StageError::new(ErrorCode::HeaderUnreadable, message));
+            match found {
+                Found::Pending => return Ok(Step::Pending),
+                Found::End if self.layout.is_some() || self.sheet_is_empty() => return Ok(Step::End),
+                Found::End => return Err(self.no_header()),
+                Found::Sheet => {
+                    if self.layout.is_none() && self.filled_in_sheet {
+                        return Err(self.no_header());
+                    }
+                    self.filled_in_sheet = false;
+                    self.layout = None;
+                    self.before.clear();
+                    self.preamble = 0;
                 }
-                (Found::Blank, None) => return Err(self.blank_header()),
-                // A sheet leaves blank rows out.
-                (Found::Row, None) if self.line() > self.header_line => return Err(self.blank_header()),
-                (Found::Blank, Some(_)) => *self.skipped.entry("blank_lines").or_default() += 1,
-                (Found::Row, None) => self.header = Some(self.read_header()?),
-                (Found::Row, Some(header)) => {
-                    if self.repeats(header) {
-                        *self.skipped.entry("repeated_headers").or_default() += 1;
-                    } else if self.is_total() {
-                        *self.skipped.entry("totals_lines").or_default() += 1;
-                    } else {
-                        self.records += 1;
-                        return Ok(Step::Record);
+                Found::Row | Found::Blank if self.layout.is_none() => {
+                    self.filled_in_sheet |= found == Found::Row;
+                    if self.look_for_header(found == Found::Row)? {
+                        return Ok(self.record_found());
                     }
                 }
+                Found::Blank => self.skip(Skipped::Blank),
+                Found::Row => match self.kind() {
+                    Some(kind) => self.skip(kind),
+                    None => return Ok(self.record_found()),
+                },
             }
         }
     }
 
-    /// The header's names, once it has been read: before the first record in any case.
-    pub fn header(&self) -> Option<&[String]> {
-        self.header.as_deref()
+    /// The columns of the file, or of the sheet at hand, once the header has been read: before the first record in any case.
+    pub fn layout(&self) -> Option<&Layout> {
+        self.layout.as_ref()
     }
 
-    /// The line on which the record begins (the row of the sheet), from 1.
+    /// The columns, unless the last record had the same: of the file's first record, or a sheet's.
+    pub(crate) fn new_layout(&self) -> Option<&Layout> {
+        self.layout.as_ref().filter(|_| self.first_of_layout)
+    }
+
+    /// Whether a workbook whose dates were converted in part is halted.
+    pub(crate) fn mixed_dates_halt(&self) -> bool {
+        matches!(&self.format.format, Format::Workbook(workbook) if workbook.mixed_dates_halt)
+    }
+
+    /// The line on which the record begins, or the row of the sheet, from 1; of a format that reads several sheets,
+    /// [`SHEET_LINES`] times the sheet's position more.
     pub fn line(&self) -> u64 {
         match &self.input {
             Input::Csv(csv) => csv.line(),
+            Input::Workbook(workbook) if workbook.several_sheets() => {
+                u64::try_from(workbook.sheet().1).unwrap_or(0) * SHEET_LINES + workbook.line()
+            }
             Input::Workbook(workbook) => workbook.line(),
         }
     }
@@ -136,7 +226,16 @@ impl Rows {
         self.records.saturating_sub(1)
     }
 
+    /// The sheet at hand with its position from 1, of a workbook.
+    pub fn sheet(&self) -> Option<(&str, usize)> {
+        match &self.input {
+            Input::Csv(_) => None,
+            Input::Workbook(workbook) => Some(workbook.sheet()),
+        }
+    }
+
     /// A cell of the record; empty beyond its last one.
+    #[inline]
     pub fn cell(&self, index: usize) -> Cell<'_> {
         match &self.input {
             Input::Csv(csv) if index < csv.len() => csv.cell(index),
@@ -145,44 +244,115 @@ impl Rows {
         }
     }
 
+    /// The same for what is no cell of a record: it does not count as evidence of the file's encoding.
+    pub(crate) fn peek(&self, index: usize) -> Cell<'_> {
+        match &self.input {
+            Input::Csv(csv) if index < csv.len() => csv.peek(index),
+            Input::Csv(_) => Cell::Empty,
+            Input::Workbook(workbook) => workbook.cell(index),
+        }
+    }
+
+    /// The filled cells of the row, with their columns.
+    fn filled(&self) -> Box<dyn Iterator<Item = (usize, Cell<'_>)> + '_> {
+        match &self.input {
+            Input::Csv(csv) => {
+                Box::new((0..csv.len()).map(|at| (at, csv.peek(at))).filter(|(_, cell)| !cell.is_blank()))
+            }
+            Input::Workbook(workbook) => Box::new(workbook.filled().filter(|(_, cell)| !cell.is_blank())),
+        }
+    }
+
     /// The record as one text: the line as it stands, or a sheet's cells with `;` between them.
     pub fn raw(&self) -> String {
         match &self.input {
             Input::Csv(csv) => csv.raw(),
+            Input::Workbook(workbook) => workbook.raw(),
+        }
+    }
+
+    /// All lines of the file (rows of its sheets), by what they were.
+    pub fn units(&self) -> Units {
+        let (kind, total) = match &self.input {
+            Input::Csv(csv) => (UnitKind::Lines, csv.physical_lines()),
+            Input::Workbook(workbook) => (UnitKind::Rows, workbook.rows_read()),
+        };
+        let mut other: BTreeMap<String, u64> =
+            self.skipped.iter().map(|(kind, lines)| (kind.name().to_owned(), *lines)).collect();
+        if let Input::Csv(csv) = &self.input
+            && csv.passed_over() > 0
+        {
+            *other.entry(Skipped::Preamble.name().to_owned()).or_default() += csv.passed_over();
+        }
+        Units { kind, total, records: self.record_units, other }
+    }
+
+    /// Lines that were no records, by kind: `blank_lines`, `repeated_headers`, `totals_lines`, `footer_lines`,
+    /// `filtered_rows`.
+    pub fn skipped(&self) -> BTreeMap<String, u64> {
+        let of_interest = |kind: &Skipped| !matches!(kind, Skipped::Header | Skipped::Preamble);
+        let skipped = self.skipped.iter().filter(|(kind, _)| of_interest(kind));
+        skipped.map(|(kind, lines)| (kind.name().to_owned(), *lines)).collect()
+    }
+
+    /// Cells that look like UTF-8 in another encoding, and cells that show the contrary.
+    pub(crate) fn double_encoding(&self) -> (u64, u64) {
+        match &self.input {
+            Input::Csv(csv) => csv.double_encoding(),
+            Input::Workbook(_) => (0, 0),
+        }
+    }
+
+    /// Whether the workbook asks to be recalculated and has formulas.
+    pub fn recalculates(&self) -> bool {
+        matches!(&self.input, Input::Workbook(workbook) if workbook.recalculates())
+    }
+
+    /// What is wrong with the record's shape, so that no cell of it can be trusted.
+    #[inline]
+    pub(crate) fn broken(&self) -> Option<Problem> {
+        let (width, least) =
+            self.layout.as_ref().map_or((0, 0), |layout| (layout.columns.len(), layout.columns.len() - layout.unnamed));
+        match &self.input {
+            Input::Csv(csv) => {
+                let found = csv.len();
+                if let Some(problem) = csv.fault() {
+                    Some(problem.clone())
+                } else if found > width
+                    && !(csv.trailing_delimiters && found == width + 1 && csv.peek(width).is_blank())
+                {
+                    Some(Problem::LongRecord { found, expected: width })
+                } else if found < least {
+                    Some(Problem::ShortRecord { found, expected: width })
+                } else {
+                    None
+                }
+            }
             Input::Workbook(workbook) => {
-                (0..workbook.len()).map(|at| workbook.cell(at).shown()).collect::<Vec<_>>().join(";")
+                let beyond =
+                    workbook.len() > width && workbook.filled().any(|(at, cell)| at >= width && !cell.is_blank());
+                beyond.then_some(Problem::BeyondHeader)
             }
         }
     }
 
-    /// Lines that were no records, by kind: `blank_lines`, `repeated_headers`, `totals_lines`.
-    pub fn skipped(&self) -> BTreeMap<String, u64> {
-        self.skipped.iter().map(|(kind, lines)| ((*kind).to_owned(), *lines)).collect()
+    /// Whether the last sheet of several has no filled row, which spreadsheets leave behind: nothing is lost in it.
+    fn sheet_is_empty(&self) -> bool {
+        !self.filled_in_sheet && self.skipped.contains_key(&Skipped::Header)
     }
 
-    /// What is wrong with the record's shape, so that no cell of it can be trusted: rule and sentence.
-    pub(crate) fn broken(&self) -> Option<(&'static str, &'static str)> {
-        let width = self.header.as_ref().map_or(0, Vec::len);
+    fn record_found(&mut self) -> Step {
+        self.first_of_layout = self.records == self.records_before_layout;
+        self.record_units += self.units_of_row();
+        self.records += 1;
+        Step::Record
+    }
+
+    fn units_of_row(&self) -> u64 {
         match &self.input {
-            Input::Csv(csv) => csv.fault().or_else(|| {
-                let surplus = csv.trailing_delimiters && csv.len() == width + 1 && csv.cell(width).is_blank();
-                if csv.len() > width && !surplus {
-                    Some(("enregistrement_long", "La ligne a plus de champs que l'en-tête."))
-                } else if csv.len() < width {
-                    Some(("enregistrement_court", "La ligne a moins de champs que l'en-tête."))
-                } else {
-                    None
-                }
-            }),
-            Input::Workbook(workbook) => (width..workbook.len())
-                .any(|at| !workbook.cell(at).is_blank())
-                .then_some(("enregistrement_long", "La ligne a des valeurs au-delà des colonnes de l'en-tête.")),
+            Input::Csv(csv) => csv.lines(),
+            Input::Workbook(_) => 1,
         }
-    }
-
-    fn blank_header(&self) -> StageError {
-        let message = format!("line {} is blank where the header should be", self.header_line);
-        StageError::new(ErrorCode::HeaderUnreadable, message)
     }
 
     fn len(&self) -> usize {
@@ -192,24 +362,192 @@ impl Rows {
         }
     }
 
-    fn read_header(&self) -> Result<Vec<String>> {
-        let unreadable = |what: String| {
-            StageError::new(ErrorCode::HeaderUnreadable, format!("the header on line {} {what}", self.line()))
+    fn skip(&mut self, kind: Skipped) {
+        *self.skipped.entry(kind).or_default() += self.units_of_row();
+    }
+
+    // ---------------------------------------------------------------------------------------------------- the header
+
+    /// Lets delimited text pass over the lines before a header that is known by its line, quotes disregarded.
+    fn skip_preamble(&mut self) {
+        if let (Header::Line(line), Input::Csv(csv)) = (&self.format.header, &mut self.input) {
+            csv.pass_over_lines(line - 1);
+        }
+    }
+
+    /// Takes a line in before the header is known. Returns whether it is a record already, of a file without a header.
+    fn look_for_header(&mut self, filled: bool) -> Result<bool> {
+        if filled && self.is_separator_line() && !matches!(self.format.header, Header::Line(2..)) {
+            self.skip(Skipped::Preamble);
+            return Ok(false);
+        }
+        match &self.format.header {
+            Header::Absent if filled => {
+                let names = match self.contract {
+                    Some((_, source)) => positions(source),
+                    None => (1..=self.len()).map(|position| format!("#{position}")).collect(),
+                };
+                self.layout = Some(self.lay_out(&names)?);
+                self.set_widths();
+                match self.kind() {
+                    Some(kind) => self.skip(kind),
+                    None => return Ok(true),
+                }
+            }
+            Header::Absent => self.skip(Skipped::Blank),
+            Header::Line(line) => {
+                let at = self.sheet_line();
+                if at < *line {
+                    self.remember();
+                    self.skip(Skipped::Preamble);
+                } else if !filled || matches!(self.input, Input::Workbook(_)) && at > *line {
+                    return Err(self.blank_header(*line));
+                } else {
+                    self.read_header()?;
+                }
+            }
+            Header::Pattern(patterns) => {
+                let fits = filled
+                    && patterns.iter().all(|pattern| {
+                        self.filled().any(|(_, cell)| cell.text().is_some_and(|text| pattern.fit(text)))
+                    });
+                if fits {
+                    self.read_header()?;
+                } else {
+                    self.preamble += 1;
+                    if self.preamble >= MOST_PREAMBLE {
+                        return Err(self.no_header());
+                    }
+                    self.skip(Skipped::Preamble);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn sheet_line(&self) -> u64 {
+        match &self.input {
+            Input::Csv(csv) => csv.line(),
+            Input::Workbook(workbook) => workbook.line(),
+        }
+    }
+
+    /// Whether the line is a spreadsheet's `sep=;` with the declared delimiter.
+    fn is_separator_line(&self) -> bool {
+        match &self.input {
+            Input::Csv(csv) if csv.line() == 1 => {
+                let raw = csv.raw();
+                let delimiter = raw.trim_end().strip_prefix("sep=").or_else(|| raw.trim_end().strip_prefix("SEP="));
+                // A tab as delimiter is trimmed away.
+                let declared = char::from(csv.delimiter()).to_string();
+                delimiter.is_some_and(|found| found == declared || (found.is_empty() && declared == "\t"))
+            }
+            _ => false,
+        }
+    }
+
+    fn remember(&mut self) {
+        if self.before.len() < REMEMBERED {
+            let text = self.line_text();
+            self.before.push((self.sheet_line(), text));
+        }
+    }
+
+    /// The line, its cells of a sheet with U+001F between them, cut to what a message needs.
+    fn line_text(&self) -> String {
+        let mut text = match &self.input {
+            Input::Csv(csv) => csv.raw(),
+            Input::Workbook(workbook) => {
+                workbook.filled().take(200).map(|(_, cell)| cell.shown()).collect::<Vec<_>>().join("\u{1f}")
+            }
         };
+        let end = (0..=REMEMBERED_BYTES.min(text.len())).rev().find(|&at| text.is_char_boundary(at));
+        text.truncate(end.unwrap_or(0));
+        text
+    }
+
+    fn read_header(&mut self) -> Result<()> {
+        let names = self.header_names()?;
+        self.skip(Skipped::Header);
+        match self.lay_out(&names) {
+            Ok(layout) => {
+                self.layout = Some(layout);
+                self.set_widths();
+                Ok(())
+            }
+            Err(error) if error.code == ErrorCode::ColumnMissing => {
+                // The header may stand further down: the next lines say so.
+                let (line, raw) = (self.sheet_line(), self.line_text());
+                let mut others = std::mem::take(&mut self.before);
+                others.extend(self.next_lines());
+                Err(self.lay_out_at(&names, line, &raw, &others).err().unwrap_or(error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The lines after the one at hand, as far as they have arrived.
+    fn next_lines(&mut self) -> Vec<(u64, String)> {
+        let mut lines = Vec::new();
+        while lines.len() < REMEMBERED {
+            let found = match &mut self.input {
+                Input::Csv(csv) => csv.next(),
+                Input::Workbook(workbook) => workbook.next(),
+            };
+            match found {
+                Ok(Found::Row | Found::Blank) => lines.push((self.sheet_line(), self.line_text())),
+                _ => break,
+            }
+        }
+        lines
+    }
+
+    fn lay_out(&self, names: &[String]) -> Result<Layout> {
+        self.lay_out_at(names, self.sheet_line(), &self.line_text(), &self.before)
+    }
+
+    fn lay_out_at(&self, names: &[String], line: u64, raw: &str, others: &[(u64, String)]) -> Result<Layout> {
+        let (delimiter, sheet) = match &self.input {
+            Input::Csv(csv) => (Some(csv.delimiter()), None),
+            Input::Workbook(workbook) => (None, workbook.several_sheets().then(|| workbook.sheet().0)),
+        };
+        let surroundings = Surroundings { line, sheet, delimiter, raw, others };
+        match self.contract {
+            Some((record, source)) => lay_out(record, source, names, &surroundings),
+            None => Ok(Layout::of_names(names)),
+        }
+    }
+
+    fn set_widths(&mut self) {
+        self.records_before_layout = self.records;
+        if let (Input::Csv(csv), Some(layout)) = (&mut self.input, &self.layout) {
+            let trailing = csv.trailing_delimiters;
+            csv.set_width(layout.widths(trailing));
+        }
+    }
+
+    fn header_names(&self) -> Result<Vec<String>> {
+        let unreadable = |what: String| {
+            let message = format!("the header on line {} {what}", self.sheet_line());
+            StageError::new(ErrorCode::HeaderUnreadable, message)
+        };
+        let encoding = if let Input::Csv(csv) = &self.input { csv.encoding() } else { "UTF-8" };
         if let Input::Csv(csv) = &self.input
             && csv.fault().is_some()
         {
-            return Err(unreadable("has a quote that is not closed properly".to_owned()));
+            return Err(unreadable("has a quote that is not closed properly: have the file sent again".to_owned()));
         }
         let mut names = Vec::with_capacity(self.len());
         for index in 0..self.len() {
-            match self.cell(index) {
-                Cell::Text(text) => names.push(text.trim().to_owned()),
+            match self.peek(index) {
+                Cell::Text(text) => names.push(fold_space(&text).into_owned()),
                 Cell::Undecodable(_) => {
-                    let encoding = if let Input::Csv(csv) = &self.input { csv.encoding() } else { "UTF-8" };
-                    return Err(unreadable(format!("is not in {encoding}, which the contract declares")));
+                    return Err(unreadable(format!(
+                        "is not in {encoding}, which the contract declares: correct `format.encoding` in the contract, or the \
+                         file's export"
+                    )));
                 }
-                other => names.push(other.shown()),
+                other => names.push(fold_space(&other.shown()).into_owned()),
             }
         }
         if let Input::Workbook(_) = &self.input {
@@ -220,25 +558,120 @@ impl Rows {
         Ok(names)
     }
 
-    /// Whether the row is the header over again, as where files were put together or a report was printed by pages.
-    fn repeats(&self, header: &[String]) -> bool {
-        let same = |at: usize, name: &String| self.cell(at).text().is_some_and(|text| text.trim() == name);
+    fn blank_header(&self, line: u64) -> StageError {
+        let message = format!(
+            "line {line} is blank where the header should be: correct `header_line` in the contract, or the file"
+        );
+        StageError::new(ErrorCode::HeaderUnreadable, message)
+    }
+
+    fn no_header(&self) -> StageError {
+        let message = match &self.format.header {
+            Header::Line(line) => format!("the file has no header: its contract expects one on line {line}"),
+            Header::Pattern(patterns) => format!(
+                "the file has no header: no line of its first {MOST_PREAMBLE} has cells that fit {}, the contract's \
+                 `header_pattern`",
+                patterns
+                    .iter()
+                    .flat_map(|pattern| pattern.texts())
+                    .map(|text| format!("\"{text}\""))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
+            Header::Absent => "the file has no record, and its contract declares no header".to_owned(),
+        };
+        StageError::new(ErrorCode::HeaderUnreadable, message)
+    }
+
+    // ------------------------------------------------------------------------------------------------ what a row is
+
+    /// What the row is, if it is no record.
+    #[inline]
+    fn kind(&self) -> Option<Skipped> {
+        let layout = self.layout.as_ref()?;
+        if let Input::Csv(csv) = &self.input
+            && csv.fault().is_some()
+        {
+            return None;
+        }
+        // The first cell tells most records apart from all that is none.
+        let first_blank = match &self.input {
+            Input::Csv(csv) => match csv.bytes(0).first() {
+                None => true,
+                Some(byte) => !byte.is_ascii_graphic() && csv.peek(0).is_blank(),
+            },
+            Input::Workbook(workbook) => workbook.cell(0).is_blank(),
+        };
+        if first_blank && self.filled().next().is_none() {
+            return Some(Skipped::Blank);
+        }
+        if self.repeats(layout) {
+            return Some(Skipped::RepeatedHeader);
+        }
+        if self.is_total(layout) {
+            return Some(Skipped::Totals);
+        }
+        if !self.format.footer.is_empty()
+            && self.first_filled().and_then(|cell| cell.text().map(|text| self.format.footer.fit(text))) == Some(true)
+        {
+            return Some(Skipped::Footer);
+        }
+        (layout.skips_rows && self.broken().is_none() && self.is_filtered(layout)).then_some(Skipped::Filtered)
+    }
+
+    fn first_filled(&self) -> Option<Cell<'_>> {
+        self.filled().map(|(_, cell)| cell).next()
+    }
+
+    /// Whether the row is the header over again, as if files were put together or a report was printed by pages.
+    fn repeats(&self, layout: &Layout) -> bool {
+        if matches!(self.format.header, Header::Absent) {
+            return false;
+        }
+        let same = |at: usize, name: &str| self.peek(at).text().is_some_and(|text| fold_space(text) == name);
         // The first column's bytes tell most records apart from a header, undecoded.
-        let may_repeat = match (&self.input, header.first()) {
-            (Input::Csv(csv), Some(name)) if name.is_ascii() && csv.len() > 0 => {
-                csv.bytes(0).trim_ascii() == name.as_bytes()
+        let may_repeat = match (&self.input, layout.columns.first()) {
+            (Input::Csv(csv), Some(column)) if csv.len() > 0 => {
+                let bytes: Cow<'_, [u8]> = csv.bytes(0);
+                let bytes = bytes.trim_ascii();
+                bytes == column.header.as_bytes()
+                    || (!bytes.is_ascii() || bytes.iter().any(|byte| byte.is_ascii_whitespace()))
+                        && same(0, &column.header)
             }
-            (_, Some(name)) => same(0, name),
+            (_, Some(column)) => same(0, &column.header) || column.header.is_empty(),
             (_, None) => false,
         };
         may_repeat
-            && header.iter().enumerate().all(|(at, name)| same(at, name) || name.is_empty() && self.cell(at).is_blank())
+            && layout
+                .columns
+                .iter()
+                .enumerate()
+                .all(|(at, column)| same(at, &column.header) || column.header.is_empty() && self.peek(at).is_blank())
     }
 
-    /// Whether the first filled cell is the contract's word for totals.
-    fn is_total(&self) -> bool {
-        let Some(word) = &self.totals else { return false };
-        let first = (0..self.len()).map(|at| self.cell(at)).find(|cell| !cell.is_blank());
-        first.as_ref().and_then(Cell::text).is_some_and(|text| text.trim().to_lowercase() == *word)
+    /// Whether the row is a total, by the contract's patterns or because only amounts are filled.
+    fn is_total(&self, layout: &Layout) -> bool {
+        let totals = &self.format.totals;
+        if !totals.first.is_empty()
+            && self.first_filled().and_then(|cell| cell.text().map(|text| totals.first.fit(text))) == Some(true)
+        {
+            return true;
+        }
+        if !totals.any.is_empty() && self.filled().any(|(_, cell)| cell.text().is_some_and(|text| totals.any.fit(text)))
+        {
+            return true;
+        }
+        totals.amounts_only && self.filled().all(|(at, _)| layout.columns.get(at).is_some_and(|column| column.amount))
+    }
+
+    /// Whether the contract leaves the row out.
+    fn is_filtered(&self, layout: &Layout) -> bool {
+        layout.columns.iter().enumerate().any(|(at, column)| {
+            !column.skipped_values.is_empty() && {
+                let cell = self.peek(at);
+                let shown = cell.text().map_or_else(|| Cow::Owned(cell.shown()), Cow::Borrowed);
+                column.skipped_values.iter().any(|value| value == shown.trim())
+            }
+        })
     }
 }

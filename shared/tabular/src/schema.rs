@@ -20,6 +20,7 @@ pub(crate) fn data_type(kind: Kind) -> DataType {
         Kind::Integer { .. } => DataType::Int32,
         Kind::Date => DataType::Date32,
         Kind::Decimal { precision, scale } => DataType::Decimal128(precision, scale),
+        Kind::Boolean => DataType::Boolean,
     }
 }
 

@@ -1,39 +1,40 @@
-//! Bytes to records, each with the line on which it begins.
+//! Bytes to records, each with the lines that it covers.
 //!
 //! Works on the raw bytes of any encoding in which ASCII bytes mean ASCII (UTF-8 and the single-byte ones), so that only
 //! cells that are not ASCII need decoding. Accepts `\n`, `\r\n` and `\r` as line ends, mixed; a quote counts as one only at
-//! the beginning of a field. A quote that is never closed must not swallow the rows after it: the line on which it
-//! was opened becomes a faulty record, and reading goes on with the next line.
+//! the beginning of a field.
+//!
+//! A stray quote must neither swallow the lines after it nor melt them into one record:
+//!
+//! - A quote that is still open at the end of the file or at the limit on records, or whose next one is on a later line, at
+//!   the start of a field and followed by text: the line on which the record begins is faulty. The next line is read anew.
+//! - Text after a closing quote, and a record over several lines that has a wrong number of fields or whose first and last
+//!   line are complete by themselves: each of its lines is a faulty record. Reading resumes after the last of them.
 
 use std::borrow::Cow;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
-use memchr::{memchr, memchr2_iter, memchr3};
+use memchr::{memchr, memchr_iter, memchr2, memchr2_iter, memchr3, memrchr2};
 
-/// What is wrong with the shape of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// A quoted field does not end before the file does, or before the limit on records.
-    UnclosedQuote,
-    /// Characters stand between a closing quote and the next delimiter.
-    TextAfterQuote,
-}
+use crate::ahead::{Ahead, Kind};
+use crate::problem::Problem;
 
 /// The next thing in the buffer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
-    /// A record: see [`Splitter::fields`] and its siblings.
+    /// A record, or a faulty line: see [`Splitter::fault`] and [`Splitter::field`].
     Record,
     /// A line without a character.
     Blank,
-    /// The buffer ends before the record does: feed more, or say that the file has ended.
+    /// The buffer ends before the record does: more bytes are needed, or the end of the file.
     NeedMore,
-    /// A record without a line end is longer than the limit.
+    /// A line is longer than the limit.
     TooLong,
     /// The file has ended.
     End,
 }
 
+/// A field's place, counted from the start of its record.
 #[derive(Clone, Copy, Debug)]
 struct Field {
     start: usize,
@@ -48,15 +49,26 @@ pub struct Splitter {
     delimiter: u8,
     quote: Option<u8>,
     max_record: usize,
+    /// Whether records may cover several lines; by the rules if `None`.
+    multiline: Option<bool>,
+    /// How many fields a record may have.
+    width: Option<RangeInclusive<usize>>,
     buffer: Vec<u8>,
     /// Where the next record begins.
     at: usize,
     /// The line on which it begins, from 1.
     next_line: u64,
+    /// Where in it to resume after [`Next::NeedMore`]: the fields before are kept.
+    resume: usize,
+    /// Where the quote leads that is open at the end of a line.
+    ahead: Option<Ahead>,
+    /// Each line up to a position is faulty.
+    refused: Option<(usize, Problem)>,
     fields: Vec<Field>,
     record: Range<usize>,
     line: u64,
-    fault: Option<Fault>,
+    lines: u64,
+    fault: Option<Problem>,
 }
 
 impl Splitter {
@@ -66,20 +78,48 @@ impl Splitter {
             delimiter,
             quote,
             max_record,
+            multiline: None,
+            width: None,
             buffer: Vec::new(),
             at: 0,
             next_line: 1,
+            resume: 0,
+            ahead: None,
+            refused: None,
             fields: Vec::new(),
             record: 0..0,
             line: 1,
+            lines: 1,
             fault: None,
         }
     }
 
-    /// The buffer to append the next bytes to; what was read before is dropped first.
+    /// Declares whether a record may cover several lines: each well-formed one does (`true`), none does (`false`, the header
+    /// excepted), or one does if its first and last line are not both complete by themselves (`None`, the default).
+    #[must_use]
+    pub fn multiline(mut self, multiline: Option<bool>) -> Self {
+        self.multiline = multiline;
+        self
+    }
+
+    /// Sets how many fields a record may have. Those beyond the smallest number must be blank. Before, only quotes make a
+    /// record faulty.
+    pub fn set_width(&mut self, width: RangeInclusive<usize>) {
+        self.width = Some(width);
+    }
+
+    /// The buffer to append the next bytes to. What was read before may be dropped.
     pub fn refill(&mut self) -> &mut Vec<u8> {
-        self.buffer.drain(..self.at);
-        self.at = 0;
+        // The rest is moved only if it is the smaller part: many short pieces cost as much as few long ones.
+        if self.at >= self.buffer.len() - self.at {
+            self.buffer.drain(..self.at);
+            let at = std::mem::take(&mut self.at);
+            self.ahead = self.ahead.take().filter(|ahead| ahead.pos >= at).map(|ahead| ahead.moved(at));
+            if let Some((until, _)) = &mut self.refused {
+                *until = until.saturating_sub(at);
+            }
+            self.record = 0..0;
+        }
         &mut self.buffer
     }
 
@@ -90,37 +130,42 @@ impl Splitter {
         }
         self.line = self.next_line;
         self.fault = None;
-        self.fields.clear();
-        match self.scan(ended) {
-            Scan::Record { end, next, breaks } => {
-                self.record = self.at..end;
-                self.at = next;
-                self.next_line += breaks;
-                if self.record.is_empty() { Next::Blank } else { Next::Record }
+        if self.resume == 0 {
+            self.fields.clear();
+        }
+        if self.refused.is_some() {
+            return self.refused_line();
+        }
+        match self.scan_line(ended) {
+            Line::NeedMore { pos } if pos <= self.max_record => Next::NeedMore,
+            Line::Record { end, next } if end <= self.max_record => {
+                self.give(end, next, 1);
+                if end == 0 { Next::Blank } else { Next::Record }
             }
-            Scan::NeedMore { quoted } => {
-                if self.buffer.len() - self.at <= self.max_record {
-                    Next::NeedMore
-                } else if quoted {
-                    self.give_up_on_quote(false)
-                } else {
-                    Next::TooLong
-                }
+            Line::Faulty { end, next } if end <= self.max_record => {
+                self.give_faulty(end, next, Problem::TextAfterQuote)
             }
-            Scan::Unclosed => self.give_up_on_quote(true),
+            Line::Open { end, next } if end <= self.max_record => self.over_lines(end, next, ended),
+            _ => Next::TooLong,
         }
     }
 
     /// Passes over one line, quotes and delimiters disregarded.
     pub fn skip_line(&mut self, ended: bool) -> Next {
-        match self.line_end(self.at, ended) {
-            Some((_, next)) => {
-                self.at = next;
-                self.next_line += 1;
-                Next::Record
-            }
+        self.line = self.next_line;
+        self.resume = 0;
+        let bytes = &self.buffer[self.at..];
+        match memchr2(b'\n', b'\r', bytes) {
+            Some(end) if end > self.max_record => Next::TooLong,
+            Some(end) => match after_line_end(bytes, end, ended) {
+                Some(next) => {
+                    self.give(end, next, 1);
+                    Next::Record
+                }
+                None => Next::NeedMore,
+            },
+            None if bytes.len() > self.max_record => Next::TooLong,
             None if ended => Next::End,
-            None if self.buffer.len() - self.at > self.max_record => Next::TooLong,
             None => Next::NeedMore,
         }
     }
@@ -130,7 +175,7 @@ impl Splitter {
         self.fields.len()
     }
 
-    /// Whether the record has no fields, as one with an unclosed quote.
+    /// Whether the record has no fields, as a faulty one.
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()
     }
@@ -138,7 +183,7 @@ impl Splitter {
     /// A field's bytes, quotes taken off.
     pub fn field(&self, index: usize) -> Cow<'_, [u8]> {
         let Field { start, end, escaped } = self.fields[index];
-        let bytes = &self.buffer[start..end];
+        let bytes = &self.raw()[start..end];
         match self.quote {
             Some(quote) if escaped => {
                 let mut plain = Vec::with_capacity(bytes.len());
@@ -164,122 +209,255 @@ impl Splitter {
         self.line
     }
 
-    /// What is wrong with its shape.
-    pub fn fault(&self) -> Option<Fault> {
-        self.fault
+    /// How many lines of the file the record covers.
+    pub fn lines(&self) -> u64 {
+        self.lines
     }
 
-    fn scan(&mut self, ended: bool) -> Scan {
-        let mut at = self.at;
-        let mut breaks = 1;
+    /// What is wrong with its quotes. A faulty record is one line and has no fields.
+    pub fn fault(&self) -> Option<&Problem> {
+        self.fault.as_ref()
+    }
+
+    /// Reads the fields of the record's first line: all of them, unless the line ends inside quotes.
+    fn scan_line(&mut self, ended: bool) -> Line {
+        let bytes = &self.buffer[self.at..];
+        let mut at = self.resume;
         loop {
+            self.resume = at;
             let mut field = Field { start: at, end: at, escaped: false };
-            // The end of a well-formed quoted field; others end at the next delimiter or line end.
+            // The end of a quoted field; others end at the next delimiter or line end.
             let mut closed = None;
-            let mut search_from = at;
-            if self.quote.is_some() && self.buffer.get(at) == self.quote.as_ref() {
-                let Some(closing) = self.closing_quote(at + 1, &mut field.escaped) else {
-                    return if ended { Scan::Unclosed } else { Scan::NeedMore { quoted: true } };
+            let mut from = at;
+            if let Some(quote) = self.quote
+                && bytes.get(at) == Some(&quote)
+            {
+                let mut search = at + 1;
+                let closing = loop {
+                    let Some(offset) = memchr3(quote, b'\n', b'\r', &bytes[search..]) else {
+                        let end = bytes.len();
+                        return if ended { Line::Open { end, next: end } } else { Line::NeedMore { pos: end } };
+                    };
+                    let found = search + offset;
+                    if bytes[found] != quote {
+                        return match after_line_end(bytes, found, ended) {
+                            Some(next) => Line::Open { end: found, next },
+                            None => Line::NeedMore { pos: found },
+                        };
+                    }
+                    if bytes.get(found + 1) != Some(&quote) {
+                        break found;
+                    }
+                    field.escaped = true;
+                    search = found + 2;
                 };
-                breaks += line_breaks(&self.buffer[at + 1..closing]);
-                search_from = closing + 1;
-                match self.buffer.get(search_from) {
-                    None if !ended => return Scan::NeedMore { quoted: true },
+                match bytes.get(closing + 1) {
+                    None if !ended => return Line::NeedMore { pos: closing },
                     Some(&next) if next != self.delimiter && next != b'\r' && next != b'\n' => {
-                        self.fault = Some(Fault::TextAfterQuote);
-                        field.escaped = false;
+                        return match line_end(bytes, closing + 1, ended) {
+                            Ok((end, next)) => Line::Faulty { end, next },
+                            Err(pos) => Line::NeedMore { pos },
+                        };
                     }
                     _ => {
                         field.start = at + 1;
+                        from = closing + 1;
                         closed = Some(closing);
                     }
                 }
             }
-            let found = memchr3(self.delimiter, b'\n', b'\r', &self.buffer[search_from..]);
+            let found = memchr3(self.delimiter, b'\n', b'\r', &bytes[from..]);
             if found.is_none() && !ended {
-                return Scan::NeedMore { quoted: false };
+                return Line::NeedMore { pos: bytes.len() };
             }
-            let end = found.map_or(self.buffer.len(), |offset| search_from + offset);
+            let end = found.map_or(bytes.len(), |offset| from + offset);
+            if bytes.get(end) != Some(&self.delimiter) {
+                let Some(next) = after_line_end(bytes, end, ended) else { return Line::NeedMore { pos: end } };
+                field.end = closed.unwrap_or(end);
+                self.fields.push(field);
+                return Line::Record { end, next };
+            }
             field.end = closed.unwrap_or(end);
             self.fields.push(field);
-            if end == self.buffer.len() {
-                return Scan::Record { end, next: end, breaks };
-            }
-            if self.buffer[end] == self.delimiter {
-                at = end + 1;
-                continue;
-            }
-            return match self.after_line_end(end, ended) {
-                Some(next) => Scan::Record { end, next, breaks },
-                None => Scan::NeedMore { quoted: false },
-            };
+            at = end + 1;
         }
     }
 
-    /// The closing quote of a field whose text begins at `from`, doubled quotes passed over.
-    fn closing_quote(&self, from: usize, escaped: &mut bool) -> Option<usize> {
-        let quote = self.quote?;
-        let mut from = from;
+    /// Decides about a record whose first line ends inside quotes: where that line ends, and where the next one begins.
+    fn over_lines(&mut self, end: usize, next: usize, ended: bool) -> Next {
+        let Some(quote) = self.quote else { return Next::End };
+        let start = self.at + next;
+        let mut ahead = self.ahead.take().filter(|ahead| ahead.knows(start)).unwrap_or_else(|| Ahead::new(start));
+        ahead.advance(&self.buffer, self.delimiter, quote, ended);
+        let (pos, outcome) = (ahead.pos, ahead.outcome);
+        self.ahead = Some(ahead);
+        let most = self.at + self.max_record;
+        match outcome {
+            None if pos <= most => Next::NeedMore,
+            Some(outcome) if outcome.end <= most => match outcome.kind {
+                Kind::Unclosed => self.give_faulty(end, next, Problem::UnclosedQuote),
+                Kind::Reopened => self.give_faulty(end, next, Problem::ReopenedQuote),
+                Kind::TextAfterQuote => self.refuse(outcome.next, Problem::TextAfterQuote),
+                Kind::Closed => self.whole_record(quote, outcome.end - self.at, outcome.next - self.at),
+            },
+            _ => self.give_faulty(end, next, Problem::UnclosedQuote),
+        }
+    }
+
+    /// Gives out a record over several lines whose quotes are in order, or refuses its lines.
+    fn whole_record(&mut self, quote: u8, end: usize, next: usize) -> Next {
+        let bytes = &self.buffer[self.at..self.at + end];
+        let mut at = self.resume;
         loop {
-            let at = from + memchr(quote, self.buffer.get(from..)?)?;
-            if self.buffer.get(at + 1) != Some(&quote) {
-                return Some(at);
+            let mut field = Field { start: at, end, escaped: false };
+            let mut from = at;
+            if bytes.get(at) == Some(&quote) {
+                field.start = at + 1;
+                from = at + 1;
+                while let Some(offset) = memchr(quote, &bytes[from..]) {
+                    field.end = from + offset;
+                    from = field.end + 1;
+                    if bytes.get(from) != Some(&quote) {
+                        break;
+                    }
+                    field.escaped = true;
+                    from += 1;
+                }
             }
-            *escaped = true;
-            from = at + 2;
+            let delimiter = memchr(self.delimiter, &bytes[from..]).map(|offset| from + offset);
+            if from == at {
+                field.end = delimiter.unwrap_or(end);
+            }
+            self.fields.push(field);
+            match delimiter {
+                Some(delimiter) => at = delimiter + 1,
+                None => break,
+            }
+        }
+        let lines = 1 + line_breaks(bytes);
+        self.give_range(end);
+        match self.shape(lines) {
+            Some(problem) => self.refuse(self.at + next, problem),
+            None => {
+                self.give(end, next, lines);
+                Next::Record
+            }
         }
     }
 
-    /// Makes a faulty record of the line on which the record begins.
-    fn give_up_on_quote(&mut self, ended: bool) -> Next {
-        self.fields.clear();
-        self.fault = Some(Fault::UnclosedQuote);
-        let whole = self.buffer.len();
-        match self.line_end(self.at, ended) {
-            Some((end, next)) => {
-                self.record = self.at..end;
-                self.at = next;
-            }
-            None if ended => {
-                self.record = self.at..whole;
-                self.at = whole;
-            }
-            None => return Next::TooLong,
+    /// What is wrong with the shape of the record, one over several lines.
+    fn shape(&self, lines: u64) -> Option<Problem> {
+        let width = self.width.as_ref()?;
+        let (found, expected) = (self.len(), *width.start());
+        if self.multiline == Some(false) {
+            return Some(Problem::SeveralLines);
         }
-        self.next_line += 1;
+        if found < expected {
+            return Some(Problem::ShortRecord { found, expected });
+        }
+        if found > *width.end() || (expected..found).any(|at| !self.field(at).trim_ascii().is_empty()) {
+            return Some(Problem::LongRecord { found, expected });
+        }
+        if self.multiline == Some(true) {
+            return None;
+        }
+        let raw = self.raw();
+        let first = memchr2(b'\n', b'\r', raw).map_or(raw, |end| &raw[..end]);
+        let last = memrchr2(b'\n', b'\r', raw).map_or(raw, |end| &raw[end + 1..]);
+        let complete = |line| memchr_iter(self.delimiter, line).count() + 1 >= expected;
+        (complete(first) && complete(last)).then_some(Problem::MeltedLines { lines })
+    }
+
+    fn give_range(&mut self, end: usize) {
+        self.record = self.at..self.at + end;
+    }
+
+    /// Makes a range the record and moves on.
+    fn give(&mut self, end: usize, next: usize, lines: u64) {
+        self.give_range(end);
+        self.at += next;
+        self.resume = 0;
+        self.lines = lines;
+        self.next_line += lines;
+    }
+
+    /// Makes one line a faulty record.
+    fn give_faulty(&mut self, end: usize, next: usize, problem: Problem) -> Next {
+        self.fields.clear();
+        self.fault = Some(problem);
+        self.give(end, next, 1);
         Next::Record
     }
 
-    /// The end of the line that begins at `from`, and where the next line begins.
-    fn line_end(&self, from: usize, ended: bool) -> Option<(usize, usize)> {
-        let end = from + memchr2_iter(b'\n', b'\r', &self.buffer[from..]).next()?;
-        Some((end, self.after_line_end(end, ended)?))
+    /// Makes each line up to a position a faulty record.
+    fn refuse(&mut self, until: usize, problem: Problem) -> Next {
+        self.refused = Some((until, problem));
+        self.refused_line()
     }
 
-    /// Where the next line begins; `None` after a `\r` at the buffer's end, which a `\n` may yet follow.
-    fn after_line_end(&self, end: usize, ended: bool) -> Option<usize> {
-        if self.buffer[end] == b'\n' {
-            return Some(end + 1);
+    fn refused_line(&mut self) -> Next {
+        let Some((until, problem)) = self.refused.take() else { return Next::End };
+        let bytes = &self.buffer[self.at..until];
+        let (end, next) = line_end(bytes, 0, true).unwrap_or((bytes.len(), bytes.len()));
+        if self.at + next < until {
+            self.refused = Some((until, problem.clone()));
         }
-        match self.buffer.get(end + 1) {
-            Some(b'\n') => Some(end + 2),
-            None if !ended => None,
-            _ => Some(end + 1),
-        }
+        self.give_faulty(end, next, problem)
     }
 }
 
-enum Scan {
-    Record { end: usize, next: usize, breaks: u64 },
-    NeedMore { quoted: bool },
-    Unclosed,
+/// What the first line of a record is; places are counted from its start.
+enum Line {
+    Record {
+        end: usize,
+        next: usize,
+    },
+    /// Text after a closing quote.
+    Faulty {
+        end: usize,
+        next: usize,
+    },
+    /// A quote is open at the line's end.
+    Open {
+        end: usize,
+        next: usize,
+    },
+    /// The line has no end up to here.
+    NeedMore {
+        pos: usize,
+    },
 }
 
-/// Line ends inside a quoted field; `\r\n` is one.
+/// The end of the line of which a place is part, and where the next line begins; else up to where there is no end.
+pub(crate) fn line_end(bytes: &[u8], from: usize, ended: bool) -> Result<(usize, usize), usize> {
+    match memchr2(b'\n', b'\r', &bytes[from..]) {
+        Some(offset) => {
+            after_line_end(bytes, from + offset, ended).map(|next| (from + offset, next)).ok_or(from + offset)
+        }
+        None if ended => Ok((bytes.len(), bytes.len())),
+        None => Err(bytes.len()),
+    }
+}
+
+/// Where the line after a line end (or the bytes' end) begins; `None` after a `\r` at the bytes' end, which a `\n` may yet
+/// follow.
+fn after_line_end(bytes: &[u8], end: usize, ended: bool) -> Option<usize> {
+    match (bytes.get(end), bytes.get(end + 1)) {
+        (None, _) => Some(end),
+        (Some(b'\r'), Some(b'\n')) => Some(end + 2),
+        (Some(b'\r'), None) if !ended => None,
+        _ => Some(end + 1),
+    }
+}
+
+/// Line ends inside bytes; `\r\n` is one.
 fn line_breaks(bytes: &[u8]) -> u64 {
     memchr2_iter(b'\n', b'\r', bytes).filter(|&at| bytes[at] == b'\r' || at == 0 || bytes[at - 1] != b'\r').count()
         as u64
 }
+
+#[cfg(test)]
+mod quote_rule;
 
 #[cfg(test)]
 mod tests {
@@ -297,8 +475,7 @@ mod tests {
                     let field = |i| String::from_utf8(splitter.field(i).into_owned()).unwrap();
                     let fields: Vec<String> = (0..splitter.len()).map(field).collect();
                     let text = match splitter.fault() {
-                        Some(Fault::UnclosedQuote) => format!("!{}", String::from_utf8_lossy(splitter.raw())),
-                        Some(Fault::TextAfterQuote) => format!("!{}", fields.join("|")),
+                        Some(_) => format!("!{}", String::from_utf8_lossy(splitter.raw())),
                         None => fields.join("|"),
                     };
                     out.push(format!("{}: {text}", splitter.line()));
@@ -342,8 +519,8 @@ mod tests {
 
     #[test]
     fn text_after_a_quote_is_a_fault_and_shortens_nothing() {
-        check("\"a\"b;c\nd;e\n", &["1: !\"a\"b|c", "2: d|e"]);
-        check("\"a\"\"x\" ;c\n", &["1: !\"a\"\"x\" |c"]);
+        check("\"a\"b;c\nd;e\n", &["1: !\"a\"b;c", "2: d|e"]);
+        check("\"a\"\"x\" ;c\n", &["1: !\"a\"\"x\" ;c"]);
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn read_format(
     piece: usize,
 ) -> Result<ReadFile, StageError> {
     let limits = Limits { max_record: 4096, batch_rows: 3, batch_bytes: 1 << 20, ..Limits::default() };
-    let mut reader = Reader::new(&dataset.record, source, format, limits);
+    let mut reader = Reader::new(&dataset.record, source, format, "etablissement.csv", limits);
     let (mut batches, mut rejects) = (Vec::new(), Vec::new());
     for piece in bytes.chunks(piece).map(Some).chain([None]) {
         match piece {
@@ -151,10 +151,15 @@ fn headers_that_do_not_hold_what_the_contract_reads() {
         b,
         &row_b("1", "Martin", "40", "2024-01-31", "1"),
         ErrorCode::ColumnMissing,
-        "of its 17 columns the contract knows 0:",
+        "has 0 of the 17 columns of the contract of `etablissement_b`: it looks like a record",
     );
     refused(b, &HEADER_B.replace("\n", ",discount\n"), ErrorCode::ColumnUnknown, "has \"discount\"");
-    refused(b, &HEADER_B.replace("\n", ",city\n"), ErrorCode::ColumnRepeated, "\"city\" twice");
+    refused(
+        b,
+        &HEADER_B.replace("\n", ",city\n"),
+        ErrorCode::ColumnRepeated,
+        "has the name \"city\" in several columns, so their values cannot be told apart: name them by position (\"#9\", \"#18\")",
+    );
     refused(b, "", ErrorCode::HeaderUnreadable, "no header");
     refused(b, "\n\n", ErrorCode::HeaderUnreadable, "line 1 is blank");
     refused(b, &format!("\"{HEADER_B}"), ErrorCode::HeaderUnreadable, "quote");
@@ -237,10 +242,10 @@ fn a_value_that_cannot_be_read_is_left_out_only_where_the_dataset_says_so() {
     let dataset = changed("dataset.toml", age, &format!("{age}, unreadable = \"empty\""));
     let file = read(&dataset, "etablissement_b", text.as_bytes(), 9).unwrap();
     assert_eq!((file.rejects.len(), file.summary.kept.rows), (0, 2));
-    assert_eq!(file.summary.emptied.get("nombre_illisible_videe"), Some(&1));
+    assert_eq!(file.summary.warned.get("nombre_illisible_videe"), Some(&1));
     assert_eq!(file.batches[0].column_by_name("age").unwrap().null_count(), 1);
     let file = read(&billing(), "etablissement_b", text.as_bytes(), 9).unwrap();
-    assert_eq!((file.rejects.len(), file.summary.kept.rows, file.summary.emptied.len()), (1, 1, 0));
+    assert_eq!((file.rejects.len(), file.summary.kept.rows, file.summary.warned.len()), (1, 1, 0));
 }
 
 proptest! {
@@ -264,4 +269,50 @@ proptest! {
         refused.dedup();
         prop_assert_eq!(refused.len() as u64, rejected.rows);
     }
+
+    /// Each line of the file is the header's, a record's, or passed over: counted without the splitter.
+    #[test]
+    fn no_line_is_lost(rows in prop::collection::vec("[a\"\n\r,]{0,20}", 0..12), piece in 1_usize..40) {
+        let dataset = billing();
+        let mut text = HEADER_B.to_owned();
+        for row in &rows {
+            text.push_str(&row_b("1", row, "40", "2024-01-31", "10.00"));
+            text.push_str(row);
+        }
+        let limits = Limits { max_record: 4096, ..Limits::default() };
+        let source = dataset.source("etablissement_b").unwrap();
+        let mut reader = Reader::new(&dataset.record, source, &source.formats[0], "etablissement.csv", limits);
+        for piece in text.as_bytes().chunks(piece).map(Some).chain([None]) {
+            match piece {
+                Some(piece) => reader.feed(piece).unwrap(),
+                None => reader.end().unwrap(),
+            }
+            while reader.batch().unwrap().is_some() {}
+        }
+        reader.finish().units.check_conserved("read").unwrap();
+    }
+}
+
+/// Rejected lines with rule and column.
+fn encodings(text: &[u8]) -> Vec<String> {
+    let dataset = billing();
+    let source = dataset.source("etablissement_b").unwrap();
+    let rejects = read_format(&dataset, source, &source.formats[0], text, 9).unwrap().rejects;
+    let shown = |reject: &Reject| format!("{} {} {:?}", reject.line, reject.rule, reject.column);
+    rejects.iter().map(shown).collect()
+}
+
+#[test]
+fn cells_in_another_encoding_than_the_declared_one_are_refused() {
+    let row = |name: &str| {
+        format!(
+            "1,P1,{name},Zoe,40,ETAB_B,Clinique,Public,Paris,CONS,Consultation,Ambulatoire,2024-01-31,,10.00,0.00,UNPAID\n"
+        )
+    };
+    let text = format!("{HEADER_B}{}{}{}", row("Quéré"), row("QuÃ©rÃ©"), row("Morvan"));
+    assert_eq!(encodings(text.as_bytes()), ["3 double_encodage Some(\"last_name\")"]);
+    let (bytes, _, _) = encoding_rs::WINDOWS_1252.encode(&text);
+    let found = encodings(&bytes);
+    // The line that was UTF-8 twice is UTF-8 now; the other one is not.
+    assert_eq!(found, ["2 encodage Some(\"last_name\")"]);
 }

@@ -14,11 +14,14 @@ CREATE TABLE audit.object_version (
   order_position     bigint NOT NULL,
   size               bigint NOT NULL,
   content_sha256     text NOT NULL,
+  -- the key of another object of the dataset that has the same bytes and came first
+  same_bytes_as      text,
   -- the run that last put its rows into the dataset's tables; NULL while none did
   loaded_run_id      text,
   UNIQUE (bucket, key, version_id)
 );
 CREATE INDEX object_version_dataset ON audit.object_version (dataset);
+CREATE INDEX object_version_content ON audit.object_version (content_sha256);
 
 CREATE TABLE audit.run (
   run_id             text PRIMARY KEY,
@@ -39,6 +42,16 @@ CREATE TABLE audit.run (
   rows_updated       bigint,
   rows_unchanged     bigint,
   rows_superseded    bigint,
+  -- rows that this object version showed when it was loaded before, and no longer shows
+  rows_removed       bigint,
+  -- the file's physical lines, or its sheets' rows: those that are part of a record, and the others by what they are
+  units_kind         text CHECK (units_kind IN ('lines', 'rows')),
+  units_total        bigint,
+  units_records      bigint,
+  units_passed_over  bigint,
+  units_other        jsonb,
+  notices            text[] NOT NULL DEFAULT '{}',
+  halts              text[] NOT NULL DEFAULT '{}',
   transform_millis   bigint,
   validate_millis    bigint,
   load_millis        bigint,
@@ -46,14 +59,15 @@ CREATE TABLE audit.run (
   finished_at        timestamptz NOT NULL DEFAULT now(),
   -- invariant: nothing is lost between the file and the ledger, nor between the ledger and the tables
   CONSTRAINT rows_conserved CHECK (rows_read = rows_accepted + rows_rejected),
+  CONSTRAINT units_conserved CHECK (units_total = units_records + units_passed_over),
   CONSTRAINT outcomes_conserved CHECK (rows_accepted = rows_inserted + rows_updated + rows_unchanged + rows_superseded)
 );
 CREATE INDEX run_object_version ON audit.run (object_version_key);
 
--- per stage ('read', 'accepted', 'rejected') and money column: the sum of what can be read, and how many cells cannot
+-- per stage ('read', 'accepted', 'rejected', 'removed') and money column: the sum of what can be read, and how many cells cannot
 CREATE TABLE audit.run_amount (
   run_id      text NOT NULL REFERENCES audit.run ON DELETE CASCADE,
-  stage       text NOT NULL CHECK (stage IN ('read', 'accepted', 'rejected')),
+  stage       text NOT NULL CHECK (stage IN ('read', 'accepted', 'rejected', 'removed')),
   column_name text NOT NULL,
   sum         numeric NOT NULL,
   unreadable  bigint NOT NULL,

@@ -3,7 +3,9 @@
 //! The encoding is written by hand, since this is the hot loop of a load: no value is boxed, no row is materialised.
 //! Layout: <https://www.postgresql.org/docs/current/sql-copy.html>, "Binary Format".
 
-use arrow::array::{Array, AsArray, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{
+    Array, AsArray, BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray,
+};
 use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int32Type, Int64Type};
 use bytes::{BufMut, Bytes, BytesMut};
 use fonderie_core::{ErrorCode, Result, StageError};
@@ -27,6 +29,7 @@ enum Column<'a> {
     Int64(&'a Int64Array),
     Date(&'a Date32Array),
     Decimal { array: &'a Decimal128Array, scale: u16 },
+    Boolean(&'a BooleanArray),
 }
 
 impl Encoder {
@@ -84,6 +87,7 @@ fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<Column<'a>> {
         DataType::Utf8 => Column::Text(array.as_string::<i32>()),
         DataType::Int32 => Column::Int32(array.as_primitive::<Int32Type>()),
         DataType::Int64 => Column::Int64(array.as_primitive::<Int64Type>()),
+        DataType::Boolean => Column::Boolean(array.as_boolean()),
         DataType::Date32 => Column::Date(array.as_primitive::<Date32Type>()),
         DataType::Decimal128(_, scale) => {
             let scale = u16::try_from(*scale).map_err(|_| internal(format!("column {name} has a negative scale")))?;
@@ -114,6 +118,10 @@ fn put(buffer: &mut BytesMut, column: &Column<'_>, row: usize) -> Result<()> {
             buffer.put_i32(
                 array.value(row).checked_sub(EPOCH_DAYS).ok_or_else(|| internal("a date is out of range".into()))?,
             );
+        }
+        Column::Boolean(array) if array.is_valid(row) => {
+            buffer.put_i32(1);
+            buffer.put_u8(array.value(row).into());
         }
         Column::Decimal { array, scale } if array.is_valid(row) => put_numeric(buffer, array.value(row), *scale),
         _ => buffer.put_i32(-1),

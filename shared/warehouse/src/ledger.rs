@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use fonderie_core::failpoint::step;
-use fonderie_core::stage::{Outcomes, RuleResult, Transformed, Validated, Verdict};
+use fonderie_core::stage::{Loaded, Outcomes, RuleResult, Transformed, Validated, Verdict};
 use fonderie_core::tally::Amount;
+use fonderie_core::units::{UnitKind, Units};
 use fonderie_core::{ErrorCode, ObjectVersion, Result, Run, StageError, Tally, money};
 use tokio_postgres::{GenericClient, Transaction};
 
@@ -17,6 +18,8 @@ use crate::error::Doing;
 
 const READING: &str = "reading the ledger";
 const WRITING: &str = "writing the ledger";
+/// The stage of the amounts that a version no longer shows.
+const REMOVED: &str = "removed";
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +79,14 @@ pub struct LedgerEntry {
     pub rejected: Tally,
     /// What became of the accepted rows; absent where nothing was loaded.
     pub outcomes: Option<Outcomes>,
+    /// Records that the object version showed before and no longer shows.
+    pub removed: Tally,
+    /// The file's physical lines or sheet rows.
+    pub units: Units,
+    /// What the reader reported on the run.
+    pub notices: Vec<String>,
+    /// The key of another object with the same bytes, which came first.
+    pub same_bytes_as: Option<String>,
     /// Every rule with its count.
     pub rules: Vec<RuleResult>,
     /// When the run started.
@@ -91,6 +102,7 @@ pub(crate) struct Ending<'a> {
     pub(crate) validate: &'a Validated,
     pub(crate) status: RunStatus,
     pub(crate) outcomes: Option<Outcomes>,
+    pub(crate) removed: &'a Tally,
     pub(crate) already_loaded: bool,
     pub(crate) load_millis: Option<u64>,
 }
@@ -110,6 +122,7 @@ impl Warehouse {
                 validate,
                 status: RunStatus::Halted,
                 outcomes: None,
+                removed: &Tally::default(),
                 already_loaded: false,
                 load_millis: None,
             };
@@ -175,11 +188,11 @@ pub(crate) async fn register_version(client: &impl GenericClient, run: &Run, con
     Ok(Version { key: row.get(0), loaded_run_id: row.get(1) })
 }
 
-/// What an earlier attempt of this very run loaded: its outcomes, and whether they were nothing new.
-pub(crate) async fn recorded(client: &impl GenericClient, run_id: &str) -> Result<Option<(Outcomes, bool, u64)>> {
+/// What an earlier attempt of this very run loaded.
+pub(crate) async fn recorded(client: &impl GenericClient, run_id: &str) -> Result<Option<Loaded>> {
     let row = client
         .query_opt(
-            "SELECT rows_inserted, rows_updated, rows_unchanged, rows_superseded, already_loaded, load_millis \
+            "SELECT rows_inserted, rows_updated, rows_unchanged, rows_superseded, already_loaded, load_millis, rows_removed \
              FROM audit.run WHERE run_id = $1 AND status IN ('loaded', 'unchanged')",
             &[&run_id],
         )
@@ -188,7 +201,9 @@ pub(crate) async fn recorded(client: &impl GenericClient, run_id: &str) -> Resul
     let Some(row) = row else { return Ok(None) };
     let count = |index: usize| unsigned(row.get::<_, Option<i64>>(index).unwrap_or_default());
     let outcomes = Outcomes { inserted: count(0)?, updated: count(1)?, unchanged: count(2)?, superseded: count(3)? };
-    Ok(Some((outcomes, row.get(4), count(5)?)))
+    let removed =
+        Tally { rows: count(6)?, amounts: amounts(client, run_id).await?.remove(REMOVED).unwrap_or_default() };
+    Ok(Some(Loaded { outcomes, removed, already_loaded: row.get(4), millis: count(5)? }))
 }
 
 /// Whether the version's rows are in the tables just as this run would put them: the same bundle, the same accepted rows and
@@ -205,7 +220,9 @@ pub(crate) async fn loaded_alike(
 
 /// Writes a run's rows, in place of those that an earlier attempt wrote.
 pub(crate) async fn write(transaction: &Transaction<'_>, version: i64, ending: &Ending<'_>) -> Result<()> {
-    let Ending { run, transform, validate, outcomes, .. } = ending;
+    let Ending { run, transform, validate, outcomes, removed, .. } = ending;
+    let units = &transform.units;
+    let other = serde_json::to_string(&units.other).unwrap_or_else(|_| "{}".to_owned());
     let rejected = transform.rejected.plus(&validate.rejected);
     let count = |pick: fn(&Outcomes) -> u64| outcomes.as_ref().map(|outcomes| signed(pick(outcomes))).transpose();
     transaction.execute("DELETE FROM audit.run WHERE run_id = $1", &[&run.run_id]).await.doing(WRITING)?;
@@ -213,8 +230,10 @@ pub(crate) async fn write(transaction: &Transaction<'_>, version: i64, ending: &
         .execute(
             "INSERT INTO audit.run (run_id, object_version_key, dataset, source, bundle_sha256, bundle_version, as_of, status, verdict, \
              already_loaded, halted_because, rows_read, rows_accepted, rows_rejected, rows_inserted, rows_updated, rows_unchanged, \
-             rows_superseded, transform_millis, validate_millis, load_millis, started_at, load_only, finished_at) VALUES ($1, $2, $3, $4, $5, $6, \
-             $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, clock_timestamp())",
+             rows_superseded, transform_millis, validate_millis, load_millis, started_at, load_only, rows_removed, units_kind, \
+             units_total, units_records, units_passed_over, units_other, notices, halts, finished_at) VALUES ($1, $2, $3, $4, $5, $6, \
+             $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, \
+             $29::text::jsonb, $30, $31, clock_timestamp())",
             &[
                 &run.run_id,
                 &version,
@@ -239,11 +258,24 @@ pub(crate) async fn write(transaction: &Transaction<'_>, version: i64, ending: &
                 &ending.load_millis.map(signed).transpose()?,
                 &run.started_at,
                 &run.load_only,
+                &outcomes.as_ref().map(|_| signed(removed.rows)).transpose()?,
+                &units.kind.name(),
+                &signed(units.total)?,
+                &signed(units.records)?,
+                &signed(units.passed_over())?,
+                &other,
+                &transform.notices,
+                &transform.halts,
             ],
         )
         .await
         .doing(WRITING)?;
-    for (stage, tally) in [("read", &transform.read), ("accepted", &validate.accepted), ("rejected", &rejected)] {
+    note_same_bytes(transaction, version).await?;
+    let nothing = Tally::default();
+    let removed = if removed.is_empty() { &nothing } else { *removed };
+    let tallies =
+        [("read", &transform.read), ("accepted", &validate.accepted), ("rejected", &rejected), (REMOVED, removed)];
+    for (stage, tally) in tallies {
         for (column, amount) in &tally.amounts {
             transaction
                 .execute(
@@ -272,33 +304,59 @@ pub(crate) async fn write(transaction: &Transaction<'_>, version: i64, ending: &
     Ok(())
 }
 
+/// Notes which other object of the dataset has the version's bytes and came before it. Under the dataset's lock, where there
+/// is one, no other load is under way.
+async fn note_same_bytes(transaction: &Transaction<'_>, version: i64) -> Result<()> {
+    transaction
+        .execute(
+            "UPDATE audit.object_version v SET same_bytes_as = o.key FROM audit.object_version o \
+             WHERE v.object_version_key = $1 AND v.same_bytes_as IS NULL AND o.object_version_key = ( \
+               SELECT min(other.object_version_key) FROM audit.object_version other \
+               WHERE other.content_sha256 = v.content_sha256 AND other.dataset = v.dataset \
+                 AND (other.bucket, other.key) <> (v.bucket, v.key) AND other.object_version_key < v.object_version_key)",
+            &[&version],
+        )
+        .await
+        .doing(WRITING)?;
+    Ok(())
+}
+
+/// A run's amounts, by stage and money column.
+async fn amounts(client: &impl GenericClient, run_id: &str) -> Result<BTreeMap<String, BTreeMap<String, Amount>>> {
+    let rows = client
+        .query("SELECT stage, column_name, sum::text, unreadable FROM audit.run_amount WHERE run_id = $1", &[&run_id])
+        .await
+        .doing(READING)?;
+    let mut stages: BTreeMap<String, BTreeMap<String, Amount>> = BTreeMap::new();
+    for row in &rows {
+        let sum = money::parse_cents(row.get(2)).ok_or_else(|| unreadable("a sum"))?;
+        let amount = Amount { sum, unreadable: unsigned(row.get(3))? };
+        stages.entry(row.get(0)).or_default().insert(row.get(1), amount);
+    }
+    Ok(stages)
+}
+
 async fn entry(client: &impl GenericClient, run_id: &str) -> Result<Option<LedgerEntry>> {
     let row = client
         .query_opt(
             "SELECT r.run_id, v.bucket, v.key, v.version_id, coalesce(r.dataset, ''), coalesce(r.source, ''), \
              coalesce(r.bundle_sha256, ''), coalesce(r.as_of, r.started_at::date), r.status, r.verdict, \
              r.already_loaded, r.halted_because, r.rows_read, r.rows_accepted, r.rows_rejected, r.rows_inserted, r.rows_updated, \
-             r.rows_unchanged, r.rows_superseded, r.started_at, r.finished_at \
+             r.rows_unchanged, r.rows_superseded, r.started_at, r.finished_at, r.rows_removed, r.units_kind, r.units_total, \
+             r.units_records, r.units_other::text, r.notices, v.same_bytes_as \
              FROM audit.run r LEFT JOIN audit.object_version v USING (object_version_key) WHERE r.run_id = $1",
             &[&run_id],
         )
         .await
         .doing(READING)?;
     let Some(row) = row else { return Ok(None) };
-    let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
-    for (stage, index) in [("read", 12), ("accepted", 13), ("rejected", 14)] {
+    let mut amounts = amounts(client, run_id).await?;
+    let mut tally = |stage: &str, index: usize| -> Result<Tally> {
         let rows = unsigned(row.get::<_, Option<i64>>(index).unwrap_or_default())?;
-        tallies.insert(stage.to_owned(), Tally { rows, amounts: BTreeMap::new() });
-    }
-    let amounts = client
-        .query("SELECT stage, column_name, sum::text, unreadable FROM audit.run_amount WHERE run_id = $1", &[&run_id])
-        .await
-        .doing(READING)?;
-    for amount in &amounts {
-        let sum = money::parse_cents(amount.get(2)).ok_or_else(|| unreadable("a sum"))?;
-        let entry = Amount { sum, unreadable: unsigned(amount.get(3))? };
-        tallies.entry(amount.get(0)).or_default().amounts.insert(amount.get(1), entry);
-    }
+        Ok(Tally { rows, amounts: amounts.remove(stage).unwrap_or_default() })
+    };
+    let (read, accepted, rejected) = (tally("read", 12)?, tally("accepted", 13)?, tally("rejected", 14)?);
+    let removed = tally(REMOVED, 21)?;
     let rules = client
         .query(
             "SELECT rule, severity, rows, budget FROM audit.rule_result WHERE run_id = $1 ORDER BY rule COLLATE \"C\"",
@@ -331,7 +389,19 @@ async fn entry(client: &impl GenericClient, run_id: &str) -> Result<Option<Ledge
         .get::<_, Option<&str>>(9)
         .map(|name| verdict_named(name).ok_or_else(|| unreadable("a verdict")))
         .transpose()?;
-    let mut tally = |stage: &str| tallies.remove(stage).unwrap_or_default();
+    let units = Units {
+        kind: if row.get::<_, Option<&str>>(22) == Some(UnitKind::Rows.name()) {
+            UnitKind::Rows
+        } else {
+            UnitKind::Lines
+        },
+        total: count(23)?.unwrap_or_default(),
+        records: count(24)?.unwrap_or_default(),
+        other: match row.get::<_, Option<&str>>(25) {
+            Some(json) => serde_json::from_str(json).map_err(|_| unreadable("the file's units"))?,
+            None => BTreeMap::new(),
+        },
+    };
     Ok(Some(LedgerEntry {
         run_id: row.get(0),
         object,
@@ -343,10 +413,14 @@ async fn entry(client: &impl GenericClient, run_id: &str) -> Result<Option<Ledge
         verdict,
         already_loaded: row.get(10),
         halted_because: row.get(11),
-        read: tally("read"),
-        accepted: tally("accepted"),
-        rejected: tally("rejected"),
+        read,
+        accepted,
+        rejected,
         outcomes,
+        removed,
+        units,
+        notices: row.get(26),
+        same_bytes_as: row.get(27),
         rules,
         started_at: row.get(19),
         finished_at: row.get(20),

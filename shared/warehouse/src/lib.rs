@@ -14,7 +14,8 @@
 //!   within one transaction: a late version shifts those of the newer ones. `order_instant` does not change.
 //!
 //! It leaves a temporary table `outcome(inserted, updated, unchanged, superseded)` of one row, whose sum is the number of
-//! incoming rows; otherwise the load is rolled back as not conserved. The script is run again for a version that was loaded
+//! incoming rows; otherwise the load is rolled back as not conserved. It also leaves a temporary table `removed` with the record's
+//! money columns: a row for each record that this version showed when it was loaded before and no longer shows. The script is run again for a version that was loaded
 //! under another bundle, and must then replace what that version said.
 //!
 //! Its tables must come out the same in whatever order the versions arrive.
@@ -29,6 +30,7 @@
 //! `marts/<name>.sql` is the SELECT of a materialized view. "Today" is `audit.as_of.as_of` of the dataset.
 
 mod arrivals;
+mod as_of;
 mod connect;
 mod copy;
 mod copy_out;

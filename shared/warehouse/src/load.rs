@@ -4,18 +4,20 @@
 //! advisory lock is taken and held to the end of the transaction: merges of one dataset come one after another, so that
 //! [`load.sql`](crate#the-datasets-load-script) sees the tables at rest.
 
+use std::collections::HashMap;
 use std::pin::pin;
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
-use fonderie_contract::{Record, WarehouseSql};
+use fonderie_contract::{Kind, Record, WarehouseSql};
 use fonderie_core::failpoint::step;
 use fonderie_core::stage::{Loaded, Outcomes, Transformed, Validated};
 use fonderie_core::{ErrorCode, Result, Run, StageError, Tally, money};
 use futures::{SinkExt, Stream, StreamExt};
 use tokio_postgres::{CopyInSink, Transaction};
 
+use crate::as_of::check_as_of;
 use crate::connect::Warehouse;
 use crate::copy::Encoder;
 use crate::error::Doing;
@@ -51,7 +53,7 @@ impl Warehouse {
     ///
     /// # Errors
     /// [`ErrorCode::NotConserved`] where rows or cents do not arrive or are not accounted for, [`ErrorCode::DatabaseBusy`]
-    /// where the dataset's lock is not had in time, [`ErrorCode::ObjectChanged`] where the ledger knows the version with
+    /// where the dataset's lock is not had in time, [`ErrorCode::AsOfEarlier`], [`ErrorCode::ObjectChanged`] where the ledger knows the version with
     /// other content; the stream's errors and the database's.
     pub async fn load<S>(&mut self, plan: &LoadPlan<'_>, batches: S) -> Result<Loaded>
     where
@@ -85,6 +87,8 @@ where
     if let Some(loaded) = recorded(transaction, run).await? {
         return Ok(loaded);
     }
+    check_widths(transaction, &run.bundle.dataset, plan.record).await?;
+    check_as_of(transaction, &run.bundle.dataset, run.as_of, run.force).await?;
     let accepted = &plan.validate.accepted;
     // what is loaded stays loaded, so that this may be asked before the lock, and spares the copy
     let version = ledger::register_version(transaction, run, &plan.transform.content_sha256).await?;
@@ -108,8 +112,8 @@ where
         Some(run_id) => ledger::loaded_alike(transaction, run_id, run, accepted).await?,
         None => false,
     };
-    let outcomes = if alike {
-        Outcomes { unchanged: accepted.rows, ..Outcomes::default() }
+    let (outcomes, removed) = if alike {
+        (Outcomes { unchanged: accepted.rows, ..Outcomes::default() }, Tally::default())
     } else {
         let outcomes = merge(transaction, plan, version.key).await?;
         step("after the records were merged");
@@ -134,6 +138,7 @@ where
         validate: plan.validate,
         status,
         outcomes: Some(outcomes),
+        removed: &removed,
         already_loaded: alike,
         load_millis: Some(millis),
     };
@@ -147,13 +152,40 @@ where
             .await
             .doing("writing the ledger")?;
     }
-    Ok(Loaded { outcomes, already_loaded: alike, millis })
+    Ok(Loaded { outcomes, removed, already_loaded: alike, millis })
+}
+
+/// A text that the record takes must fit its column of `staging.<dataset>`, if the dataset has such a table.
+async fn check_widths(transaction: &Transaction<'_>, dataset: &str, record: &Record) -> Result<()> {
+    let table = format!("staging.{}", quote(dataset));
+    let rows = transaction
+        .query(
+            "SELECT attname::text, atttypmod - 4 FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 \
+             AND NOT attisdropped AND atttypid IN ('varchar'::regtype, 'bpchar'::regtype) AND atttypmod > 4",
+            &[&table],
+        )
+        .await
+        .doing("reading the widths of the dataset's columns")?;
+    let widths: HashMap<String, i32> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    for field in &record.fields {
+        let Kind::Text { max_length } = field.kind else { continue };
+        let narrow =
+            widths.get(&field.name).filter(|width| usize::try_from(**width).is_ok_and(|width| width < max_length));
+        if let Some(width) = narrow {
+            let message = format!(
+                "the field `{}` takes {max_length} characters and its column in staging.{dataset} takes {width}; nothing was written: lower \
+                 `max_length`, or widen the column by a migration",
+                field.name
+            );
+            return Err(StageError::new(ErrorCode::SchemaMismatch, message));
+        }
+    }
+    Ok(())
 }
 
 /// What an earlier attempt of this run recorded.
 async fn recorded(transaction: &Transaction<'_>, run: &Run) -> Result<Option<Loaded>> {
-    let recorded = ledger::recorded(transaction, &run.run_id).await?;
-    Ok(recorded.map(|(outcomes, already_loaded, millis)| Loaded { outcomes, already_loaded, millis }))
+    ledger::recorded(transaction, &run.run_id).await
 }
 
 async fn loaded_by(transaction: &Transaction<'_>, version: i64) -> Result<Option<String>> {
@@ -195,19 +227,7 @@ where
 
 /// Rows and cents as PostgreSQL counts them must be what `validate` accepted.
 async fn check_arrived(transaction: &Transaction<'_>, record: &Record, accepted: &Tally) -> Result<()> {
-    let sums: String = record.money().map(|name| format!(", coalesce(sum({}), 0)::text", quote(name))).collect();
-    let row = transaction
-        .query_one(&format!("SELECT count(*){sums} FROM incoming"), &[])
-        .await
-        .doing("counting the copied records")?;
-    let mut arrived = Tally::new(record.money());
-    arrived.rows = unsigned(row.get(0))?;
-    for (index, name) in record.money().enumerate() {
-        let sum = money::parse_cents(row.get(index + 1));
-        if let (Some(amount), Some(sum)) = (arrived.amounts.get_mut(name), sum) {
-            amount.sum = sum;
-        }
-    }
+    let arrived = tally(transaction, record, "incoming", "counting the copied records").await?;
     if arrived == *accepted {
         return Ok(());
     }
@@ -219,8 +239,23 @@ async fn check_arrived(transaction: &Transaction<'_>, record: &Record, accepted:
     ))
 }
 
-/// Runs the dataset's load script over the run's own table.
-async fn merge(transaction: &Transaction<'_>, plan: &LoadPlan<'_>, version: i64) -> Result<Outcomes> {
+/// Rows and cents of a temporary table with the record's money columns, as PostgreSQL counts them.
+async fn tally(transaction: &Transaction<'_>, record: &Record, table: &str, doing: &str) -> Result<Tally> {
+    let sums: String = record.money().map(|name| format!(", coalesce(sum({}), 0)::text", quote(name))).collect();
+    let row = transaction.query_one(&format!("SELECT count(*){sums} FROM {table}"), &[]).await.doing(doing)?;
+    let mut tally = Tally::new(record.money());
+    tally.rows = unsigned(row.get(0))?;
+    for (index, name) in record.money().enumerate() {
+        let sum = money::parse_cents(row.get(index + 1));
+        if let (Some(amount), Some(sum)) = (tally.amounts.get_mut(name), sum) {
+            amount.sum = sum;
+        }
+    }
+    Ok(tally)
+}
+
+/// Runs the dataset's load script over the run's own table: what became of its rows, and which records are gone.
+async fn merge(transaction: &Transaction<'_>, plan: &LoadPlan<'_>, version: i64) -> Result<(Outcomes, Tally)> {
     const MERGING: &str = "merging into the dataset's tables";
     let run = plan.run;
     transaction
@@ -243,10 +278,16 @@ async fn merge(transaction: &Transaction<'_>, plan: &LoadPlan<'_>, version: i64)
         .query_one("SELECT inserted, updated, unchanged, superseded FROM outcome", &[])
         .await
         .doing("reading the load script's outcome")?;
-    Ok(Outcomes {
+    let outcomes = Outcomes {
         inserted: unsigned(row.get(0))?,
         updated: unsigned(row.get(1))?,
         unchanged: unsigned(row.get(2))?,
         superseded: unsigned(row.get(3))?,
-    })
+    };
+    let mut removed =
+        tally(transaction, plan.record, "removed", "counting the records that the load script removed").await?;
+    if removed.is_empty() {
+        removed = Tally::default();
+    }
+    Ok((outcomes, removed))
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 use fonderie_contract::Mart;
 use fonderie_core::failpoint::step;
 use fonderie_core::stage::{DatasetRun, MartPublished, Published};
-use fonderie_core::{ErrorCode, Result, StageError, hex};
+use fonderie_core::{Disposition, ErrorCode, Result, StageError, hex};
 use sha2::{Digest, Sha256};
 use tokio_postgres::Transaction;
 use tokio_postgres::error::SqlState;
@@ -44,20 +44,34 @@ impl Warehouse {
         transaction
             .execute(
                 "INSERT INTO audit.as_of AS a (dataset, as_of, run_id, published_at) VALUES ($1, $2, $3, now()) \
-                 ON CONFLICT (dataset) DO UPDATE SET as_of = excluded.as_of, run_id = excluded.run_id, published_at = excluded.published_at",
+                 ON CONFLICT (dataset) DO UPDATE SET as_of = greatest(a.as_of, excluded.as_of), run_id = excluded.run_id, published_at = excluded.published_at",
                 &[&run.bundle.dataset, &run.as_of, &run.run_id],
             )
             .await
             .doing("writing the marts' as-of date")?;
         let mut published = Vec::with_capacity(marts.len());
         for mart in marts {
-            published.push(one(&transaction, run, mart).await?);
+            published.push(one(&transaction, run, mart).await.map_err(|error| of_mart(mart, error))?);
         }
         step("before the marts were committed");
         transaction.commit().await.doing("committing the marts")?;
         step("after the marts were committed");
         Ok(Published { marts: published, left_to_newer: false, millis: millis() })
     }
+}
+
+/// What is wrong with a mart is wrong with the dataset's SQL, and the load before it stays.
+fn of_mart(mart: &Mart, error: StageError) -> StageError {
+    if matches!(error.disposition(), Disposition::Transient | Disposition::Busy) {
+        return error;
+    }
+    let code = if error.code == ErrorCode::Internal { ErrorCode::ContractInvalid } else { error.code };
+    let reason = error.message.split(": nothing was written").next().unwrap_or_default();
+    let message = format!(
+        "{reason}; the rows are loaded, and the marts are as they were: correct marts/{}.sql or what it depends on, and run again",
+        mart.name
+    );
+    StageError { code, message, source: error.source }
 }
 
 async fn one(transaction: &Transaction<'_>, run: &DatasetRun, mart: &Mart) -> Result<MartPublished> {

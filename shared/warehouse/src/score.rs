@@ -21,6 +21,7 @@ use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
 use futures::{SinkExt, TryStreamExt};
 use tokio_postgres::{GenericClient, Transaction};
 
+use crate::as_of::published_as_of;
 use crate::connect::Warehouse;
 use crate::copy_out::Decoder;
 use crate::error::Doing;
@@ -76,12 +77,14 @@ pub struct Score<'a> {
 
 impl Warehouse {
     /// A run as it begins to score or to publish. The end of a backfill knows all loads until now, for its own objects are
-    /// among them; any other run stays as it is.
+    /// among them. Its as-of date is the greater of its own and the one last published.
     ///
     /// # Errors
     /// The database's; the schema must be migrated.
     pub async fn with_loads_known(&self, run: &DatasetRun) -> Result<DatasetRun> {
         let mut run = run.clone();
+        run.as_of =
+            published_as_of(&self.client, &run.bundle.dataset).await?.map_or(run.as_of, |day| day.max(run.as_of));
         if run.prefix.is_some() {
             let newest = self
                 .client

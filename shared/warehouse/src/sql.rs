@@ -29,6 +29,7 @@ pub(crate) fn create_incoming(record: &Record) -> String {
                 Kind::Text { max_length } => format!("varchar({max_length}) COLLATE \"C\""),
                 Kind::Integer { .. } => "integer".into(),
                 Kind::Date => "date".into(),
+                Kind::Boolean => "boolean".into(),
                 Kind::Decimal { precision, scale } => format!("numeric({precision},{scale})"),
             };
             format!("{} {kind}, ", quote(&field.name))

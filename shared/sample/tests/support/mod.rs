@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 use fonderie_contract::{Bundle, Dataset, Mistakes};
 use fonderie_core::Tally;
 use fonderie_core::tally::check_conserved;
-use fonderie_quality::{KeyScan, Validator};
+use fonderie_quality::{KeyScan, Validator, unique_fields};
 use fonderie_sample::{FileTruth, Plan, Settings, Sinks, write_file};
 use fonderie_tabular::{Batch, Limits, Reader, SOURCE_RECORD, reject_rows};
 
@@ -94,7 +94,7 @@ pub(crate) struct Read {
 pub(crate) fn read(dataset: &Dataset, name: &str, bytes: &[u8]) -> Read {
     let source = dataset.source_of_key(name).unwrap();
     let format = dataset.format_of_key(source, name).unwrap();
-    let mut reader = Reader::new(&dataset.record, source, format, Limits::default());
+    let mut reader = Reader::new(&dataset.record, source, format, name, Limits::default());
     let (mut silver, mut rejects) = (Vec::new(), Vec::new());
     for piece in bytes.chunks(1 << 16).map(Some).chain([None]) {
         match piece {
@@ -110,11 +110,14 @@ pub(crate) fn read(dataset: &Dataset, name: &str, bytes: &[u8]) -> Read {
     }
     let summary = reader.finish();
     check_conserved(name, &summary.read, &summary.kept, &summary.rejected).unwrap();
-    let mut repeated = Default::default();
-    let mut scan = KeyScan::new(&dataset.record, 0, 1);
-    silver.iter().for_each(|batch| scan.add(batch));
-    scan.finish(&mut repeated);
-    let mut validator = Validator::new(&dataset.record, source, as_of(), repeated);
+    let keys = unique_fields(&dataset.record).into_iter().map(|fields| {
+        let mut repeated = Default::default();
+        let mut scan = KeyScan::new(&dataset.record, source, fields, 0, 1);
+        silver.iter().for_each(|batch| scan.add(batch));
+        scan.finish(&mut repeated);
+        repeated
+    });
+    let mut validator = Validator::new(&dataset.record, source, as_of(), keys.collect());
     let accepted: Vec<RecordBatch> = silver.iter().map(|batch| validator.check(batch).unwrap()).collect();
     if let Some(batch) = validator.rejects(0).unwrap() {
         rejects.extend(reject_rows(&batch).unwrap());
@@ -125,7 +128,7 @@ pub(crate) fn read(dataset: &Dataset, name: &str, bytes: &[u8]) -> Read {
         refused.entry(reject.record).or_default().insert(reject.rule);
     }
     let mut rules = summary.rules;
-    rules.extend(validation.rules.into_iter().filter(|(.., rows)| *rows > 0).map(|(id, _, _, rows)| (id, rows)));
+    rules.extend(validation.rules.into_iter().filter(|rule| rule.rows > 0).map(|rule| (rule.id, rule.rows)));
     let records = accepted.iter().flat_map(|batch| records(dataset, batch)).collect();
     Read { read: summary.read, accepted: validation.accepted, refused, rules, skipped: summary.skipped, records }
 }

@@ -66,13 +66,17 @@ async fn every_value_arrives_as_it_was() {
         key: Vec::new(),
         rules: Vec::new(),
         unreadable: Budget { percent: 0, rows: 0 },
+        total_budget: Budget { percent: 0, rows: 0 },
+        owner: None,
+        credit_notes: false,
     };
     let create = "CREATE TABLE public.valeurs (n bigint, montant numeric, entier numeric, fin numeric, jour date, mot text, nombre int)";
     let sql = WarehouseSql {
         migrations: vec![Migration { version: 1, name: "valeurs".into(), sql: create.into() }],
         load: "INSERT INTO public.valeurs SELECT source_line, montant, entier, fin, jour, mot, nombre FROM incoming; \
                CREATE TEMP TABLE outcome ON COMMIT DROP AS SELECT count(*) AS inserted, 0::bigint AS updated, 0::bigint AS unchanged, \
-               0::bigint AS superseded FROM incoming"
+               0::bigint AS superseded FROM incoming; \
+               CREATE TEMP TABLE removed ON COMMIT DROP AS SELECT montant, entier, fin FROM incoming WHERE false"
             .into(),
         owed: None,
     };

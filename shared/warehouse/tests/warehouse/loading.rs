@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use fonderie_core::stage::{Outcomes, Verdict};
-use fonderie_core::{ErrorCode, StageError};
+use fonderie_core::tally::Amount;
+use fonderie_core::{ErrorCode, StageError, Tally};
 use fonderie_warehouse::{ConnectOptions, DatabaseSettings, RunStatus, Warehouse};
 
 use crate::support::{
@@ -271,5 +272,84 @@ async fn a_halted_run_is_in_the_ledger() {
     // a late "halted" does not overwrite it
     warehouse.record_halted(&version.run("r1", "b1"), &transform, &validate).await.unwrap();
     assert_eq!(warehouse.ledger("r1").await.unwrap().unwrap().status, RunStatus::Loaded);
+    warehouse.close().await;
+}
+
+#[tokio::test]
+async fn a_rerun_says_which_rows_it_removed() {
+    let database = migrated("removed").await;
+    let mut warehouse = connect(&database.url).await;
+    // F1 is in an older version too, F2 in this one alone, F3 stays, F4 is paid in a newer version
+    let older = Version::new("v1", 0, vec![line("F1")]);
+    let mut version =
+        Version::new("v2", 1, vec![line("F3"), line("F1").paid(1_050, 60), line("F2").paid(2_000, 60), line("F4")]);
+    let newer = Version::new("v3", 2, vec![line("F4").paid(10_000, 70)]);
+    for (version, run_id) in [(&older, "r1"), (&version, "r2"), (&newer, "r3")] {
+        assert_eq!(load(&mut warehouse, version, run_id, "b1").await.unwrap().removed, Tally::default());
+    }
+    version.lines.retain(|line| line.facture == "F3");
+    let rerun = load(&mut warehouse, &version, "r4", "b2").await.unwrap();
+    assert_eq!(rerun.outcomes, Outcomes { unchanged: 1, ..Outcomes::default() });
+    // what this version showed of the three: 300.00 billed, 10.50 + 20.00 + 0.00 paid
+    let amount = |sum| Amount { sum, unreadable: 0 };
+    let amounts = [("montant_facture".to_owned(), amount(30_000)), ("montant_paye".to_owned(), amount(3_050))];
+    assert_eq!(rerun.removed, Tally { rows: 3, amounts: amounts.into() });
+    let entry = warehouse.ledger("r4").await.unwrap().unwrap();
+    assert_eq!(entry.removed, rerun.removed);
+    assert_eq!(
+        rows(&warehouse, "SELECT facture_id, montant_paye FROM dw.fact_facturation ORDER BY 1").await,
+        ["F1|0.00", "F3|0.00", "F4|100.00"]
+    );
+    let ledger = "SELECT r.rows_removed, a.column_name, a.sum FROM audit.run r JOIN audit.run_amount a USING (run_id) \
+                  WHERE run_id = 'r4' AND a.stage = 'removed' ORDER BY 2";
+    assert_eq!(rows(&warehouse, ledger).await, ["3|montant_facture|300.00", "3|montant_paye|30.50"]);
+    // the same run again gives the numbers of its first time; the same rows once more remove nothing
+    assert_eq!(load(&mut warehouse, &version, "r4", "b2").await.unwrap().removed, rerun.removed);
+    assert_eq!(load(&mut warehouse, &version, "r5", "b3").await.unwrap().removed, Tally::default());
+    // they come back with the rows
+    version.lines = vec![line("F3"), line("F2")];
+    let back = load(&mut warehouse, &version, "r6", "b1").await.unwrap();
+    assert_eq!((back.outcomes.inserted, back.removed), (1, Tally::default()));
+    warehouse.close().await;
+}
+
+#[tokio::test]
+async fn units_and_equal_bytes_are_in_the_ledger() {
+    let database = migrated("units").await;
+    let mut warehouse = connect(&database.url).await;
+    let first = Version { key: "facturation/a.csv", ..Version::new("v1", 0, vec![line("F1")]) };
+    let copy = Version { key: "facturation/copie.csv", ..Version::new("v1", 1, vec![line("F1")]) };
+    let next = Version { key: "facturation/a.csv", ..Version::new("v2", 2, vec![line("F1")]) };
+    for (version, run_id) in [(&first, "r1"), (&copy, "r2"), (&next, "r3"), (&first, "r4")] {
+        load(&mut warehouse, version, run_id, "b1").await.unwrap();
+    }
+    let mut same = Vec::new();
+    for run_id in ["r1", "r2", "r3", "r4"] {
+        let entry = warehouse.ledger(run_id).await.unwrap().unwrap();
+        assert_eq!((entry.units.total, entry.units.records, entry.units.passed_over()), (2, 1, 1));
+        assert_eq!(entry.notices, ["a notice"]);
+        same.push(entry.same_bytes_as);
+    }
+    assert_eq!(same, [None, Some("facturation/a.csv".to_owned()), None, None]);
+    let units = "SELECT DISTINCT units_kind, units_total, units_records, units_passed_over, units_other ->> 'header' FROM audit.run";
+    assert_eq!(rows(&warehouse, units).await, ["lines|2|1|1|1"]);
+    let broken = warehouse.query("UPDATE audit.run SET units_total = 3").await.unwrap_err();
+    assert!(broken.message.contains("units_conserved"), "{broken}");
+    warehouse.close().await;
+}
+
+#[tokio::test]
+async fn a_text_wider_than_its_column_is_named_before_any_row_is_copied() {
+    let database = migrated("wider").await;
+    let mut warehouse = connect(&database.url).await;
+    warehouse.query("ALTER TABLE staging.facturation ALTER COLUMN ville TYPE varchar(40)").await.unwrap();
+    let unread = vec![Err(StageError::new(ErrorCode::Internal, "must not be read"))];
+    let error = load_batches(&mut warehouse, &three(), "r1", "b1", three().tally(), unread).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::SchemaMismatch);
+    for word in ["`ville`", "100", "staging.facturation", "40"] {
+        assert!(error.message.contains(word), "{word}: {error}");
+    }
+    warehouse.query("ALTER TABLE staging.facturation ALTER COLUMN ville TYPE text").await.unwrap();
+    load(&mut warehouse, &three(), "r1", "b1").await.unwrap();
     warehouse.close().await;
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{NaiveDate, Utc};
 use fonderie_contract::Mart;
-use fonderie_core::ErrorCode;
 use fonderie_core::stage::DatasetRun;
+use fonderie_core::{Disposition, ErrorCode};
 
 use crate::support::{DATASET, Line, Version, connect, dataset_file, day, line, load, migrated, rows};
 
@@ -157,5 +157,117 @@ async fn readers_see_a_mart_at_every_moment_while_its_definition_changes() {
         .query("DROP VIEW datamart.vue; DROP MATERIALIZED VIEW datamart.liste; DROP ROLE lecteur_test")
         .await
         .unwrap();
+    warehouse.close().await;
+}
+
+#[tokio::test]
+async fn credit_notes_are_netted_per_patient_and_the_list_is_what_is_owed() {
+    let database = migrated("credit").await;
+    let mut warehouse = connect(&database.url).await;
+    let at = |etablissement, line: Line| Line { etablissement, ..line };
+    let lines = vec![
+        // 100 owed, a credit of 60 of which 20 was given back: 60 is left
+        owes("P_NET", "N1", 10_000, 90),
+        at("ETAB_B", owes("P_NET", "N2", -6_000, 20).paid(-2_000, 95)),
+        // a credit as large as the debt, and a larger one
+        owes("P_ZERO", "Z1", 5_000, 90),
+        owes("P_ZERO", "Z2", -5_000, 91),
+        owes("P_CREDIT", "C1", 5_000, 90),
+        owes("P_CREDIT", "C2", -9_000, 10),
+        // the abnormal and the oldest document is a credit note, which makes nobody urgent
+        owes("P_NOTE", "T1", 20_000, 95),
+        owes("P_NOTE", "T2", -1_000, 1),
+        owes("P_PLAIN", "L1", 3_000, 60),
+    ];
+    let version = Version::new("v1", 0, lines);
+    load(&mut warehouse, &version, "r1", "b1").await.unwrap();
+    let scores = "UPDATE dw.fact_facturation SET anomaly_score = -0.4, anomaly_raison = 'avoir' WHERE facture_id IN ('T2', 'Z1')";
+    warehouse.query(scores).await.unwrap();
+    warehouse.publish(&run(&version, "r1", day(100)), &[relance()]).await.unwrap();
+    let list = "SELECT patient_id, total_impaye, nb_factures_impayees, priorite, motif, impaye_0_30, impaye_31_60, impaye_61_90, \
+                impaye_90_plus, plus_ancienne FROM datamart.relance ORDER BY patient_id";
+    let expected = [
+        "P_NET|60.00|1|STANDARD|Plus ancienne facture impayée du 01/04/2025 (10 jours)|100.00|0|-40.00|0|2025-04-01",
+        "P_NOTE|190.00|1|STANDARD|Plus ancienne facture impayée du 06/04/2025 (5 jours)|200.00|0|0|-10.00|2025-04-06",
+        "P_PLAIN|30.00|1|STANDARD|Plus ancienne facture impayée du 02/03/2025 (40 jours)|0|30.00|0|0|2025-03-02",
+    ];
+    assert_eq!(rows(&warehouse, list).await, expected);
+
+    let owed = dataset_file("warehouse/owed.sql");
+    let settings = |patient, facility| {
+        [
+            ("fonderie.on", "2025-04-11"),
+            ("fonderie.time_zone", "Europe/Paris"),
+            ("fonderie.patient", patient),
+            ("fonderie.facility", facility),
+        ]
+    };
+    let mut told = Vec::new();
+    for (patient, facility) in [("", ""), ("P_NET", ""), ("P_CREDIT", ""), ("", "ETAB_B")] {
+        let table = warehouse.query_with(&owed, &settings(patient, facility)).await.unwrap();
+        let text = |row: &Vec<Option<String>>| {
+            row.iter().take(4).map(|value| value.as_deref().unwrap_or("∅")).collect::<Vec<_>>().join("|")
+        };
+        told.push(table.rows.iter().map(text).collect::<Vec<_>>());
+    }
+    assert_eq!(
+        told,
+        [
+            vec!["ETAB_A|3|3|320.00", "ETAB_B|0|0|-40.00", "TOTAL|3|3|280.00"],
+            vec!["ETAB_A|1|1|100.00", "ETAB_B|0|0|-40.00", "TOTAL|1|1|60.00"],
+            vec!["TOTAL|0|0|0.00"],
+            vec!["ETAB_B|0|0|-40.00", "TOTAL|0|0|-40.00"],
+        ]
+    );
+    assert_eq!(rows(&warehouse, "SELECT sum(total_impaye) FROM datamart.relance").await, ["280.00"]);
+    warehouse.close().await;
+}
+
+#[tokio::test]
+async fn a_bad_mart_is_the_datasets_fault_and_the_rows_stay() {
+    let database = migrated("bad_mart").await;
+    let mut warehouse = connect(&database.url).await;
+    let version = Version::new("v1", 0, vec![line("F1")]);
+    load(&mut warehouse, &version, "r1", "b1").await.unwrap();
+    for definition in ["SELECT nothing AS patient_key FROM dw.fact_facturation", "SELECT 1 / 0 AS patient_key"] {
+        let bad = Mart { definition: definition.into(), ..relance() };
+        let error = warehouse.publish(&run(&version, "r1", day(100)), &[bad]).await.unwrap_err();
+        assert_eq!((error.code, error.disposition()), (ErrorCode::ContractInvalid, Disposition::Configuration));
+        assert!(
+            error.message.contains("the rows are loaded") && error.message.contains("marts/relance.sql"),
+            "{error}"
+        );
+        assert!(!error.message.contains("nothing was written"), "{error}");
+    }
+    assert_eq!(rows(&warehouse, "SELECT count(*) FROM dw.fact_facturation").await, ["1"]);
+    warehouse.close().await;
+}
+
+#[tokio::test]
+async fn today_does_not_go_back() {
+    let database = migrated("today").await;
+    let mut warehouse = connect(&database.url).await;
+    let published = "SELECT as_of, run_id FROM audit.as_of";
+    let version = Version::new("v1", 0, vec![line("F1")]);
+    load(&mut warehouse, &version, "r1", "b1").await.unwrap();
+    warehouse.publish(&run(&version, "r1", day(100)), &[relance()]).await.unwrap();
+    let daily = DatasetRun { started_at: Utc::now(), object: None, ..run(&version, "daily", day(99)) };
+    assert_eq!(warehouse.with_loads_known(&daily).await.unwrap().as_of, day(100));
+    warehouse.publish(&daily, &[relance()]).await.unwrap();
+    assert_eq!(rows(&warehouse, published).await, ["2025-04-11|daily"]);
+    // A date that somebody typed is refused before anything is written, unless it is forced.
+    let typed = |as_of| DatasetRun { force: false, as_of, ..daily.clone() };
+    assert_eq!(warehouse.check_as_of(&typed(day(99))).await.unwrap_err().code, ErrorCode::AsOfEarlier);
+    warehouse.check_as_of(&typed(day(100))).await.unwrap();
+    let late = Version { as_of: day(99), force: false, ..Version::new("v2", 1, vec![line("F2")]) };
+    let error = load(&mut warehouse, &late, "r2", "b1").await.unwrap_err();
+    assert_eq!((error.code, error.disposition()), (ErrorCode::AsOfEarlier, Disposition::Data));
+    assert!(error.message.contains("--force") && error.message.contains("2025-04-11"), "{error}");
+    assert_eq!(rows(&warehouse, "SELECT count(*) FROM audit.object_version").await, ["1"]);
+    load(&mut warehouse, &Version { force: true, ..late }, "r2", "b1").await.unwrap();
+    // A later date moves it on.
+    let next = DatasetRun { started_at: Utc::now(), ..run(&version, "next", day(101)) };
+    warehouse.publish(&next, &[relance()]).await.unwrap();
+    assert_eq!(rows(&warehouse, published).await, ["2025-04-12|next"]);
     warehouse.close().await;
 }

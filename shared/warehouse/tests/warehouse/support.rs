@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use fonderie_contract::{Budget, Field, Kind, Migration, OnUnreadable, Record, WarehouseSql};
+use fonderie_contract::{Budget, DateRange, Field, Kind, Migration, OnUnreadable, Record, WarehouseSql};
 use fonderie_core::stage::{Loaded, RuleResult, Transformed, Validated, Verdict};
 use fonderie_core::tally::Amount;
 use fonderie_core::units::{UnitKind, Units};
@@ -69,6 +69,8 @@ pub(crate) struct Version {
     pub(crate) order: Order,
     pub(crate) lines: Vec<Line>,
     pub(crate) load_only: bool,
+    pub(crate) as_of: NaiveDate,
+    pub(crate) force: bool,
 }
 
 impl Version {
@@ -81,6 +83,8 @@ impl Version {
             order: Order { instant, modified: instant, position: 0 },
             lines,
             load_only: false,
+            as_of: self::day(300),
+            force: true,
         }
     }
 
@@ -93,7 +97,8 @@ impl Version {
             object: ObjectVersion { bucket: "bronze".into(), key: self.key.into(), version_id: self.id.clone() },
             size: 1_000,
             order: self.order,
-            as_of: day(300),
+            as_of: self.as_of,
+            force: self.force,
             strict: false,
             load_only: self.load_only,
             bundle: BundleRef { dataset: DATASET.into(), object: bundle_object, sha256: format!("sha-{bundle}") },
@@ -125,7 +130,14 @@ fn date32(number: i32) -> i32 {
 }
 
 pub(crate) fn field(name: &str, kind: Kind, money: bool) -> Field {
-    Field { name: name.into(), kind, money, personal: false, unreadable: OnUnreadable::Reject }
+    Field {
+        name: name.into(),
+        kind,
+        money,
+        personal: false,
+        unreadable: OnUnreadable::Reject,
+        range: DateRange::default(),
+    }
 }
 
 pub(crate) fn record() -> Record {
@@ -156,6 +168,9 @@ pub(crate) fn record() -> Record {
         key: vec![5, 0],
         rules: Vec::new(),
         unreadable: Budget { percent: 10, rows: 20 },
+        total_budget: Budget { percent: 20, rows: 50 },
+        owner: None,
+        credit_notes: false,
     }
 }
 

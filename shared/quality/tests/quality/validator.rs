@@ -10,7 +10,7 @@ use fonderie_contract::{Bundle, Dataset};
 use fonderie_core::money::format_cents;
 use fonderie_core::stage::Verdict;
 use fonderie_core::tally::check_conserved;
-use fonderie_quality::{KeyScan, Reading, RepeatedKeys, Validation, Validator, judge};
+use fonderie_quality::{KeyScan, Reading, RepeatedKeys, Validation, Validator, judge, unique_fields};
 use fonderie_tabular::{Batch, Limits, Reader, Reject, reject_rows};
 
 fn billing(change: impl Fn(String) -> String) -> Dataset {
@@ -39,7 +39,7 @@ fn row(line: &str) -> String {
 fn validate(dataset: &Dataset, rows: &[&str]) -> (Validation, Vec<Reject>, Vec<i64>) {
     let source = dataset.source("etablissement_b").unwrap();
     let limits = Limits { batch_rows: 2, ..Limits::default() };
-    let mut reader = Reader::new(&dataset.record, source, &source.formats[0], limits);
+    let mut reader = Reader::new(&dataset.record, source, &source.formats[0], "etablissement_B.csv", limits);
     reader.feed(format!("{HEADER}{}", rows.iter().map(|line| row(line)).collect::<String>()).as_bytes()).unwrap();
     reader.end().unwrap();
     let mut batches = Vec::new();
@@ -47,14 +47,17 @@ fn validate(dataset: &Dataset, rows: &[&str]) -> (Validation, Vec<Reject>, Vec<i
         let Batch::Records(batch) = batch else { panic!("{batch:?} in a file that can be read") };
         batches.push(batch);
     }
-    let mut repeated = RepeatedKeys::default();
-    for pass in 0..3 {
-        let mut scan = KeyScan::new(&dataset.record, pass, 3);
-        batches.iter().for_each(|batch| scan.add(batch));
-        scan.finish(&mut repeated);
-    }
+    let keys = unique_fields(&dataset.record).into_iter().map(|fields| {
+        let mut repeated = RepeatedKeys::default();
+        for pass in 0..3 {
+            let mut scan = KeyScan::new(&dataset.record, source, fields, pass, 3);
+            batches.iter().for_each(|batch| scan.add(batch));
+            scan.finish(&mut repeated);
+        }
+        repeated
+    });
     let as_of = NaiveDate::from_ymd_opt(2026, 6, 30).unwrap();
-    let mut validator = Validator::new(&dataset.record, source, as_of, repeated);
+    let mut validator = Validator::new(&dataset.record, source, as_of, keys.collect());
     let (mut rejects, mut accepted) = (Vec::new(), Vec::new());
     for batch in &batches {
         let kept = validator.check(batch).unwrap();
@@ -102,7 +105,7 @@ fn each_rule_refuses_what_it_names_and_nothing_else() {
         ]
     );
     assert_eq!(accepted, [0, 8]);
-    let counts: Vec<_> = validation.rules.iter().map(|(id, _, _, rows)| format!("{id} {rows}")).collect();
+    let counts: Vec<_> = validation.rules.iter().map(|rule| format!("{} {}", rule.id, rule.rows)).collect();
     assert_eq!(
         counts,
         [
@@ -168,9 +171,9 @@ fn a_warning_is_counted_and_the_row_goes_on() {
         billing(|text| text.replace("check = \"not_negative\"", "check = \"not_negative\"\nseverity = \"warn\""));
     let (validation, rejects, accepted) = validate(&dataset, &["1 P1 2026-01-01 - -10.00 -11.00 UNPAID"]);
     assert_eq!((told(&rejects), accepted), (vec![], vec![0]));
-    assert_eq!(validation.rules[2].3, 1);
+    assert_eq!(validation.rules[2].rows, 1);
     let none = BTreeMap::new();
-    let reading = Reading { rows: 1, rejected: &none, emptied: &none };
+    let reading = Reading { rows: 1, refused: 0, rejected: &none, warned: &none, halts: &[] };
     let judgement = judge(&dataset.record, reading, &validation, false);
     assert_eq!(judgement.verdict, Verdict::Accepted);
 }
@@ -180,14 +183,16 @@ fn the_verdict_follows_the_greater_of_percent_and_rows() {
     let dataset =
         billing(|text| text.replace("budget = { percent = 10, rows = 20 }", "budget = { percent = 50, rows = 1 }"));
     let bad = "1 P1 2026-07-01 - 10.00 0.00 UNPAID";
-    let (one, ..) = validate(&dataset, &[bad]);
+    let good = "9 P9 2026-01-01 - 10.00 0.00 UNPAID";
+    let (one, ..) = validate(&dataset, &[good, bad]);
     let judgement = |read: u64, unreadable: &[(&str, u64)], found: &Validation| {
-        let unreadable = unreadable.iter().map(|(rule, rows)| ((*rule).to_owned(), *rows)).collect();
-        let reading = Reading { rows: read, rejected: &unreadable, emptied: &BTreeMap::new() };
+        let unreadable: BTreeMap<_, _> = unreadable.iter().map(|(rule, rows)| ((*rule).to_owned(), *rows)).collect();
+        let refused = unreadable.values().sum();
+        let reading = Reading { rows: read, refused, rejected: &unreadable, warned: &BTreeMap::new(), halts: &[] };
         judge(&dataset.record, reading, found, false)
     };
-    assert_eq!(judgement(1, &[], &one).verdict, Verdict::AcceptedWithRejects);
-    let (two, ..) = validate(&dataset, &[bad, &bad.replace("1 P1", "2 P1")]);
+    assert_eq!(judgement(2, &[], &one).verdict, Verdict::AcceptedWithRejects);
+    let (two, ..) = validate(&dataset, &[bad, &bad.replace("1 P1", "2 P1"), good]);
     assert_eq!(judgement(4, &[], &two).verdict, Verdict::AcceptedWithRejects);
     let halted = judgement(3, &[], &two);
     assert_eq!(halted.verdict, Verdict::Halted);
@@ -195,6 +200,10 @@ fn the_verdict_follows_the_greater_of_percent_and_rows() {
     assert_eq!(halted.halted_because.as_deref(), Some(because));
     let (none, ..) = validate(&dataset, &[]);
     assert_eq!(judgement(0, &[], &none).verdict, Verdict::Accepted);
+    let nothing_accepted = judgement(1, &[], &validate(&dataset, &[bad]).0);
+    let because = "the file was halted: none of its 1 rows is accepted";
+    assert_eq!(nothing_accepted.halted_because.as_deref(), Some(because));
+    let (none, ..) = validate(&dataset, &[good]);
     assert_eq!(judgement(3, &[("date_illisible", 2)], &none).verdict, Verdict::Halted);
     assert_eq!(judgement(4, &[("date_illisible", 2)], &none).verdict, Verdict::AcceptedWithRejects);
 }
@@ -205,7 +214,7 @@ fn a_strict_run_leaves_no_rule_a_budget_and_values_left_out_are_warnings() {
     let (one, ..) =
         validate(&dataset, &["1 P1 2024-01-31 - -10.00 -11.00 UNPAID", "2 P1 2024-01-31 - 10.00 0.00 UNPAID"]);
     let (none, emptied) = (BTreeMap::new(), BTreeMap::from([("nombre_illisible_videe".to_owned(), 1)]));
-    let reading = Reading { rows: 2, rejected: &none, emptied: &emptied };
+    let reading = Reading { rows: 2, refused: 0, rejected: &none, warned: &emptied, halts: &[] };
     let lenient = judge(&dataset.record, reading, &one, false);
     assert_eq!(lenient.verdict, Verdict::AcceptedWithRejects);
     let warned = &lenient.rules[0];

@@ -1,0 +1,131 @@
+//! Patterns of cells (`Total*`), and templates that take a part out of a name (`{}_factures_*.xlsx`).
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use crate::mistakes::Section;
+
+/// Patterns of a cell's text: `*`, `?`, `[…]`, `{a,b}`; case does not matter, white space is folded.
+#[derive(Clone, Debug, Default)]
+pub struct Patterns {
+    set: Option<GlobSet>,
+    texts: Vec<String>,
+}
+
+impl Patterns {
+    /// Compiles patterns, noting those that are none.
+    pub(crate) fn compile(section: &Section<'_>, key: &str, texts: &[&str]) -> Self {
+        let accepted = "patterns of a cell's text such as \"Total*\"";
+        let mut builder = GlobSetBuilder::new();
+        for text in texts {
+            if text.trim().is_empty() {
+                section.mistake(key, "an empty text", accepted);
+                continue;
+            }
+            match GlobBuilder::new(&folded(text)).case_insensitive(true).backslash_escape(true).build() {
+                Ok(glob) => {
+                    builder.add(glob);
+                }
+                Err(error) => section.mistake(key, format!("\"{text}\": {}", error.kind()), accepted),
+            }
+        }
+        let set = (!texts.is_empty()).then(|| builder.build().ok()).flatten();
+        Self { set, texts: texts.iter().map(|text| folded(text)).collect() }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.set.is_none()
+    }
+
+    /// Whether one of them fits a cell's text.
+    pub fn fit(&self, text: &str) -> bool {
+        self.set.as_ref().is_some_and(|set| set.is_match(folded(text)))
+    }
+
+    /// The patterns as the contract writes them.
+    pub fn texts(&self) -> &[String] {
+        &self.texts
+    }
+}
+
+fn folded(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A name with one part to take out: `{}` stands for the part, `*` for anything else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    before: Vec<String>,
+    after: Vec<String>,
+    text: String,
+}
+
+impl Template {
+    /// Reads a template; `None` unless `{}` stands in it exactly once, not beside a `*`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (before, after) = text.split_once("{}")?;
+        if after.contains("{}") || before.ends_with('*') || after.starts_with('*') {
+            return None;
+        }
+        let pieces = |text: &str| text.split('*').map(|piece| piece.to_lowercase()).collect();
+        Some(Self { before: pieces(before), after: pieces(after), text: text.to_owned() })
+    }
+
+    /// The part of a name; `None` if the name does not fit. Case does not matter; of several ways to fit, the part is the
+    /// shortest at the first place that fits.
+    pub fn part<'n>(&self, name: &'n str) -> Option<&'n str> {
+        // Lower case changes the length of few characters; a name with one of those is compared as it is.
+        let lower = Some(name.to_lowercase()).filter(|lower| lower.len() == name.len());
+        let lower = lower.as_deref().unwrap_or(name);
+        let (first, rest) = self.before.split_first()?;
+        let mut at = lower.starts_with(first.as_str()).then_some(first.len())?;
+        for piece in rest {
+            at += lower.get(at..)?.find(piece.as_str())? + piece.len();
+        }
+        let (next, rest) = self.after.split_first()?;
+        let tail = lower.get(at..)?;
+        if rest.is_empty() {
+            let end = tail.len().checked_sub(next.len()).filter(|end| tail.get(*end..) == Some(next.as_str()))?;
+            return name.get(at..at + end).filter(|part| !part.is_empty());
+        }
+        let end = tail.find(next.as_str())?;
+        let mut from = at + end + next.len();
+        let (last, middle) = rest.split_last()?;
+        for piece in middle {
+            from += lower.get(from..)?.find(piece.as_str())? + piece.len();
+        }
+        lower.get(from..)?.ends_with(last.as_str()).then_some(())?;
+        name.get(at..at + end).filter(|part| !part.is_empty())
+    }
+
+    /// The template as the contract writes it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_takes_one_part_out_of_a_name() {
+        let part = |template: &str, name: &str| Template::parse(template).unwrap().part(name).map(str::to_owned);
+        for (template, name, expected) in [
+            ("{}", "Mai 2026", Some("Mai 2026")),
+            ("{}_*.csv", "ETAB001_2026-06.csv", Some("ETAB001")),
+            ("export_{}.csv", "export_A_B.csv", Some("A_B")),
+            ("*_{}_*.csv", "x_A_B.csv", Some("A")),
+            ("*-{}.xlsx", "a-b-c.xlsx", Some("b-c")),
+            ("EXPORT_{}.CSV", "export_é.csv", Some("é")),
+            ("export_{}.csv", "export_.csv", None),
+            ("export_{}.csv", "autre_A.csv", None),
+            ("export_{}.csv", "export_A.txt", None),
+        ] {
+            assert_eq!(part(template, name).as_deref(), expected, "{template} {name}");
+        }
+        for bad in ["", "abc", "{}{}", "*{}", "{}*"] {
+            assert_eq!(Template::parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,678 @@
+//! Amounts, exactly as the contract declares them: no second guess, no rounding of text, no default.
+
+use fonderie_contract::{NumberFormat, currency_codes};
+
+use crate::integer::without_unit;
+use crate::problem::Problem;
+use crate::spreadsheet;
+
+/// Reads an amount into units of `10^-scale` (cents, for two decimals); surrounding white space must be off already.
+///
+/// Accepted, in any order around the number and each once: a sign before it or parentheses, a declared currency, a declared
+/// unit; what else the format declares. The number has declared separators between groups of exactly three digits, and
+/// the decimal mark with at most `scale` digits behind it.
+///
+/// # Errors
+/// When it is anything else, or has more than `precision` digits.
+pub(crate) fn amount(text: &str, format: &NumberFormat, precision: u8, scale: i8) -> Result<i128, Problem> {
+    let field = Field { precision, scale: usize::try_from(scale).unwrap_or(0) };
+    match plain(text.as_bytes(), format, field) {
+        Some(units) => field.fitting(units),
+        None if spreadsheet::is_wrapped(text) => Err(Problem::SpreadsheetText),
+        None => dressed(text, format, field),
+    }
+}
+
+/// Reads a workbook's number into units of `10^-scale`, by its shortest decimal: what the spreadsheet's user typed. A
+/// spreadsheet keeps fifteen significant digits; what a double has beyond them is noise of its arithmetic.
+///
+/// # Errors
+/// When it has more than `scale` decimals (unless the format rounds, half away from zero), more than `precision` digits, or
+/// more digits before its last decimal than a spreadsheet keeps.
+pub(crate) fn number(number: f64, precision: u8, scale: i8, format: &NumberFormat) -> Result<i128, Problem> {
+    let field = Field { precision, scale: usize::try_from(scale).unwrap_or(0) };
+    if let Some(units) = exact(number, format, field) {
+        return field.fitting(units);
+    }
+    let shortest = format!("{number:e}");
+    let digits = shortest.bytes().take_while(|b| *b != b'e').filter(u8::is_ascii_digit).count();
+    let noisy = digits > DIGITS_KEPT;
+    let text = if noisy { format!("{number:.0$e}", DIGITS_KEPT - 1) } else { shortest };
+    let (mantissa, exponent) = text.split_once('e').ok_or(Problem::Amount)?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits: i128 = format!("{whole}{fraction}").parse().map_err(|_| Problem::Amount)?;
+    let exponent: i32 = exponent.parse().map_err(|_| Problem::Amount)?;
+    // The number is `digits × 10^(exponent - decimals)`; a field counts `10^-scale`, the file `10^-format.scale`.
+    let decimals = i32::try_from(fraction.len()).unwrap_or(i32::MAX);
+    let shift = exponent - decimals + i32::from(scale.max(0)) - i32::from(format.scale);
+    if shift > 0 {
+        let units = field.fitting(times_ten(digits, shift.unsigned_abs()).ok_or(Problem::AmountSize)?)?;
+        return if noisy { Err(Problem::TooManyDigits) } else { Ok(units) };
+    }
+    // Fifteen digits and more places than an i128 has: nothing is left of them.
+    let unit = times_ten(1, shift.unsigned_abs()).unwrap_or(i128::MAX);
+    let (units, rest) = (digits / unit, digits % unit);
+    match rest {
+        0 => field.fitting(units),
+        _ if !format.round_cells => Err(Problem::AmountDecimals { most: field.scale }),
+        rest if rest.abs() >= unit - rest.abs() => field.fitting(units + rest.signum()),
+        _ => field.fitting(units),
+    }
+}
+
+/// The common case: a double that is the nearest one to a decimal of the field's scale with up to fifteen digits. No other
+/// decimal of so few digits has the same double, so this one is the shortest.
+fn exact(number: f64, format: &NumberFormat, field: Field) -> Option<i128> {
+    let unit = 10_f64.powi(i32::try_from(field.scale).ok().filter(|scale| *scale <= 9 && format.scale == 0)?);
+    let units = (number * unit).round();
+    #[allow(clippy::cast_possible_truncation)] // below 10¹⁵
+    (units.abs() < 1e15 && units / unit == number).then_some(units as i128)
+}
+
+/// Significant digits that a spreadsheet keeps.
+const DIGITS_KEPT: usize = 15;
+
+/// The size of a decimal field.
+#[derive(Clone, Copy)]
+struct Field {
+    precision: u8,
+    scale: usize,
+}
+
+impl Field {
+    fn fitting(self, units: i128) -> Result<i128, Problem> {
+        let end = 10_u128.checked_pow(u32::from(self.precision)).unwrap_or(u128::MAX);
+        if units.unsigned_abs() < end { Ok(units) } else { Err(Problem::AmountSize) }
+    }
+}
+
+/// The common case: digits, perhaps `-` before them, perhaps the decimal mark and decimals.
+fn plain(text: &[u8], format: &NumberFormat, field: Field) -> Option<i128> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if digits.len() > 18 || format.scale != 0 {
+        return None;
+    }
+    let (mut value, mut whole, mut decimals, mut marked) = (0_u64, 0, 0, false);
+    for &byte in digits {
+        if byte.is_ascii_digit() {
+            value = value * 10 + u64::from(byte - b'0');
+            if marked { decimals += 1 } else { whole += 1 }
+        } else if !marked && u32::from(byte) == u32::from(format.decimal_mark) {
+            marked = true;
+        } else {
+            return None;
+        }
+    }
+    if whole == 0 || (marked && decimals == 0) || decimals > field.scale {
+        return None;
+    }
+    let value = times_ten(i128::from(value), u32::try_from(field.scale - decimals).ok()?)?;
+    Some(if negative { -value } else { value })
+}
+
+/// A number with what stands around it, each piece taken off once, from either end.
+fn dressed(text: &str, format: &NumberFormat, field: Field) -> Result<i128, Problem> {
+    let mut taken = Taken::default();
+    let mut rest = text.trim();
+    while let Some(inner) = taken.piece(rest, format)? {
+        rest = inner.trim();
+    }
+    let (units, needs) = (taken.number(rest, format, field)?, taken.needs);
+    match needs {
+        Some(problem) => Err(problem),
+        None => field.fitting(if taken.sign == Some(Sign::Minus) { -units } else { units }),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    Plus,
+    Minus,
+}
+
+/// What was taken off a number.
+#[derive(Default)]
+struct Taken {
+    sign: Option<Sign>,
+    /// The sign is a dash before everything else that was left, so that it stands for zero if nothing is left.
+    dash: bool,
+    currency: bool,
+    unit: bool,
+    /// The decimals are a dash.
+    dash_cents: bool,
+    /// Why the amount is refused although it can be read: the first undeclared piece.
+    needs: Option<Problem>,
+}
+
+impl Taken {
+    /// Takes one piece off; `None` if there is none.
+    fn piece<'t>(&mut self, text: &'t str, format: &NumberFormat) -> Result<Option<&'t str>, Problem> {
+        let digit = |c: char| c.is_ascii_digit();
+        let bare = text.starts_with(digit) && text.ends_with(digit);
+        if bare && format.units.is_empty() {
+            return Ok(None);
+        }
+        if let Some(inner) = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
+            return self.signed(Sign::Minus, inner);
+        }
+        if let Some((sign, inner)) = leading_sign(text) {
+            self.dash = sign == Sign::Minus;
+            return self.signed(sign, inner);
+        }
+        if let Some(inner) = declared_currency(text, format) {
+            return if std::mem::replace(&mut self.currency, true) { Err(Problem::Amount) } else { Ok(Some(inner)) };
+        }
+        if let Some(inner) = without_unit(text, format) {
+            return if std::mem::replace(&mut self.unit, true) { Err(Problem::Amount) } else { Ok(Some(inner)) };
+        }
+        if bare {
+            return Ok(None);
+        }
+        let undashed = text.trim_end_matches(['-', '\u{2013}', '\u{2014}']);
+        let whole = undashed.strip_suffix(format.decimal_mark).filter(|whole| whole.ends_with(digit));
+        if let Some(whole) = whole.filter(|_| undashed.len() < text.len()) {
+            // Of `100,--`, the second dash could be a sign.
+            let most = if format.trailing_sign { 1 } else { 2 };
+            if text[undashed.len()..].chars().count() > most {
+                return Err(Problem::Amount);
+            }
+            self.dash_cents = true;
+            self.need(format.dash_cents, "dash_cents = true");
+            return Ok(Some(whole));
+        }
+        if let Some((sign, inner)) = trailing_sign(text) {
+            self.need(format.trailing_sign, "trailing_sign = true");
+            return self.signed(sign, inner);
+        }
+        if let Some((sign, inner)) = credit_suffix(text) {
+            self.need(format.credit_suffix, "credit_suffix = true");
+            return self.signed(sign, inner);
+        }
+        if let Some((word, inner)) = other_currency(text) {
+            let other = format.is_other_currency(word);
+            let problem = if other {
+                Problem::OtherCurrency { expected: format.currency.join(" ou ") }
+            } else {
+                Problem::AmountNeeds { key: "currency" }
+            };
+            if std::mem::replace(&mut self.currency, true) {
+                return Err(if other { problem } else { Problem::Amount });
+            }
+            self.needs.get_or_insert(problem);
+            return Ok(Some(inner));
+        }
+        if let Some(inner) = text.strip_suffix('%') {
+            self.need(false, "units = [\"%\"]");
+            return if std::mem::replace(&mut self.unit, true) { Err(Problem::Amount) } else { Ok(Some(inner)) };
+        }
+        Ok(None)
+    }
+
+    fn signed<'t>(&mut self, sign: Sign, inner: &'t str) -> Result<Option<&'t str>, Problem> {
+        if self.sign.replace(sign).is_some() { Err(Problem::Amount) } else { Ok(Some(inner)) }
+    }
+
+    /// Notes an undeclared piece, with the key that would declare it.
+    fn need(&mut self, declared: bool, key: &'static str) {
+        if !declared && self.needs.is_none() {
+            self.needs = Some(Problem::AmountNeeds { key });
+        }
+    }
+
+    /// The number itself, in the field's units.
+    fn number(&mut self, text: &str, format: &NumberFormat, field: Field) -> Result<i128, Problem> {
+        if (text.is_empty() && self.dash) || (text == "\u{2014}" && self.sign.is_none()) {
+            self.need(format.dash_is_zero, "dash_is_zero = true");
+            return Ok(0);
+        }
+        let (whole, fraction) = match text.split_once(format.decimal_mark) {
+            Some((_, fraction)) if fraction.is_empty() || self.dash_cents => return Err(Problem::Amount),
+            Some(parts) => parts,
+            None => (text, ""),
+        };
+        if !fraction.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(Problem::Amount);
+        }
+        let whole = whole_part(whole, format)?;
+        // A file that counts in cents has no decimals; `4800.0` is what some programs make of a whole number.
+        let fraction = if format.scale == 0 { fraction } else { fraction.trim_end_matches('0') };
+        let digits = append_digits(whole, fraction).ok_or(Problem::AmountSize)?;
+        let (decimals, most) = (fraction.len() + usize::from(format.scale), field.scale);
+        let places = u32::try_from(decimals.abs_diff(most)).unwrap_or(u32::MAX);
+        if decimals <= most {
+            return times_ten(digits, places).ok_or(Problem::AmountSize);
+        }
+        let unit = times_ten(1, places).filter(|unit| format.scale != 0 && digits % unit == 0);
+        unit.map(|unit| digits / unit).ok_or(Problem::AmountDecimals { most })
+    }
+}
+
+/// The digits before the decimal mark: separators between groups of three, all alike.
+fn whole_part(text: &str, format: &NumberFormat) -> Result<i128, Problem> {
+    let mut value: i128 = 0;
+    let mut digits = 0_u32;
+    let mut group: Option<(char, u32)> = None;
+    for c in text.chars() {
+        if let Some(digit) = c.to_digit(10) {
+            value = value.checked_mul(10).and_then(|v| v.checked_add(i128::from(digit))).ok_or(Problem::AmountSize)?;
+            digits = digits.saturating_add(1);
+            if let Some((_, in_group)) = &mut group {
+                *in_group += 1;
+            }
+        } else {
+            let complete = match group {
+                None => (1..=3).contains(&digits),
+                Some((separator, in_group)) => separator == c && in_group == 3,
+            };
+            if !complete || !format.thousands.contains(&c) {
+                return Err(Problem::Amount);
+            }
+            group = Some((c, 0));
+        }
+    }
+    if digits == 0 || group.is_some_and(|(_, in_group)| in_group != 3) { Err(Problem::Amount) } else { Ok(value) }
+}
+
+fn append_digits(value: i128, digits: &str) -> Option<i128> {
+    digits.bytes().try_fold(value, |value, b| value.checked_mul(10)?.checked_add(i128::from(b - b'0')))
+}
+
+fn times_ten(value: i128, places: u32) -> Option<i128> {
+    if value == 0 { Some(0) } else { value.checked_mul(10_i128.checked_pow(places)?) }
+}
+
+/// The sign that a character is: `-`, U+2212 and the en dash, or `+`.
+fn sign(c: char) -> Option<Sign> {
+    match c {
+        '-' | '\u{2212}' | '\u{2013}' => Some(Sign::Minus),
+        '+' => Some(Sign::Plus),
+        _ => None,
+    }
+}
+
+fn leading_sign(text: &str) -> Option<(Sign, &str)> {
+    let mut characters = text.chars();
+    Some((sign(characters.next()?)?, characters.as_str()))
+}
+
+fn trailing_sign(text: &str) -> Option<(Sign, &str)> {
+    let mut characters = text.chars();
+    Some((sign(characters.next_back()?)?, characters.as_str()))
+}
+
+/// `CR` or `DR` behind the number, and what stands before it.
+fn credit_suffix(text: &str) -> Option<(Sign, &str)> {
+    let (inner, suffix) = text.split_at_checked(text.len().checked_sub(2)?)?;
+    let sign = match suffix.to_ascii_uppercase().as_str() {
+        "CR" => Sign::Minus,
+        "DR" => Sign::Plus,
+        _ => return None,
+    };
+    (!inner.ends_with(char::is_alphabetic)).then_some((sign, inner))
+}
+
+/// The text without the longest declared currency that it begins or ends with; a letter beside it makes another word of it.
+fn declared_currency<'t>(text: &'t str, format: &NumberFormat) -> Option<&'t str> {
+    let off = |name: &String| {
+        let before = text.strip_suffix(name.as_str()).filter(|rest| !rest.ends_with(char::is_alphabetic));
+        before.or_else(|| text.strip_prefix(name.as_str()).filter(|rest| !rest.starts_with(char::is_alphabetic)))
+    };
+    format.currency.iter().filter_map(off).min_by_key(|rest| rest.len())
+}
+
+/// A word that is a known currency, at either end, and the text without it.
+fn other_currency(text: &str) -> Option<(&str, &str)> {
+    let edge = |c: char| c.is_ascii_digit() || c.is_whitespace() || matches!(c, '(' | ')') || sign(c).is_some();
+    let start = text.rfind(edge).map_or(0, |at| at + text[at..].chars().next().map_or(0, char::len_utf8));
+    let end = text.find(edge).unwrap_or(text.len());
+    let known = |word: &str| (1..=8).contains(&word.len()) && !currency_codes(word).is_empty();
+    let (suffix, prefix) = (&text[start..], &text[..end]);
+    let behind = known(suffix).then(|| (suffix, &text[..start]));
+    behind.or_else(|| known(prefix).then(|| (prefix, &text[end..])))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn french() -> NumberFormat {
+        NumberFormat {
+            thousands: vec![' ', '\u{a0}', '\u{202f}'],
+            currency: vec!["€".into(), "EUR".into()],
+            ..NumberFormat::plain(',')
+        }
+    }
+
+    fn read(text: &str, format: &NumberFormat) -> Result<i128, Problem> {
+        amount(text, format, 10, 2)
+    }
+
+    const DECIMALS: Problem = Problem::AmountDecimals { most: 2 };
+
+    fn needs(key: &'static str) -> Problem {
+        Problem::AmountNeeds { key }
+    }
+
+    #[test]
+    fn fifty_spellings_of_one_amount() {
+        for (text, expected) in [
+            ("48,00", Ok(4_800)),
+            ("48", Ok(4_800)),
+            ("48,5", Ok(4_850)),
+            ("48,505", Err(DECIMALS)),
+            ("0,1", Ok(10)),
+            ("1260,50", Ok(126_050)),
+            ("1 260,50", Ok(126_050)),
+            ("1\u{a0}260,50", Ok(126_050)),
+            ("1\u{202f}260,50", Ok(126_050)),
+            ("1.260,50", Err(Problem::Amount)),
+            ("12 60,50", Err(Problem::Amount)),
+            ("€48,00", Ok(4_800)),
+            ("€ 48,00", Ok(4_800)),
+            ("48,00€", Ok(4_800)),
+            ("48,00\u{a0}€", Ok(4_800)),
+            ("EUR 48,00", Ok(4_800)),
+            ("48,00EUR", Ok(4_800)),
+            ("€ 48,00 €", Err(Problem::Amount)),
+            ("-48,00", Ok(-4_800)),
+            ("- 48,00", Ok(-4_800)),
+            ("\u{2212}48,00", Ok(-4_800)),
+            ("\u{2013}48,00", Ok(-4_800)),
+            ("(48,00)", Ok(-4_800)),
+            ("( 48,00 )", Ok(-4_800)),
+            ("48,00-", Err(needs("trailing_sign = true"))),
+            ("48,00 -", Err(needs("trailing_sign = true"))),
+            ("-€48,00", Ok(-4_800)),
+            ("€-48,00", Ok(-4_800)),
+            ("€ -48,00", Ok(-4_800)),
+            ("(€48,00)", Ok(-4_800)),
+            ("€(48,00)", Ok(-4_800)),
+            ("(48,00 €)", Ok(-4_800)),
+            ("(48,00) €", Ok(-4_800)),
+            ("-48,00 €", Ok(-4_800)),
+            ("48,00- €", Err(needs("trailing_sign = true"))),
+            ("+48,00", Ok(4_800)),
+            ("48,00 CR", Err(needs("credit_suffix = true"))),
+            ("1,2E+3", Err(Problem::Amount)),
+            ("5 %", Err(needs("units = [\"%\"]"))),
+            ("48,00,00", Err(Problem::Amount)),
+            (".50", Err(Problem::Amount)),
+            (",50", Err(Problem::Amount)),
+            ("48,", Err(Problem::Amount)),
+            ("1’260,50", Err(Problem::Amount)),
+            (" 48,00 ", Ok(4_800)),
+            ("99999999,99", Ok(9_999_999_999)),
+            ("100000000,00", Err(Problem::AmountSize)),
+            ("-0,00", Ok(0)),
+            ("", Err(Problem::Amount)),
+            ("\"48,00\"", Err(Problem::Amount)),
+        ] {
+            assert_eq!(read(text, &french()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn amounts_that_could_be_read_in_two_ways_or_in_none() {
+        for text in [
+            "abc",
+            "12,34,56",
+            "#REF!",
+            "--",
+            "O,OO",
+            "?",
+            "1234 567,00",
+            "1 23",
+            " ",
+            "(12,00",
+            "1\u{a0}234 567,00",
+            "1e3",
+            "0x1F",
+            "€",
+            "12 € €",
+            "-(48,00)",
+            "(-48,00)",
+            "((48,00))",
+            "--48,00",
+            "+-48,00",
+            "-48,00-",
+            "(48,00)-",
+            "- (48,00) CR",
+            "()",
+            "(-)",
+            "€ EUR 48,00",
+            "xEUR 48,00",
+            "48,00 EURx",
+            "TTC 48,00",
+            "١٢,٠٠",
+        ] {
+            assert_eq!(read(text, &french()), Err(Problem::Amount), "{text}");
+        }
+        for text in ["99999999999999999999999999999999999999999999", "-100000000", "(100 000 000,00 €)"] {
+            assert_eq!(read(text, &french()), Err(Problem::AmountSize), "{text}");
+        }
+        for text in ["=\"22,00\"", "'22,00"] {
+            assert_eq!(read(text, &french()), Err(Problem::SpreadsheetText), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_declared_is_read_and_what_is_not_is_named() {
+        let declared = NumberFormat {
+            trailing_sign: true,
+            credit_suffix: true,
+            dash_is_zero: true,
+            dash_cents: true,
+            thousands: vec!['.'],
+            units: vec!["%".into(), "°F".into()],
+            ..french()
+        };
+        let undeclared = NumberFormat { thousands: vec!['.'], ..french() };
+        for (text, units, key) in [
+            ("1.234,56-", -123_456, "trailing_sign = true"),
+            ("0,00-", 0, "trailing_sign = true"),
+            ("22,00+", 2_200, "trailing_sign = true"),
+            ("22,00 \u{2013} €", -2_200, "trailing_sign = true"),
+            ("48,00 CR", -4_800, "credit_suffix = true"),
+            ("48,00cr €", -4_800, "credit_suffix = true"),
+            ("48,00 € DR", 4_800, "credit_suffix = true"),
+            ("-", 0, "dash_is_zero = true"),
+            ("€ -", 0, "dash_is_zero = true"),
+            ("-\u{a0}\u{a0}€", 0, "dash_is_zero = true"),
+            ("\u{2014}", 0, "dash_is_zero = true"),
+            ("100,-", 10_000, "dash_cents = true"),
+            ("-1.000,\u{2013} €", -100_000, "dash_cents = true"),
+            ("5 %", 500, "units = [\"%\"]"),
+        ] {
+            assert_eq!(read(text, &declared), Ok(units), "{text}");
+            assert_eq!(read(text, &undeclared), Err(needs(key)), "{text}");
+        }
+        assert_eq!(read("98,6 °F", &declared), Ok(9_860));
+        let dashes = NumberFormat { dash_cents: true, ..french() };
+        assert_eq!((read("€ 100,--", &dashes), read("100,---", &dashes)), (Ok(10_000), Err(Problem::Amount)));
+        for text in ["-48,00 CR", "48,00- CR", "1,5,-", ",-", "100,--", "5 % %", "+", "CR", "%", "(-)", "--", "48 CRX"]
+        {
+            assert_eq!(read(text, &declared), Err(Problem::Amount), "{text}");
+        }
+    }
+
+    #[test]
+    fn currencies() {
+        let euros = Err(Problem::OtherCurrency { expected: "€ ou EUR".to_owned() });
+        for text in ["48,00 USD", "$48,00", "-US$ 48,00", "(48,00 CHF)", "48,00 Fr.", "€ 48,00 USD"] {
+            assert_eq!(read(text, &french()), euros, "{text}");
+        }
+        assert_eq!(read("48,00 euros", &french()), Err(needs("currency")));
+        assert_eq!(read("48,00 €", &NumberFormat::plain(',')), Err(needs("currency")));
+        let dollars =
+            NumberFormat { currency: vec!["$".into(), "USD".into()], thousands: vec![','], ..NumberFormat::plain('.') };
+        for (text, cents) in [
+            ("$48.00", 4_800),
+            ("$1,260.50", 126_050),
+            ("USD 75.00", 7_500),
+            ("($310.20)", -31_020),
+            ("$(22.00)", -2_200),
+            ("-$12.00", -1_200),
+        ] {
+            assert_eq!(read(text, &dollars), Ok(cents), "{text}");
+        }
+        assert_eq!(read("$ -", &dollars), Err(needs("dash_is_zero = true")));
+        assert_eq!(read("US$48.00", &dollars), Err(needs("currency")));
+        assert_eq!(read("C$48.00", &dollars), Err(Problem::OtherCurrency { expected: "$ ou USD".to_owned() }));
+        let both = NumberFormat { currency: vec!["$".into(), "US$".into()], ..dollars };
+        assert_eq!(read("48.00 US$", &both), Ok(4_800));
+    }
+
+    #[test]
+    fn swiss_amounts() {
+        let swiss = NumberFormat {
+            thousands: vec!['\'', '’', ','],
+            currency: vec!["CHF".into()],
+            dash_cents: true,
+            ..NumberFormat::plain('.')
+        };
+        for (text, expected) in [
+            ("1'260.50", Ok(126_050)),
+            ("1’075.00", Ok(107_500)),
+            ("CHF 310.20", Ok(31_020)),
+            ("22.00 CHF", Ok(2_200)),
+            ("100.-", Ok(10_000)),
+            ("CHF 1'100.\u{2013}", Ok(110_000)),
+            ("1'2345.00", Err(Problem::Amount)),
+            ("1,23,456.00", Err(Problem::Amount)),
+            ("1 260.50", Err(Problem::Amount)),
+        ] {
+            assert_eq!(read(text, &swiss), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn cents_in_the_file() {
+        let cents = NumberFormat { scale: 2, ..french() };
+        for (text, expected) in [
+            ("4800", Ok(4_800)),
+            ("-5", Ok(-5)),
+            ("4 800 €", Ok(4_800)),
+            ("4800,0", Ok(4_800)),
+            ("4800,5", Err(DECIMALS)),
+            ("99999999999", Err(Problem::AmountSize)),
+        ] {
+            assert_eq!(read(text, &cents), expected, "{text}");
+        }
+        let mills = NumberFormat { scale: 3, ..french() };
+        assert_eq!((read("48000", &mills), read("48005", &mills)), (Ok(4_800), Err(DECIMALS)));
+        let workbook = |value, scale| number(value, 10, 2, &NumberFormat { scale, ..french() });
+        assert_eq!(workbook(4_800.0, 2), Ok(4_800));
+        assert_eq!(workbook(4_800.5, 2), Err(DECIMALS));
+        assert_eq!((workbook(48_000.0, 3), workbook(48_005.0, 3)), (Ok(4_800), Err(DECIMALS)));
+    }
+
+    #[test]
+    fn numbers_of_workbooks_become_their_shortest_decimal_of_fifteen_digits() {
+        let exact = |value| number(value, 10, 2, &french());
+        for (value, cents) in [
+            (1234.5, 123_450),
+            (0.1, 10),
+            (-12.0, -1_200),
+            (99_999_999.99, 9_999_999_999),
+            (0.0, 0),
+            (-0.0, 0),
+            (0.1 + 0.2, 30),
+            (57.699_999_999_999_996, 5_770),
+            (-57.699_999_999_999_996, -5_770),
+        ] {
+            assert_eq!(exact(value), Ok(cents), "{value}");
+        }
+        for value in [1234.565, 3_333_333.333_333_333, 5e-324, 1.0 / 3.0] {
+            assert_eq!(exact(value), Err(DECIMALS), "{value}");
+        }
+        let rounded = |value| number(value, 10, 2, &NumberFormat { round_cells: true, ..french() });
+        for (value, cents) in
+            [(1.005, 101), (-1.005, -101), (2.674_999, 267), (7.0, 700), (1234.565, 123_457), (5e-324, 0), (0.005, 1)]
+        {
+            assert_eq!(rounded(value), Ok(cents), "{value}");
+        }
+        for value in [1e8, 1e300, 99_999_999.999, f64::MAX] {
+            assert_eq!(rounded(value), Err(Problem::AmountSize), "{value}");
+        }
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert_eq!(exact(value), Err(Problem::Amount), "{value}");
+        }
+        // Fifteen digits do not reach these fields' last place: what lies beyond is no noise.
+        for value in [123_456_789_012_345.67, 1_234_567_890_123_456.0] {
+            assert_eq!(number(value, 18, 2, &french()), Err(Problem::TooManyDigits), "{value}");
+        }
+        assert_eq!(number(123_456_789_012_345.0, 18, 2, &french()), Ok(12_345_678_901_234_500));
+    }
+
+    /// A spelling of an amount in a format that declares everything.
+    fn spelling() -> impl Strategy<Value = (i128, String)> {
+        let separators = prop::sample::select(vec!["", " ", "\u{a0}", "\u{202f}"]);
+        let currency = prop::sample::select(vec!["", "€", "EUR"]);
+        let gap = prop::sample::select(vec!["", " ", "\u{a0}"]);
+        (0_i128..10_000_000_000, any::<bool>(), 0..9_u8, separators, currency, gap).prop_map(
+            |(units, before, style, separator, currency, gap)| {
+                let mut whole = String::new();
+                let digits = (units / 100).to_string();
+                for (at, digit) in digits.chars().enumerate() {
+                    if at > 0 && (digits.len() - at).is_multiple_of(3) {
+                        whole.push_str(separator);
+                    }
+                    whole.push(digit);
+                }
+                let number = match units % 100 {
+                    0 if style == 8 => format!("{whole},-"),
+                    cents => format!("{whole},{cents:02}"),
+                };
+                let dress = |number: &str| match (currency, before) {
+                    ("", _) => number.to_owned(),
+                    (currency, true) => format!("{currency}{gap}{number}"),
+                    (currency, false) => format!("{number}{gap}{currency}"),
+                };
+                match style {
+                    0 => (-units, format!("-{gap}{}", dress(&number))),
+                    1 => (-units, format!("({gap}{}{gap})", dress(&number))),
+                    2 => (-units, dress(&format!("\u{2212}{number}"))),
+                    3 => (-units, dress(&format!("({number})"))),
+                    4 => (-units, format!("{}{gap}-", dress(&number))),
+                    5 => (-units, format!("{} CR", dress(&number))),
+                    6 => (units, format!("{} DR", dress(&number))),
+                    _ => (units, dress(&number)),
+                }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn an_amount_in_any_declared_style_reads_back((units, text) in spelling()) {
+            let format = NumberFormat {
+                trailing_sign: true, credit_suffix: true, dash_is_zero: true, dash_cents: true, ..french()
+            };
+            prop_assert_eq!(read(&text, &format), Ok(units), "{}", text);
+        }
+
+        #[test]
+        fn a_workbook_holds_what_was_typed(cents in -9_999_999_999_i64..=9_999_999_999) {
+            prop_assert_eq!(number(cents as f64 / 100.0, 10, 2, &french()), Ok(i128::from(cents)));
+        }
+
+        #[test]
+        fn no_text_and_no_number_panics(
+            text in "[-+()−–—0-9,. '’€$%A-Zéa-c\u{a0}]{0,12}|.{0,40}", value in any::<f64>(), scale in 0..=9_u8,
+        ) {
+            let format = NumberFormat {
+                trailing_sign: true, credit_suffix: true, dash_is_zero: true, dash_cents: true, scale,
+                units: vec!["%".into(), "a2".into()], ..french()
+            };
+            for format in [&format, &french()] {
+                let _ = (amount(&text, format, 38, 9), amount(&text, format, 1, 0), number(value, 38, 9, format));
+                let _ = crate::integer::integer(&text, 0, 9, format);
+            }
+        }
+    }
+}

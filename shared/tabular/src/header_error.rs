@@ -1,0 +1,236 @@
+//! What is wrong with a header, in a sentence that helps: the line that was read, what the contract's names come closest to,
+//! and the likely cause.
+//!
+//! A line that is no header holds a person's data. So a name of the file is shown only if it equals a name of the contract
+//! once case, accents, spaces and a wrong encoding are folded, or is a letter or two away from it in a line in which
+//! most of the contract's names stand.
+
+use fonderie_contract::{ColumnRef, Source};
+use fonderie_core::{ErrorCode, StageError};
+
+use crate::text::fold_name;
+
+/// What is known of the place where the header was read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Surroundings<'a> {
+    /// The line that was read as the header, from 1.
+    pub(crate) line: u64,
+    /// The sheet, if the format reads several.
+    pub(crate) sheet: Option<&'a str>,
+    /// The delimiter, of delimited text.
+    pub(crate) delimiter: Option<u8>,
+    /// The line as it stands in the file.
+    pub(crate) raw: &'a str,
+    /// Lines before and after it, with their numbers.
+    pub(crate) others: &'a [(u64, String)],
+}
+
+const MOST_NAMES: usize = 4;
+
+/// `ColumnMissing`: the contract's names that the line does not have.
+pub(crate) fn missing(
+    source: &Source,
+    wanted: &[(usize, &ColumnRef)],
+    missing: &[&ColumnRef],
+    names: &[String],
+    at: &Surroundings<'_>,
+) -> StageError {
+    let known = wanted.len() - wanted.iter().filter(|(_, column)| missing.contains(column)).count();
+    let is_header = known * 2 >= wanted.len();
+    let list: Vec<String> = missing
+        .iter()
+        .take(MOST_NAMES)
+        .map(|column| {
+            let close = match column {
+                ColumnRef::Name(name) => closest(name, names, is_header),
+                ColumnRef::Position(_) => None,
+            };
+            close.map_or_else(
+                || format!("\"{}\"", visible(&column.to_string())),
+                |close| format!("\"{}\" (it has \"{}\")", visible(&column.to_string()), visible(close)),
+            )
+        })
+        .collect();
+    let more = missing.len().saturating_sub(MOST_NAMES);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let sheet = at.sheet.map(|sheet| format!(" of the sheet \"{}\"", visible(sheet))).unwrap_or_default();
+    let message = format!(
+        "line {}{sheet}, read as the header, lacks {}{more}; it has {} of the {} columns of the contract of `{}`: {}",
+        at.line,
+        list.join(", "),
+        known,
+        wanted.len(),
+        source.id,
+        cause(wanted, names, known, at),
+    );
+    StageError::new(ErrorCode::ColumnMissing, message)
+}
+
+/// `ColumnUnknown`: names of the header that the contract does not have. The line is a header: all of the contract's names
+/// stand in it.
+pub(crate) fn unknown(source: &Source, unknown: &[&str], at: &Surroundings<'_>) -> StageError {
+    let list: Vec<String> = unknown.iter().take(MOST_NAMES).map(|name| format!("\"{}\"", visible(name))).collect();
+    let more = unknown.len().saturating_sub(MOST_NAMES);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let message = format!(
+        "the header on line {} has {}{more}, which the contract of `{}` does not know: map it under `columns`, or name it in \
+         `ignored_columns`",
+        at.line,
+        list.join(", "),
+        source.id,
+    );
+    StageError::new(ErrorCode::ColumnUnknown, message)
+}
+
+/// The likely cause, and what to do.
+fn cause(wanted: &[(usize, &ColumnRef)], names: &[String], known: usize, at: &Surroundings<'_>) -> String {
+    let wanted_names: Vec<String> = wanted
+        .iter()
+        .filter_map(|(_, column)| match column {
+            ColumnRef::Name(name) => Some(fold_name(name)),
+            ColumnRef::Position(_) => None,
+        })
+        .collect();
+    let share = |pieces: &mut dyn Iterator<Item = String>| {
+        let pieces: Vec<String> = pieces.collect();
+        wanted_names.iter().filter(|name| pieces.contains(name)).count()
+    };
+    let by = |line: &str, delimiter: char| {
+        share(&mut line.split(delimiter).map(|piece| fold_name(piece.trim().trim_matches('"'))))
+    };
+    if wanted_names.len() < wanted.len() && wanted_names.is_empty() {
+        return "the file has fewer columns than the contract: correct the positions, or the file".to_owned();
+    }
+    if let Some(declared) = at.delimiter.map(char::from) {
+        let enough = (known + 1).max(wanted_names.len().div_ceil(2));
+        let other = [',', ';', '\t', '|', ':'].into_iter().filter(|other| *other != declared);
+        if let Some((delimiter, _)) = other
+            .map(|other| (other, by(at.raw, other)))
+            .filter(|(_, found)| *found >= enough)
+            .max_by_key(|(_, found)| *found)
+        {
+            return format!(
+                "its names are separated by {delimiter:?}: correct `format.delimiter` in the contract, or the file"
+            );
+        }
+        if let Some((line, _)) = at.others.iter().find(|(_, text)| by(text, declared) >= enough) {
+            return format!("line {line} has them: correct `format.header_line` in the contract, or the file");
+        }
+    } else if let Some((line, _)) = at.others.iter().find(|(_, text)| by(text, '\u{1f}') > known) {
+        return format!("line {line} has them: correct `format.header_line` in the contract, or the file");
+    }
+    let encoding = |column: &ColumnRef| match column {
+        ColumnRef::Name(name) => names
+            .iter()
+            .any(|other| other != name && unaccented(other) == unaccented(name) && !is_accent_variant(other, name)),
+        ColumnRef::Position(_) => false,
+    };
+    if wanted.iter().any(|(_, column)| encoding(column)) {
+        return "its accents are wrong: correct `format.encoding` in the contract, or the file's export".to_owned();
+    }
+    let folded: Vec<String> = names.iter().map(|name| fold_name(name)).collect();
+    let by_fold = wanted_names.iter().filter(|name| folded.contains(name)).count();
+    if by_fold == wanted_names.len() {
+        return "only case or accents differ: declare `fold_header = true`, or correct `columns`".to_owned();
+    }
+    if known == 0 && by_fold == 0 {
+        return "it looks like a record: is there no header (`header = false` and positions such as \"#1\"), or is it on another \
+                line (`header_line`)?"
+            .to_owned();
+    }
+    "have the file sent again, or correct `columns` in the contract".to_owned()
+}
+
+/// The name of the file that comes closest to one of the contract.
+fn closest<'n>(name: &str, names: &'n [String], is_header: bool) -> Option<&'n str> {
+    let folded = fold_name(name);
+    let same = names.iter().find(|other| fold_name(other) == folded || unaccented(other) == unaccented(name));
+    let near = || {
+        let most = if folded.chars().count() >= 8 { 2 } else { 1 };
+        names
+            .iter()
+            .map(|other| (distance(&folded, &fold_name(other), most), other))
+            .filter(|(distance, other)| *distance <= most && !other.is_empty())
+            .min_by_key(|(distance, _)| *distance)
+            .map(|(_, other)| other)
+    };
+    same.or_else(|| if is_header { near() } else { None }).map(String::as_str)
+}
+
+/// A name with each run of characters beyond ASCII as one `?`: equal for a name and the same name in a wrong encoding.
+fn unaccented(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars().flat_map(char::to_lowercase) {
+        if c.is_ascii() {
+            out.push(c);
+        } else if !out.ends_with('?') {
+            out.push('?');
+        }
+    }
+    out
+}
+
+/// Whether two names differ by accents that both mean, as `é` and `è`.
+fn is_accent_variant(left: &str, right: &str) -> bool {
+    fold_name(left) == fold_name(right)
+}
+
+/// The number of letters to insert, delete or replace; `most + 1` if there are more.
+fn distance(left: &str, right: &str, most: usize) -> usize {
+    let (left, right): (Vec<char>, Vec<char>) = (left.chars().take(100).collect(), right.chars().take(100).collect());
+    if left.len().abs_diff(right.len()) > most {
+        return most + 1;
+    }
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[right.len()].min(most + 1)
+}
+
+/// A name as a message shows it: at most 30 characters, with characters that cannot be seen as their codes.
+pub(crate) fn visible(name: &str) -> String {
+    let mut out = String::new();
+    for (at, c) in name.chars().enumerate() {
+        if at == 30 {
+            out.push('…');
+            break;
+        }
+        let odd = c.is_control()
+            || c == '\u{FFFD}'
+            || (c.is_whitespace() && c != ' ')
+            || matches!(c, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}');
+        if odd {
+            out.push_str(&format!("<U+{:04X}>", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_those_of_levenshtein_up_to_a_bound() {
+        for (left, right, expected) in
+            [("", "", 0), ("montant", "montan", 1), ("montant", "motnant", 2), ("nom", "prenom", 3), ("abc", "xyz", 3)]
+        {
+            assert_eq!(distance(left, right, 2), expected, "{left} {right}");
+        }
+    }
+
+    #[test]
+    fn odd_characters_are_made_visible() {
+        assert_eq!(visible("Date\u{a0}facture\u{fffd}"), "Date<U+00A0>facture<U+FFFD>");
+        assert_eq!(visible(&"x".repeat(100)).chars().count(), 31);
+    }
+}

@@ -1,0 +1,332 @@
+//! From a cell to its field's value, as the contract declares it: no second guess, no rounding, no default.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use chrono::{Datelike, NaiveDate, NaiveTime};
+use fonderie_contract::{DateRange, Kind, ReaderRule, Reading, Record};
+
+use crate::cell::Cell;
+use crate::column::Value;
+use crate::date::{self, Evidence};
+use crate::problem::Problem;
+use crate::text::clean;
+use crate::{amount, integer};
+
+/// A cell that was read, its text owned if it had to be made.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Parsed<'a> {
+    Null,
+    Text(Cow<'a, str>),
+    /// An integer, or a date's day.
+    Number(i32),
+    Decimal(i128),
+    Truth(bool),
+}
+
+impl Parsed<'_> {
+    pub(crate) fn value(&self) -> Value<'_> {
+        match self {
+            Parsed::Null => Value::Null,
+            Parsed::Text(text) => Value::Text(text),
+            Parsed::Number(number) => Value::Number(*number),
+            Parsed::Decimal(number) => Value::Decimal(*number),
+            Parsed::Truth(truth) => Value::Truth(*truth),
+        }
+    }
+}
+
+/// What is noted of a cell that was read, beside its value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Notes(u32);
+
+impl Notes {
+    pub(crate) fn add(&mut self, rule: ReaderRule) {
+        self.0 |= 1 << rule as u32;
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) fn rules(self) -> impl Iterator<Item = ReaderRule> {
+        ReaderRule::ALL.into_iter().filter(move |rule| self.0 & (1 << *rule as u32) != 0)
+    }
+}
+
+/// How the dates of a column are written, counted over the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DateCounts {
+    /// Texts that are read.
+    pub(crate) texts: u64,
+    /// Of these, the ones that fit the declared order of day and month only: their day is above 12.
+    pub(crate) declared_order: u64,
+    /// Texts that fit the other order only.
+    pub(crate) other_order: u64,
+    /// A workbook's date cells.
+    pub(crate) cells: u64,
+    /// Of these, the ones whose day is above 12.
+    pub(crate) late_cells: u64,
+}
+
+/// How one field's cells are read.
+#[derive(Debug)]
+pub(crate) struct FieldReader<'a> {
+    kind: Kind,
+    range: DateRange,
+    reading: &'a Reading,
+    /// Raw to canonical values, both without invisible characters.
+    values: HashMap<&'a str, Cow<'a, str>>,
+    identifies: bool,
+    spreadsheet_text: bool,
+}
+
+impl<'a> FieldReader<'a> {
+    pub(crate) fn new(record: &'a Record, index: usize, reading: &'a Reading, spreadsheet_text: bool) -> Self {
+        let field = &record.fields[index];
+        let canonical = |text: &'a str| clean(text, false).map_or(Cow::Borrowed(text), |cleaned| cleaned.text);
+        Self {
+            kind: field.kind,
+            range: field.range,
+            reading,
+            values: reading.values.iter().map(|(raw, text)| (raw.as_str(), canonical(text))).collect(),
+            identifies: record.identifies(index),
+            spreadsheet_text,
+        }
+    }
+
+    /// Reads a cell.
+    ///
+    /// # Errors
+    /// Why the cell, which is present, cannot be read.
+    #[inline]
+    pub(crate) fn read<'b>(
+        &'b self,
+        cell: &'b Cell<'b>,
+        notes: &mut Notes,
+        dates: &mut DateCounts,
+    ) -> Result<Parsed<'b>, Problem> {
+        match (cell, self.kind) {
+            (Cell::Text(text), _) => self.text(text, notes, dates),
+            (Cell::Empty, _) => Ok(Parsed::Null),
+            _ => self.other(cell, notes, dates),
+        }
+    }
+
+    fn text<'b>(&'b self, text: &'b str, notes: &mut Notes, dates: &mut DateCounts) -> Result<Parsed<'b>, Problem> {
+        let mut trimmed = text.trim();
+        if matches!(trimmed.as_bytes().first(), Some(b'=' | b'\'')) {
+            trimmed = self.unwrapped(trimmed)?;
+        }
+        if trimmed.is_empty() || !self.reading.empty.is_empty() && self.is_empty_word(trimmed) {
+            return Ok(Parsed::Null);
+        }
+        match self.kind {
+            Kind::Text { max_length } => self.plain_text(trimmed, max_length, notes),
+            Kind::Integer { min, max } => self.integer(trimmed, min, max).map_err(|problem| match problem {
+                Problem::Integer if means_nothing(trimmed) => Problem::EmptyWordForInteger(trimmed.to_owned()),
+                problem => problem,
+            }),
+            Kind::Decimal { precision, scale } => {
+                match amount::amount(trimmed, &self.reading.numbers, precision, scale) {
+                    Ok(units) => Ok(Parsed::Decimal(units)),
+                    Err(Problem::Amount) if means_nothing(trimmed) => {
+                        Err(Problem::EmptyWordForAmount(trimmed.to_owned()))
+                    }
+                    Err(problem) => Err(problem),
+                }
+            }
+            Kind::Date => match date::date_and_order(trimmed, &self.reading.dates, self.range) {
+                (Ok(day), evidence) => {
+                    dates.texts += 1;
+                    dates.declared_order += u64::from(evidence == Evidence::Declared);
+                    Ok(Parsed::Number(day))
+                }
+                (Err(_), Evidence::Other) => {
+                    dates.other_order += 1;
+                    Err(Problem::DateOrder { expected: self.reading.dates.expected() })
+                }
+                (Err(problem), _) => Err(problem),
+            },
+            Kind::Boolean => self.boolean(trimmed).map(Parsed::Truth),
+        }
+    }
+
+    fn plain_text<'b>(&'b self, trimmed: &'b str, max_length: usize, notes: &mut Notes) -> Result<Parsed<'b>, Problem> {
+        if !self.values.is_empty()
+            && let Some(mapped) = self.values.get(trimmed)
+        {
+            return Ok(mapped_value(mapped));
+        }
+        let cleaned = clean(trimmed, self.identifies)?;
+        if cleaned.changed {
+            if self.is_empty_word(&cleaned.text) || cleaned.text.is_empty() {
+                return Ok(Parsed::Null);
+            }
+            if let Some(mapped) = self.values.get(cleaned.text.as_ref()) {
+                return Ok(mapped_value(mapped));
+            }
+            if self.identifies {
+                notes.add(ReaderRule::CleanedKey);
+            }
+        }
+        let text = cleaned.text;
+        if text.len() > max_length && text.chars().count() > max_length {
+            return Err(Problem::TextTooLong { most: max_length });
+        }
+        if means_nothing(&text) {
+            if self.identifies {
+                return Err(Problem::UndeclaredEmptyWord(text.into_owned()));
+            }
+            notes.add(ReaderRule::UndeclaredEmptyWord);
+        }
+        if self.identifies && is_scientific(&text) {
+            return Err(Problem::ScientificNotation);
+        }
+        Ok(Parsed::Text(text))
+    }
+
+    /// A cell of a workbook that is no text, and what cannot be decoded.
+    fn other<'b>(
+        &'b self,
+        cell: &'b Cell<'b>,
+        notes: &mut Notes,
+        dates: &mut DateCounts,
+    ) -> Result<Parsed<'b>, Problem> {
+        match (cell, self.kind) {
+            (Cell::Text(text), _) => self.text(text, notes, dates),
+            (Cell::Empty, _) => Ok(Parsed::Null),
+            (Cell::Undecodable(_), _) => Err(Problem::Encoding),
+            (Cell::DoubleEncoded(_), _) => Err(Problem::DoubleEncoding),
+            (Cell::Error(_), _) => Err(Problem::CellError),
+            (Cell::Formula, _) => Err(Problem::FormulaWithoutValue),
+            (Cell::TooLong(_), Kind::Text { max_length }) => Err(Problem::TextTooLong { most: max_length }),
+            (Cell::Day(day), Kind::Date) => {
+                dates.cells += 1;
+                dates.late_cells += u64::from(NaiveDate::from_epoch_days(*day).is_some_and(|day| day.day() > 12));
+                self.date_time(*day, 0)
+            }
+            (Cell::Moment { day, seconds }, Kind::Date) => {
+                dates.cells += 1;
+                dates.late_cells += u64::from(NaiveDate::from_epoch_days(*day).is_some_and(|day| day.day() > 12));
+                self.date_time(*day, *seconds)
+            }
+            (Cell::Time(_), Kind::Date) => Err(Problem::NoSuchDay),
+            (Cell::Number(number) | Cell::Formatted(number) | Cell::ShownAs(number, _), Kind::Date) => {
+                date::number_as_date(*number, &self.reading.dates, self.range).map(Parsed::Number)
+            }
+            (Cell::Number(number) | Cell::Formatted(number) | Cell::ShownAs(number, _), Kind::Integer { min, max }) => {
+                self.integer(&number.to_string(), min, max)
+            }
+            (
+                Cell::Number(number) | Cell::Formatted(number) | Cell::ShownAs(number, _),
+                Kind::Decimal { precision, scale },
+            ) => amount::number(*number, precision, scale, &self.reading.numbers).map(Parsed::Decimal),
+            // A double holds every whole number of fifteen digits exactly.
+            (Cell::Number(number) | Cell::Formatted(number) | Cell::ShownAs(number, _), Kind::Text { .. })
+                if number.abs() >= 1e15 =>
+            {
+                Err(Problem::TooManyDigits)
+            }
+            (Cell::ShownAs(_, shown), Kind::Text { max_length }) => self.plain_text(shown, max_length, notes),
+            (Cell::Number(number) | Cell::Formatted(number), Kind::Text { max_length }) => {
+                if self.identifies && matches!(cell, Cell::Formatted(_)) {
+                    notes.add(ReaderRule::FormattedKey);
+                }
+                self.own_text(number.to_string(), max_length, notes)
+            }
+            (Cell::Number(number) | Cell::Formatted(number), Kind::Boolean) => {
+                self.boolean(&number.to_string()).map(Parsed::Truth)
+            }
+            (Cell::Truth(truth), Kind::Boolean) => Ok(Parsed::Truth(*truth)),
+            (Cell::TooLong(_) | Cell::Day(_) | Cell::Moment { .. } | Cell::Time(_) | Cell::Truth(_), _)
+            | (Cell::ShownAs(..), Kind::Boolean) => Err(Problem::CellType),
+        }
+    }
+
+    fn date_time(&self, day: i32, seconds: u32) -> Result<Parsed<'static>, Problem> {
+        let time = NaiveTime::from_num_seconds_from_midnight_opt(seconds, 0).unwrap_or_default();
+        date::date_time(day, time, &self.reading.dates, self.range).map(Parsed::Number)
+    }
+
+    /// A text that was made here, such as a number's.
+    fn own_text(&self, text: String, max_length: usize, notes: &mut Notes) -> Result<Parsed<'static>, Problem> {
+        if !self.reading.empty.is_empty() && self.is_empty_word(&text) {
+            return Ok(Parsed::Null);
+        }
+        Ok(match self.plain_text(&text, max_length, notes)? {
+            Parsed::Text(text) => Parsed::Text(Cow::Owned(text.into_owned())),
+            Parsed::Null | Parsed::Number(_) | Parsed::Decimal(_) | Parsed::Truth(_) => Parsed::Null,
+        })
+    }
+
+    fn boolean(&self, text: &str) -> Result<bool, Problem> {
+        let words = &self.reading.booleans;
+        let is = |words: &[String]| words.iter().any(|word| word == text);
+        if is(&words.yes) {
+            return Ok(true);
+        }
+        if is(&words.no) {
+            return Ok(false);
+        }
+        let expected = words.yes.iter().chain(&words.no).cloned().collect::<Vec<_>>().join(", ");
+        Err(Problem::Boolean { expected })
+    }
+
+    fn integer(&self, text: &str, min: i32, max: i32) -> Result<Parsed<'static>, Problem> {
+        let bounds = Problem::IntegerBounds { min: min.into(), max: max.into() };
+        let number = integer::integer(text, min.into(), max.into(), &self.reading.numbers)?;
+        i32::try_from(number).map(Parsed::Number).map_err(|_| bounds)
+    }
+
+    fn is_empty_word(&self, text: &str) -> bool {
+        let same = |word: &String| word == text || text.split_whitespace().eq(word.split_whitespace());
+        self.reading.empty.iter().any(same)
+    }
+
+    /// Takes a spreadsheet's wrapper of text off: `="0010"`, `'0010`. An apostrophe before a letter is part of a name.
+    fn unwrapped<'t>(&self, text: &'t str) -> Result<&'t str, Problem> {
+        let inner = match text.as_bytes() {
+            [b'=', b'"', .., b'"'] if text.len() > 3 || text == "=\"\"" => text.get(2..text.len() - 1),
+            [b'\'', next, ..] if next.is_ascii_digit() || b"=+-@".contains(next) => text.get(1..),
+            _ => return Ok(text),
+        };
+        match inner {
+            Some(inner) if self.spreadsheet_text => Ok(inner.trim()),
+            _ => Err(Problem::SpreadsheetText),
+        }
+    }
+}
+
+fn mapped_value(mapped: &str) -> Parsed<'_> {
+    // A mapped empty value is no value.
+    if mapped.is_empty() { Parsed::Null } else { Parsed::Text(Cow::Borrowed(mapped)) }
+}
+
+/// Whether a text is a word that software writes for "nothing": to be declared, or refused if it would identify a row.
+fn means_nothing(text: &str) -> bool {
+    // The longest of the words has six characters.
+    if text.len() > 9 {
+        return false;
+    }
+    const WORDS: [&str; 13] =
+        ["null", "(null)", "<null>", "none", "nil", "nan", "n/a", "#n/a", "n/d", "n.d.", "\\n", "(vide)", "néant"];
+    if text.chars().all(|c| matches!(c, '-' | '–' | '—' | '_' | '.' | '?' | '*' | '/')) {
+        return true;
+    }
+    let first = text.as_bytes()[0].to_ascii_lowercase();
+    b"n(<#\\".contains(&first) && WORDS.contains(&text.to_lowercase().as_str())
+}
+
+/// Whether a text is a number as a spreadsheet shows a long one: `2,4952E+19`.
+fn is_scientific(text: &str) -> bool {
+    let Some((mantissa, exponent)) = text.split_once(['E', 'e']) else { return false };
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let Some(exponent) = exponent.strip_prefix(['+', '-']) else { return false };
+    let mantissa = mantissa.strip_prefix('-').unwrap_or(mantissa);
+    digits(exponent)
+        && match mantissa.split_once([',', '.']) {
+            Some((whole, fraction)) => digits(whole) && digits(fraction),
+            None => digits(mantissa),
+        }
+}

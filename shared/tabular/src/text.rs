@@ -1,0 +1,171 @@
+//! Texts as they are stored and names as they are compared: one composition of accents, no invisible characters, no white
+//! space around.
+
+use std::borrow::Cow;
+
+use unicode_normalization::char::is_combining_mark;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+
+use crate::problem::Problem;
+
+/// A text as it is stored.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Cleaned<'a> {
+    pub(crate) text: Cow<'a, str>,
+    /// Whether it lost invisible characters or its accents were composed. White space around does not count.
+    pub(crate) changed: bool,
+}
+
+/// Trims a text, composes its accents (NFC) and takes out the characters that nobody sees: the zero-width space, the word
+/// joiner and the byte order mark. A `key` also loses the joiner and the non-joiner, which scripts other than Latin need.
+///
+/// # Errors
+/// [`Problem::ControlCharacter`] for a control character other than tab and line ends, or one that turns the direction of
+/// the text.
+pub(crate) fn clean(text: &str, key: bool) -> Result<Cleaned<'_>, Problem> {
+    if text.is_ascii() {
+        return match text.bytes().find(|byte| is_control(char::from(*byte))) {
+            Some(control) => Err(Problem::ControlCharacter(char::from(control))),
+            None => Ok(Cleaned { text: Cow::Borrowed(text.trim()), changed: false }),
+        };
+    }
+    let (mut simple, mut invisible) = (true, false);
+    for c in text.chars() {
+        if is_control(c) {
+            return Err(Problem::ControlCharacter(c));
+        }
+        simple &= c < FIRST_MARK;
+        invisible |= is_invisible(c, key);
+    }
+    let trimmed = text.trim();
+    if simple || !invisible && is_nfc_quick(trimmed.chars()) == IsNormalized::Yes {
+        return Ok(Cleaned { text: Cow::Borrowed(trimmed), changed: false });
+    }
+    let composed: String = trimmed.chars().filter(|c| !is_invisible(*c, key)).nfc().collect();
+    Ok(if composed == trimmed {
+        Cleaned { text: Cow::Borrowed(trimmed), changed: false }
+    } else {
+        Cleaned { text: Cow::Owned(composed.trim().to_owned()), changed: true }
+    })
+}
+
+/// A name without what nobody sees in it: accents composed, invisible characters out, each run of white space (line breaks
+/// too) one space, none around.
+pub(crate) fn fold_space(name: &str) -> Cow<'_, str> {
+    let one_space = !name.contains(|c: char| c.is_whitespace() && c != ' ')
+        && !name.contains("  ")
+        && !name.starts_with(' ')
+        && !name.ends_with(' ');
+    if one_space && name.chars().all(|c| c < FIRST_MARK) {
+        return Cow::Borrowed(name);
+    }
+    let visible: String = name.chars().filter(|c| !is_invisible(*c, true)).collect();
+    Cow::Owned(visible.split_whitespace().collect::<Vec<_>>().join(" ").nfc().collect())
+}
+
+/// A name by which two spellings of it are the same: as [`fold_space`], lower case, without accents, ligatures in two letters.
+pub(crate) fn fold_name(name: &str) -> String {
+    let mut folded = String::with_capacity(name.len());
+    for c in name.nfd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase) {
+        match c {
+            'œ' => folded.push_str("oe"),
+            'æ' => folded.push_str("ae"),
+            'ß' => folded.push_str("ss"),
+            c => folded.push(c),
+        }
+    }
+    fold_space(&folded).into_owned()
+}
+
+/// The first combining mark. A text of characters before it is composed, and has no invisible character.
+const FIRST_MARK: char = '\u{300}';
+
+fn is_invisible(c: char, key: bool) -> bool {
+    matches!(c, '\u{200B}' | '\u{2060}' | '\u{FEFF}') || key && matches!(c, '\u{200C}' | '\u{200D}')
+}
+
+/// Control characters but tab and line ends, and those that turn the direction of the text.
+fn is_control(c: char) -> bool {
+    c.is_control() && !matches!(c, '\t' | '\n' | '\r')
+        || matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, key: bool, expected: &str, changed: bool) {
+        assert_eq!(clean(text, key), Ok(Cleaned { text: expected.into(), changed }), "{text:?}");
+    }
+
+    #[test]
+    fn what_nobody_sees_goes_and_accents_are_composed() {
+        check(" P11 ", true, "P11", false);
+        check("\u{a0}Zoé\u{202f}", true, "Zoé", false);
+        check("Zoe\u{301}", false, "Zoé", true);
+        check("P\u{200b}1\u{2060}1\u{feff}", true, "P11", true);
+        // A mark and its letter are composed across what stood between them.
+        check("e\u{200b}\u{301}", false, "é", true);
+        check("\u{200b} P11 \u{feff}", true, "P11", true);
+        check("\u{feff}\u{200b}", true, "", true);
+        check("م\u{200c}ی", false, "م\u{200c}ی", false);
+        check("م\u{200c}ی", true, "می", true);
+        check("5 \u{212b}", false, "5 Å", true);
+        check("L’Île à 12 €", true, "L’Île à 12 €", false);
+        check("a\tb\r\nc", false, "a\tb\r\nc", false);
+    }
+
+    #[test]
+    fn control_characters_are_refused_wherever_they_stand() {
+        for c in ['\0', '\u{1f}', '\u{7f}', '\u{85}', '\u{9f}', '\u{61c}', '\u{200e}', '\u{202e}', '\u{2069}'] {
+            for text in [format!("P{c}11"), format!("é{c}"), format!("{c}")] {
+                assert_eq!(clean(&text, true), Err(Problem::ControlCharacter(c)), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_that_look_the_same_are_the_same() {
+        for (name, spaced, folded) in [
+            ("Date facture", "Date facture", "date facture"),
+            (" Date\u{a0}\u{202f}\r\n facture\u{200b} ", "Date facture", "date facture"),
+            ("Pre\u{301}nom", "Prénom", "prenom"),
+            ("N° D’ŒUVRE", "N° D’ŒUVRE", "n° d’oeuvre"),
+            ("STRAẞE", "STRAẞE", "strasse"),
+            ("İl", "İl", "il"),
+            ("a \u{301} b", "a \u{301} b", "a b"),
+            (" \n", "", ""),
+        ] {
+            assert_eq!((fold_space(name).as_ref(), fold_name(name).as_str()), (spaced, folded), "{name:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn cleaning_twice_is_cleaning_once(text in texts(), key in any::<bool>()) {
+            if let Ok(once) = clean(&text, key) {
+                prop_assert!(once.changed || once.text == text.trim());
+                prop_assert_eq!(clean(&once.text, key), Ok(Cleaned { text: once.text.clone(), changed: false }));
+            }
+        }
+
+        #[test]
+        fn folding_twice_is_folding_once(text in texts()) {
+            let (spaced, folded) = (fold_space(&text), fold_name(&text));
+            prop_assert_eq!(fold_space(&spaced), spaced.clone());
+            prop_assert_eq!(fold_name(&folded), folded.clone());
+            prop_assert_eq!(fold_name(&spaced), folded);
+        }
+    }
+
+    /// Any text, and one of the characters that matter.
+    fn texts() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<String>(),
+            "[ae \u{a0}\r\n\u{300}\u{301}\u{327}\u{345}\u{200b}-\u{200d}\u{2060}\u{feff}éÉŒßİΣς\u{2000}\u{2126}\u{1100}\u{1161}\u{11a8}각]{0,8}"
+        ]
+    }
+}

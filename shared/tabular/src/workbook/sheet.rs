@@ -1,0 +1,373 @@
+//! The cells of a sheet, one row after another.
+
+use std::io::Read;
+
+use chrono::{NaiveDate, NaiveDateTime, Timelike};
+use fonderie_core::Result;
+use quick_xml::events::{BytesStart, Event};
+
+use super::block::Value;
+use super::error::{misshapen, recalculation, unreadable};
+use super::number_format::NumberFormat;
+use super::output::Output;
+use super::serial::Epoch;
+use super::styles::Styles;
+use super::texts::{CellText, PREFIX};
+use super::xml::{Attributes, Xml};
+
+/// The largest sheet of the format.
+const MOST_COLUMNS: u32 = 16_384;
+const MOST_ROWS: u32 = 1_048_576;
+
+/// The longest error value, in characters.
+const MOST_ERROR: usize = 40;
+
+/// What a sheet's cells refer to, and what its contract wants of them.
+pub(super) struct Context {
+    pub(super) styles: Styles,
+    pub(super) epoch: Epoch,
+    /// The bytes of text that a row may have; what exceeds them is given out as too long.
+    pub(super) most_row: usize,
+    /// A formula is an error: the workbook asks for recalculation, which the contract excludes.
+    pub(super) refuse_formulas: bool,
+}
+
+/// What a cell's tag says.
+#[derive(Default)]
+struct Head {
+    column: Option<u32>,
+    row: Option<u32>,
+    style: usize,
+    kind: Kind,
+}
+
+/// What begins in a sheet.
+enum Begun {
+    Row(Option<u32>),
+    Cell(Head),
+}
+
+/// What begins in a cell.
+enum Element {
+    Value,
+    Inline,
+    Formula,
+    Other,
+}
+
+/// A cell's declared type.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Kind {
+    #[default]
+    Number,
+    Shared,
+    Inline,
+    /// A formula's text.
+    Text,
+    Truth,
+    Error,
+    Iso,
+}
+
+/// Reads a sheet.
+pub(super) struct Sheet<'a, R: Read> {
+    xml: Xml<R>,
+    context: &'a Context,
+    output: &'a mut Output,
+    text: CellText,
+    /// The row at hand, from 1, and the column of its next cell if nothing else is said, from 0.
+    row: u32,
+    column: u32,
+    row_began: bool,
+    row_bytes: usize,
+    formulas: bool,
+}
+
+impl<'a, R: Read> Sheet<'a, R> {
+    pub(super) fn new(xml: Xml<R>, context: &'a Context, output: &'a mut Output) -> Self {
+        Self {
+            xml,
+            context,
+            output,
+            text: CellText::default(),
+            row: 0,
+            column: 0,
+            row_began: false,
+            row_bytes: 0,
+            formulas: false,
+        }
+    }
+
+    /// Reads the sheet to its end. Returns whether it has formulas.
+    pub(super) fn read(mut self) -> Result<bool> {
+        loop {
+            let begun = match self.xml.event()? {
+                Event::Start(tag) => match tag.local_name().as_ref() {
+                    "row" => Begun::Row(row_number(&tag)?),
+                    "c" => Begun::Cell(Head::read(&tag)?),
+                    _ => continue,
+                },
+                Event::End(tag) if tag.local_name().as_ref() == "sheetData" => break,
+                Event::Eof => return Err(misshapen()),
+                _ => continue,
+            };
+            match begun {
+                Begun::Row(number) => self.begin_row(number)?,
+                Begun::Cell(head) => self.cell(&head)?,
+            }
+        }
+        self.xml.finish()?;
+        Ok(self.formulas)
+    }
+
+    fn begin_row(&mut self, number: Option<u32>) -> Result<()> {
+        let row = number.unwrap_or_else(|| self.row.saturating_add(1));
+        if row <= self.row {
+            return Err(unreadable("its rows are not in their order"));
+        }
+        if row > MOST_ROWS {
+            return Err(unreadable("it has more rows than the format"));
+        }
+        (self.row, self.column, self.row_began, self.row_bytes) = (row, 0, false, 0);
+        Ok(())
+    }
+
+    /// Reads a cell whose tag was read.
+    fn cell(&mut self, head: &Head) -> Result<()> {
+        if let Some(row) = head.row.filter(|row| *row != self.row) {
+            // Some software numbers only the cells.
+            if self.row_began {
+                return Err(unreadable("its rows are not in their order"));
+            }
+            self.row = self.row.saturating_sub(1);
+            self.begin_row(Some(row))?;
+        }
+        let column = head.column.unwrap_or(self.column);
+        if column < self.column {
+            return Err(unreadable("its cells are not in their order"));
+        }
+        if column >= MOST_COLUMNS {
+            return Err(unreadable("it has more columns than the format"));
+        }
+        self.column = column + 1;
+        if !self.row_began {
+            self.row_began = true;
+            self.output.begin_row(self.row)?;
+        }
+        if let Some(value) = self.content(head)? {
+            let column = u16::try_from(column).map_err(|_| misshapen())?;
+            self.output.block().push(column, value);
+        }
+        Ok(())
+    }
+
+    /// Reads what stands in a cell; `None` for nothing.
+    fn content(&mut self, head: &Head) -> Result<Option<Value>> {
+        let (mut formula, mut stored, mut in_value) = (false, false, false);
+        self.text.clear();
+        let depth = self.xml.depth();
+        while self.xml.depth() >= depth {
+            let element = match &self.xml.event()? {
+                Event::Start(tag) => match tag.local_name().as_ref() {
+                    "v" if head.kind != Kind::Inline => Element::Value,
+                    "is" => Element::Inline,
+                    "f" => Element::Formula,
+                    _ => Element::Other,
+                },
+                Event::End(_) => {
+                    in_value = false;
+                    continue;
+                }
+                event if in_value => {
+                    self.text.take(event)?;
+                    continue;
+                }
+                _ => continue,
+            };
+            match element {
+                Element::Value => {
+                    (stored, in_value) = (true, true);
+                    self.text.clear();
+                }
+                Element::Inline => {
+                    stored = true;
+                    self.text.read_rich(&mut self.xml)?;
+                }
+                Element::Formula => {
+                    formula = true;
+                    self.xml.skip()?;
+                }
+                Element::Other => self.xml.skip()?,
+            }
+        }
+        if formula {
+            self.formulas = true;
+            if self.context.refuse_formulas {
+                return Err(recalculation());
+            }
+            // A computed empty text is stored as such; elsewhere nothing stored means nothing computed.
+            let is_text = matches!(head.kind, Kind::Text | Kind::Inline);
+            if !stored || !is_text && self.text.as_str().trim_ascii().is_empty() {
+                return Ok(Some(Value::Formula));
+            }
+        }
+        self.value(head)
+    }
+
+    /// What a cell's stored text means.
+    fn value(&mut self, head: &Head) -> Result<Option<Value>> {
+        match head.kind {
+            Kind::Text | Kind::Inline => Ok(self.own_text()),
+            _ if self.text.as_str().trim_ascii().is_empty() => Ok(None),
+            Kind::Number => self.number(head.style),
+            Kind::Shared => {
+                let index = self.text.as_str().trim_ascii().parse().map_err(|_| misshapen())?;
+                let text = self.output.texts().get(index).ok_or_else(misshapen)?;
+                if text.is_empty() {
+                    return Ok(None);
+                }
+                self.row_bytes += text.len();
+                Ok(Some(if self.output.texts().is_too_long(index) || self.row_bytes > self.context.most_row {
+                    let prefix: String = text.chars().take(PREFIX).collect();
+                    Value::TooLong(self.output.block().keep(&prefix))
+                } else {
+                    Value::Shared(index)
+                }))
+            }
+            Kind::Truth => match self.text.as_str().trim_ascii() {
+                "1" | "true" | "TRUE" => Ok(Some(Value::Truth(true))),
+                "0" | "false" | "FALSE" => Ok(Some(Value::Truth(false))),
+                _ => Err(misshapen()),
+            },
+            Kind::Error => {
+                let error: String = self.text.as_str().trim().chars().take(MOST_ERROR).collect();
+                Ok(Some(Value::Error(self.output.block().keep(&error))))
+            }
+            Kind::Iso => Ok(iso(self.text.as_str().trim_ascii()).or_else(|| self.own_text())),
+        }
+    }
+
+    /// A text that stands in the cell itself.
+    fn own_text(&mut self) -> Option<Value> {
+        let whole = self.text.finish();
+        let text = self.text.as_str();
+        if text.is_empty() {
+            return None;
+        }
+        self.row_bytes += text.len();
+        if whole && self.row_bytes <= self.context.most_row {
+            return Some(Value::Text(self.output.block().keep(text)));
+        }
+        let prefix: String = text.chars().take(PREFIX).collect();
+        Some(Value::TooLong(self.output.block().keep(&prefix)))
+    }
+
+    fn number(&mut self, style: usize) -> Result<Option<Value>> {
+        let number: f64 = match self.text.as_str().trim_ascii().parse() {
+            Ok(number) if f64::is_finite(number) => number,
+            // What is no number, or too great for one, is given out as it is written.
+            _ => return Ok(self.own_text()),
+        };
+        Ok(Some(match self.context.styles.number_format(style) {
+            NumberFormat::Plain => Value::Number(number),
+            NumberFormat::Date => self.context.epoch.date(number),
+            NumberFormat::Span => Value::Time(number),
+            NumberFormat::Other => Value::Formatted(number),
+            NumberFormat::Zeros(zeros) => match zeros.show(number) {
+                Some(shown) => Value::ShownAs(number, self.output.block().keep(&shown)),
+                None => Value::Formatted(number),
+            },
+        }))
+    }
+}
+
+impl Head {
+    fn read(tag: &BytesStart<'_>) -> Result<Self> {
+        let mut head = Self::default();
+        for attribute in Attributes::new(tag.attributes_raw()) {
+            match attribute? {
+                ("r", reference) => {
+                    let (column, row) = place(reference).ok_or_else(misshapen)?;
+                    (head.column, head.row) = (Some(column), Some(row));
+                }
+                ("s", style) => head.style = style.trim().parse().map_err(|_| misshapen())?,
+                ("t", kind) => {
+                    head.kind = match kind {
+                        "n" => Kind::Number,
+                        "s" => Kind::Shared,
+                        "inlineStr" | "is" => Kind::Inline,
+                        "str" => Kind::Text,
+                        "b" => Kind::Truth,
+                        "e" => Kind::Error,
+                        "d" => Kind::Iso,
+                        _ => return Err(misshapen()),
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(head)
+    }
+}
+
+fn row_number(tag: &BytesStart<'_>) -> Result<Option<u32>> {
+    for attribute in Attributes::new(tag.attributes_raw()) {
+        if let ("r", number) = attribute? {
+            return number.trim().parse().map(Some).map_err(|_| misshapen());
+        }
+    }
+    Ok(None)
+}
+
+/// The column, from 0, and the row, from 1, of a reference such as `B2`.
+fn place(reference: &str) -> Option<(u32, u32)> {
+    let letters = reference.bytes().take_while(u8::is_ascii_alphabetic).count();
+    let (letters, row) = reference.split_at(letters);
+    let digit = |letter: u8| u32::from(letter.to_ascii_uppercase() - b'A') + 1;
+    let add = |column: u32, letter: u8| column.checked_mul(26)?.checked_add(digit(letter));
+    let column = letters.bytes().try_fold(0, add)?.checked_sub(1)?;
+    Some((column, row.parse().ok()?))
+}
+
+/// A date as the strict edition of the format writes it.
+fn iso(text: &str) -> Option<Value> {
+    if let Ok(day) = text.parse::<NaiveDate>() {
+        return Some(Value::Day(day.to_epoch_days()));
+    }
+    let time: NaiveDateTime = text.parse().ok()?;
+    let day = time.date().to_epoch_days();
+    Some(match time.num_seconds_from_midnight() {
+        0 => Value::Day(day),
+        seconds => Value::Moment(day, seconds),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_columns_and_rows() {
+        for (reference, expected) in [
+            ("A1", Some((0, 1))),
+            ("xfd1048576", Some((16_383, 1_048_576))),
+            ("A0", Some((0, 0))),
+            ("1", None),
+            ("A", None),
+            ("A-1", None),
+            ("É1", None),
+            ("ZZZZZZZZ1", None),
+            ("A99999999999", None),
+        ] {
+            assert_eq!(place(reference), expected, "{reference}");
+        }
+    }
+
+    #[test]
+    fn iso_dates_may_have_a_time() {
+        assert_eq!(iso("2026-05-04"), Some(Value::Day(20_577)));
+        assert_eq!(iso("2026-05-04T00:00:00"), Some(Value::Day(20_577)));
+        assert_eq!(iso("2026-05-04T09:20:00.250"), Some(Value::Moment(20_577, 33_600)));
+        assert_eq!(iso("04/05/2026"), None);
+    }
+}
