@@ -166,11 +166,13 @@ async fn a_database_that_goes_away_in_mid_load_and_comes_back() {
     command.env("FAILPOINTS", "before the load was committed=sleep(3000)");
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let client = warehouse::connect(&url).await.unwrap();
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'fonderie load' AND state = 'idle in transaction'";
-    for _ in 0..200 {
-        if client.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) > 0 {
-            break;
-        }
+    // A transaction of a migration is idle for a moment only.
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'fonderie load' \
+                   AND state = 'idle in transaction' AND state_change < now() - interval '500 milliseconds'";
+    let waits = async || client.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) > 0;
+    let limit = std::time::Instant::now() + Duration::from_secs(60);
+    while !waits().await {
+        assert!(std::time::Instant::now() < limit, "the load does not wait before its commit");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     drop(client);

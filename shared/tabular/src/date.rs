@@ -27,7 +27,7 @@ fn date(text: &str, dates: &Dates, range: DateRange) -> Result<i32, Problem> {
     date_and_order(text, dates, range).0
 }
 
-/// Reads a date like [`date`], and returns which order of day and month it shows.
+/// Reads a date into days since 1970-01-01, surrounding white space off already, and returns which order of day and month it shows.
 pub(crate) fn date_and_order(text: &str, dates: &Dates, range: DateRange) -> (Result<i32, Problem>, Evidence) {
     if text.len() > LONGEST {
         return (Err(Problem::DateFormat { expected: dates.expected() }), Evidence::None);

@@ -163,7 +163,7 @@ fn refused(set: &Set, error: refinery_core::Error) -> StageError {
         Kind::RepeatedVersion(migration) => {
             mismatch(format!("two migrations of {owner} have the number of {migration}: renumber one"))
         }
-        Kind::Connection(_, cause) => match cause.downcast_ref::<tokio_postgres::Error>() {
+        Kind::Connection(_, cause) => match postgres_error(cause.as_ref()) {
             Some(cause) => {
                 let mut error = database_error(&format!("migrating {owner} to {newest}"), cause);
                 if error.code == ErrorCode::Internal {
@@ -171,10 +171,15 @@ fn refused(set: &Set, error: refinery_core::Error) -> StageError {
                 }
                 error
             }
-            None => mismatch(format!("the migrations of {owner} to {newest} failed")),
+            None => mismatch(format!("the migrations of {owner} to {newest} failed")).caused_by(cause.to_string()),
         },
         _ => mismatch(format!("the migrations of {owner} to {newest} cannot be run: {error}")),
     }
+}
+
+/// The error of PostgreSQL in a chain of causes.
+fn postgres_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e tokio_postgres::Error> {
+    error.downcast_ref().or_else(|| postgres_error(error.source()?))
 }
 
 fn mismatch(message: String) -> StageError {
