@@ -37,7 +37,13 @@ fn row(line: &str) -> String {
 }
 
 fn validate(dataset: &Dataset, rows: &[&str]) -> (Validation, Vec<Reject>, Vec<i64>) {
+    validate_as(dataset, "etablissement_b", rows)
+}
+
+/// Validates rows of facility B by the contract of some source.
+fn validate_as(dataset: &Dataset, judged_by: &str, rows: &[&str]) -> (Validation, Vec<Reject>, Vec<i64>) {
     let source = dataset.source("etablissement_b").unwrap();
+    let judged_by = dataset.source(judged_by).unwrap();
     let limits = Limits { batch_rows: 2, ..Limits::default() };
     let mut reader = Reader::new(&dataset.record, source, &source.formats[0], "etablissement_B.csv", limits);
     reader.feed(format!("{HEADER}{}", rows.iter().map(|line| row(line)).collect::<String>()).as_bytes()).unwrap();
@@ -50,14 +56,14 @@ fn validate(dataset: &Dataset, rows: &[&str]) -> (Validation, Vec<Reject>, Vec<i
     let keys = unique_fields(&dataset.record).into_iter().map(|fields| {
         let mut repeated = RepeatedKeys::default();
         for pass in 0..3 {
-            let mut scan = KeyScan::new(&dataset.record, source, fields, pass, 3);
+            let mut scan = KeyScan::new(&dataset.record, judged_by, fields, pass, 3);
             batches.iter().for_each(|batch| scan.add(batch));
             scan.finish(&mut repeated);
         }
         repeated
     });
     let as_of = NaiveDate::from_ymd_opt(2026, 6, 30).unwrap();
-    let mut validator = Validator::new(&dataset.record, source, as_of, keys.collect());
+    let mut validator = Validator::new(&dataset.record, judged_by, as_of, keys.collect());
     let (mut rejects, mut accepted) = (Vec::new(), Vec::new());
     for batch in &batches {
         let kept = validator.check(batch).unwrap();
@@ -228,4 +234,146 @@ fn a_strict_run_leaves_no_rule_a_budget_and_values_left_out_are_warnings() {
         strict.halted_because.as_deref(),
         Some("the file was halted: 1 of 2 rows break `montants_negatifs`, 0 are allowed")
     );
+}
+
+/// Rows of one facility each, `0` to `count`.
+fn plain_rows(count: usize) -> Vec<String> {
+    (0..count).map(|id| format!("{id} P{id} 2026-01-01 - 10.00 0.00 UNPAID")).collect()
+}
+
+fn judged(dataset: &Dataset, rows: &[String]) -> (Verdict, String) {
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let (validation, ..) = validate(dataset, &rows);
+    let none = BTreeMap::new();
+    let read = rows.len() as u64;
+    let reading = Reading { rows: read, refused: 0, rejected: &none, warned: &none, halts: &[] };
+    let judgement = judge(&dataset.record, reading, &validation, false);
+    (judgement.verdict, judgement.halted_because.unwrap_or_default())
+}
+
+#[test]
+fn a_credit_note_is_paid_between_its_amount_and_zero_if_the_dataset_allows_it() {
+    let rows = [
+        "1 P1 2026-01-01 - -10.00 0.00 UNPAID",
+        "2 P1 2026-01-01 2026-01-02 -10.00 -10.00 PAID",
+        "3 P1 2026-01-01 2026-01-02 -10.00 -10.01 PAID",
+        "4 P1 2026-01-01 2026-01-02 -10.00 0.01 PAID",
+        "5 P1 2026-01-01 2026-01-02 10.00 -0.01 PAID",
+        "6 P1 2026-01-01 2026-01-02 10.00 10.01 PAID",
+        "7 P1 2026-01-01 - 0.00 0.00 UNPAID",
+    ];
+    let allowed = billing(|text| text.replace("credit_notes = false", "credit_notes = true"));
+    let (_, rejects, accepted) = validate(&allowed, &rows);
+    assert_eq!(accepted, [0, 1, 6]);
+    assert_eq!(
+        told(&rejects),
+        [
+            "4 coherence_montants paid_amount -10.01",
+            "5 montants_negatifs paid_amount 0.01",
+            "6 montants_negatifs paid_amount -0.01",
+            "7 coherence_montants paid_amount 10.01",
+        ]
+    );
+    let (_, rejects, accepted) = validate(&billing_as_it_is(), &rows);
+    assert_eq!(accepted, [6]);
+    // One fault is one reject: an amount below zero is not compared as well.
+    assert_eq!(told(&rejects).iter().filter(|line| line.contains("coherence_montants")).count(), 1);
+}
+
+#[test]
+fn rows_of_another_senders_facility_are_refused() {
+    let dataset = billing_as_it_is();
+    let (validation, rejects, accepted) =
+        validate_as(&dataset, "etablissement_a", &["1 P1 2026-01-01 - 1.00 0.00 UNPAID"]);
+    assert_eq!(accepted, [] as [i64; 0]);
+    assert_eq!((rejects[0].rule.as_str(), rejects[0].value.as_deref()), ("hors_perimetre", Some("ETAB_B")));
+    let last = validation.rules.last().unwrap();
+    assert_eq!((last.id.as_str(), last.rows), ("hors_perimetre", 1));
+}
+
+#[test]
+fn a_dataset_may_forbid_repeats_of_several_things() {
+    let dataset = billing(|text| {
+        let rule = "\n[[records.facturation.rules]]\nid = \"un_par_jour\"\ncheck = \"unique\"\nfields = [\"patient_id\", \"date_facture\"]\nmessage = \"…\"\n\n[[models]]";
+        text.replacen("\n[[models]]", rule, 1)
+    });
+    let (_, rejects, accepted) = validate(
+        &dataset,
+        &[
+            "1 P1 2026-01-01 - 10.00 0.00 UNPAID",
+            "2 P1 2026-01-01 - 12.00 0.00 UNPAID",
+            "1 P2 2026-01-03 - 10.00 0.00 UNPAID",
+            "3 P1 2026-01-02 - 12.00 0.00 UNPAID",
+        ],
+    );
+    assert_eq!(
+        told(&rejects),
+        [
+            "3 un_par_jour - patient_id = P1, date_facture = 2026-01-01",
+            "4 doublons_conflictuels - etablissement_id = ETAB_B, facture_id = 1",
+        ]
+    );
+    assert_eq!(accepted, [0, 3]);
+}
+
+#[test]
+fn rows_of_one_derived_key_and_different_inputs_are_all_refused() {
+    let mut files = fonderie_test_support::dataset_files("facturation");
+    let b = files.iter().find(|(path, _)| path == "sources/etablissement_b.toml").unwrap().1.clone();
+    let derived = b
+        .replace("etablissement_B", "derive_B")
+        .replace("facture_id = \"invoice_id\"\n", "")
+        .replace("[expected]", "[derived]\nfacture_id = { hash = [\"patient_id\", \"date_facture\"] }\n\n[expected]");
+    files.push(("sources/derive_b.toml".to_owned(), derived));
+    let dataset = Bundle::from_files(files).compile().unwrap();
+    let rows = [
+        "1 P1 2026-01-01 - 10.00 0.00 UNPAID",
+        "1 P2 2026-01-01 - 10.00 0.00 UNPAID",
+        "2 P3 2026-01-01 - 10.00 0.00 UNPAID",
+        "2 P3 2026-01-01 - 10.00 5.00 PARTIAL",
+    ];
+    let (validation, rejects, accepted) = validate_as(&dataset, "derive_b", &rows);
+    let refused: Vec<_> = rejects.iter().map(|reject| (reject.line, reject.rule.as_str())).collect();
+    assert_eq!(refused, [(2, "cle_derivee_en_conflit"), (3, "cle_derivee_en_conflit"), (5, "doublons_conflictuels")]);
+    assert_eq!(accepted, [2]);
+    check_conserved("validate", &validation.read, &validation.accepted, &validation.rejected).unwrap();
+}
+
+#[test]
+fn all_refused_rows_together_have_a_budget() {
+    let dataset = billing(|text| {
+        text.replace(
+            "\nfields = [\n    { name = \"facture_id\"",
+            "\ntotal_budget = { percent = 5, rows = 4 }\nfields = [\n    { name = \"facture_id\"",
+        )
+    });
+    let mut rows = plain_rows(20);
+    let bad = [
+        "a P1 2027-01-01 - 1.00 0.00 UNPAID",
+        "b P1 2026-01-01 - -1.00 0.00 UNPAID",
+        "c P1 2026-01-01 - 1.00 2.00 UNPAID",
+    ];
+    rows.extend(bad.iter().map(|row| (*row).to_owned()));
+    rows.push("d P1 2026-01-01 - 1.00 0.00 MAYBE".to_owned());
+    assert_eq!(judged(&dataset, &rows), (Verdict::AcceptedWithRejects, String::new()));
+    rows.push("e - 2026-01-01 - 1.00 0.00 UNPAID".to_owned());
+    let (verdict, because) = judged(&dataset, &rows);
+    assert_eq!(verdict, Verdict::Halted);
+    assert_eq!(because, "the file was halted: 5 of 25 rows are refused in all, 4 are allowed");
+}
+
+#[test]
+fn keys_that_conflict_in_more_than_a_tenth_halt_a_file_of_any_size() {
+    let dataset = billing_as_it_is();
+    let mut rows = plain_rows(10);
+    rows.push("0 P0 2026-01-01 - 11.00 0.00 UNPAID".to_owned());
+    assert_eq!(judged(&dataset, &rows).0, Verdict::AcceptedWithRejects);
+    // Another line of the same key is no other key; a repeat to the letter is no conflict.
+    rows.push("0 P0 2026-01-01 - 12.00 0.00 UNPAID".to_owned());
+    rows.push("1 P1 2026-01-01 - 10.00 0.00 UNPAID".to_owned());
+    assert_eq!(judged(&dataset, &rows).0, Verdict::AcceptedWithRejects);
+    rows.push("1 P1 2026-01-01 - 12.00 0.00 UNPAID".to_owned());
+    let (verdict, because) = judged(&dataset, &rows);
+    assert_eq!(verdict, Verdict::Halted);
+    assert!(because.contains("2 of its 10 keys stand on several lines"), "{because}");
 }
