@@ -1,5 +1,6 @@
 //! From a header's names to the fields of the record.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
 use fonderie_contract::{ColumnRef, Kind, Origin, Record, Source};
@@ -63,6 +64,9 @@ impl Layout {
     }
 }
 
+/// The most columns of a file: as many as a spreadsheet has.
+const MOST_COLUMNS: usize = 16_384;
+
 /// Ties names to fields: each column of the contract is there, once, and no other.
 ///
 /// # Errors
@@ -76,9 +80,23 @@ pub(crate) fn lay_out(
 ) -> Result<Layout> {
     let key = |name: &str| if source.fold_header { fold_name(name) } else { fold_space(name).into_owned() };
     let keys: Vec<String> = names.iter().map(|name| key(name)).collect();
-    let is_at = |column: &ColumnRef, at: usize| match column {
-        ColumnRef::Position(position) => *position == at,
-        ColumnRef::Name(name) => keys[at] == key(name),
+    if names.len() > MOST_COLUMNS {
+        let message = format!(
+            "line {}, read as the header, has {} columns, and {MOST_COLUMNS} are read at most: correct `format.delimiter` in the \
+             contract, or the file",
+            surroundings.line,
+            names.len()
+        );
+        return Err(StageError::new(ErrorCode::HeaderUnreadable, message));
+    }
+    let places = |column: &ColumnRef| -> Vec<usize> {
+        match column {
+            ColumnRef::Position(position) => (*position..=*position).filter(|at| *at < names.len()).collect(),
+            ColumnRef::Name(name) => {
+                let name = key(name);
+                (0..names.len()).filter(|&at| keys[at] == name).collect()
+            }
+        }
     };
     let wanted: Vec<(usize, &ColumnRef)> = source
         .columns
@@ -92,56 +110,61 @@ pub(crate) fn lay_out(
     let filters = source.skipped_rows.iter().map(|skipped| &skipped.column);
     let mut missing: Vec<&ColumnRef> = Vec::new();
     for column in wanted.iter().map(|(_, column)| *column).chain(filters) {
-        if !(0..names.len()).any(|at| is_at(column, at)) && !missing.contains(&column) {
+        if places(column).is_empty() && !missing.contains(&column) {
             missing.push(column);
         }
     }
     if !missing.is_empty() {
         return Err(header_error::missing(source, &wanted, &missing, names, surroundings));
     }
-    let by_position = |at: usize| {
-        let refs = wanted.iter().map(|(_, column)| *column).chain(&source.ignored);
-        refs.into_iter().any(|column| *column == ColumnRef::Position(at))
+    let refs =
+        || wanted.iter().map(|(_, column)| *column).chain(source.skipped_rows.iter().map(|skipped| &skipped.column));
+    let by_position = |at: usize| refs().chain(&source.ignored).any(|column| *column == ColumnRef::Position(at));
+    // A position settles its column: the same name elsewhere is another column's.
+    let resolve = |column: &ColumnRef| -> Vec<usize> {
+        let found = places(column);
+        let free: Vec<usize> = found.iter().copied().filter(|&at| !by_position(at)).collect();
+        if matches!(column, ColumnRef::Name(_)) && !free.is_empty() { free } else { found }
     };
-    for (at, name) in keys.iter().enumerate() {
-        // An unnamed column comes of delimiters at the lines' ends; its cells must be empty (see the builder).
-        let alike = |other: usize| !name.is_empty() && keys[other] == *name && !by_position(other);
-        if !by_position(at) && (0..at).any(alike) {
-            let positions: Vec<String> = (0..keys.len())
-                .filter(|&other| keys[other] == *name)
-                .map(|other| format!("\"#{}\"", other + 1))
-                .collect();
+    for column in refs() {
+        if let [first, _, ..] = resolve(column)[..] {
+            let same = (0..keys.len()).filter(|&other| keys[other] == keys[first]);
+            let positions: Vec<String> = same.map(|other| format!("\"#{}\"", other + 1)).collect();
             let message = format!(
                 "the header on line {} has the name \"{}\" in several columns, so their values cannot be told apart: name them by \
                  position ({}) under `columns` or `ignored_columns`",
                 surroundings.line,
-                header_error::visible(&names[at]),
+                header_error::visible(&names[first]),
                 positions.join(", "),
             );
             return Err(StageError::new(ErrorCode::ColumnRepeated, message));
         }
     }
+    let resolved: Vec<(usize, &ColumnRef, Option<usize>)> =
+        wanted.iter().map(|(index, column)| (*index, *column, resolve(column).first().copied())).collect();
+    let filters: Vec<_> = source
+        .skipped_rows
+        .iter()
+        .map(|skipped| (resolve(&skipped.column).first().copied(), &skipped.values))
+        .collect();
+    let ignored: HashSet<usize> = source.ignored.iter().flat_map(places).collect();
     let mut columns = Vec::with_capacity(names.len());
     let mut unknown = Vec::new();
     for (at, name) in names.iter().enumerate() {
-        // A position settles its column: the same name elsewhere is another column's.
-        let refers = |column: &ColumnRef| match column {
-            ColumnRef::Position(position) => *position == at,
-            ColumnRef::Name(_) => !by_position(at) && is_at(column, at),
-        };
-        let fields: Vec<usize> = wanted.iter().filter(|(_, column)| refers(column)).map(|(index, _)| *index).collect();
-        let known =
-            source.ignored.iter().any(refers) || source.skipped_rows.iter().any(|skipped| refers(&skipped.column));
+        let filled: Vec<&(usize, &ColumnRef, Option<usize>)> =
+            resolved.iter().filter(|(_, _, column)| *column == Some(at)).collect();
+        let fields: Vec<usize> = filled.iter().map(|(index, ..)| *index).collect();
+        let skipped = filters.iter().filter(|(column, _)| *column == Some(at));
+        let skipped_values: Vec<String> = skipped.flat_map(|(_, values)| values.iter().cloned()).collect();
+        let known = !skipped_values.is_empty() || ignored.contains(&at);
+        // An unnamed column comes of delimiters at the lines' ends; its cells must be empty (see the builder).
         if fields.is_empty() && !name.is_empty() && !known {
             unknown.push(name.as_str());
         }
-        let column = fields.first().and_then(|first| wanted.iter().find(|(index, _)| index == first));
-        let skipped = source.skipped_rows.iter().filter(|skipped| is_at(&skipped.column, at));
-        let skipped_values: Vec<String> = skipped.flat_map(|skipped| skipped.values.iter().cloned()).collect();
         columns.push(FileColumn {
             header: name.clone(),
-            shown: match column {
-                Some((_, ColumnRef::Position(_))) => format!("#{}", at + 1),
+            shown: match filled.first() {
+                Some((_, ColumnRef::Position(_), _)) => format!("#{}", at + 1),
                 _ => name.clone(),
             },
             amount: fields.iter().any(|&index| matches!(record.fields[index].kind, Kind::Decimal { .. })),
