@@ -9,7 +9,7 @@ use fonderie_core::stage::ValidateInput;
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
 use fonderie_quality::{FACILITY_CSV_HEADER, write_facility_row};
 use fonderie_storage::{ObjectRanges, ObjectReader, Storage, parquet_error};
-use fonderie_tabular::{Limits, Reject, Rows, Step, reject_rows};
+use fonderie_tabular::{Limits, Reject, Rows, SHEET_LINES, Step, reject_rows};
 use futures::TryStreamExt;
 use parquet::arrow::async_reader::ParquetRecordBatchStream;
 
@@ -65,6 +65,7 @@ async fn merge(
             if let Some(value) = originals.value(&reject) {
                 reject.value = Some(value);
             }
+            originals.name_sheet(&mut reject);
             write_facility_row(&reject, &originals.rows.raw(), &mut csv);
         }
         if csv.len() >= PIECE {
@@ -98,6 +99,16 @@ impl Originals<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Of a reject from one of several sheets: its row in the sheet, and the sheet's name in the sentence.
+    fn name_sheet(&self, reject: &mut Reject) {
+        const LINES: i64 = SHEET_LINES.cast_signed();
+        if let Some((name, _)) = self.rows.sheet().filter(|_| reject.line > LINES) {
+            reject.line %= LINES;
+            let name: String = name.chars().take(40).collect();
+            reject.message.push_str(&format!(" (feuille « {name} »)"));
+        }
     }
 
     /// The value of the cell that a reject names.

@@ -303,7 +303,8 @@ fn values(root: &Section<'_>, record: &Record, origins: &mut [Origin]) {
             Origin::Hash(_) | Origin::Constant(_) | Origin::Absent => None,
         });
         let (Some(most), Some(reading), Some(table)) = (most, reading, table.as_table()) else {
-            root.mistake(&key, describe(table), "a table from raw to canonical value, for a text field with a column");
+            let found = if most.is_none() { "values of a field that is no text".to_owned() } else { describe(table) };
+            root.mistake(&key, found, "a table from raw to canonical value, for a text field with a column");
             continue;
         };
         for (raw, canonical) in table {

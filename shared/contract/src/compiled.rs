@@ -391,6 +391,8 @@ pub struct FileFormat {
     pub files: GlobSet,
     /// Where the header is.
     pub header: Header,
+    /// Whether the contract says where the header is, or that there is none.
+    pub header_declared: bool,
     /// Which rows are totals, which are no records.
     pub totals: Totals,
     /// Which rows are a footer: the first filled cell fits.
@@ -452,6 +454,10 @@ pub struct Csv {
 pub struct Workbook {
     /// Its sheets, read in the workbook's order as one file; without any, the only visible one.
     pub sheets: Vec<Sheet>,
+    /// Whether each visible sheet is either read or ignored on purpose, so that none is left out in silence.
+    pub all_visible: bool,
+    /// Sheets that are left out on purpose.
+    pub ignored_sheets: Vec<Sheet>,
     /// A workbook with formulas that asks for its recalculation is refused.
     pub strict_formulas: bool,
     /// A column of date cells and of texts that contradict each other halts the file, instead of being reported only.

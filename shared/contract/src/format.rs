@@ -50,17 +50,17 @@ type Compile = fn(&Section<'_>) -> Option<Format>;
 fn format(section: &Section<'_>, files: GlobSet) -> Option<FileFormat> {
     let types = [("csv", csv as Compile), ("xlsx", workbook)];
     let compile = section.required("type", section.choice("type", &types), "\"csv\" or \"xlsx\"")?;
-    let header = header(section);
+    let (header, header_declared) = header(section);
     let totals = totals(section);
     let footer = Patterns::compile(section, "footer", &section.texts("footer").unwrap_or_default());
     let spreadsheet_text = section.truth("spreadsheet_text").unwrap_or(false);
     let format = compile(section);
     section.finish();
-    Some(FileFormat { files, header, totals, footer, spreadsheet_text, format: format? })
+    Some(FileFormat { files, header, header_declared, totals, footer, spreadsheet_text, format: format? })
 }
 
 /// `header_line`, `header_pattern` or `header = false`; the first line if nothing is said.
-fn header(section: &Section<'_>) -> Header {
+fn header(section: &Section<'_>) -> (Header, bool) {
     let line = section.whole("header_line");
     if line == Some(0) {
         section.mistake("header_line", "0", "a line number from 1 upwards; `header = false` if there is no header");
@@ -76,11 +76,11 @@ fn header(section: &Section<'_>) -> Header {
         if patterns.is_empty() {
             section.mistake("header_pattern", "an empty list", "patterns of cells of the header");
         }
-        return Header::Pattern(
-            patterns.iter().map(|pattern| Patterns::compile(section, "header_pattern", &[pattern])).collect(),
-        );
+        let patterns = patterns.iter().map(|pattern| Patterns::compile(section, "header_pattern", &[pattern]));
+        return (Header::Pattern(patterns.collect()), true);
     }
-    if present == Some(false) { Header::Absent } else { Header::Line(line.unwrap_or(1).max(1)) }
+    let header = if present == Some(false) { Header::Absent } else { Header::Line(line.unwrap_or(1).max(1)) };
+    (header, line.is_some() || present.is_some())
 }
 
 /// `totals`: a pattern or a list of patterns of the first filled cell, or a table.
@@ -124,37 +124,51 @@ fn workbook(section: &Section<'_>) -> Option<Format> {
             other => sheets.extend(sheet_position(section, "sheet", other, accepted)),
         }
     }
-    if let Some(value) = section.value("sheets") {
-        let accepted = "a list of sheets, each a name, a pattern of names such as \"Juin*\" or a position from 1";
+    let all_visible = section.value("sheets").is_some();
+    if all_visible {
         if section.value("sheet").is_some() {
             section.mistake("sheets", "this key beside `sheet`", "the one or the other");
         }
-        match value.as_array().map(Vec::as_slice) {
-            None | Some([]) => section.mistake("sheets", describe(value), accepted),
-            Some(items) => sheets.extend(items.iter().filter_map(|item| sheet_of_list(section, item, accepted))),
-        }
+        sheets.extend(sheet_list(section, "sheets"));
+    }
+    let ignored_sheets = sheet_list(section, "ignored_sheets");
+    if !all_visible && !ignored_sheets.is_empty() {
+        section.mistake("ignored_sheets", "this key without `sheets`", "the key beside `sheets`");
     }
     let strict_formulas = section.choice("formulas", &[("strict", true)]).unwrap_or(false);
     let mixed_dates_halt = section.choice("mixed_dates", &[("halt", true)]).unwrap_or(false);
-    Some(Format::Workbook(Workbook { sheets, strict_formulas, mixed_dates_halt }))
+    Some(Format::Workbook(Workbook { sheets, all_visible, ignored_sheets, strict_formulas, mixed_dates_halt }))
 }
 
-fn sheet_of_list(section: &Section<'_>, item: &Value, accepted: &str) -> Option<Sheet> {
+/// A list of sheets: names, patterns of names, positions.
+fn sheet_list<'a>(section: &Section<'a>, key: &'a str) -> Vec<Sheet> {
+    let accepted = "a list of sheets, each a name, a pattern of names such as \"Juin*\" or a position from 1";
+    let Some(value) = section.value(key) else { return Vec::new() };
+    match value.as_array().map(Vec::as_slice) {
+        None | Some([]) => {
+            section.mistake(key, describe(value), accepted);
+            Vec::new()
+        }
+        Some(items) => items.iter().filter_map(|item| sheet_of_list(section, key, item, accepted)).collect(),
+    }
+}
+
+fn sheet_of_list(section: &Section<'_>, key: &str, item: &Value, accepted: &str) -> Option<Sheet> {
     match item.as_str() {
-        None => sheet_position(section, "sheets", item, accepted),
+        None => sheet_position(section, key, item, accepted),
         // No sheet's name has one of these characters: a spreadsheet allows none of them there.
         Some(pattern) if pattern.contains(['*', '?', '[']) => {
             match GlobBuilder::new(pattern.trim()).case_insensitive(true).build() {
                 Ok(glob) => Some(Sheet::Pattern(glob)),
                 Err(error) => {
-                    section.mistake("sheets", format!("\"{pattern}\": {}", error.kind()), accepted);
+                    section.mistake(key, format!("\"{pattern}\": {}", error.kind()), accepted);
                     None
                 }
             }
         }
         Some(name) if !name.trim().is_empty() => Some(Sheet::Name(name.to_owned())),
         Some(_) => {
-            section.mistake("sheets", "an empty text", accepted);
+            section.mistake(key, "an empty text", accepted);
             None
         }
     }

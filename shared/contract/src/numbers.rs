@@ -26,6 +26,8 @@ pub struct NumberFormat {
     pub scale: u8,
     /// What is taken off a number: `%`, `°F`.
     pub units: Vec<String>,
+    /// An empty cell, or a word for "nothing", is zero.
+    pub empty_is_zero: bool,
 }
 
 /// Signs and parentheses, which nothing else may look like.
@@ -45,6 +47,7 @@ impl NumberFormat {
             dash_cents: false,
             scale: 0,
             units: Vec::new(),
+            empty_is_zero: false,
         }
     }
 
@@ -82,6 +85,7 @@ pub(crate) fn numbers(section: &Section<'_>, base: Option<&NumberFormat>) -> Opt
     format.credit_suffix = section.truth("credit_suffix").unwrap_or(format.credit_suffix);
     format.dash_is_zero = section.truth("dash_is_zero").unwrap_or(format.dash_is_zero);
     format.dash_cents = section.truth("dash_cents").unwrap_or(format.dash_cents);
+    format.empty_is_zero = section.truth("empty_is_zero").unwrap_or(format.empty_is_zero);
     if let Some(scale) = section.whole("scale") {
         match u8::try_from(scale) {
             Ok(scale) if scale <= 9 => format.scale = scale,

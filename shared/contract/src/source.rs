@@ -51,6 +51,22 @@ pub(crate) fn compile(
         empty,
         booleans,
     };
+    for key in [
+        "header_line",
+        "header",
+        "header_pattern",
+        "totals",
+        "footer",
+        "spreadsheet_text",
+        "encoding",
+        "delimiter",
+        "sheet",
+        "sheets",
+    ] {
+        if root.value(key).is_some() {
+            root.mistake(key, "a key of a format above all tables", format!("`{key}` under `[format]`"));
+        }
+    }
     let columns = columns::columns(&root, record, &defaults, &ignored);
     positions_only(&root, formats.as_deref().unwrap_or_default(), &columns, &ignored, &skipped_rows);
     let owns = owns(&root, record, &columns);
@@ -145,7 +161,7 @@ fn owns(root: &Section<'_>, record: &Record, columns: &[Origin]) -> Owns {
     }
 }
 
-/// Notes columns by name while a format has no header.
+/// Notes columns by name while a format has no header, and columns by position while it is not said whether there is one.
 fn positions_only(
     root: &Section<'_>,
     formats: &[FileFormat],
@@ -153,14 +169,26 @@ fn positions_only(
     ignored: &[ColumnRef],
     skipped: &[SkippedRows],
 ) {
+    let used: Vec<&ColumnRef> = columns
+        .iter()
+        .filter_map(|origin| match origin {
+            Origin::Column { column, .. } => Some(column),
+            _ => None,
+        })
+        .collect();
+    let by_name = |column: &&ColumnRef| matches!(column, ColumnRef::Name(_));
+    if !used.is_empty()
+        && !used.iter().any(|column| by_name(column))
+        && formats.iter().any(|format| !format.header_declared)
+    {
+        let accepted =
+            "`header = false` if the files have no header, or `header = true`, `header_line` or `header_pattern`";
+        root.mistake("format.header", "nothing, while all columns are named by position", accepted);
+    }
     if !formats.iter().any(|format| matches!(format.header, Header::Absent)) {
         return;
     }
-    let used = columns.iter().filter_map(|origin| match origin {
-        Origin::Column { column, .. } => Some(column),
-        _ => None,
-    });
-    for column in used.chain(ignored).chain(skipped.iter().map(|skipped| &skipped.column)) {
+    for column in used.into_iter().chain(ignored).chain(skipped.iter().map(|skipped| &skipped.column)) {
         if let ColumnRef::Name(name) = column {
             let accepted = "positions such as \"#1\", since a format has no header";
             root.mistake("columns", format!("the column \"{name}\" by its name"), accepted);

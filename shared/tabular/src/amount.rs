@@ -236,7 +236,13 @@ impl Taken {
         if !fraction.bytes().all(|b| b.is_ascii_digit()) {
             return Err(Problem::Amount);
         }
+        let grouped = whole.len() > 3;
         let whole = whole_part(whole, format)?;
+        // `48.0000` is exact; the mark of `1.500` may separate thousands.
+        let surplus = fraction.len().saturating_sub(field.scale);
+        let exact =
+            fraction.len() - fraction.trim_end_matches('0').len() >= surplus && (grouped || fraction.len() != 3);
+        let fraction = if surplus > 0 && exact { &fraction[..field.scale] } else { fraction };
         // A file that counts in cents has no decimals; `4800.0` is what some programs make of a whole number.
         let fraction = if format.scale == 0 { fraction } else { fraction.trim_end_matches('0') };
         let digits = append_digits(whole, fraction).ok_or(Problem::AmountSize)?;
@@ -246,6 +252,7 @@ impl Taken {
             return times_ten(digits, places).ok_or(Problem::AmountSize);
         }
         let unit = times_ten(1, places).filter(|unit| format.scale != 0 && digits % unit == 0);
+        let most = most.saturating_sub(usize::from(format.scale));
         unit.map(|unit| digits / unit).ok_or(Problem::AmountDecimals { most })
     }
 }
@@ -551,6 +558,22 @@ mod tests {
     }
 
     #[test]
+    fn zeros_behind_the_last_decimal_are_exact_unless_the_mark_may_separate_thousands() {
+        for (text, expected) in [
+            ("48,0000", Ok(4_800)),
+            ("14171,550", Ok(1_417_155)),
+            ("1 234,500", Ok(123_450)),
+            ("0,50000", Ok(50)),
+            ("1,500", Err(DECIMALS)),
+            ("123,000", Err(DECIMALS)),
+            ("48,0001", Err(DECIMALS)),
+            ("14171,555", Err(DECIMALS)),
+        ] {
+            assert_eq!(read(text, &french()), expected, "{text}");
+        }
+    }
+
+    #[test]
     fn cents_in_the_file() {
         let cents = NumberFormat { scale: 2, ..french() };
         for (text, expected) in [
@@ -558,7 +581,7 @@ mod tests {
             ("-5", Ok(-5)),
             ("4 800 €", Ok(4_800)),
             ("4800,0", Ok(4_800)),
-            ("4800,5", Err(DECIMALS)),
+            ("4800,5", Err(Problem::AmountDecimals { most: 0 })),
             ("99999999999", Err(Problem::AmountSize)),
         ] {
             assert_eq!(read(text, &cents), expected, "{text}");

@@ -251,14 +251,20 @@ fn at_time(date: NaiveDate, time: Time, declared: bool, dates: &Dates) -> Result
     if declared || local.time() == NaiveTime::MIN || (midnight && local.date() == date) {
         Ok(local.date().to_epoch_days())
     } else {
-        Err(Problem::UndeclaredTime)
+        Err(undeclared_time(dates))
     }
+}
+
+/// The problem of a time that no format declares, with the format that would.
+fn undeclared_time(dates: &Dates) -> Problem {
+    let pattern = dates.formats.iter().find(|format| matches!(format, DateFormat::Pattern(_)));
+    Problem::UndeclaredTime(format!("{} hh:mm", pattern.map_or("dd/mm/yyyy", DateFormat::text)))
 }
 
 /// Whether a local time other than midnight may be dropped.
 fn without_time(date: NaiveDate, time: NaiveTime, declared: bool, dates: &Dates) -> Result<(), Problem> {
     if !declared {
-        return Err(Problem::UndeclaredTime);
+        return Err(undeclared_time(dates));
     }
     match dates.zone.from_local_datetime(&NaiveDateTime::new(date, time)) {
         MappedLocalTime::Ambiguous(..) if dates.fold.is_none() => Err(Problem::AmbiguousTime),
@@ -315,6 +321,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn undeclared(format: &str) -> Problem {
+        Problem::UndeclaredTime(format.to_owned())
+    }
 
     /// Formats in the dataset's zone, with a pivot of 50.
     fn declared(formats: &[&str]) -> Dates {
@@ -471,13 +481,13 @@ mod tests {
             assert_eq!(read(text, &with).as_deref(), Ok("2026-05-04"), "{text}");
         }
         for text in ["04/05/2026 09:20", "2026-05-04T23:59:59.999", "04/05/2026 12:00 PM", "4/5/2026 0:00:00.0001"] {
-            assert_eq!(read(text, &without), Err(Problem::UndeclaredTime), "{text}");
+            assert!(matches!(read(text, &without), Err(Problem::UndeclaredTime(_))), "{text}");
             assert_eq!(read(text, &with).as_deref(), Ok("2026-05-04"), "{text}");
         }
         assert_eq!(read("04/05/2026", &with).as_deref(), Ok("2026-05-04"));
         // A time is declared per format.
         let mixed = declared(&["dd/mm/yyyy", "yyyy-mm-dd hh:mm"]);
-        assert_eq!(read("04/05/2026 09:20", &mixed), Err(Problem::UndeclaredTime));
+        assert_eq!(read("04/05/2026 09:20", &mixed), Err(undeclared("dd/mm/yyyy hh:mm")));
         assert_eq!(read("2026-05-04 09:20", &mixed).as_deref(), Ok("2026-05-04"));
     }
 
@@ -486,18 +496,18 @@ mod tests {
         let without = declared(&["yyyy-mm-dd"]);
         let with = declared(&["yyyy-mm-dd hh:mm"]);
         for (text, undeclared, converted) in [
-            ("2026-06-12T22:30:00Z", Err(Problem::UndeclaredTime), "2026-06-13"),
+            ("2026-06-12T22:30:00Z", Err(undeclared("yyyy-mm-dd hh:mm")), "2026-06-13"),
             ("2026-06-12T22:00:00Z", Ok("2026-06-13"), "2026-06-13"),
             ("2026-05-04T00:00:00Z", Ok("2026-05-04"), "2026-05-04"),
             ("2026-06-18T00:00:00+02:00", Ok("2026-06-18"), "2026-06-18"),
-            ("2026-06-18T00:00:00+05:00", Err(Problem::UndeclaredTime), "2026-06-17"),
-            ("2026-06-18 08:00 -0500", Err(Problem::UndeclaredTime), "2026-06-18"),
+            ("2026-06-18T00:00:00+05:00", Err(undeclared("yyyy-mm-dd hh:mm")), "2026-06-17"),
+            ("2026-06-18 08:00 -0500", Err(undeclared("yyyy-mm-dd hh:mm")), "2026-06-18"),
         ] {
             assert_eq!(read(text, &without), undeclared.map(str::to_owned), "{text}");
             assert_eq!(read(text, &with).as_deref(), Ok(converted), "{text}");
         }
         let new_york = in_zone(without, "America/New_York");
-        assert_eq!(read("2026-05-04T00:00:00Z", &new_york), Err(Problem::UndeclaredTime));
+        assert_eq!(read("2026-05-04T00:00:00Z", &new_york), Err(undeclared("yyyy-mm-dd hh:mm")));
     }
 
     #[test]
@@ -575,7 +585,7 @@ mod tests {
             assert_eq!(of(value, false), Err(Problem::NoSuchDay), "{value}");
         }
         assert_eq!(of(0.0, true), Err(Problem::PlaceholderDate("0".to_owned())));
-        assert_eq!(of(46_146.5, false), Err(Problem::UndeclaredTime));
+        assert!(matches!(of(46_146.5, false), Err(Problem::UndeclaredTime(_))));
         let with = declared(&["excel", "dd/mm/yyyy hh:mm"]);
         assert_eq!(read("46146.5", &with).as_deref(), Ok("2026-05-04"));
         assert_eq!(number_as_date(46_146.25, &with, range).map(iso).as_deref(), Ok("2026-05-04"));

@@ -35,8 +35,14 @@ pub(crate) fn missing(
     names: &[String],
     at: &Surroundings<'_>,
 ) -> StageError {
-    let known = wanted.len() - wanted.iter().filter(|(_, column)| missing.contains(column)).count();
-    let is_header = known * 2 >= wanted.len();
+    let mut distinct: Vec<&ColumnRef> = Vec::new();
+    for (_, column) in wanted {
+        if !distinct.contains(column) {
+            distinct.push(column);
+        }
+    }
+    let known = distinct.iter().filter(|column| !missing.contains(column)).count();
+    let is_header = known * 2 >= distinct.len();
     let list: Vec<String> = missing
         .iter()
         .take(MOST_NAMES)
@@ -59,17 +65,27 @@ pub(crate) fn missing(
         at.line,
         list.join(", "),
         known,
-        wanted.len(),
+        distinct.len(),
         source.id,
         cause(wanted, names, known, at),
     );
     StageError::new(ErrorCode::ColumnMissing, message)
 }
 
-/// `ColumnUnknown`: names of the header that the contract does not have. The line is a header: all of the contract's names
-/// stand in it.
-pub(crate) fn unknown(source: &Source, unknown: &[&str], at: &Surroundings<'_>) -> StageError {
-    let list: Vec<String> = unknown.iter().take(MOST_NAMES).map(|name| format!("\"{}\"", visible(name))).collect();
+/// `ColumnUnknown`: columns of the header that the contract does not have, by position; by name too if the contract knows the
+/// header by its names, so that the line is a header.
+pub(crate) fn unknown(
+    source: &Source,
+    wanted: &[(usize, &ColumnRef)],
+    unknown: &[(usize, &str)],
+    at: &Surroundings<'_>,
+) -> StageError {
+    let by_name =
+        wanted.iter().filter(|(_, column)| matches!(column, ColumnRef::Name(_))).count() * 2 >= wanted.len().max(1);
+    let shown = |(position, name): &(usize, &str)| {
+        if by_name { format!("\"{}\"", visible(name)) } else { format!("\"#{}\"", position + 1) }
+    };
+    let list: Vec<String> = unknown.iter().take(MOST_NAMES).map(shown).collect();
     let more = unknown.len().saturating_sub(MOST_NAMES);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let message = format!(
@@ -80,6 +96,18 @@ pub(crate) fn unknown(source: &Source, unknown: &[&str], at: &Surroundings<'_>) 
         source.id,
     );
     StageError::new(ErrorCode::ColumnUnknown, message)
+}
+
+/// `HeaderUnreadable`: the line holds values where the contract, which knows columns by position only, expects names.
+pub(crate) fn record(source: &Source, position: usize, at: &Surroundings<'_>) -> StageError {
+    let message = format!(
+        "line {}, read as the header, holds a value in the column \"#{}\": if the file has no header, declare `header = false` in the \
+         contract of `{}`; otherwise correct `header_line`",
+        at.line,
+        position + 1,
+        source.id,
+    );
+    StageError::new(ErrorCode::HeaderUnreadable, message)
 }
 
 /// The likely cause, and what to do.

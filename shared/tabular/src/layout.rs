@@ -6,7 +6,9 @@ use std::ops::RangeInclusive;
 use fonderie_contract::{ColumnRef, Kind, Origin, Record, Source};
 use fonderie_core::{ErrorCode, Result, StageError};
 
+use crate::cell::Cell;
 use crate::header_error::{self, Surroundings};
+use crate::read::{DateCounts, FieldReader, Notes, Parsed};
 use crate::text::{fold_name, fold_space};
 
 /// A column of the file.
@@ -142,6 +144,9 @@ pub(crate) fn lay_out(
     }
     let resolved: Vec<(usize, &ColumnRef, Option<usize>)> =
         wanted.iter().map(|(index, column)| (*index, *column, resolve(column).first().copied())).collect();
+    if let Some(position) = resolved.iter().find_map(|found| value_as_name(record, source, names, found)) {
+        return Err(header_error::record(source, position, surroundings));
+    }
     let filters: Vec<_> = source
         .skipped_rows
         .iter()
@@ -159,7 +164,7 @@ pub(crate) fn lay_out(
         let known = !skipped_values.is_empty() || ignored.contains(&at);
         // An unnamed column comes of delimiters at the lines' ends; its cells must be empty (see the builder).
         if fields.is_empty() && !name.is_empty() && !known {
-            unknown.push(name.as_str());
+            unknown.push((at, name.as_str()));
         }
         columns.push(FileColumn {
             header: name.clone(),
@@ -173,12 +178,35 @@ pub(crate) fn lay_out(
         });
     }
     if !unknown.is_empty() {
-        return Err(header_error::unknown(source, &unknown, surroundings));
+        return Err(header_error::unknown(source, &wanted, &unknown, surroundings));
     }
     let unnamed =
         columns.iter().rev().take_while(|column| column.header.is_empty() && column.fields.is_empty()).count();
     let skips_rows = columns.iter().any(|column| !column.skipped_values.is_empty());
     Ok(Layout { columns, unnamed, skips_rows })
+}
+
+/// The position of a column that the contract knows by position only, if its name is a date or an amount: then the line is a
+/// record.
+fn value_as_name(
+    record: &Record,
+    source: &Source,
+    names: &[String],
+    (index, column, at): &(usize, &ColumnRef, Option<usize>),
+) -> Option<usize> {
+    let (ColumnRef::Position(_), Origin::Column { reading, .. }) = (column, &source.columns[*index]) else {
+        return None;
+    };
+    if matches!(record.fields[*index].kind, Kind::Text { .. } | Kind::Boolean) {
+        return None;
+    }
+    let position = (*at)?;
+    // A name without a header is a position itself.
+    let name = names.get(position).filter(|name| !name.starts_with('#'))?;
+    let cell = Cell::Text(name.as_str().into());
+    let reader = FieldReader::new(record, *index, reading, false);
+    let value = reader.read(&cell, &mut Notes::default(), &mut DateCounts::default());
+    matches!(value, Ok(Parsed::Number(_) | Parsed::Decimal(_))).then_some(position)
 }
 
 /// The names of a file without a header: positions, as many as the contract names.

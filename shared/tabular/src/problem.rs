@@ -67,8 +67,8 @@ pub enum Problem {
     },
     /// A date that stands for "no date" in much software (`00/00/0000`) and is not declared as such.
     PlaceholderDate(String),
-    /// A date with a time, where the contract declares none.
-    UndeclaredTime,
+    /// A date with a time, while the contract declares none: the format that would.
+    UndeclaredTime(String),
     /// A day that no calendar has.
     NoSuchDay,
     /// A local time that a clock change makes ambiguous.
@@ -156,7 +156,7 @@ impl Problem {
             Self::UndeclaredEmptyWord(_) => ReaderRule::UndeclaredEmptyWord,
             Self::DateFormat { .. }
             | Self::PlaceholderDate(_)
-            | Self::UndeclaredTime
+            | Self::UndeclaredTime(_)
             | Self::NoSuchDay
             | Self::AmbiguousTime
             | Self::ImpossibleTime
@@ -234,8 +234,9 @@ impl fmt::Display for Problem {
                 "« {text} » n'est pas une date ; si cela veut dire « pas de date », le contrat le déclare par \
                  `empty = [\"{text}\"]`."
             ),
-            Self::UndeclaredTime => f.write_str(
-                "La date porte une heure ; le contrat peut l'admettre en ajoutant l'heure au format (`dd/mm/yyyy hh:mm`).",
+            Self::UndeclaredTime(format) => write!(
+                f,
+                "La date porte une heure ; le contrat peut l'admettre en ajoutant l'heure au format (`{format}`)."
             ),
             Self::NoSuchDay => f.write_str("Ce jour n'existe pas dans le calendrier."),
             Self::AmbiguousTime => f.write_str(
@@ -262,6 +263,7 @@ impl fmt::Display for Problem {
             Self::OtherCurrency { expected } => {
                 write!(f, "Le montant porte une autre devise que celle convenue ({expected}).")
             }
+            Self::AmountDecimals { most: 0 } => f.write_str("Le montant doit être un nombre entier, sans décimales."),
             Self::AmountDecimals { most } => write!(f, "Le montant a trop de décimales : {most} au plus."),
             Self::AmountSize => f.write_str("Le montant est trop grand pour l'entrepôt."),
             Self::EmptyWordForAmount(word) => write!(

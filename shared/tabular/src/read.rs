@@ -108,8 +108,17 @@ impl<'a> FieldReader<'a> {
     ) -> Result<Parsed<'b>, Problem> {
         match (cell, self.kind) {
             (Cell::Text(text), _) => self.text(text, notes, dates),
-            (Cell::Empty, _) => Ok(Parsed::Null),
+            (Cell::Empty, _) => Ok(self.nothing()),
             _ => self.other(cell, notes, dates),
+        }
+    }
+
+    /// The value of an empty cell.
+    fn nothing(&self) -> Parsed<'static> {
+        match self.kind {
+            Kind::Decimal { .. } if self.reading.numbers.empty_is_zero => Parsed::Decimal(0),
+            Kind::Integer { .. } if self.reading.numbers.empty_is_zero => Parsed::Number(0),
+            _ => Parsed::Null,
         }
     }
 
@@ -119,7 +128,7 @@ impl<'a> FieldReader<'a> {
             trimmed = self.unwrapped(trimmed)?;
         }
         if trimmed.is_empty() || !self.reading.empty.is_empty() && self.is_empty_word(trimmed) {
-            return Ok(Parsed::Null);
+            return Ok(self.nothing());
         }
         match self.kind {
             Kind::Text { max_length } => self.plain_text(trimmed, max_length, notes),
@@ -195,7 +204,7 @@ impl<'a> FieldReader<'a> {
     ) -> Result<Parsed<'b>, Problem> {
         match (cell, self.kind) {
             (Cell::Text(text), _) => self.text(text, notes, dates),
-            (Cell::Empty, _) => Ok(Parsed::Null),
+            (Cell::Empty, _) => Ok(self.nothing()),
             (Cell::Undecodable(_), _) => Err(Problem::Encoding),
             (Cell::DoubleEncoded(_), _) => Err(Problem::DoubleEncoding),
             (Cell::Error(_), _) => Err(Problem::CellError),

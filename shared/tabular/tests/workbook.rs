@@ -432,8 +432,8 @@ fn several_sheets_are_read_as_one_file() {
     );
     for (what, found) in [
         ("sheets = [\"Juin*\", \"mai\"]", [mai, one, three].join(", ")),
-        ("sheets = [\"Juin 2\", 2, \"MAI\"]", [mai, two].join(", ")),
-        ("sheets = [\"?uin [12]\"]", one.to_owned()),
+        ("sheets = [\"Juin 2\", 2, \"MAI\"]\nignored_sheets = [\"Juin*\"]", [mai, two].join(", ")),
+        ("sheets = [\"?uin [12]\"]\nignored_sheets = [2, \"juin 3\"]", one.to_owned()),
         ("sheets = [\"*\", 4]", [mai, one, two, three].join(", ")),
         ("sheet = \" MAI\"", "2 Mai: facture, 2 'M'".to_owned()),
     ] {
@@ -446,6 +446,7 @@ fn several_sheets_are_read_as_one_file() {
         ),
         ("sheets = [\"Mai\", 6]", "there is no sheet number 6"),
         ("sheets = [\"Note?\"]", "there is no visible sheet like \"Note?\""),
+        ("sheets = [\"Mai\", \"Juin 1\"]", "the visible sheet \"juin 3\" is in neither `sheets` nor `ignored_sheets`"),
         ("sheet = \"Juin*\"", "there is no sheet \"Juin*\""),
         ("", "3 visible sheets, and the contract names none"),
     ] {
@@ -455,7 +456,10 @@ fn several_sheets_are_read_as_one_file() {
     }
     // Spreadsheets leave empty sheets behind.
     let empty = book.sheet("Vide", "visible", sheet("")).bytes();
-    assert_eq!(rows_in("sheets = [\"mai\", \"vide\"]", &empty).unwrap().0, ["2 Mai: facture", "20000002 'M'"]);
+    assert_eq!(
+        rows_in("sheets = [\"mai\", \"vide\"]\nignored_sheets = [\"juin*\"]", &empty).unwrap().0,
+        ["2 Mai: facture", "20000002 'M'"]
+    );
 }
 
 #[test]

@@ -188,7 +188,7 @@ impl WorkbookInput {
 /// Reads the sheets that the contract asks for, and sends their rows.
 fn read(mut archive: Archive, format: &Workbook, limits: &Limits, sender: &SyncSender<Result<Message>>) -> Result<()> {
     let book = Book::read(&mut archive)?;
-    let sheets = choose(&book.sheets, &format.sheets)?;
+    let sheets = choose(&book.sheets, format)?;
     let styles = archive.part(&book.styles_path)?.map(Styles::read).transpose()?.unwrap_or_default();
     let texts = archive.part(&book.texts_path)?.map(|part| Texts::read(part, limits)).transpose()?.unwrap_or_default();
     let context = Context {
