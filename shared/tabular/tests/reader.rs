@@ -168,6 +168,55 @@ fn headers_that_do_not_hold_what_the_contract_reads() {
 }
 
 #[test]
+fn a_record_does_not_stand_in_for_a_header_and_its_words_are_not_shown() {
+    let names = [
+        "invoice_id",
+        "patient_id",
+        "last_name",
+        "first_name",
+        "age",
+        "facility_id",
+        "facility_name",
+        "facility_type",
+        "city",
+        "service_code",
+        "service_name",
+        "service_category",
+        "invoice_date",
+        "payment_date",
+        "billed_amount",
+        "paid_amount",
+        "status",
+    ];
+    let by_position = |header: &str| {
+        let mut files = fonderie_test_support::dataset_files("facturation");
+        let b = &mut files.iter_mut().find(|(path, _)| path == "sources/etablissement_b.toml").unwrap().1;
+        for (at, name) in names.iter().enumerate() {
+            *b = b.replace(&format!("= \"{name}\"\n"), &format!("= \"#{}\"\n", at + 1));
+        }
+        *b = b.replace("[format]", &format!("[format]\n{header}"));
+        Bundle::from_files(files).compile()
+    };
+    let undeclared = by_position("").unwrap_err().to_string();
+    assert!(
+        undeclared.contains("`format.header`: found nothing, while all columns are named by position"),
+        "{undeclared}"
+    );
+    let text = row_b("1", "Martin", "40", "2024-01-31", "10.00");
+    let dataset = by_position("header = true").unwrap();
+    let error = read(&dataset, "etablissement_b", text.as_bytes(), 9).err().unwrap();
+    assert_eq!(error.code, ErrorCode::HeaderUnreadable);
+    assert!(error.message.contains("`header = false`") && !error.message.contains("Martin"), "{error}");
+    let wider = text.replace('\n', ",Secret\n");
+    let error = read(&dataset, "etablissement_b", wider.as_bytes(), 9).err().unwrap();
+    assert!(!error.message.contains("Secret"), "{error}");
+    let file = read(&by_position("header = false").unwrap(), "etablissement_b", text.as_bytes(), 9).unwrap();
+    assert_eq!(file.summary.kept.rows, 1);
+    let with_header = read(&dataset, "etablissement_b", format!("{HEADER_B}{text}").as_bytes(), 9).unwrap();
+    assert_eq!(with_header.batches[0].column(14), file.batches[0].column(14));
+}
+
+#[test]
 fn a_header_alone_is_a_file_of_no_rows_and_columns_may_come_in_any_order() {
     let dataset = billing();
     let file = read(&dataset, "etablissement_b", HEADER_B.as_bytes(), 9).unwrap();
