@@ -56,7 +56,7 @@ async fn the_embedded_database_holds_what_a_native_one_does() {
     let (natural, exact) = snapshots(embedded.path()).await;
     let expected = Snapshot::natural(&connect(&database.url).await.unwrap()).await.unwrap();
     assert_eq!(natural.difference(&expected), None);
-    assert_eq!((natural.count("dw.fact_facturation"), natural.count("audit.run")), (11, 3));
+    assert_eq!((natural.count("dw.fact_facturation"), natural.count("audit.run")), (19, 3));
 
     // Unforced: the state folder keeps its kind. The rows are those that the scenario expects of any PostgreSQL.
     let query = workspace().join("datasets/facturation/scenarios/warehouse.sql");

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use chrono::{Datelike, NaiveDate, NaiveTime};
-use fonderie_contract::{DateRange, Kind, ReaderRule, Reading, Record};
+use fonderie_contract::{Check, DateRange, Kind, ReaderRule, Reading, Record};
 
 use crate::cell::Cell;
 use crate::column::Value;
@@ -78,6 +78,8 @@ pub(crate) struct FieldReader<'a> {
     /// Raw to canonical values, both without invisible characters.
     values: HashMap<&'a str, Cow<'a, str>>,
     identifies: bool,
+    /// Whether a rule of the dataset lists the field's words, and so judges one that means "nothing".
+    listed: bool,
     spreadsheet_text: bool,
 }
 
@@ -91,6 +93,7 @@ impl<'a> FieldReader<'a> {
             reading,
             values: reading.values.iter().map(|(raw, text)| (raw.as_str(), canonical(text))).collect(),
             identifies: record.identifies(index),
+            listed: record.rules.iter().any(|rule| matches!(rule.check, Check::OneOf { field, .. } if field == index)),
             spreadsheet_text,
         }
     }
@@ -187,7 +190,9 @@ impl<'a> FieldReader<'a> {
             if self.identifies {
                 return Err(Problem::UndeclaredEmptyWord(text.into_owned()));
             }
-            notes.add(ReaderRule::UndeclaredEmptyWord);
+            if !self.listed {
+                notes.add(ReaderRule::UndeclaredEmptyWord);
+            }
         }
         if self.identifies && is_scientific(&text) {
             return Err(Problem::ScientificNotation);
