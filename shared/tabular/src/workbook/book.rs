@@ -107,7 +107,8 @@ fn sheet(attributes: Attributes<'_>, folder: &str, references: &[Reference]) -> 
     for attribute in attributes {
         match attribute? {
             ("name", value) => name = unescaped(value)?,
-            ("id", value) => id = unescaped(value)?,
+            // Whatever the prefix of references is, and without one.
+            (key, value) if key.rsplit(':').next() == Some("id") => id = unescaped(value)?,
             ("state", value) => visible = value == "visible",
             _ => {}
         }

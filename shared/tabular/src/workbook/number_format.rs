@@ -46,7 +46,6 @@ impl NumberFormat {
 /// Whether a code shows dates or spans of time: a date's letter outside of quotes, escapes, and brackets.
 fn time(code: &str) -> NumberFormat {
     let mut characters = code.chars();
-    let mut date = false;
     while let Some(c) = characters.next() {
         match c.to_ascii_lowercase() {
             // Negative numbers, zeros and texts have formats of their own behind it.
@@ -58,7 +57,8 @@ fn time(code: &str) -> NumberFormat {
                 characters.next();
             }
             '[' => {
-                let inner: String = characters.by_ref().take_while(|c| *c != ']').collect();
+                let (inner, rest) = characters.as_str().split_once(']').unwrap_or_default();
+                characters = rest.chars();
                 let mut letters = inner.chars().map(|c| c.to_ascii_lowercase());
                 let first = letters.next();
                 // `[h]`, `[mm]`; others are colours, conditions and locales.
@@ -70,11 +70,15 @@ fn time(code: &str) -> NumberFormat {
             'g' if characters.as_str().get(..6).is_some_and(|rest| rest.eq_ignore_ascii_case("eneral")) => {
                 characters.nth(5);
             }
-            'd' | 'm' | 'y' | 'h' | 's' => date = true,
+            'd' | 'm' | 'y' | 'h' | 's' => return NumberFormat::Date,
+            // `A/P` for the halves of the day.
+            'a' if characters.as_str().get(..2).is_some_and(|rest| rest.eq_ignore_ascii_case("/p")) => {
+                return NumberFormat::Date;
+            }
             _ => {}
         }
     }
-    if date { NumberFormat::Date } else { NumberFormat::Other }
+    NumberFormat::Other
 }
 
 /// A format of zeros and fixed characters between them: `0000`, `00000-00`, `"F-"0000`.
@@ -177,6 +181,12 @@ mod tests {
             ("h:mm AM/PM", NumberFormat::Date),
             ("[h]:mm:ss", NumberFormat::Span),
             ("[MM]", NumberFormat::Span),
+            ("d [h]:mm", NumberFormat::Date),
+            ("A/P", NumberFormat::Date),
+            ("#\" jours\"", NumberFormat::Other),
+            ("#\\d", NumberFormat::Other),
+            ("\"jour_\"d", NumberFormat::Date),
+            ("[h", NumberFormat::Other),
             ("#,##0.00\\ \"dhs\"", NumberFormat::Other),
             ("#,##0.00_d", NumberFormat::Other),
             ("[Red]0.00", NumberFormat::Other),

@@ -75,6 +75,8 @@ pub(super) struct Sheet<'a, R: Read> {
     context: &'a Context,
     output: &'a mut Output,
     text: CellText,
+    /// Whether the cell's text stands in `is`, whatever its declared type.
+    inline: bool,
     /// The row at hand, from 1, and the column of its next cell if nothing else is said, from 0.
     row: u32,
     column: u32,
@@ -90,6 +92,7 @@ impl<'a, R: Read> Sheet<'a, R> {
             context,
             output,
             text: CellText::default(),
+            inline: false,
             row: 0,
             column: 0,
             row_began: false,
@@ -100,14 +103,25 @@ impl<'a, R: Read> Sheet<'a, R> {
 
     /// Reads the sheet to its end. Returns whether it has formulas.
     pub(super) fn read(mut self) -> Result<bool> {
+        let (mut is_sheet, mut in_data) = (false, false);
         loop {
             let begun = match self.xml.event()? {
                 Event::Start(tag) => match tag.local_name().as_ref() {
-                    "row" => Begun::Row(row_number(&tag)?),
-                    "c" => Begun::Cell(Head::read(&tag)?),
+                    "worksheet" => {
+                        is_sheet = true;
+                        continue;
+                    }
+                    "sheetData" => {
+                        in_data = true;
+                        continue;
+                    }
+                    "row" if in_data => Begun::Row(row_number(&tag)?),
+                    "c" if in_data => Begun::Cell(Head::read(&tag)?),
                     _ => continue,
                 },
                 Event::End(tag) if tag.local_name().as_ref() == "sheetData" => break,
+                // A sheet without cells may lack the element for them.
+                Event::Eof if is_sheet => break,
                 Event::Eof => return Err(misshapen()),
                 _ => continue,
             };
@@ -165,6 +179,7 @@ impl<'a, R: Read> Sheet<'a, R> {
     fn content(&mut self, head: &Head) -> Result<Option<Value>> {
         let (mut formula, mut stored, mut in_value) = (false, false, false);
         self.text.clear();
+        self.inline = false;
         let depth = self.xml.depth();
         while self.xml.depth() >= depth {
             let element = match &self.xml.event()? {
@@ -186,11 +201,11 @@ impl<'a, R: Read> Sheet<'a, R> {
             };
             match element {
                 Element::Value => {
-                    (stored, in_value) = (true, true);
+                    (stored, in_value, self.inline) = (true, true, false);
                     self.text.clear();
                 }
                 Element::Inline => {
-                    stored = true;
+                    (stored, self.inline) = (true, true);
                     self.text.read_rich(&mut self.xml)?;
                 }
                 Element::Formula => {
@@ -206,7 +221,7 @@ impl<'a, R: Read> Sheet<'a, R> {
                 return Err(recalculation());
             }
             // A computed empty text is stored as such; elsewhere nothing stored means nothing computed.
-            let is_text = matches!(head.kind, Kind::Text | Kind::Inline);
+            let is_text = self.inline || matches!(head.kind, Kind::Text | Kind::Inline);
             if !stored || !is_text && self.text.as_str().trim_ascii().is_empty() {
                 return Ok(Some(Value::Formula));
             }
@@ -217,7 +232,11 @@ impl<'a, R: Read> Sheet<'a, R> {
     /// What a cell's stored text means.
     fn value(&mut self, head: &Head) -> Result<Option<Value>> {
         match head.kind {
-            Kind::Text | Kind::Inline => Ok(self.own_text()),
+            _ if self.inline => Ok(self.own_text()),
+            Kind::Text | Kind::Inline => {
+                self.text.unescape(0);
+                Ok(self.own_text())
+            }
             _ if self.text.as_str().trim_ascii().is_empty() => Ok(None),
             Kind::Number => self.number(head.style),
             Kind::Shared => {
@@ -234,9 +253,9 @@ impl<'a, R: Read> Sheet<'a, R> {
                     Value::Shared(index)
                 }))
             }
-            Kind::Truth => match self.text.as_str().trim_ascii() {
-                "1" | "true" | "TRUE" => Ok(Some(Value::Truth(true))),
-                "0" | "false" | "FALSE" => Ok(Some(Value::Truth(false))),
+            Kind::Truth => match self.text.as_str().trim_ascii().to_ascii_lowercase().as_str() {
+                "1" | "true" => Ok(Some(Value::Truth(true))),
+                "0" | "false" => Ok(Some(Value::Truth(false))),
                 _ => Err(misshapen()),
             },
             Kind::Error => {
@@ -326,7 +345,7 @@ fn place(reference: &str) -> Option<(u32, u32)> {
     let digit = |letter: u8| u32::from(letter.to_ascii_uppercase() - b'A') + 1;
     let add = |column: u32, letter: u8| column.checked_mul(26)?.checked_add(digit(letter));
     let column = letters.bytes().try_fold(0, add)?.checked_sub(1)?;
-    Some((column, row.parse().ok()?))
+    Some((column, row.bytes().all(|b| b.is_ascii_digit()).then(|| row.parse().ok())??))
 }
 
 /// A date as the strict edition of the format writes it.

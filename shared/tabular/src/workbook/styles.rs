@@ -21,7 +21,7 @@ impl Styles {
     /// Reads the part of styles.
     pub(super) fn read<R: Read>(mut xml: Xml<R>) -> Result<Self> {
         let mut formats: HashMap<u32, NumberFormat> = HashMap::new();
-        let mut styles = Vec::new();
+        let mut ids = Vec::new();
         // The same tags describe other things elsewhere: named styles, the differences of conditional formats.
         let (mut in_formats, mut in_cells) = (false, false);
         loop {
@@ -49,7 +49,7 @@ impl Styles {
                                 id = value.trim().parse().unwrap_or(0);
                             }
                         }
-                        styles.push(formats.get(&id).cloned().unwrap_or_else(|| NumberFormat::built_in(id)));
+                        ids.push(id);
                     }
                     _ => {}
                 },
@@ -61,12 +61,13 @@ impl Styles {
                 Event::Eof => break,
                 _ => {}
             }
-            if styles.len() > MOST_STYLES || formats.len() > MOST_STYLES {
+            if ids.len() > MOST_STYLES || formats.len() > MOST_STYLES {
                 return Err(too_large(&format!("has more than {MOST_STYLES} styles")));
             }
         }
         xml.finish()?;
-        Ok(Self(styles))
+        let format = |id: u32| formats.get(&id).cloned().unwrap_or_else(|| NumberFormat::built_in(id));
+        Ok(Self(ids.into_iter().map(format).collect()))
     }
 
     /// The number format of a style; a style that the workbook lacks shows numbers as they are.

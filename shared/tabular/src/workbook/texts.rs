@@ -67,7 +67,7 @@ impl CellText {
                     "t" if !phonetic => {
                         let mut kept = false;
                         for attribute in Attributes::new(tag.attributes_raw()) {
-                            kept |= attribute? == ("space", "preserve");
+                            kept |= attribute? == ("xml:space", "preserve");
                         }
                         piece = Some((self.text.len(), kept));
                     }
@@ -76,8 +76,11 @@ impl CellText {
                 Event::End(tag) => match tag.local_name().as_ref() {
                     "rPh" => phonetic = false,
                     "t" => {
-                        if let Some((start, false)) = piece.take() {
-                            self.trim(start);
+                        if let Some((start, kept)) = piece.take() {
+                            if !kept {
+                                self.trim(start);
+                            }
+                            self.unescape(start);
                         }
                     }
                     _ => {}
@@ -100,12 +103,17 @@ impl CellText {
         }
     }
 
-    /// Ends the text: `_x000D_` and its like become characters. Returns whether it is within a cell's bounds; if not, a
-    /// prefix is left.
-    pub(super) fn finish(&mut self) -> bool {
-        if !self.too_long && self.text.contains("_x") {
-            self.text = unescaped(&self.text);
+    /// Makes `_x000D_` and its like characters in what follows a place.
+    pub(super) fn unescape(&mut self, start: usize) {
+        if !self.too_long && self.text[start..].contains("_x") {
+            let plain = unescaped(&self.text[start..]);
+            self.text.truncate(start);
+            self.text.push_str(&plain);
         }
+    }
+
+    /// Ends the text. Returns whether it is within a cell's bounds; if not, a prefix is left.
+    pub(super) fn finish(&mut self) -> bool {
         let units = |text: &str| text.encode_utf16().count();
         if self.too_long || self.text.len() > MOST_UNITS && units(&self.text) > MOST_UNITS {
             self.too_long = true;

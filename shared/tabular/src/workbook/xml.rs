@@ -108,7 +108,7 @@ impl<R: Read> Xml<R> {
     }
 }
 
-/// The attributes of a tag: local name and raw value.
+/// The attributes of a tag: name and raw value. The format's own have no prefix, but for `xml:space` and `r:id`.
 pub(super) struct Attributes<'a>(&'a str);
 
 impl<'a> Attributes<'a> {
@@ -131,8 +131,7 @@ impl<'a> Iterator for Attributes<'a> {
             let rest = rest.trim_ascii_start();
             let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
             let (value, rest) = rest[1..].split_once(quote)?;
-            let name = name.trim_ascii_end();
-            Some((name.rsplit_once(':').map_or(name, |(_, local)| local), value, rest))
+            Some((name.trim_ascii_end(), value, rest))
         };
         Some(match attribute() {
             Some((name, value, rest)) => {
@@ -172,9 +171,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn attributes_are_read_by_their_local_names() {
+    fn attributes_are_read_by_their_names() {
         let read = |raw| Attributes::new(raw).collect::<Result<Vec<_>>>().ok();
-        assert_eq!(read(" r = \"A1\"  x:s='4' t=\"\""), Some(vec![("r", "A1"), ("s", "4"), ("t", "")]));
+        assert_eq!(read(" r = \"A1\"  x:s='4' t=\"\""), Some(vec![("r", "A1"), ("x:s", "4"), ("t", "")]));
         for malformed in [" r=A1", " r", " r=\"A1"] {
             assert_eq!(read(malformed), None, "{malformed}");
         }
