@@ -101,10 +101,21 @@ fn sentence(entry: &LedgerEntry, file_name: &str, score: Option<&Scored>) -> Str
         removed => format!("; REMOVED {} that this file showed before", told(removed)),
     };
     let same = entry.same_bytes_as.as_ref().map(|key| format!("; the same bytes as {key}")).unwrap_or_default();
-    let header_alone = if entry.read.rows == 0 && entry.outcomes.is_some() { "; header alone: no record" } else { "" };
+    let left_out = left_out(entry);
+    let alone = entry.read.rows == 0 && entry.outcomes.is_some() && left_out.is_empty();
+    let header_alone = if alone { "; header alone: no record" } else { "" };
     let (read, accepted, rejected) = (told(&entry.read), told(&entry.accepted), told(&entry.rejected));
     let scored: String = score.iter().flat_map(|score| &score.models).map(|model| format!("; {model}")).collect();
     format!(
-        "{file_name}: {read} rows read, {accepted} accepted, {rejected} rejected; {became}{removed}{header_alone}{same}{scored}"
+        "{file_name}: {read} rows read, {accepted} accepted, {rejected} rejected{left_out}; {became}{removed}{header_alone}{same}{scored}"
     )
+}
+
+/// The lines that were left out although something stands in them.
+fn left_out(entry: &LedgerEntry) -> String {
+    let kinds =
+        [("totals_lines", "totals"), ("footer_lines", "footer lines"), ("filtered_rows", "rows by `skip_rows`")];
+    let lines = kinds.iter().filter_map(|(kind, name)| Some(format!("{} {name}", entry.units.other.get(*kind)?)));
+    let lines = lines.collect::<Vec<_>>().join(", ");
+    if lines.is_empty() { lines } else { format!(", left out: {lines}") }
 }

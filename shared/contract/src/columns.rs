@@ -7,6 +7,7 @@ use crate::dates::{Dates, dates};
 use crate::mistakes::{Section, describe};
 use crate::numbers::{NumberFormat, numbers};
 use crate::pattern::Template;
+use crate::text::is_control;
 
 const A_COLUMN: &str = "the column's name, as the header writes it, or its position such as \"#8\"";
 
@@ -178,6 +179,13 @@ fn is_free(root: &Section<'_>, key: &str, origin: &Origin) -> bool {
     false
 }
 
+const NO_CONTROLS: &str = "a text without control characters, line breaks or marks that turn the direction of text";
+
+/// The first character that no value of a contract may have.
+fn control(text: &str) -> Option<char> {
+    text.chars().find(|c| c.is_control() || is_control(*c))
+}
+
 fn constants(root: &Section<'_>, record: &Record, origins: &mut [Origin]) {
     let section = root.section("constants");
     for (name, value) in section.iter().flat_map(Section::entries) {
@@ -187,6 +195,10 @@ fn constants(root: &Section<'_>, record: &Record, origins: &mut [Origin]) {
             continue;
         };
         if !is_free(root, &key, &origins[index]) {
+            continue;
+        }
+        if let Some(c) = value.as_str().and_then(control) {
+            root.mistake(&key, format!("the character U+{:04X}", u32::from(c)), NO_CONTROLS);
             continue;
         }
         match (record.fields[index].kind, value.as_str().map(str::trim)) {
@@ -225,7 +237,7 @@ fn derived(root: &Section<'_>, record: &Record, defaults: &Defaults<'_>, origins
                 table.mistake(
                     key,
                     format!("\"{text}\""),
-                    "a name in which `{}` stands once for the part, and `*` for anything else",
+                    "a name in which `{}` stands once for the part, and `*`, not beside it, for anything else",
                 );
             }
             template
@@ -308,6 +320,13 @@ fn values(root: &Section<'_>, record: &Record, origins: &mut [Origin]) {
             continue;
         };
         for (raw, canonical) in table {
+            if let Some(c) = canonical.as_str().and_then(control) {
+                root.mistake(&format!("{key}.{raw}"), format!("the character U+{:04X}", u32::from(c)), NO_CONTROLS);
+                continue;
+            }
+            if reading.values.iter().any(|(known, _)| known == raw.trim()) {
+                root.mistake(&format!("{key}.{raw}"), "a value that stands there twice", "each raw value once");
+            }
             match canonical.as_str().map(str::trim) {
                 Some(canonical) if canonical.chars().count() <= most => {
                     reading.values.push((raw.trim().to_owned(), canonical.to_owned()));

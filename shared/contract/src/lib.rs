@@ -18,6 +18,7 @@ mod pattern;
 mod reader_rule;
 mod recognise;
 mod source;
+mod text;
 
 pub use bundle::Bundle;
 pub use compiled::*;
@@ -29,3 +30,4 @@ pub use numbers::NumberFormat;
 pub use pattern::{Patterns, Template};
 pub use reader_rule::ReaderRule;
 pub use recognise::dataset_of_key;
+pub use text::{is_control, is_invisible};

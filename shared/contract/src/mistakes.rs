@@ -7,6 +7,8 @@ use std::rc::Rc;
 
 use toml::{Table, Value};
 
+use crate::text;
+
 /// One mistake in a contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
@@ -211,14 +213,40 @@ impl<'a> Section<'a> {
     }
 }
 
-/// A TOML document; where it is none, the mistake names the line.
+/// A TOML document, its keys and texts composed as the texts of files are (NFC, no invisible characters); where it is none,
+/// the mistake names the line.
 pub fn document(file: &str, text: &str, found: &Found) -> Option<Table> {
     text.parse::<Table>()
+        .map(|table| composed_table(file, "", table, found))
         .map_err(|error| {
             let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
             found.add(file, "", format!("line {line}: {}", error.message()), "TOML");
         })
         .ok()
+}
+
+fn composed_table(file: &str, path: &str, table: Table, found: &Found) -> Table {
+    let mut composed = Table::new();
+    for (key, value) in table {
+        let key = text::composed(&key).unwrap_or(key);
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        if composed.contains_key(&key) {
+            found.add(file, &path, "two keys that look the same", "keys that differ");
+        }
+        composed.insert(key, composed_value(file, &path, value, found));
+    }
+    composed
+}
+
+fn composed_value(file: &str, path: &str, value: Value, found: &Found) -> Value {
+    match value {
+        Value::String(text) => Value::String(text::composed(&text).unwrap_or(text)),
+        Value::Array(items) => {
+            Value::Array(items.into_iter().map(|item| composed_value(file, path, item, found)).collect())
+        }
+        Value::Table(table) => Value::Table(composed_table(file, path, table, found)),
+        other => other,
+    }
 }
 
 fn as_number(value: &Value) -> Option<f64> {

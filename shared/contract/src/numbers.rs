@@ -92,8 +92,30 @@ pub(crate) fn numbers(section: &Section<'_>, base: Option<&NumberFormat>) -> Opt
             _ => section.mistake("scale", scale.to_string(), "a whole number from 0 to 9"),
         }
     }
+    let format = NumberFormat { decimal_mark: mark?, ..format };
+    no_two_meanings(section, &format);
     section.finish();
-    Some(NumberFormat { decimal_mark: mark?, ..format })
+    Some(format)
+}
+
+/// Notes a currency or a unit that the format's other keys give another meaning.
+fn no_two_meanings(section: &Section<'_>, format: &NumberFormat) {
+    let other_meaning = |text: &str| match text {
+        _ if format.credit_suffix && ["CR", "DR"].iter().any(|suffix| text.eq_ignore_ascii_case(suffix)) => {
+            Some("`credit_suffix`")
+        }
+        _ if text.contains(format.decimal_mark) => Some("`decimal_mark`"),
+        _ if text.contains(|c| format.thousands.contains(&c)) => Some("`thousands`"),
+        _ => None,
+    };
+    for (key, texts) in [("currency", &format.currency), ("units", &format.units)] {
+        for (text, meaning) in texts.iter().filter_map(|text| Some((text, other_meaning(text)?))) {
+            section.mistake(key, format!("\"{text}\", which {meaning} reads as well"), "texts of one meaning");
+        }
+    }
+    for text in format.units.iter().filter(|text| format.currency.contains(text)) {
+        section.mistake("units", format!("\"{text}\", which is a currency as well"), "texts of one meaning");
+    }
 }
 
 fn thousands(section: &Section<'_>, texts: &[&str]) -> Vec<char> {
@@ -176,6 +198,18 @@ mod tests {
             ("decimal_mark = ','\nscale = 10", "scale", "10"),
             ("decimal_mark = ','\nunits = []", "units", "an empty list"),
             ("decimal_mark = ','\nunits = ['5']", "units", "\"5\""),
+            (
+                "decimal_mark = ','\ncredit_suffix = true\ncurrency = ['CR']",
+                "currency",
+                "\"CR\", which `credit_suffix` reads as well",
+            ),
+            ("decimal_mark = '.'\ncurrency = ['Fr.']", "currency", "\"Fr.\", which `decimal_mark` reads as well"),
+            (
+                "decimal_mark = ','\nthousands = [' ']\nunits = ['n s']",
+                "units",
+                "\"n s\", which `thousands` reads as well",
+            ),
+            ("decimal_mark = ','\ncurrency = ['$']\nunits = ['$']", "units", "\"$\", which is a currency as well"),
             ("decimal_mark = ','\ndash_cents = 1", "dash_cents", "1"),
         ] {
             let mistakes = compile(toml, None).unwrap_err();

@@ -71,37 +71,47 @@ impl Template {
         Some(Self { before: pieces(before), after: pieces(after), text: text.to_owned() })
     }
 
-    /// The part of a name; `None` if the name does not fit. Case does not matter; of several ways to fit, the part is the
-    /// shortest at the first place that fits.
+    /// The part of a name; `None` if the name does not fit, or fits in several ways that give different parts. Case does not
+    /// matter.
     pub fn part<'n>(&self, name: &'n str) -> Option<&'n str> {
         // Lower case changes the length of few characters; a name with one of those is compared as it is.
         let lower = Some(name.to_lowercase()).filter(|lower| lower.len() == name.len());
         let lower = lower.as_deref().unwrap_or(name);
-        let (first, rest) = self.before.split_first()?;
-        let mut at = lower.starts_with(first.as_str()).then_some(first.len())?;
-        for piece in rest {
-            at += lower.get(at..)?.find(piece.as_str())? + piece.len();
-        }
-        let (next, rest) = self.after.split_first()?;
-        let tail = lower.get(at..)?;
-        if rest.is_empty() {
-            let end = tail.len().checked_sub(next.len()).filter(|end| tail.get(*end..) == Some(next.as_str()))?;
-            return name.get(at..at + end).filter(|part| !part.is_empty());
-        }
-        let end = tail.find(next.as_str())?;
-        let mut from = at + end + next.len();
-        let (last, middle) = rest.split_last()?;
-        for piece in middle {
-            from += lower.get(from..)?.find(piece.as_str())? + piece.len();
-        }
-        lower.get(from..)?.ends_with(last.as_str()).then_some(())?;
-        name.get(at..at + end).filter(|part| !part.is_empty())
+        let starts = ends(lower, &self.before);
+        // The same from behind: what may follow the part, mirrored.
+        let mirrored: String = lower.chars().rev().collect();
+        let after: Vec<String> = self.after.iter().rev().map(|piece| piece.chars().rev().collect()).collect();
+        let stops: Vec<usize> = ends(&mirrored, &after).into_iter().map(|end| name.len() - end).collect();
+        let parts = starts.iter().flat_map(|start| stops.iter().filter_map(|stop| name.get(*start..*stop)));
+        let mut parts = parts.filter(|part| !part.is_empty());
+        let part = parts.next()?;
+        parts.all(|other| other == part).then_some(part)
     }
 
     /// The template as the contract writes it.
     pub fn text(&self) -> &str {
         &self.text
     }
+}
+
+/// Where pieces with anything between them may end in a text that begins with the first of them.
+fn ends(text: &str, pieces: &[String]) -> Vec<usize> {
+    let Some((first, rest)) = pieces.split_first() else { return Vec::new() };
+    if !text.starts_with(first.as_str()) {
+        return Vec::new();
+    }
+    let Some((last, middle)) = rest.split_last() else { return vec![first.len()] };
+    let mut from = first.len();
+    for piece in middle {
+        let Some(found) = text[from..].find(piece.as_str()) else { return Vec::new() };
+        from += found + piece.len();
+    }
+    let mut ends = Vec::new();
+    while let Some(found) = text.get(from..).and_then(|rest| rest.find(last.as_str())) {
+        ends.push(from + found + last.len());
+        from += found + text[from + found..].chars().next().map_or(1, char::len_utf8);
+    }
+    ends
 }
 
 #[cfg(test)]
@@ -116,7 +126,14 @@ mod tests {
             ("{}_*.csv", "ETAB001_2026-06.csv", Some("ETAB001")),
             ("export_{}.csv", "export_A_B.csv", Some("A_B")),
             ("*_{}_*.csv", "x_A_B.csv", Some("A")),
-            ("*-{}.xlsx", "a-b-c.xlsx", Some("b-c")),
+            ("*-{}.xlsx", "a-c.xlsx", Some("c")),
+            ("*é-{}.xlsx", "aé-c.xlsx", Some("c")),
+            ("{}_*_*.csv", "A_B_C.csv", Some("A")),
+            // Two ways to fit, with two parts.
+            ("*-{}.xlsx", "a-b-c.xlsx", None),
+            ("{}_*.csv", "A_B_C.csv", None),
+            ("*_{}_*.csv", "x_A_B_C.csv", None),
+            ("*_{}_*.csv", "x_A_A_A_y.csv", None),
             ("EXPORT_{}.CSV", "export_é.csv", Some("é")),
             ("export_{}.csv", "export_.csv", None),
             ("export_{}.csv", "autre_A.csv", None),

@@ -120,11 +120,39 @@ fn dressed(text: &str, format: &NumberFormat, field: Field) -> Result<i128, Prob
     while let Some(inner) = taken.piece(rest, format)? {
         rest = inner.trim();
     }
-    let (units, needs) = (taken.number(rest, format, field)?, taken.needs);
+    let units = taken.number(rest, format, field).map_err(|problem| match problem {
+        Problem::Amount => otherwise_written(rest, format, field).unwrap_or(problem),
+        problem => problem,
+    })?;
+    let needs = taken.needs;
     match needs {
         Some(problem) => Err(problem),
         None => field.fitting(if taken.sign == Some(Sign::Minus) { -units } else { units }),
     }
+}
+
+/// The key of the contract by which a number would be read: its separator of thousands, or the other decimal mark.
+fn otherwise_written(number: &str, format: &NumberFormat, field: Field) -> Option<Problem> {
+    const SEPARATORS: [(char, &str); 7] = [
+        (' ', "thousands = [\" \"]"),
+        ('\u{a0}', "thousands = [\"\\u00A0\"]"),
+        ('\u{202f}', "thousands = [\"\\u202F\"]"),
+        ('\'', "thousands = [\"'\"]"),
+        ('\u{2019}', "thousands = [\"\u{2019}\"]"),
+        ('.', "thousands = [\".\"]"),
+        (',', "thousands = [\",\"]"),
+    ];
+    let (decimal_mark, mark_key) =
+        if format.decimal_mark == ',' { ('.', "decimal_mark = \".\"") } else { (',', "decimal_mark = \",\"") };
+    let reads = |format: NumberFormat| Taken::default().number(number, &format, field).is_ok();
+    let plain = |decimal_mark, thousands| NumberFormat { decimal_mark, thousands, ..NumberFormat::plain(decimal_mark) };
+    let separated =
+        SEPARATORS.iter().filter(|(separator, _)| *separator != format.decimal_mark && number.contains(*separator));
+    // One group of three after a mark may be thousands or decimals: the key that is named is a question, not an answer.
+    let mut separated = separated.filter(|(separator, _)| reads(plain(format.decimal_mark, vec![*separator])));
+    let key = separated.next().map(|(_, key)| *key);
+    let key = key.or_else(|| reads(plain(decimal_mark, format.thousands.clone())).then_some(mark_key));
+    key.map(|key| Problem::AmountNeeds { key })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -257,7 +285,8 @@ impl Taken {
     }
 }
 
-/// The digits before the decimal mark: separators between groups of three, all alike.
+/// The digits before the decimal mark: separators between groups of three, all alike, the first group not beginning with zero:
+/// the point of `0.500` separates decimals.
 fn whole_part(text: &str, format: &NumberFormat) -> Result<i128, Problem> {
     let mut value: i128 = 0;
     let mut digits = 0_u32;
@@ -271,7 +300,7 @@ fn whole_part(text: &str, format: &NumberFormat) -> Result<i128, Problem> {
             }
         } else {
             let complete = match group {
-                None => (1..=3).contains(&digits),
+                None => (1..=3).contains(&digits) && !text.starts_with('0'),
                 Some((separator, in_group)) => separator == c && in_group == 3,
             };
             if !complete || !format.thousands.contains(&c) {
@@ -377,7 +406,12 @@ mod tests {
             ("1 260,50", Ok(126_050)),
             ("1\u{a0}260,50", Ok(126_050)),
             ("1\u{202f}260,50", Ok(126_050)),
-            ("1.260,50", Err(Problem::Amount)),
+            ("1.260,50", Err(needs("thousands = [\".\"]"))),
+            ("1.260.500", Err(needs("thousands = [\".\"]"))),
+            ("48.50", Err(needs("decimal_mark = \".\""))),
+            ("1 260.5", Err(needs("decimal_mark = \".\""))),
+            ("0 500", Err(Problem::Amount)),
+            ("-0 500,00", Err(Problem::Amount)),
             ("12 60,50", Err(Problem::Amount)),
             ("€48,00", Ok(4_800)),
             ("€ 48,00", Ok(4_800)),
@@ -411,7 +445,7 @@ mod tests {
             (".50", Err(Problem::Amount)),
             (",50", Err(Problem::Amount)),
             ("48,", Err(Problem::Amount)),
-            ("1’260,50", Err(Problem::Amount)),
+            ("1’260,50", Err(needs("thousands = [\"’\"]"))),
             (" 48,00 ", Ok(4_800)),
             ("99999999,99", Ok(9_999_999_999)),
             ("100000000,00", Err(Problem::AmountSize)),
@@ -551,7 +585,7 @@ mod tests {
             ("CHF 1'100.\u{2013}", Ok(110_000)),
             ("1'2345.00", Err(Problem::Amount)),
             ("1,23,456.00", Err(Problem::Amount)),
-            ("1 260.50", Err(Problem::Amount)),
+            ("1 260.50", Err(needs("thousands = [\" \"]"))),
         ] {
             assert_eq!(read(text, &swiss), expected, "{text}");
         }

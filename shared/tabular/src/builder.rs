@@ -1,12 +1,12 @@
 //! Records of a file to batches of the canonical record, and to rejects if they cannot be read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, new_null_array};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use fonderie_contract::{Kind, OnUnreadable, Origin, ReaderRule, Record, Source};
+use fonderie_contract::{FileFormat, Kind, OnUnreadable, Origin, ReaderRule, Record, Source};
 use fonderie_core::tally::Amount;
 use fonderie_core::{ErrorCode, Result, StageError, Tally};
 
@@ -21,6 +21,7 @@ use crate::reject::{Reject, RejectBuffer};
 use crate::rows::Rows;
 use crate::schema::{data_type, record_schema};
 use crate::tally::tally_batch;
+use crate::text::fold_name;
 
 /// Builds the batches of one file.
 pub(crate) struct Builder<'a> {
@@ -31,6 +32,8 @@ pub(crate) struct Builder<'a> {
     schema: SchemaRef,
     /// The layout of the sheet at hand, and the sheet's name.
     layout: Option<(Layout, Option<String>)>,
+    /// The names of its columns, folded.
+    names: HashSet<String>,
     columns: Vec<Column>,
     readers: Vec<Option<FieldReader<'a>>>,
     /// Fields that are the same in every row of the sheet at hand: from the file's or the sheet's name.
@@ -54,18 +57,20 @@ pub(crate) struct Builder<'a> {
     kept: Tally,
     rules: BTreeMap<ReaderRule, u64>,
     warned: BTreeMap<String, u64>,
+    /// The first refused row that has most names of the header, as a second header in another order has.
+    other_header: Option<u64>,
 }
 
 impl<'a> Builder<'a> {
     pub(crate) fn new(
         record: &'a Record,
         source: &'a Source,
-        spreadsheet_text: bool,
+        format: &FileFormat,
         file_name: &'a str,
         limits: Limits,
     ) -> Self {
         let reader = |(index, origin): (usize, &'a Origin)| match origin {
-            Origin::Column { reading, .. } => Some(FieldReader::new(record, index, reading, spreadsheet_text)),
+            Origin::Column { reading, .. } => Some(FieldReader::new(record, index, reading, Some(format))),
             Origin::Sheet { .. } | Origin::FileName { .. } | Origin::Hash(_) | Origin::Constant(_) | Origin::Absent => {
                 None
             }
@@ -92,6 +97,7 @@ impl<'a> Builder<'a> {
             limits,
             schema: record_schema(record),
             layout: None,
+            names: HashSet::new(),
             columns: record.fields.iter().map(|field| Column::new(field.kind)).collect(),
             readers: source.columns.iter().enumerate().map(reader).collect(),
             named: Vec::new(),
@@ -110,6 +116,7 @@ impl<'a> Builder<'a> {
             kept: Tally::new(record.money()),
             rules: BTreeMap::new(),
             warned: BTreeMap::new(),
+            other_header: None,
         }
     }
 
@@ -132,6 +139,7 @@ impl<'a> Builder<'a> {
                 self.named.push((index, constant));
             }
         }
+        self.names = layout.names().map(fold_name).filter(|name| !name.is_empty()).collect();
         self.layout = Some((layout.clone(), sheet.map(str::to_owned)));
         Ok(())
     }
@@ -166,6 +174,10 @@ impl<'a> Builder<'a> {
                 }
             }
         } else {
+            if self.other_header.is_none() {
+                let found = rows.names_in(&self.names);
+                self.other_header = (found > 1 && found * 2 > self.names.len()).then(|| rows.line());
+            }
             let kept = self.lines.len();
             self.columns.iter_mut().for_each(|column| column.truncate(kept));
             for (index, amount) in self.row_amounts.drain(..) {
@@ -325,8 +337,8 @@ impl<'a> Builder<'a> {
         };
         let dates = self.record.fields.iter().zip(&self.dates).zip(&self.source.columns);
         let dates = dates.filter(|((field, _), _)| matches!(field.kind, Kind::Date));
-        let dates: Vec<_> = dates.map(|((_, counts), origin)| (origin, *counts)).collect();
-        let Evidence { notices, halts } = evidence::of_file(&dates, rows);
+        let dates: Vec<_> = dates.map(|((_, counts), origin)| (origin, counts)).collect();
+        let Evidence { notices, halts } = evidence::of_file(&dates, self.other_header, rows);
         ReadSummary {
             read: tally(self.read_rows, &self.read),
             kept: self.kept,

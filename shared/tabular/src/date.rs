@@ -1,5 +1,7 @@
 //! Dates, exactly as the contract declares them: a day in each format, or the reason why there is none.
 
+use std::sync::LazyLock;
+
 use chrono::{MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
 use fonderie_contract::{DateFormat, DatePart, DatePattern, DateRange, Dates};
 
@@ -7,13 +9,13 @@ use crate::problem::Problem;
 use crate::time::{Time, behind_date, number};
 use crate::{month, spreadsheet};
 
-/// Which order of day and month a text shows.
+/// Which order of day and month a text shows, of the format at a place in the contract's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Evidence {
     /// Only the declared order: the other one gives no day.
-    Declared,
+    Declared(usize),
     /// Only the other order.
-    Other,
+    Other(usize),
     /// Either order, or neither.
     None,
 }
@@ -34,9 +36,9 @@ pub(crate) fn date_and_order(text: &str, dates: &Dates, range: DateRange) -> (Re
     }
     let mut found: Option<(i32, Evidence)> = None;
     let mut failed: Option<(Problem, Evidence)> = None;
-    for format in &dates.formats {
+    for (place, format) in dates.formats.iter().enumerate() {
         let reading = match format {
-            DateFormat::Pattern(pattern) => by_pattern(text, pattern, dates, range),
+            DateFormat::Pattern(pattern) => by_pattern(text, place, pattern, dates, range),
             DateFormat::Serial { epoch1904 } => serial_text(text).map(|value| {
                 let result = serial(value, *epoch1904, dates, range).map_err(|problem| match problem {
                     Problem::PlaceholderDate(_) => Problem::PlaceholderDate(text.to_owned()),
@@ -58,7 +60,7 @@ pub(crate) fn date_and_order(text: &str, dates: &Dates, range: DateRange) -> (Re
         }
     }
     if let Some((day, evidence)) = found {
-        return (Ok(day), if one_order(dates) { evidence } else { Evidence::None });
+        return (Ok(day), evidence);
     }
     if is_placeholder(text) {
         return (Err(Problem::PlaceholderDate(text.to_owned())), Evidence::None);
@@ -67,9 +69,51 @@ pub(crate) fn date_and_order(text: &str, dates: &Dates, range: DateRange) -> (Re
         return (Err(Problem::SpreadsheetText), Evidence::None);
     }
     match failed {
-        Some((problem, evidence)) => (Err(problem), if one_order(dates) { evidence } else { Evidence::None }),
-        None => (Err(Problem::DateFormat { expected: dates.expected() }), Evidence::None),
+        Some((problem, evidence)) => (Err(problem), evidence),
+        None => {
+            let expected = dates.expected();
+            let problem = match other_format(text, dates, range) {
+                Some(found) => Problem::OtherDateFormat { expected, found },
+                None => Problem::DateFormat { expected },
+            };
+            (Err(problem), Evidence::None)
+        }
     }
+}
+
+/// Formats in which dates come, for the sentence on one that is in none of the declared formats.
+static COMMON: LazyLock<Vec<(&str, DateFormat)>> = LazyLock::new(|| {
+    const FORMATS: [&str; 17] = [
+        "dd/mm/yyyy",
+        "dd-mm-yyyy",
+        "dd.mm.yyyy",
+        "yyyy-mm-dd",
+        "yyyy/mm/dd",
+        "yyyymmdd",
+        "ddmmyyyy",
+        "dd/mm/yy",
+        "dd-mm-yy",
+        "dd.mm.yy",
+        "dd mmmm yyyy",
+        "dd-mmmm-yyyy",
+        "dd-mmmm-yy",
+        "mmmm dd, yyyy",
+        "mm/dd/yyyy",
+        "mm-dd-yyyy",
+        "excel",
+    ];
+    FORMATS.iter().filter_map(|text| Some((*text, DateFormat::parse(text, Some(50))?))).collect()
+});
+
+/// The first common format that reads the text as a day in the range.
+fn other_format(text: &str, dates: &Dates, range: DateRange) -> Option<&'static str> {
+    let reads = |format: &DateFormat| match format {
+        DateFormat::Pattern(pattern) => by_pattern(text, 0, pattern, dates, range)
+            .is_some_and(|(read, _)| matches!(read, Ok(_) | Err(Problem::UndeclaredTime(_)))),
+        // Days of 1955 to 2063: other numbers are no dates that somebody sends.
+        DateFormat::Serial { .. } => serial_text(text).is_some_and(|day| (20_000.0..60_000.0).contains(&day)),
+    };
+    COMMON.iter().find(|(_, format)| reads(format)).map(|(text, _)| *text)
 }
 
 /// Bytes of the longest text that can be a date: more is in no format, and no sentence repeats it.
@@ -133,6 +177,7 @@ pub(crate) fn date_time(day: i32, time: NaiveTime, dates: &Dates, range: DateRan
 /// Reads a text in one pattern; `None` if it is not written in it.
 fn by_pattern(
     text: &str,
+    place: usize,
     pattern: &DatePattern,
     dates: &Dates,
     range: DateRange,
@@ -143,7 +188,7 @@ fn by_pattern(
     let Some(date) = NaiveDate::from_ymd_opt(year, month, day).filter(|_| year > 0) else {
         let other =
             || NaiveDate::from_ymd_opt(year, day, month).is_some_and(|date| range.contains(date.to_epoch_days()));
-        let evidence = if pattern.day_first().is_some() && other() { Evidence::Other } else { Evidence::None };
+        let evidence = if pattern.day_first().is_some() && other() { Evidence::Other(place) } else { Evidence::None };
         // An empty cell of a spreadsheet shows as the day before 1 January 1900.
         let empty = day == 0 && (month == 0 || (year, month) == (1900, 1));
         let problem = if empty { Problem::PlaceholderDate(text.to_owned()) } else { Problem::NoSuchDay };
@@ -158,7 +203,7 @@ fn by_pattern(
         within(converted, range)
     });
     let shows = day > 12 && result.is_ok() && pattern.day_first().is_some();
-    Some((result, if shows { Evidence::Declared } else { Evidence::None }))
+    Some((result, if shows { Evidence::Declared(place) } else { Evidence::None }))
 }
 
 /// The parts of a date as a text has them, and what follows.
@@ -292,15 +337,6 @@ fn within(day: i32, range: DateRange) -> Result<i32, Problem> {
     if range.contains(day) { Ok(day) } else { Err(Problem::ImplausibleDate(iso(range.min), iso(range.max))) }
 }
 
-/// Whether no two patterns differ in the order of day and month.
-fn one_order(dates: &Dates) -> bool {
-    let mut orders = dates.formats.iter().filter_map(|format| match format {
-        DateFormat::Pattern(pattern) => pattern.day_first(),
-        DateFormat::Serial { .. } => None,
-    });
-    orders.next().is_none_or(|first| orders.all(|order| order == first))
-}
-
 /// Whether a text is what people and programs write for "no date".
 fn is_placeholder(text: &str) -> bool {
     const WORDS: [&str; 19] = [
@@ -384,31 +420,33 @@ mod tests {
         let slashes = declared(&["dd/mm/yyyy"]);
         for text in [
             "2024",
-            "01-02-2024",
-            "01/02/24",
             "001/02/2024",
             "01/02/20245",
             "1/ 2/2024",
-            "",
             "1er/02/2024",
             "=04/05/2026",
-            "4 mai 2026",
-            "20260504",
-            "46146",
             "01/02/2024x",
             "01/02/2024 10h30",
             "٠١/٠٢/٢٠٢٤",
         ] {
-            let expected = if text.is_empty() {
-                Problem::PlaceholderDate(String::new())
-            } else {
-                Problem::DateFormat { expected: "jj/mm/aaaa".to_owned() }
-            };
+            let expected = Problem::DateFormat { expected: "jj/mm/aaaa".to_owned() };
+            assert_eq!(read(text, &slashes), Err(expected), "{text}");
+        }
+        assert_eq!(read("", &slashes), Err(Problem::PlaceholderDate(String::new())));
+        for (text, found) in [
+            ("01-02-2024", "dd-mm-yyyy"),
+            ("01-13-2024 10:30", "mm-dd-yyyy"),
+            ("01/02/24", "dd/mm/yy"),
+            ("2026-05-04T10:30:00Z", "yyyy-mm-dd"),
+            ("4 mai 2026", "dd mmmm yyyy"),
+            ("20260504", "yyyymmdd"),
+            ("46146", "excel"),
+        ] {
+            let expected = Problem::OtherDateFormat { expected: "jj/mm/aaaa".to_owned(), found };
             assert_eq!(read(text, &slashes), Err(expected), "{text}");
         }
         for (format, text) in [
             ("yyyymmdd", "2024229"),
-            ("dd/mm/yy", "04/05/2026"),
             ("dd mmmm yyyy", "4 jui 2026"),
             ("dd mmmm yyyy", "4 05 2026"),
             ("dd mmmm yyyy", "2er mai 2026"),
@@ -543,9 +581,9 @@ mod tests {
     fn the_order_of_day_and_month() {
         let order = |text: &str, formats: &[&str]| date_and_order(text, &declared(formats), DateRange::default()).1;
         for (text, expected) in [
-            ("13/04/2026", Evidence::Declared),
-            ("13/04/2026 00:00", Evidence::Declared),
-            ("04/13/2026", Evidence::Other),
+            ("13/04/2026", Evidence::Declared(0)),
+            ("13/04/2026 00:00", Evidence::Declared(0)),
+            ("04/13/2026", Evidence::Other(0)),
             ("12/04/2026", Evidence::None),
             ("04/12/2026", Evidence::None),
             ("31/12/9999", Evidence::None),
@@ -556,12 +594,14 @@ mod tests {
         ] {
             assert_eq!(order(text, &["dd/mm/yyyy"]), expected, "{text}");
         }
-        assert_eq!(order("2026-04-13", &["yyyy-mm-dd"]), Evidence::Declared);
-        assert_eq!(order("2026-13-04", &["yyyy-mm-dd"]), Evidence::Other);
+        assert_eq!(order("2026-04-13", &["yyyy-mm-dd"]), Evidence::Declared(0));
+        assert_eq!(order("2026-13-04", &["yyyy-mm-dd"]), Evidence::Other(0));
         assert_eq!(order("13 avril 2026", &["dd mmmm yyyy"]), Evidence::None);
         assert_eq!(order("13/2026/04", &["dd/yyyy/mm"]), Evidence::None);
-        assert_eq!(order("13/04/2026", &["dd/mm/yyyy", "mm-dd-yyyy"]), Evidence::None);
-        assert_eq!(order("13/04/2026", &["dd/mm/yyyy", "dd-mm-yyyy", "excel"]), Evidence::Declared);
+        assert_eq!(order("13/04/2026", &["dd/mm/yyyy", "mm-dd-yyyy"]), Evidence::Declared(0));
+        assert_eq!(order("13/04/2026", &["dd-mm-yyyy", "dd/mm/yyyy", "excel"]), Evidence::Declared(1));
+        assert_eq!(order("04/13/2026", &["yyyymmdd", "dd/mm/yyyy"]), Evidence::Other(1));
+        assert_eq!(order("04/13/2026", &["dd/mm/yyyy", "mm/dd/yyyy"]), Evidence::Declared(1));
     }
 
     #[test]

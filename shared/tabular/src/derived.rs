@@ -40,8 +40,8 @@ pub(crate) fn from_name(record: &Record, source: &Source, index: usize, name: &s
         );
         StageError::new(ErrorCode::ColumnMissing, message)
     };
-    let part = template.part(name).ok_or_else(|| failed("does not fit it"))?;
-    let reader = FieldReader::new(record, index, reading, false);
+    let part = template.part(name).ok_or_else(|| failed("does not fit it in exactly one way"))?;
+    let reader = FieldReader::new(record, index, reading, None);
     let cell = Cell::Text(part.into());
     let parsed = reader.read(&cell, &mut Notes::default(), &mut DateCounts::default());
     Ok(Some(match parsed.map_err(|_| failed("has a part there that the field does not take"))? {

@@ -1,10 +1,10 @@
 //! What a whole file shows against its contract: an order of day and month, an encoding, dates that a spreadsheet has
 //! converted. Counted while the file is read; each finding is a sentence that is reported on the run, or halts the file.
 
-use fonderie_contract::Origin;
+use fonderie_contract::{Dates, Origin};
 
 use crate::header_error::visible;
-use crate::read::DateCounts;
+use crate::read::{DateCounts, Orders};
 use crate::rows::Rows;
 
 /// What a file shows against its contract.
@@ -19,18 +19,26 @@ pub(crate) struct Evidence {
 /// From so many cells on, and none to the contrary, the file is in another encoding than the declared one.
 const DOUBLE_ENCODED: u64 = 3;
 
-/// The evidence of a file that was read to its end; `dates` are its date columns.
-pub(crate) fn of_file(dates: &[(&Origin, DateCounts)], rows: &Rows<'_>) -> Evidence {
+/// The evidence of a file that was read to its end; `dates` are its date columns, `other_header` is the line of a row that
+/// has most names of the header.
+pub(crate) fn of_file(dates: &[(&Origin, &DateCounts)], other_header: Option<u64>, rows: &Rows<'_>) -> Evidence {
     let mut found = Evidence::default();
     for (origin, counts) in dates {
         let Origin::Column { column, reading } = origin else { continue };
-        of_column(
-            &visible(&column.to_string()),
-            &reading.dates.expected(),
-            *counts,
-            rows.mixed_dates_halt(),
-            &mut found,
-        );
+        of_column(&visible(&column.to_string()), &reading.dates, counts, rows.mixed_dates_halt(), &mut found);
+    }
+    if let Some(line) = other_header {
+        found.halts.push(format!(
+            "line {line} has most names of the header, in another order or spelling, so the values below it may belong to other \
+             columns: split the file there, and send each part by itself"
+        ));
+    }
+    if let Some((lines, first)) = rows.doubtful() {
+        let lines = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
+        found.notices.push(format!(
+            "{lines} left out as a total or a footer, the first of them line {first}, have all that identifies a record: correct \
+             `totals` or `footer` in the contract if they are records"
+        ));
     }
     let (double, contrary) = rows.double_encoding();
     if double >= DOUBLE_ENCODED && contrary == 0 {
@@ -49,14 +57,16 @@ pub(crate) fn of_file(dates: &[(&Origin, DateCounts)], rows: &Rows<'_>) -> Evide
     found
 }
 
-fn of_column(column: &str, expected: &str, counts: DateCounts, mixed_halt: bool, found: &mut Evidence) {
-    let DateCounts { texts, declared_order, other_order, cells, late_cells } = counts;
-    if other_order > 0 {
+fn of_column(column: &str, dates: &Dates, counts: &DateCounts, mixed_halt: bool, found: &mut Evidence) {
+    let DateCounts { texts, orders, cells, late_cells } = counts;
+    for (Orders { declared, other }, format) in orders.iter().zip(&dates.formats).filter(|(orders, _)| orders.other > 0)
+    {
         let sentence = format!(
-            "in the column \"{column}\", {other_order} dates fit only the other order of day and month than the declared one \
-             ({expected}), {declared_order} only the declared one"
+            "in the column \"{column}\", {other} dates fit only the other order of day and month than the declared one ({}), \
+             {declared} only the declared one",
+            format.french()
         );
-        if declared_order == 0 {
+        if *declared == 0 {
             found.halts.push(format!("{sentence}: correct `dates.format` in the contract, or the file"));
         } else {
             found
@@ -64,7 +74,8 @@ fn of_column(column: &str, expected: &str, counts: DateCounts, mixed_halt: bool,
                 .push(format!("{sentence}: the former were refused; the days up to 12 may be of either order"));
         }
     }
-    if cells > 0 && late_cells == 0 && texts > 0 && declared_order == texts {
+    let late_texts: u64 = orders.iter().map(|orders| orders.declared).sum();
+    if *cells > 0 && *late_cells == 0 && *texts > 0 && late_texts == *texts {
         let sentence = format!(
             "in the column \"{column}\", all {cells} date cells have days up to 12 and all {texts} texts have days above 12: a \
              spreadsheet may have exchanged day and month of the former"
@@ -79,37 +90,49 @@ fn of_column(column: &str, expected: &str, counts: DateCounts, mixed_halt: bool,
 
 #[cfg(test)]
 mod tests {
+    use fonderie_contract::DateFormat;
+
     use super::*;
 
-    fn of(counts: DateCounts, halt: bool) -> (usize, usize) {
+    fn of(counts: &DateCounts, halt: bool) -> (usize, usize) {
         let mut found = Evidence::default();
-        of_column("Date", "jj/mm/aaaa", counts, halt, &mut found);
+        let formats = ["dd/mm/yyyy", "yyyymmdd", "dd-mm-yyyy"];
+        let formats = formats.iter().map(|text| DateFormat::parse(text, None).unwrap()).collect();
+        of_column("Date", &Dates { formats, fold: None, zone: "UTC".parse().unwrap() }, counts, halt, &mut found);
         (found.notices.len(), found.halts.len())
     }
 
     #[test]
     fn an_order_that_the_file_contradicts_halts_it_and_a_mix_is_reported() {
-        let counts = |declared_order, other_order| DateCounts { declared_order, other_order, ..DateCounts::default() };
-        for (declared, other, expected) in
-            [(0, 0, (0, 0)), (9, 0, (0, 0)), (0, 1, (0, 1)), (1, 1, (1, 0)), (1, 99, (1, 0))]
-        {
-            assert_eq!(of(counts(declared, other), false), expected, "{declared} {other}");
+        let order = |(declared, other)| Orders { declared, other };
+        for (orders, expected) in [
+            (&[(0, 0)][..], (0, 0)),
+            (&[(9, 0)], (0, 0)),
+            (&[(0, 1)], (0, 1)),
+            (&[(1, 1)], (1, 0)),
+            (&[(1, 99)], (1, 0)),
+            // Another format's dates show nothing of this one's order.
+            (&[(0, 3), (9, 0)], (0, 1)),
+            (&[(9, 0), (0, 0), (0, 3)], (0, 1)),
+            (&[(9, 1), (0, 0), (0, 3)], (1, 1)),
+        ] {
+            let counts = DateCounts { orders: orders.iter().copied().map(order).collect(), ..DateCounts::default() };
+            assert_eq!(of(&counts, false), expected, "{orders:?}");
         }
     }
 
     #[test]
     fn date_cells_up_to_12_beside_texts_above_12_are_reported_or_halt() {
         let counts = |late_cells, cells, late_texts, texts| DateCounts {
-            declared_order: late_texts,
+            orders: vec![Orders { declared: late_texts, other: 0 }],
             texts,
             late_cells,
             cells,
-            ..DateCounts::default()
         };
-        assert_eq!(of(counts(0, 3, 3, 3), false), (1, 0));
-        assert_eq!(of(counts(0, 3, 3, 3), true), (0, 1));
+        assert_eq!(of(&counts(0, 3, 3, 3), false), (1, 0));
+        assert_eq!(of(&counts(0, 3, 3, 3), true), (0, 1));
         for fine in [counts(1, 3, 3, 3), counts(0, 3, 2, 3), counts(0, 0, 3, 3), counts(0, 3, 0, 0)] {
-            assert_eq!(of(fine, true), (0, 0), "{fine:?}");
+            assert_eq!(of(&fine, true), (0, 0), "{fine:?}");
         }
     }
 }

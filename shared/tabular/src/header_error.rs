@@ -17,6 +17,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) line: u64,
     /// The sheet, if the format reads several.
     pub(crate) sheet: Option<&'a str>,
+    /// The key of the contract that says where the header is.
+    pub(crate) key: &'a str,
     /// The delimiter, of delimited text.
     pub(crate) delimiter: Option<u8>,
     /// The line as it stands in the file.
@@ -67,7 +69,7 @@ pub(crate) fn missing(
         known,
         distinct.len(),
         source.id,
-        cause(wanted, names, known, at),
+        cause(source, wanted, missing, names, known, at),
     );
     StageError::new(ErrorCode::ColumnMissing, message)
 }
@@ -102,16 +104,31 @@ pub(crate) fn unknown(
 pub(crate) fn record(source: &Source, position: usize, at: &Surroundings<'_>) -> StageError {
     let message = format!(
         "line {}, read as the header, holds a value in the column \"#{}\": if the file has no header, declare `header = false` in the \
-         contract of `{}`; otherwise correct `header_line`",
+         contract of `{}`; otherwise correct `{}`",
         at.line,
         position + 1,
         source.id,
+        at.key,
     );
     StageError::new(ErrorCode::HeaderUnreadable, message)
 }
 
 /// The likely cause, and what to do.
-fn cause(wanted: &[(usize, &ColumnRef)], names: &[String], known: usize, at: &Surroundings<'_>) -> String {
+fn cause(
+    source: &Source,
+    wanted: &[(usize, &ColumnRef)],
+    missing: &[&ColumnRef],
+    names: &[String],
+    known: usize,
+    at: &Surroundings<'_>,
+) -> String {
+    let filters = |column: &&&ColumnRef| source.skipped_rows.iter().any(|skipped| skipped.column == ***column);
+    if known * 2 >= wanted.len() && missing.iter().all(|column| filters(&column)) {
+        return "correct `skip_rows` in the contract, or the file".to_owned();
+    }
+    if known * 2 >= wanted.len() && missing.iter().all(|column| matches!(column, ColumnRef::Position(_))) {
+        return format!("the line has {} columns: correct the positions in the contract, or the file", names.len());
+    }
     let wanted_names: Vec<String> = wanted
         .iter()
         .filter_map(|(_, column)| match column {
@@ -142,10 +159,15 @@ fn cause(wanted: &[(usize, &ColumnRef)], names: &[String], known: usize, at: &Su
             );
         }
         if let Some((line, _)) = at.others.iter().find(|(_, text)| by(text, declared) >= enough) {
-            return format!("line {line} has them: correct `format.header_line` in the contract, or the file");
+            return format!("line {line} has them: correct `{}` in the contract, or the file", at.key);
+        }
+        if let [name] = names
+            && by(name, declared) >= enough
+        {
+            return "the whole line stands in quotes: have the file exported again without them".to_owned();
         }
     } else if let Some((line, _)) = at.others.iter().find(|(_, text)| by(text, '\u{1f}') > known) {
-        return format!("line {line} has them: correct `format.header_line` in the contract, or the file");
+        return format!("line {line} has them: correct `{}` in the contract, or the file", at.key);
     }
     let encoding = |column: &ColumnRef| match column {
         ColumnRef::Name(name) => names
@@ -162,9 +184,11 @@ fn cause(wanted: &[(usize, &ColumnRef)], names: &[String], known: usize, at: &Su
         return "only case or accents differ: declare `fold_header = true`, or correct `columns`".to_owned();
     }
     if known == 0 && by_fold == 0 {
-        return "it looks like a record: is there no header (`header = false` and positions such as \"#1\"), or is it on another \
-                line (`header_line`)?"
-            .to_owned();
+        return format!(
+            "it looks like a record: is there no header (`header = false` and positions such as \"#1\"), or is it on another \
+             line (`{}`)?",
+            at.key
+        );
     }
     "have the file sent again, or correct `columns` in the contract".to_owned()
 }

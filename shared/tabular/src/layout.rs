@@ -152,7 +152,20 @@ pub(crate) fn lay_out(
         .iter()
         .map(|skipped| (resolve(&skipped.column).first().copied(), &skipped.values))
         .collect();
-    let ignored: HashSet<usize> = source.ignored.iter().flat_map(places).collect();
+    let ignored: HashSet<usize> = source.ignored.iter().flat_map(resolve).collect();
+    let used = resolved.iter().find_map(|(_, column, at)| Some((column, at.filter(|at| ignored.contains(at))?)));
+    if let Some((column, at)) = used {
+        let other = source.ignored.iter().find(|other| resolve(other).contains(&at));
+        let message = format!(
+            "the column \"{}\" of `columns` is \"{}\" of `ignored_columns` in the header on line {}: take it out of the one or the \
+             other in the contract of `{}`",
+            header_error::visible(&column.to_string()),
+            other.map(|other| header_error::visible(&other.to_string())).unwrap_or_default(),
+            surroundings.line,
+            source.id,
+        );
+        return Err(StageError::new(ErrorCode::ColumnRepeated, message));
+    }
     let mut columns = Vec::with_capacity(names.len());
     let mut unknown = Vec::new();
     for (at, name) in names.iter().enumerate() {
@@ -204,7 +217,7 @@ fn value_as_name(
     // A name without a header is a position itself.
     let name = names.get(position).filter(|name| !name.starts_with('#'))?;
     let cell = Cell::Text(name.as_str().into());
-    let reader = FieldReader::new(record, *index, reading, false);
+    let reader = FieldReader::new(record, *index, reading, None);
     let value = reader.read(&cell, &mut Notes::default(), &mut DateCounts::default());
     matches!(value, Ok(Parsed::Number(_) | Parsed::Decimal(_))).then_some(position)
 }

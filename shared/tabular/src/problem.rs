@@ -16,6 +16,8 @@ pub enum Problem {
     ReopenedQuote,
     /// Text after a closing quote.
     TextAfterQuote,
+    /// White space before an opening quote.
+    SpaceBeforeQuote,
     /// A record over several lines of which the first and the last are complete by themselves.
     MeltedLines {
         /// The physical lines that the quotes bring together.
@@ -64,6 +66,13 @@ pub enum Problem {
     DateFormat {
         /// The declared formats, as a facility reads them (`jj/mm/aaaa`).
         expected: String,
+    },
+    /// A date in none of the declared formats that looks like one of another format.
+    OtherDateFormat {
+        /// The declared formats, as a facility reads them.
+        expected: String,
+        /// The other one, as a contract writes it.
+        found: &'static str,
     },
     /// A date that stands for "no date" in much software (`00/00/0000`) and is not declared as such.
     PlaceholderDate(String),
@@ -142,6 +151,7 @@ impl Problem {
             Self::UnclosedQuote
             | Self::ReopenedQuote
             | Self::TextAfterQuote
+            | Self::SpaceBeforeQuote
             | Self::MeltedLines { .. }
             | Self::SeveralLines => ReaderRule::Quotes,
             Self::LongRecord { .. } | Self::BeyondHeader => ReaderRule::LongRecord,
@@ -155,6 +165,7 @@ impl Problem {
             Self::ScientificNotation | Self::TooManyDigits => ReaderRule::ScientificNotation,
             Self::UndeclaredEmptyWord(_) => ReaderRule::UndeclaredEmptyWord,
             Self::DateFormat { .. }
+            | Self::OtherDateFormat { .. }
             | Self::PlaceholderDate(_)
             | Self::UndeclaredTime(_)
             | Self::NoSuchDay
@@ -189,6 +200,7 @@ impl fmt::Display for Problem {
                 f.write_str("Un guillemet ouvert sur cette ligne n'est suivi d'un autre qu'au début d'un champ d'une ligne suivante.")
             }
             Self::TextAfterQuote => f.write_str("Du texte suit un guillemet fermant."),
+            Self::SpaceBeforeQuote => f.write_str("Un espace précède un guillemet ouvrant, qui ne compte donc pas comme tel."),
             Self::MeltedLines { lines } => {
                 write!(f, "Des guillemets réunissent {lines} lignes dont la première et la dernière sont déjà complètes.")
             }
@@ -229,6 +241,12 @@ impl fmt::Display for Problem {
                  déclare par `empty = [\"{word}\"]`."
             ),
             Self::DateFormat { expected } => write!(f, "La date n'est pas écrite dans le format convenu ({expected})."),
+            Self::OtherDateFormat { expected, found } => write!(
+                f,
+                "La date n'est pas écrite dans le format convenu ({expected}) ; elle ressemble à « {found} », que le contrat \
+                 peut admettre par `dates.format`{}.",
+                if found.contains("yy") && !found.contains("yyyy") { " et `dates.pivot`" } else { "" }
+            ),
             Self::PlaceholderDate(text) => write!(
                 f,
                 "« {text} » n'est pas une date ; si cela veut dire « pas de date », le contrat le déclare par \

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use chrono::{Datelike, NaiveDate, NaiveTime};
-use fonderie_contract::{Check, DateRange, Kind, ReaderRule, Reading, Record};
+use fonderie_contract::{Check, DateRange, FileFormat, Format, Kind, ReaderRule, Reading, Record};
 
 use crate::cell::Cell;
 use crate::column::Value;
@@ -55,18 +55,35 @@ impl Notes {
 }
 
 /// How the dates of a column are written, counted over the file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DateCounts {
     /// Texts that are read.
     pub(crate) texts: u64,
-    /// Of these, the ones that fit the declared order of day and month only: their day is above 12.
-    pub(crate) declared_order: u64,
-    /// Texts that fit the other order only.
-    pub(crate) other_order: u64,
+    /// What shows the order of day and month, by the format's place in the contract's list; as long as it has to be.
+    pub(crate) orders: Vec<Orders>,
     /// A workbook's date cells.
     pub(crate) cells: u64,
     /// Of these, the ones whose day is above 12.
     pub(crate) late_cells: u64,
+}
+
+/// What texts show of the order of day and month in one format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Orders {
+    /// Texts that fit the declared order only: their day is above 12.
+    pub(crate) declared: u64,
+    /// Texts that fit the other order only.
+    pub(crate) other: u64,
+}
+
+impl DateCounts {
+    /// The counts of the format at a place.
+    fn orders(&mut self, place: usize) -> &mut Orders {
+        if self.orders.len() <= place {
+            self.orders.resize(place + 1, Orders::default());
+        }
+        &mut self.orders[place]
+    }
 }
 
 /// How one field's cells are read.
@@ -81,10 +98,13 @@ pub(crate) struct FieldReader<'a> {
     /// Whether a rule of the dataset lists the field's words, and so judges one that means "nothing".
     listed: bool,
     spreadsheet_text: bool,
+    /// The quote of delimited text.
+    quote: Option<u8>,
 }
 
 impl<'a> FieldReader<'a> {
-    pub(crate) fn new(record: &'a Record, index: usize, reading: &'a Reading, spreadsheet_text: bool) -> Self {
+    /// A reader of a field's cells in files of a format; without one, of a part of a name.
+    pub(crate) fn new(record: &'a Record, index: usize, reading: &'a Reading, format: Option<&FileFormat>) -> Self {
         let field = &record.fields[index];
         let canonical = |text: &'a str| clean(text, false).map_or(Cow::Borrowed(text), |cleaned| cleaned.text);
         Self {
@@ -94,7 +114,11 @@ impl<'a> FieldReader<'a> {
             values: reading.values.iter().map(|(raw, text)| (raw.as_str(), canonical(text))).collect(),
             identifies: record.identifies(index),
             listed: record.rules.iter().any(|rule| matches!(rule.check, Check::OneOf { field, .. } if field == index)),
-            spreadsheet_text,
+            spreadsheet_text: format.is_some_and(|format| format.spreadsheet_text),
+            quote: format.and_then(|format| match &format.format {
+                Format::Csv(csv) => csv.quote,
+                Format::Workbook(_) => None,
+            }),
         }
     }
 
@@ -127,8 +151,13 @@ impl<'a> FieldReader<'a> {
 
     fn text<'b>(&'b self, text: &'b str, notes: &mut Notes, dates: &mut DateCounts) -> Result<Parsed<'b>, Problem> {
         let mut trimmed = text.trim();
-        if matches!(trimmed.as_bytes().first(), Some(b'=' | b'\'')) {
-            trimmed = self.unwrapped(trimmed)?;
+        match trimmed.as_bytes().first() {
+            Some(b'=' | b'\'') => trimmed = self.unwrapped(trimmed)?,
+            // White space before the quote makes it an ordinary character, which nobody means.
+            Some(quote) if Some(*quote) == self.quote && trimmed.len() < text.trim_end().len() => {
+                return Err(Problem::SpaceBeforeQuote);
+            }
+            _ => {}
         }
         if trimmed.is_empty() || !self.reading.empty.is_empty() && self.is_empty_word(trimmed) {
             return Ok(self.nothing());
@@ -151,11 +180,13 @@ impl<'a> FieldReader<'a> {
             Kind::Date => match date::date_and_order(trimmed, &self.reading.dates, self.range) {
                 (Ok(day), evidence) => {
                     dates.texts += 1;
-                    dates.declared_order += u64::from(evidence == Evidence::Declared);
+                    if let Evidence::Declared(place) = evidence {
+                        dates.orders(place).declared += 1;
+                    }
                     Ok(Parsed::Number(day))
                 }
-                (Err(_), Evidence::Other) => {
-                    dates.other_order += 1;
+                (Err(_), Evidence::Other(place)) => {
+                    dates.orders(place).other += 1;
                     Err(Problem::DateOrder { expected: self.reading.dates.expected() })
                 }
                 (Err(problem), _) => Err(problem),
@@ -276,7 +307,8 @@ impl<'a> FieldReader<'a> {
 
     fn boolean(&self, text: &str) -> Result<bool, Problem> {
         let words = &self.reading.booleans;
-        let is = |words: &[String]| words.iter().any(|word| word == text);
+        let text = clean(text, false)?.text;
+        let is = |words: &[String]| words.iter().any(|word| *word == text);
         if is(&words.yes) {
             return Ok(true);
         }
@@ -294,15 +326,19 @@ impl<'a> FieldReader<'a> {
     }
 
     fn is_empty_word(&self, text: &str) -> bool {
-        let same = |word: &String| word == text || text.split_whitespace().eq(word.split_whitespace());
-        self.reading.empty.iter().any(same)
+        let same = |text: &str, word: &str| word == text || text.split_whitespace().eq(word.split_whitespace());
+        let is_one = |text: &str| self.reading.empty.iter().any(|word| same(text, word));
+        is_one(text)
+            || !text.is_ascii() && clean(text, false).is_ok_and(|cleaned| cleaned.changed && is_one(&cleaned.text))
     }
 
-    /// Takes a spreadsheet's wrapper of text off: `="0010"`, `'0010`. An apostrophe before a letter is part of a name.
+    /// Takes a spreadsheet's wrapper of text off: `="0010"`, `'0010`. An apostrophe before a letter is part of a name, unless
+    /// digits of a field that identifies the row follow.
     fn unwrapped<'t>(&self, text: &'t str) -> Result<&'t str, Problem> {
         let inner = match text.as_bytes() {
             [b'=', b'"', .., b'"'] if text.len() > 3 || text == "=\"\"" => text.get(2..text.len() - 1),
             [b'\'', next, ..] if next.is_ascii_digit() || b"=+-@".contains(next) => text.get(1..),
+            [b'\'', rest @ ..] if self.identifies && rest.iter().any(u8::is_ascii_digit) => text.get(1..),
             _ => return Ok(text),
         };
         match inner {
@@ -317,19 +353,30 @@ fn mapped_value(mapped: &str) -> Parsed<'_> {
     if mapped.is_empty() { Parsed::Null } else { Parsed::Text(Cow::Borrowed(mapped)) }
 }
 
-/// Whether a text is a word that software writes for "nothing": to be declared, or refused if it would identify a row.
+/// Whether a text is what people and software write for "nothing", or a spreadsheet's error: to be declared, or refused if it
+/// would identify a row.
 fn means_nothing(text: &str) -> bool {
-    // The longest of the words has six characters.
-    if text.len() > 9 {
-        return false;
+    const WORDS: [&str; 25] = [
+        "null", "(null)", "<null>", "[null]", "none", "(none)", "<none>", "nil", "nan", "nat", "n/a", "<na>", "#na",
+        "n.a.", "n/d", "n.d.", "\\n", "vide", "(vide)", "blank", "(blank)", "(empty)", "néant", "neant", "(néant)",
+    ];
+    // Names of two letters, unless all are small or all are capitals: Na is a person's.
+    const EXACT: [&str; 4] = ["na", "NA", "nd", "ND"];
+    let filler = |c: char| matches!(c, '-' | '–' | '—' | '_' | '.' | '?' | '*' | '/' | '#' | ' ');
+    if text.len() <= 9 && text.bytes().next().is_some_and(|first| b"nN(<[#\\vVbB".contains(&first)) {
+        let is_word = EXACT.contains(&text) || WORDS.contains(&text.to_lowercase().as_str());
+        if is_word {
+            return true;
+        }
     }
-    const WORDS: [&str; 13] =
-        ["null", "(null)", "<null>", "none", "nil", "nan", "n/a", "#n/a", "n/d", "n.d.", "\\n", "(vide)", "néant"];
-    if text.chars().all(|c| matches!(c, '-' | '–' | '—' | '_' | '.' | '?' | '*' | '/')) {
-        return true;
-    }
-    let first = text.as_bytes()[0].to_ascii_lowercase();
-    b"n(<#\\".contains(&first) && WORDS.contains(&text.to_lowercase().as_str())
+    is_spreadsheet_error(text) || text.chars().all(filler)
+}
+
+/// Whether a text is a spreadsheet's error: `#REF!`, `#DIV/0!`, `#NOM?`, `#N/A`.
+fn is_spreadsheet_error(text: &str) -> bool {
+    let Some(word) = text.strip_prefix('#') else { return false };
+    let letters = |word: &str| word.len() > 1 && word.bytes().all(|b| b.is_ascii_uppercase() || b"/0_".contains(&b));
+    word == "N/A" || word.strip_suffix(['!', '?']).is_some_and(letters)
 }
 
 /// Whether a text is a number as a spreadsheet shows a long one: `2,4952E+19`.

@@ -91,7 +91,7 @@ impl<'a> Reader<'a> {
     ) -> Self {
         Self {
             rows: Rows::new(record, source, format, &limits),
-            builder: Builder::new(record, source, format.spreadsheet_text, file_name, limits),
+            builder: Builder::new(record, source, format, file_name, limits),
         }
     }
 

@@ -2,7 +2,7 @@
 //! footers and rows that the contract leaves out, and numbers each record. Every line (row of a sheet) is counted.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use fonderie_contract::{FileFormat, Format, Header, Record, Source};
 use fonderie_core::units::{UnitKind, Units};
@@ -14,7 +14,7 @@ use crate::header_error::Surroundings;
 use crate::layout::{Layout, lay_out, positions};
 use crate::problem::Problem;
 use crate::reader::Limits;
-use crate::text::fold_space;
+use crate::text::{clean, fold_name, fold_space};
 use crate::workbook::WorkbookInput;
 
 /// What an input finds next.
@@ -92,6 +92,8 @@ pub struct Rows<'a> {
     records: u64,
     record_units: u64,
     skipped: BTreeMap<Skipped, u64>,
+    /// Lines taken for totals or footers that have all that identifies a record: how many, and the first.
+    doubtful: Option<(u64, u64)>,
 }
 
 enum Input {
@@ -128,6 +130,7 @@ impl<'a> Rows<'a> {
             records: 0,
             record_units: 0,
             skipped: BTreeMap::new(),
+            doubtful: None,
         };
         rows.skip_preamble();
         rows
@@ -295,6 +298,17 @@ impl<'a> Rows<'a> {
         skipped.map(|(kind, lines)| (kind.name().to_owned(), *lines)).collect()
     }
 
+    /// Lines left out as totals or footers that have all that identifies a record: how many, and the first.
+    pub(crate) fn doubtful(&self) -> Option<(u64, u64)> {
+        self.doubtful
+    }
+
+    /// How many of some folded names the row has as cells, in whatever order.
+    pub(crate) fn names_in(&self, names: &HashSet<String>) -> usize {
+        let cells = self.filled().filter_map(|(_, cell)| cell.text().map(fold_name));
+        cells.filter(|name| names.contains(name)).collect::<HashSet<_>>().len()
+    }
+
     /// Cells that look like UTF-8 in another encoding, and cells that show the contrary.
     pub(crate) fn double_encoding(&self) -> (u64, u64) {
         match &self.input {
@@ -363,6 +377,10 @@ impl<'a> Rows<'a> {
     }
 
     fn skip(&mut self, kind: Skipped) {
+        if matches!(kind, Skipped::Totals | Skipped::Footer) && self.may_be_record() {
+            let (lines, first) = self.doubtful.unwrap_or((0, self.line()));
+            self.doubtful = Some((lines + 1, first));
+        }
         *self.skipped.entry(kind).or_default() += self.units_of_row();
     }
 
@@ -511,7 +529,11 @@ impl<'a> Rows<'a> {
             Input::Csv(csv) => (Some(csv.delimiter()), None),
             Input::Workbook(workbook) => (None, workbook.several_sheets().then(|| workbook.sheet().0)),
         };
-        let surroundings = Surroundings { line, sheet, delimiter, raw, others };
+        let key = match &self.format.header {
+            Header::Pattern(_) => "format.header_pattern",
+            Header::Line(_) | Header::Absent => "format.header_line",
+        };
+        let surroundings = Surroundings { line, sheet, key, delimiter, raw, others };
         match self.contract {
             Some((record, source)) => lay_out(record, source, names, &surroundings),
             None => Ok(Layout::of_names(names)),
@@ -619,6 +641,18 @@ impl<'a> Rows<'a> {
         (layout.skips_rows && self.broken().is_none() && self.is_filtered(layout)).then_some(Skipped::Filtered)
     }
 
+    /// Whether each column that identifies a record is filled.
+    fn may_be_record(&self) -> bool {
+        let (Some((record, _)), Some(layout)) = (self.contract, &self.layout) else { return false };
+        let mut identifying = layout
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| column.fields.iter().any(|&index| record.identifies(index)))
+            .peekable();
+        identifying.peek().is_some() && identifying.all(|(at, _)| !self.peek(at).is_blank())
+    }
+
     fn first_filled(&self) -> Option<Cell<'_>> {
         self.filled().map(|(_, cell)| cell).next()
     }
@@ -628,14 +662,19 @@ impl<'a> Rows<'a> {
         if matches!(self.format.header, Header::Absent) {
             return false;
         }
-        let same = |at: usize, name: &str| self.peek(at).text().is_some_and(|text| fold_space(text) == name);
+        let folded = self.contract.is_some_and(|(_, source)| source.fold_header);
+        let same = |at: usize, name: &str| {
+            self.peek(at).text().is_some_and(|text| {
+                fold_space(text) == name || folded && text.len() <= 2 * name.len() && fold_name(text) == fold_name(name)
+            })
+        };
         // The first column's bytes tell most records apart from a header, undecoded.
         let may_repeat = match (&self.input, layout.columns.first()) {
             (Input::Csv(csv), Some(column)) if csv.len() > 0 => {
                 let bytes: Cow<'_, [u8]> = csv.bytes(0);
                 let bytes = bytes.trim_ascii();
                 bytes == column.header.as_bytes()
-                    || (!bytes.is_ascii() || bytes.iter().any(|byte| byte.is_ascii_whitespace()))
+                    || (folded || !bytes.is_ascii() || bytes.iter().any(|byte| byte.is_ascii_whitespace()))
                         && same(0, &column.header)
             }
             (_, Some(column)) => same(0, &column.header) || column.header.is_empty(),
@@ -670,7 +709,8 @@ impl<'a> Rows<'a> {
             !column.skipped_values.is_empty() && {
                 let cell = self.peek(at);
                 let shown = cell.text().map_or_else(|| Cow::Owned(cell.shown()), Cow::Borrowed);
-                column.skipped_values.iter().any(|value| value == shown.trim())
+                let shown = clean(&shown, false).map_or(Cow::Borrowed(shown.trim()), |cleaned| cleaned.text);
+                column.skipped_values.iter().any(|value| *value == shown)
             }
         })
     }

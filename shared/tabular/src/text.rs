@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use fonderie_contract::{is_control, is_invisible};
 use unicode_normalization::char::is_combining_mark;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
@@ -16,8 +17,8 @@ pub(crate) struct Cleaned<'a> {
     pub(crate) changed: bool,
 }
 
-/// Trims a text, composes its accents (NFC) and takes out the characters that nobody sees: the zero-width space, the word
-/// joiner and the byte order mark. A `key` also loses the joiner and the non-joiner, which scripts other than Latin need.
+/// Trims a text, composes its accents (NFC) and takes out the characters that nobody sees ([`is_invisible`]). In a `key`, any
+/// white space but tabs and line ends is a plain space.
 ///
 /// # Errors
 /// [`Problem::ControlCharacter`] for a control character other than tab and line ends, or one that turns the direction of
@@ -29,19 +30,21 @@ pub(crate) fn clean(text: &str, key: bool) -> Result<Cleaned<'_>, Problem> {
             None => Ok(Cleaned { text: Cow::Borrowed(text.trim()), changed: false }),
         };
     }
-    let (mut simple, mut invisible) = (true, false);
-    for c in text.chars() {
-        if is_control(c) {
-            return Err(Problem::ControlCharacter(c));
-        }
-        simple &= c < FIRST_MARK;
-        invisible |= is_invisible(c, key);
+    if let Some(control) = text.chars().find(|c| is_control(*c)) {
+        return Err(Problem::ControlCharacter(control));
     }
     let trimmed = text.trim();
-    if simple || !invisible && is_nfc_quick(trimmed.chars()) == IsNormalized::Yes {
+    let odd_space = |c: char| key && c.is_whitespace() && !c.is_ascii();
+    let (mut simple, mut odd) = (true, false);
+    for c in trimmed.chars() {
+        simple &= c < FIRST_MARK;
+        odd |= is_invisible(c, key) || odd_space(c);
+    }
+    if !odd && (simple || is_nfc_quick(trimmed.chars()) == IsNormalized::Yes) {
         return Ok(Cleaned { text: Cow::Borrowed(trimmed), changed: false });
     }
-    let composed: String = trimmed.chars().filter(|c| !is_invisible(*c, key)).nfc().collect();
+    let visible = trimmed.chars().filter(|c| !is_invisible(*c, key));
+    let composed: String = visible.map(|c| if odd_space(c) { ' ' } else { c }).nfc().collect();
     Ok(if composed == trimmed {
         Cleaned { text: Cow::Borrowed(trimmed), changed: false }
     } else {
@@ -80,16 +83,6 @@ pub(crate) fn fold_name(name: &str) -> String {
 /// The first combining mark. A text of characters before it is composed, and has no invisible character.
 const FIRST_MARK: char = '\u{300}';
 
-fn is_invisible(c: char, key: bool) -> bool {
-    matches!(c, '\u{200B}' | '\u{2060}' | '\u{FEFF}') || key && matches!(c, '\u{200C}' | '\u{200D}')
-}
-
-/// Control characters but tab and line ends, and those that turn the direction of the text.
-fn is_control(c: char) -> bool {
-    c.is_control() && !matches!(c, '\t' | '\n' | '\r')
-        || matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -114,6 +107,9 @@ mod tests {
         check("م\u{200c}ی", false, "م\u{200c}ی", false);
         check("م\u{200c}ی", true, "می", true);
         check("5 \u{212b}", false, "5 Å", true);
+        check("P\u{ad}11\u{fe0f}\u{3164}", true, "P11", true);
+        check("P\u{a0}1\u{2009}1", true, "P 1 1", true);
+        check("P\u{a0}1\u{ad}1", false, "P\u{a0}1\u{ad}1", false);
         check("L’Île à 12 €", true, "L’Île à 12 €", false);
         check("a\tb\r\nc", false, "a\tb\r\nc", false);
     }
@@ -165,7 +161,7 @@ mod tests {
     fn texts() -> impl Strategy<Value = String> {
         prop_oneof![
             any::<String>(),
-            "[ae \u{a0}\r\n\u{300}\u{301}\u{327}\u{345}\u{200b}-\u{200d}\u{2060}\u{feff}éÉŒßİΣς\u{2000}\u{2126}\u{1100}\u{1161}\u{11a8}각]{0,8}"
+            "[ae \u{a0}\r\n\u{300}\u{301}\u{327}\u{345}\u{200b}-\u{200d}\u{2060}\u{feff}\u{ad}\u{fe0f}\u{2009}éÉŒßİΣς\u{2000}\u{2126}\u{1100}\u{1161}\u{11a8}각]{0,8}"
         ]
     }
 }

@@ -265,9 +265,131 @@ fn repeated_headers_and_declared_totals_are_no_records() {
     // Undeclared, the line of totals is a record, and too short for one.
     let file = read(&billing(), "etablissement_b", text.as_bytes(), 9).unwrap();
     assert_eq!((file.summary.read.rows, file.rejects[0].rule.as_str()), (3, "enregistrement_court"));
-    // A header with other words in it is a record too.
-    let other = format!("{HEADER_B}{}", HEADER_B.replace("status", "statut"));
-    assert_eq!(read(&billing(), "etablissement_b", other.as_bytes(), 9).unwrap().summary.read.rows, 1);
+    // A line of totals that has all that identifies a record is reported.
+    let text = format!("{HEADER_B}{row}{row}{}", row.replace("1,P1", "Total-1,P1"));
+    let dataset = changed(b, "[format]", "[format]\ntotals = \"TOTAL*\"");
+    let file = read(&dataset, "etablissement_b", text.as_bytes(), 9).unwrap();
+    assert_eq!(file.summary.skipped.get("totals_lines"), Some(&1));
+    assert!(matches!(&file.summary.notices[..], [notice] if notice.contains("line 4")), "{:?}", file.summary.notices);
+}
+
+#[test]
+fn a_second_header_in_another_order_or_spelling_halts_the_file() {
+    let row = row_b("1", "Martin", "40", "2024-01-31", "10.00");
+    let swapped = HEADER_B.replace("billed_amount,paid_amount", "paid_amount,billed_amount");
+    for other in [
+        swapped.clone(),
+        HEADER_B.to_uppercase(),
+        HEADER_B.replace("status", "statut"),
+        HEADER_B.replace(",city,", ","),
+        format!("sent_on,{HEADER_B}"),
+        "status,paid_amount,billed_amount,payment_date,invoice_date,last_name,first_name,patient_id,invoice_id\n"
+            .to_owned(),
+    ] {
+        let text = format!("{HEADER_B}{row}{other}{row}");
+        let file = read(&billing(), "etablissement_b", text.as_bytes(), 9).unwrap();
+        assert!(
+            matches!(&file.summary.halts[..], [halt] if halt.contains("line 3 has most names")),
+            "{other}: {:?}",
+            file.summary.halts
+        );
+    }
+    // Folded names are the same header; rows with some of the words are rows.
+    let folding = changed("sources/etablissement_b.toml", "[format]", "fold_header = true\n[format]");
+    let text = format!("{HEADER_B}{row}{}{row}", HEADER_B.to_uppercase());
+    let file = read(&folding, "etablissement_b", text.as_bytes(), 9).unwrap();
+    assert_eq!((file.summary.skipped.get("repeated_headers"), file.summary.kept.rows), (Some(&1), 2));
+    let text = format!("{HEADER_B}{}", row_b("city", "last_name", "status", "2024-01-31", "10.00"));
+    assert_eq!(read(&billing(), "etablissement_b", text.as_bytes(), 9).unwrap().summary.halts, Vec::<String>::new());
+}
+
+#[test]
+fn rows_are_left_out_and_words_are_found_however_their_accents_are_composed() {
+    let name = |name: &str| row_b("1", name, "40", "2024-01-31", "10.00");
+    let text = format!("{HEADER_B}{}{}{}", name("Annul\u{e9}e"), name("Annule\u{301}e"), name("Annul\u{e9}e\u{200b}"));
+    for declared in ["Annul\u{e9}e", "Annule\u{301}e"] {
+        let rows = format!("skip_rows = {{ last_name = [\"{declared}\"] }}\n[format]");
+        let dataset = changed("sources/etablissement_b.toml", "[format]", &rows);
+        let file = read(&dataset, "etablissement_b", text.as_bytes(), 9).unwrap();
+        assert_eq!((file.summary.skipped.get("filtered_rows"), file.summary.read.rows), (Some(&3), 0));
+    }
+    let dated = format!("{HEADER_B}{}", row_b("1", "Martin", "ne\u{301}ant", "2024-01-31", "10.00"));
+    let dataset = changed("sources/etablissement_b.toml", "[format]", "empty = [\"n\u{e9}ant\"]\n[format]");
+    assert_eq!(read(&dataset, "etablissement_b", dated.as_bytes(), 9).unwrap().summary.kept.rows, 1);
+}
+
+#[test]
+fn what_identifies_a_row_is_no_word_for_nothing_and_wears_nothing() {
+    let refused = |id: &str| {
+        let text = format!("{HEADER_B}{}", row_b(id, "Martin", "40", "2024-01-31", "10.00"));
+        let file = read(&billing(), "etablissement_b", text.as_bytes(), 9).unwrap();
+        file.rejects.first().map(|reject| reject.rule.clone())
+    };
+    for id in [
+        "na",
+        "NA",
+        "<NA>",
+        "NaT",
+        "[null]",
+        "nd",
+        "(blank)",
+        "----------",
+        "__________",
+        "????",
+        "#REF!",
+        "#DIV/0!",
+        "#VALEUR!",
+        "#NOM?",
+        "##########",
+        "N/A",
+    ] {
+        assert_eq!(refused(id).as_deref(), Some("mot_vide_non_declare"), "{id}");
+    }
+    for id in ["Na", "NAT-1", "nd1", "#1", "A-", "#REF", "0"] {
+        assert_eq!(refused(id), None, "{id}");
+    }
+    for id in ["'F8", "'0010", "=\"F8\""] {
+        assert_eq!(refused(id).as_deref(), Some("texte_de_tableur"), "{id}");
+    }
+    for id in [" \"F8\"", "\t\"F8"] {
+        assert_eq!(refused(id).as_deref(), Some("guillemets"), "{id}");
+    }
+    assert_eq!(refused("\"F8\""), None);
+}
+
+#[test]
+fn a_column_is_not_used_and_ignored_at_once() {
+    let row = row_b("1", "Martin", "40", "2024-01-31", "10.00");
+    let text = format!("{HEADER_B}{row}");
+    let dataset = changed("sources/etablissement_b.toml", "[format]", "ignored_columns = [\"#15\"]\n[format]");
+    let error = read(&dataset, "etablissement_b", text.as_bytes(), 9).err().unwrap();
+    assert_eq!(error.code, ErrorCode::ColumnRepeated);
+    for word in ["\"billed_amount\"", "\"#15\"", "`ignored_columns`"] {
+        assert!(error.message.contains(word), "{error}");
+    }
+}
+
+#[test]
+fn a_header_that_is_not_found_names_the_key_to_correct() {
+    let row = row_b("1", "Martin", "40", "2024-01-31", "10.00");
+    let b = "sources/etablissement_b.toml";
+    for (keys, text, expected) in [
+        (
+            "[format]\nheader_pattern = [\"Invoices*\"]",
+            format!("Invoices of May\n{HEADER_B}{row}"),
+            "line 2 has them: correct `format.header_pattern`",
+        ),
+        ("[format]", format!("Invoices of May\n{HEADER_B}{row}"), "line 2 has them: correct `format.header_line`"),
+        ("[format]", format!("\"{}\"\n{row}", HEADER_B.trim()), "the whole line stands in quotes"),
+        ("skip_rows = { nope = [\"x\"] }\n[format]", format!("{HEADER_B}{row}"), "correct `skip_rows`"),
+        ("skip_rows = { \"#40\" = [\"x\"] }\n[format]", format!("{HEADER_B}{row}"), "correct `skip_rows`"),
+    ] {
+        let error = read(&changed(b, "[format]", keys), "etablissement_b", text.as_bytes(), 4096).err().unwrap();
+        assert!(error.message.contains(expected), "{keys}: {error}");
+    }
+    let dataset = changed(b, "= \"last_name\"", "= \"#99\"");
+    let error = read(&dataset, "etablissement_b", format!("{HEADER_B}{row}").as_bytes(), 4096).err().unwrap();
+    assert!(error.message.contains("the line has 17 columns: correct the positions"), "{error}");
 }
 
 #[test]

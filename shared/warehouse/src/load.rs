@@ -87,7 +87,7 @@ where
     if let Some(loaded) = recorded(transaction, run).await? {
         return Ok(loaded);
     }
-    check_widths(transaction, &run.bundle.dataset, plan.record).await?;
+    check_columns(transaction, &run.bundle.dataset, plan.record).await?;
     check_as_of(transaction, &run.bundle.dataset, run.as_of, run.force).await?;
     let accepted = &plan.validate.accepted;
     // what is loaded stays loaded, so that this may be asked before the lock, and spares the copy
@@ -155,29 +155,45 @@ where
     Ok(Loaded { outcomes, removed, already_loaded: alike, millis })
 }
 
-/// A text that the record takes must fit its column of `staging.<dataset>`, if the dataset has such a table.
-async fn check_widths(transaction: &Transaction<'_>, dataset: &str, record: &Record) -> Result<()> {
+/// A field must fit its column of `staging.<dataset>`, if the dataset has such a table: by its type, and a text by its width.
+async fn check_columns(transaction: &Transaction<'_>, dataset: &str, record: &Record) -> Result<()> {
     let table = format!("staging.{}", quote(dataset));
     let rows = transaction
         .query(
-            "SELECT attname::text, atttypmod - 4 FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 \
-             AND NOT attisdropped AND atttypid IN ('varchar'::regtype, 'bpchar'::regtype) AND atttypmod > 4",
+            "SELECT attname::text, atttypid::regtype::text, atttypmod - 4 FROM pg_attribute \
+             WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
             &[&table],
         )
         .await
-        .doing("reading the widths of the dataset's columns")?;
-    let widths: HashMap<String, i32> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        .doing("reading the types of the dataset's columns")?;
+    let columns: HashMap<String, (String, i32)> =
+        rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
+    let refused = |message: String| Err(StageError::new(ErrorCode::SchemaMismatch, message));
     for field in &record.fields {
-        let Kind::Text { max_length } = field.kind else { continue };
-        let narrow =
-            widths.get(&field.name).filter(|width| usize::try_from(**width).is_ok_and(|width| width < max_length));
-        if let Some(width) = narrow {
-            let message = format!(
-                "the field `{}` takes {max_length} characters and its column in staging.{dataset} takes {width}; nothing was written: lower \
-                 `max_length`, or widen the column by a migration",
+        let Some((found, width)) = columns.get(&field.name) else { continue };
+        let (name, types): (&str, &[&str]) = match field.kind {
+            Kind::Text { .. } => ("text", &["character varying", "character", "text"]),
+            Kind::Integer { .. } => ("integer", &["integer", "bigint", "numeric"]),
+            Kind::Date => ("date", &["date"]),
+            Kind::Decimal { .. } => ("decimal", &["numeric"]),
+            Kind::Boolean => ("boolean", &["boolean"]),
+        };
+        if !types.contains(&found.as_str()) {
+            return refused(format!(
+                "the field `{}` is of the type {name} and its column in staging.{dataset} of the type {found}; nothing was written: correct \
+                 `type`, or the column by a migration",
                 field.name
-            );
-            return Err(StageError::new(ErrorCode::SchemaMismatch, message));
+            ));
+        }
+        if let Kind::Text { max_length } = field.kind
+            && *width > 0
+            && usize::try_from(*width).is_ok_and(|width| width < max_length)
+        {
+            return refused(format!(
+                "the field `{}` takes {max_length} characters and its column in staging.{dataset} takes {width}; nothing was written: \
+                 lower `max_length`, or widen the column by a migration",
+                field.name
+            ));
         }
     }
     Ok(())

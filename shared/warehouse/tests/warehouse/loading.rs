@@ -339,7 +339,7 @@ async fn units_and_equal_bytes_are_in_the_ledger() {
 }
 
 #[tokio::test]
-async fn a_text_wider_than_its_column_is_named_before_any_row_is_copied() {
+async fn a_field_that_does_not_fit_its_column_is_named_before_any_row_is_copied() {
     let database = migrated("wider").await;
     let mut warehouse = connect(&database.url).await;
     warehouse.query("ALTER TABLE staging.facturation ALTER COLUMN ville TYPE varchar(40)").await.unwrap();
@@ -349,7 +349,19 @@ async fn a_text_wider_than_its_column_is_named_before_any_row_is_copied() {
     for word in ["`ville`", "100", "staging.facturation", "40"] {
         assert!(error.message.contains(word), "{word}: {error}");
     }
-    warehouse.query("ALTER TABLE staging.facturation ALTER COLUMN ville TYPE text").await.unwrap();
+    warehouse
+        .query("ALTER TABLE staging.facturation ALTER COLUMN ville TYPE text, ALTER COLUMN age TYPE text")
+        .await
+        .unwrap();
+    let unread = vec![Err(StageError::new(ErrorCode::Internal, "must not be read"))];
+    let error = load_batches(&mut warehouse, &three(), "r1", "b1", three().tally(), unread).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::SchemaMismatch);
+    assert!(
+        error.message.contains("`age` is of the type integer") && error.message.contains("of the type text"),
+        "{error}"
+    );
+    let back = "ALTER TABLE staging.facturation ALTER COLUMN age TYPE integer USING age::integer";
+    warehouse.query(back).await.unwrap();
     load(&mut warehouse, &three(), "r1", "b1").await.unwrap();
     warehouse.close().await;
 }
