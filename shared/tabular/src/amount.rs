@@ -60,6 +60,18 @@ pub(crate) fn number(number: f64, precision: u8, scale: i8, format: &NumberForma
     }
 }
 
+/// A number times a hundred, as a percentage shows it: by its shortest decimal, not by an arithmetic that would turn 0.07 into
+/// 7.000000000000001.
+pub(crate) fn hundredfold(number: f64) -> f64 {
+    // From there on, the fifteen digits that a spreadsheet keeps end before the decimal mark, and a loss is to be seen.
+    let text = if number.abs() < 1e13 { format!("{number:.0$e}", DIGITS_KEPT - 1) } else { format!("{number:e}") };
+    let shifted = text.split_once('e').and_then(|(mantissa, exponent)| {
+        let exponent: i32 = exponent.parse().ok()?;
+        format!("{mantissa}e{}", exponent + 2).parse().ok()
+    });
+    shifted.unwrap_or(f64::NAN)
+}
+
 /// The common case: a double that is the nearest one to a decimal of the field's scale with up to fifteen digits. No other
 /// decimal of so few digits has the same double, so this one is the shortest.
 fn exact(number: f64, format: &NumberFormat, field: Field) -> Option<i128> {

@@ -227,7 +227,7 @@ impl<'a> Builder<'a> {
                     }
                     Err(problem) => {
                         broken.add(problem.rule());
-                        self.reject(rows, &problem, Some((column, Some(index))), cell.shown());
+                        self.reject(rows, &problem, Some((column, Some(index))), cell.displayed());
                     }
                 }
             }

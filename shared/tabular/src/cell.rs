@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use chrono::NaiveDate;
 
+use crate::amount;
+
 /// A cell of a file. Delimited text has texts only, a workbook any of them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell<'a> {
@@ -20,7 +22,7 @@ pub enum Cell<'a> {
     /// A number.
     Number(f64),
     /// A number that the sheet shows in a number format of its own: rounded, with separators, as a percentage.
-    Formatted(f64),
+    Formatted(f64, Appearance<'a>),
     /// A number that the sheet shows as a text by a format of zeros only, and that text: 10, `0010`.
     ShownAs(f64, Cow<'a, str>),
     /// A day, since 1970-01-01.
@@ -40,6 +42,19 @@ pub enum Cell<'a> {
     Error(String),
     /// A formula without a stored value.
     Formula,
+}
+
+/// What a number format shows of a number that an amount depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appearance<'a> {
+    /// The number, rounded, with separators, with any other text.
+    Other,
+    /// The number with a known currency, by the word or symbol that is shown.
+    Currency(&'a str),
+    /// The number times a hundred, with `%`.
+    Percent,
+    /// Another number: in thousands, in millions.
+    Scaled,
 }
 
 impl Cell<'_> {
@@ -64,7 +79,7 @@ impl Cell<'_> {
             Cell::Text(text) => text.clone().into_owned(),
             Cell::Undecodable(text) | Cell::DoubleEncoded(text) | Cell::Error(text) => text.clone(),
             Cell::TooLong(text) | Cell::ShownAs(_, text) => text.clone().into_owned(),
-            Cell::Number(number) | Cell::Formatted(number) | Cell::Time(number) => number.to_string(),
+            Cell::Number(number) | Cell::Formatted(number, _) | Cell::Time(number) => number.to_string(),
             Cell::Moment { day, seconds } => {
                 let day = NaiveDate::from_epoch_days(*day).map(|day| day.to_string()).unwrap_or_default();
                 format!("{day} {:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
@@ -73,6 +88,15 @@ impl Cell<'_> {
             Cell::Formula => "=…".to_owned(),
             Cell::Day(day) => NaiveDate::from_epoch_days(*day).map(|day| day.to_string()).unwrap_or_default(),
             Cell::Truth(truth) => if *truth { "VRAI" } else { "FAUX" }.to_owned(),
+        }
+    }
+
+    /// The same with the currency or the sign of percentages that a number format shows, for whoever looks for it.
+    pub(crate) fn displayed(&self) -> String {
+        match self {
+            Cell::Formatted(number, Appearance::Currency(word)) => format!("{number} {word}"),
+            Cell::Formatted(number, Appearance::Percent) => format!("{} %", amount::hundredfold(*number)),
+            cell => cell.shown(),
         }
     }
 }

@@ -626,8 +626,12 @@ mod tests {
         }
         assert_eq!(of(0.0, true), Err(Problem::PlaceholderDate("0".to_owned())));
         assert!(matches!(of(46_146.5, false), Err(Problem::UndeclaredTime(_))));
+        // The last second of a day is not the next one; within half a millisecond of midnight it is.
+        assert!(matches!(of(46_146.999_999_965_28, false), Err(Problem::UndeclaredTime(_))));
+        assert_eq!(of(46_146.999_999_999, false).as_deref(), Ok("2026-05-05"));
         let with = declared(&["excel", "dd/mm/yyyy hh:mm"]);
         assert_eq!(read("46146.5", &with).as_deref(), Ok("2026-05-04"));
+        assert_eq!(number_as_date(46_146.999_999_965_28, &with, range).map(iso).as_deref(), Ok("2026-05-04"));
         assert_eq!(number_as_date(46_146.25, &with, range).map(iso).as_deref(), Ok("2026-05-04"));
         assert_eq!(number_as_date(46_146.0, &dates, range), Err(Problem::NumberForDate));
         // 2026-03-29 02:30, which the clocks leave out in Paris.

@@ -5,7 +5,7 @@ use fonderie_contract::{Dates, Origin};
 
 use crate::header_error::visible;
 use crate::read::{DateCounts, Orders};
-use crate::rows::Rows;
+use crate::rows::{Merged, Rows};
 
 /// What a file shows against its contract.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -45,6 +45,15 @@ pub(crate) fn of_file(dates: &[(&Origin, &DateCounts)], other_header: Option<u64
         found.halts.push(format!(
             "{double} cells are UTF-8 read as another encoding, and no cell shows the contrary: correct `format.encoding` in \
              the contract, or the file's export"
+        ));
+    }
+    if let Some(Merged { range, sheet, column, others }) = rows.merged() {
+        let sheet = sheet.as_ref().map(|name| format!(" of the sheet \"{}\"", visible(name))).unwrap_or_default();
+        let others = if *others > 0 { format!(" (and {others} more ranges)") } else { String::new() };
+        found.halts.push(format!(
+            "the cells {range}{sheet} are merged over several rows in the column \"{}\"{others}, so that only the first row \
+             has their value: unmerge them, write the value in each row, and send the file again",
+            visible(column)
         ));
     }
     if rows.recalculates() {

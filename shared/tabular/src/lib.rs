@@ -6,6 +6,7 @@
 
 mod ahead;
 mod amount;
+mod appearance;
 mod builder;
 mod cell;
 mod column;
@@ -32,7 +33,7 @@ mod text;
 mod time;
 mod workbook;
 
-pub use cell::Cell;
+pub use cell::{Appearance, Cell};
 pub use decode::Decoding;
 pub use layout::{FileColumn, Layout};
 pub use problem::Problem;

@@ -107,6 +107,8 @@ pub enum Problem {
         /// The declared currency.
         expected: String,
     },
+    /// A number of a workbook that its cell shows in thousands or millions.
+    ScaledAmount,
     /// Too many decimals.
     AmountDecimals {
         /// Decimals that the field has.
@@ -118,6 +120,18 @@ pub enum Problem {
     EmptyWordForAmount(String),
     /// A whole number that cannot be read.
     Integer,
+    /// A whole number that a key of the contract would let pass.
+    IntegerNeeds {
+        /// The key, with its value, as the contract writes it: `units = ["%"]`.
+        key: &'static str,
+    },
+    /// A whole number in another currency than the declared one.
+    CurrencyOfInteger {
+        /// The declared currency.
+        expected: String,
+    },
+    /// A whole number of a workbook that its cell shows in thousands or millions.
+    ScaledInteger,
     /// A word for "nothing" instead of a whole number.
     EmptyWordForInteger(String),
     /// A whole number outside its bounds.
@@ -179,9 +193,15 @@ impl Problem {
             | Self::AmountNeeds { .. }
             | Self::OtherCurrency { .. }
             | Self::AmountDecimals { .. }
+            | Self::ScaledAmount
             | Self::EmptyWordForAmount(_)
             | Self::AmountSize => ReaderRule::UnreadableAmount,
-            Self::Integer | Self::EmptyWordForInteger(_) | Self::IntegerBounds { .. } => ReaderRule::UnreadableInteger,
+            Self::Integer
+            | Self::IntegerNeeds { .. }
+            | Self::CurrencyOfInteger { .. }
+            | Self::ScaledInteger
+            | Self::EmptyWordForInteger(_)
+            | Self::IntegerBounds { .. } => ReaderRule::UnreadableInteger,
             Self::Boolean { .. } => ReaderRule::UnreadableBoolean,
             Self::CellType => ReaderRule::CellType,
             Self::CellError => ReaderRule::CellError,
@@ -277,6 +297,16 @@ impl fmt::Display for Problem {
             Self::Amount => f.write_str("Le montant ne peut pas être lu dans le format convenu."),
             Self::AmountNeeds { key } => {
                 write!(f, "Le montant n'est pas écrit dans le format convenu ; le contrat peut l'admettre par `{key}`.")
+            }
+            Self::ScaledAmount | Self::ScaledInteger => f.write_str(
+                "Le format de la cellule montre le nombre en milliers ou en millions : lui donner un format qui montre le \
+                 nombre entier.",
+            ),
+            Self::IntegerNeeds { key } => {
+                write!(f, "Le nombre n'est pas écrit dans le format convenu ; le contrat peut l'admettre par `{key}`.")
+            }
+            Self::CurrencyOfInteger { expected } => {
+                write!(f, "Le nombre porte une autre devise que celle convenue ({expected}).")
             }
             Self::OtherCurrency { expected } => {
                 write!(f, "Le montant porte une autre devise que celle convenue ({expected}).")

@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use chrono::{Datelike, NaiveDate, NaiveTime};
 use fonderie_contract::{Check, DateRange, FileFormat, Format, Kind, ReaderRule, Reading, Record};
 
-use crate::cell::Cell;
+use crate::cell::{Appearance, Cell};
 use crate::column::Value;
 use crate::date::{self, Evidence};
 use crate::problem::Problem;
 use crate::text::clean;
-use crate::{amount, integer};
+use crate::{amount, appearance, integer};
 
 /// A cell that was read, its text owned if it had to be made.
 #[derive(Debug, PartialEq)]
@@ -257,35 +257,67 @@ impl<'a> FieldReader<'a> {
                 self.date_time(*day, *seconds)
             }
             (Cell::Time(_), Kind::Date) => Err(Problem::NoSuchDay),
-            (Cell::Number(number) | Cell::Formatted(number) | Cell::ShownAs(number, _), Kind::Date) => {
+            (Cell::Number(number) | Cell::Formatted(number, _) | Cell::ShownAs(number, _), Kind::Date) => {
                 date::number_as_date(*number, &self.reading.dates, self.range).map(Parsed::Number)
             }
-            (Cell::Number(number) | Cell::Formatted(number) | Cell::ShownAs(number, _), Kind::Integer { min, max }) => {
-                self.integer(&number.to_string(), min, max)
+            (Cell::Formatted(number, appearance), Kind::Integer { min, max }) => {
+                self.integer(&self.as_shown(*number, *appearance)?.to_string(), min, max)
             }
-            (
-                Cell::Number(number) | Cell::Formatted(number) | Cell::ShownAs(number, _),
-                Kind::Decimal { precision, scale },
-            ) => amount::number(*number, precision, scale, &self.reading.numbers).map(Parsed::Decimal),
+            (Cell::Formatted(number, appearance), Kind::Decimal { precision, scale }) => {
+                let number = self.as_shown(*number, *appearance)?;
+                amount::number(number, precision, scale, &self.reading.numbers).map(Parsed::Decimal)
+            }
+            (Cell::ShownAs(number, shown), Kind::Integer { min, max }) => {
+                self.integer(&self.as_shown(*number, appearance::around(shown))?.to_string(), min, max)
+            }
+            (Cell::ShownAs(number, shown), Kind::Decimal { precision, scale }) => {
+                let number = self.as_shown(*number, appearance::around(shown))?;
+                amount::number(number, precision, scale, &self.reading.numbers).map(Parsed::Decimal)
+            }
+            (Cell::Number(number), Kind::Integer { min, max }) => self.integer(&number.to_string(), min, max),
+            (Cell::Number(number), Kind::Decimal { precision, scale }) => {
+                amount::number(*number, precision, scale, &self.reading.numbers).map(Parsed::Decimal)
+            }
             // A double holds every whole number of fifteen digits exactly.
-            (Cell::Number(number) | Cell::Formatted(number) | Cell::ShownAs(number, _), Kind::Text { .. })
+            (Cell::Number(number) | Cell::Formatted(number, _) | Cell::ShownAs(number, _), Kind::Text { .. })
                 if number.abs() >= 1e15 =>
             {
                 Err(Problem::TooManyDigits)
             }
             (Cell::ShownAs(_, shown), Kind::Text { max_length }) => self.plain_text(shown, max_length, notes),
-            (Cell::Number(number) | Cell::Formatted(number), Kind::Text { max_length }) => {
-                if self.identifies && matches!(cell, Cell::Formatted(_)) {
+            (Cell::Number(number) | Cell::Formatted(number, _), Kind::Text { max_length }) => {
+                if self.identifies && matches!(cell, Cell::Formatted(..)) {
                     notes.add(ReaderRule::FormattedKey);
                 }
                 self.own_text(number.to_string(), max_length, notes)
             }
-            (Cell::Number(number) | Cell::Formatted(number), Kind::Boolean) => {
+            (Cell::Number(number) | Cell::Formatted(number, _), Kind::Boolean) => {
                 self.boolean(&number.to_string()).map(Parsed::Truth)
             }
             (Cell::Truth(truth), Kind::Boolean) => Ok(Parsed::Truth(*truth)),
             (Cell::TooLong(_) | Cell::Day(_) | Cell::Moment { .. } | Cell::Time(_) | Cell::Truth(_), _)
             | (Cell::ShownAs(..), Kind::Boolean) => Err(Problem::CellType),
+        }
+    }
+
+    /// A number as its cell shows it: a currency or a `%` in its format counts as if it were written.
+    fn as_shown(&self, number: f64, appearance: Appearance<'_>) -> Result<f64, Problem> {
+        let numbers = &self.reading.numbers;
+        let is = |words: &[String], word: &str| words.iter().any(|known| known == word);
+        let integer = matches!(self.kind, Kind::Integer { .. });
+        match appearance {
+            Appearance::Other => Ok(number),
+            Appearance::Percent if is(&numbers.units, "%") => Ok(amount::hundredfold(number)),
+            Appearance::Percent if integer => Err(Problem::IntegerNeeds { key: "units = [\"%\"]" }),
+            Appearance::Percent => Err(Problem::AmountNeeds { key: "units = [\"%\"]" }),
+            Appearance::Currency(word) if is(&numbers.currency, word) || is(&numbers.units, word) => Ok(number),
+            Appearance::Currency(word) if numbers.is_other_currency(word) => {
+                let expected = numbers.currency.join(" ou ");
+                Err(if integer { Problem::CurrencyOfInteger { expected } } else { Problem::OtherCurrency { expected } })
+            }
+            Appearance::Currency(_) => Ok(number),
+            Appearance::Scaled if integer => Err(Problem::ScaledInteger),
+            Appearance::Scaled => Err(Problem::ScaledAmount),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::layout::{Layout, lay_out, positions};
 use crate::problem::Problem;
 use crate::reader::Limits;
 use crate::text::{clean, fold_name, fold_space};
-use crate::workbook::WorkbookInput;
+use crate::workbook::{Merge, WorkbookInput};
 
 /// What an input finds next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub(crate) enum Found {
     Blank,
     /// The next sheet of several begins.
     Sheet,
+    /// All rows of the sheet have come, and some cells are merged over several.
+    Merges,
     Pending,
     End,
 }
@@ -94,6 +96,22 @@ pub struct Rows<'a> {
     skipped: BTreeMap<Skipped, u64>,
     /// Lines taken for totals or footers that have all that identifies a record: how many, and the first.
     doubtful: Option<(u64, u64)>,
+    /// A sheet's first and last row that is a record.
+    record_rows: Option<(u64, u64)>,
+    merged: Option<Merged>,
+}
+
+/// Merged cells that leave records without their values.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Merged {
+    /// The first range, such as `B3:B7`.
+    pub(crate) range: String,
+    /// The sheet's name, of a format that reads several.
+    pub(crate) sheet: Option<String>,
+    /// The column, as the contract names it.
+    pub(crate) column: String,
+    /// How many other ranges there are.
+    pub(crate) others: usize,
 }
 
 enum Input {
@@ -131,6 +149,8 @@ impl<'a> Rows<'a> {
             record_units: 0,
             skipped: BTreeMap::new(),
             doubtful: None,
+            record_rows: None,
+            merged: None,
         };
         rows.skip_preamble();
         rows
@@ -179,9 +199,11 @@ impl<'a> Rows<'a> {
                     }
                     self.filled_in_sheet = false;
                     self.layout = None;
+                    self.record_rows = None;
                     self.before.clear();
                     self.preamble = 0;
                 }
+                Found::Merges => self.note_merges(),
                 Found::Row | Found::Blank if self.layout.is_none() => {
                     self.filled_in_sheet |= found == Found::Row;
                     if self.look_for_header(found == Found::Row)? {
@@ -359,7 +381,45 @@ impl<'a> Rows<'a> {
         self.first_of_layout = self.records == self.records_before_layout;
         self.record_units += self.units_of_row();
         self.records += 1;
+        if let Input::Workbook(workbook) = &self.input {
+            let row = workbook.line();
+            self.record_rows = Some((self.record_rows.map_or(row, |(first, _)| first), row));
+        }
         Step::Record
+    }
+
+    /// Looks for merged cells below whose first row stand records: their value is in the first row only.
+    fn note_merges(&mut self) {
+        let Input::Workbook(workbook) = &mut self.input else { return };
+        let merges = workbook.take_merges();
+        let (Some((first, last)), Some(layout)) = (self.record_rows, &self.layout) else { return };
+        let read_column = |merge: &Merge| {
+            let columns =
+                layout.columns.iter().enumerate().skip(usize::try_from(merge.columns.0).unwrap_or(usize::MAX));
+            let mut columns = columns.take_while(|(at, _)| u32::try_from(*at).is_ok_and(|at| at <= merge.columns.1));
+            columns.find(|(_, column)| !column.fields.is_empty() || !column.skipped_values.is_empty())
+        };
+        let leaves_empty = |merge: &&Merge| {
+            u64::from(merge.rows.0) < last && first <= u64::from(merge.rows.1) && read_column(merge).is_some()
+        };
+        let found = || merges.iter().filter(leaves_empty);
+        let Some(merge) = found().min_by_key(|merge| (merge.rows.0, merge.columns.0)) else { return };
+        let count = found().count();
+        if let Some(merged) = &mut self.merged {
+            merged.others += count;
+        } else if let Some((_, column)) = read_column(merge) {
+            self.merged = Some(Merged {
+                range: merge.to_string(),
+                sheet: workbook.several_sheets().then(|| workbook.sheet().0.to_owned()),
+                column: column.shown.clone(),
+                others: count - 1,
+            });
+        }
+    }
+
+    /// Cells that are merged over several records, of the first sheet that has some.
+    pub(crate) fn merged(&self) -> Option<&Merged> {
+        self.merged.as_ref()
     }
 
     fn units_of_row(&self) -> u64 {

@@ -11,7 +11,7 @@ use book::{Book, sheet, text_cell};
 use fonderie_contract::{Bundle, Dataset};
 use fonderie_core::tally::check_conserved;
 use fonderie_core::{ErrorCode, StageError};
-use fonderie_tabular::{Batch, Cell, Limits, ReadSummary, Reader, Reject, Rows, Step, reject_rows};
+use fonderie_tabular::{Appearance, Batch, Cell, Limits, ReadSummary, Reader, Reject, Rows, Step, reject_rows};
 use proptest::prelude::*;
 use rust_xlsxwriter::{ExcelDateTime, Format, Workbook, Worksheet};
 
@@ -309,7 +309,8 @@ fn shown(cell: &Cell<'_>) -> String {
         Cell::Text(text) => format!("'{text}'"),
         Cell::TooLong(text) => format!("too long: {}", text.len()),
         Cell::Number(number) => number.to_string(),
-        Cell::Formatted(number) => format!("~{number}"),
+        Cell::Formatted(number, Appearance::Other) => format!("~{number}"),
+        Cell::Formatted(number, appearance) => format!("~{number}:{appearance:?}"),
         Cell::ShownAs(number, text) => format!("{number}='{text}'"),
         Cell::Formula => "uncomputed".to_owned(),
         other => other.shown(),
@@ -335,7 +336,7 @@ fn numbers_are_shown_as_their_formats_show_them() {
         Book::of(sheet(&format!("<row>{header}</row><row>{cells}</row>"))).part("xl/styles.xml", styles).bytes();
     assert_eq!(
         rows(&bytes)[1],
-        "2 10 10='0000010' ~10.5 7='F-0007' ~10 2026-05-04 2026-06-11 09:20:00 60 10 1.5 10='10' 10 \
+        "2 10 10='0000010' ~10.5 7='F-0007' ~10:Currency(\"€\") 2026-05-04 2026-06-11 09:20:00 60 10 1.5 10='10' 10 \
          ~100000000000000000000 '1e999' 48"
     );
 }
@@ -667,7 +668,7 @@ fn cells(name: &str) -> Option<Vec<Vec<Cell<'static>>>> {
             Cell::Day(day) => Cell::Day(day),
             Cell::Time(time) => Cell::Time(time),
             Cell::Moment { day, seconds } => Cell::Moment { day, seconds },
-            Cell::Number(number) | Cell::Formatted(number) => Cell::Number(number),
+            Cell::Number(number) | Cell::Formatted(number, _) => Cell::Number(number),
             Cell::Error(error) => Cell::Error(error),
             _ => Cell::Empty,
         });
@@ -685,4 +686,186 @@ fn third_parties_workbooks() {
     let error = read(&billing(|text| text), &bytes).err().unwrap();
     assert_eq!(error.code, ErrorCode::WorkbookProtected);
     assert!(error.message.contains("protected by a password"), "{error}");
+}
+
+/// What becomes of an amount and an age that are shown in a format: their values, or the rules and sentences.
+fn formatted(numbers: &str, code: &str, number: f64) -> Result<(i128, i32), Vec<String>> {
+    let format = Format::new().set_num_format(code);
+    let bytes = workbook(|sheet| {
+        write_texts(sheet, 1, &TEXTS);
+        sheet.write_number_with_format(1, 4, number, &format).unwrap();
+        sheet.write_number_with_format(1, 14, number, &format).unwrap();
+    });
+    let dataset = billing(|text| text.replace("currency = [\"€\"]", numbers));
+    let file = read(&dataset, &bytes).unwrap();
+    if let Some(batch) = file.batches.first() {
+        let age = batch.column(4).as_primitive::<Int32Type>().value(0);
+        return Ok((batch.column(14).as_primitive::<Decimal128Type>().value(0), age));
+    }
+    let told = |r: &Reject| format!("{} {}: {}", r.rule, r.value.as_deref().unwrap_or("-"), r.message);
+    Err(file.rejects.iter().map(told).collect())
+}
+
+#[test]
+fn a_number_counts_as_its_format_shows_it() {
+    let (euro, none, percent) = ("currency = [\"€\"]", "", "units = [\"%\"]");
+    for (numbers, code, number, expected) in [
+        (euro, "#,##0.00\\ \"€\"", 48.0, Some((4_800, 48))),
+        (euro, "_-* #,##0.00\\ \"€\"_-", 48.0, Some((4_800, 48))),
+        (euro, "#,##0.00\\ [$EUR]", 48.0, Some((4_800, 48))),
+        (euro, "0 \"€\"", 48.0, Some((4_800, 48))),
+        (euro, "#,##0.00", 48.0, Some((4_800, 48))),
+        (euro, "0 \"points\"", 48.0, Some((4_800, 48))),
+        (euro, "$#,##0.00", 48.0, None),
+        (euro, "#,##0.00 \"CHF\"", 48.0, None),
+        (euro, "[$£-809]#,##0", 48.0, None),
+        (euro, "[$DH]\\ 0", 48.0, None),
+        (euro, "0\" CHF\"", 48.0, None),
+        (none, "0\" CHF\"", 48.0, Some((4_800, 48))),
+        (none, "$#,##0.00", 48.0, Some((4_800, 48))),
+        ("currency = [\"CHF\"]", "0\" Fr.\"", 48.0, Some((4_800, 48))),
+        ("currency = [\"CHF\"]", "0\" €\"", 48.0, None),
+        (euro, "0%", 0.48, None),
+        (percent, "0%", 0.48, Some((4_800, 48))),
+        (percent, "0%", 0.07, Some((700, 7))),
+        (percent, "0.00%", 1.1, Some((11_000, 110))),
+        (percent, "0", 48.0, Some((4_800, 48))),
+        (percent, "0\"%\"", 48.0, Some((4_800, 48))),
+        (none, "#,##0,", 48.0, None),
+        (none, "0\" k€\"", 48.0, None),
+    ] {
+        assert_eq!(formatted(numbers, code, number).ok(), expected, "{number} under {code} with {numbers}");
+    }
+    assert_eq!(
+        formatted(euro, "#,##0.00 \"CHF\"", 48.0).unwrap_err(),
+        [
+            "nombre_illisible 48 CHF: Le nombre porte une autre devise que celle convenue (€).",
+            "montant_illisible 48 CHF: Le montant porte une autre devise que celle convenue (€)."
+        ]
+    );
+    let told = formatted(euro, "0%", 0.29).unwrap_err();
+    assert!(told[0].starts_with("nombre_illisible 29 %") && told[1].starts_with("montant_illisible 29 %"), "{told:?}");
+    assert!(told.iter().all(|told| told.contains("`units = [\"%\"]`")), "{told:?}");
+    let told = formatted(euro, "#,##0,", 48.0).unwrap_err();
+    assert!(told.iter().all(|told| told.contains("en milliers")), "{told:?}");
+    // Texts are what they are, also where a formula made them.
+    let styles = "<styleSheet><cellXfs><xf numFmtId=\"0\"/><xf numFmtId=\"9\"/></cellXfs></styleSheet>";
+    let row = format!(
+        "<row>{}</row><row><c s=\"1\" t=\"str\"><f>A1</f><v>0.2</v></c><c s=\"1\"><f>A1</f><v>0.2</v></c></row>",
+        text_cell("a") + &text_cell("b")
+    );
+    assert_eq!(rows(&Book::of(sheet(&row)).part("xl/styles.xml", styles).bytes())[1], "2 '0.2' ~0.2:Percent");
+}
+
+/// The halts of a file of so many records below its header on row 2, a preamble above it, and merged cells.
+fn halts(merges: &[&str], more: &str) -> Vec<String> {
+    let row = |texts: &[&str]| format!("<row>{}</row>", texts.iter().copied().map(text_cell).collect::<String>());
+    let header = [&HEADER[..], &["remarque"]].concat();
+    let record = [&TEXTS[..], &["-"]].concat();
+    let records = row(&["Extraction"]) + &row(&header) + &row(&record).repeat(4) + &row(&["Total"]) + &row(&["-"]);
+    let ranges: String = merges.iter().map(|range| format!("<mergeCell ref=\"{range}\"/>")).collect();
+    let part = format!(
+        "<worksheet><sheetData>{records}</sheetData><autoFilter/><mergeCells>{ranges}</mergeCells>{more}</worksheet>"
+    );
+    let dataset = billing(|text| {
+        text.replace("type = \"xlsx\"", "type = \"xlsx\"\nheader_line = 2\ntotals = [\"Total\", \"-\"]")
+            .replace("owns = [", "ignored_columns = [\"remarque\"]\nowns = [")
+    });
+    read(&dataset, &Book::of(part).bytes()).unwrap().summary.halts
+}
+
+#[test]
+fn cells_merged_over_records_halt_the_file() {
+    // The header is row 2, the records are rows 3 to 6, and totals follow.
+    for fine in [
+        &["A1:Q1"][..],
+        &["A2:B2", "C3:D3"],
+        &["A1:B2"],
+        &["R3:R6"],
+        &["R3:Z6"],
+        &["A7:A8"],
+        &["A6:A8"],
+        &["A20:C40"],
+        &[],
+    ] {
+        assert_eq!(halts(fine, ""), Vec::<String>::new(), "{fine:?}");
+    }
+    for (merges, told) in [
+        (&["B3:B4"][..], "the cells B3:B4 are merged over several rows in the column \"patient_id\", so that"),
+        (&["Z1:Z2", "N6:N4"], "the cells N4:N6 are merged over several rows in the column \"date_paiement\", so"),
+        (&["A2:A3"], "the cells A2:A3 are merged"),
+        (&["Q4:Z5"], "the cells Q4:Z5 are merged over several rows in the column \"statut\""),
+        (
+            &["B5:B6", "$A$3:$A$4", "C3:C6"],
+            "A3:A4 are merged over several rows in the column \"facture_id\" (and 2 more ranges)",
+        ),
+    ] {
+        let found = halts(merges, "<hyperlinks/>");
+        assert!(found.len() == 1 && found[0].contains(told), "{found:?} for {merges:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// A number shown as a percentage is the same amount as the text that is shown.
+    #[test]
+    fn a_percentage_is_the_text_that_is_shown(hundredths in -99_999_i32..99_999) {
+        let shown = f64::from(hundredths) / 100.0;
+        let stored: f64 = format!("{hundredths}e-4").parse().unwrap();
+        let bytes = workbook(|sheet| {
+            write_texts(sheet, 1, &TEXTS);
+            write_texts(sheet, 2, &TEXTS);
+            sheet.write_number_with_format(1, 14, stored, &Format::new().set_num_format("0.00%")).unwrap();
+            sheet.write_string(2, 14, format!("{shown:.2} %")).unwrap();
+        });
+        let dataset = billing(|text| text.replace("currency = [\"€\"]", "units = [\"%\"]"));
+        let file = read(&dataset, &bytes).unwrap();
+        let amounts = file.batches[0].column(14).as_primitive::<Decimal128Type>().values().to_vec();
+        prop_assert_eq!(amounts, vec![i128::from(hundredths); 2]);
+    }
+
+    /// A currency around any format counts like the same currency around a text.
+    #[test]
+    fn a_currency_is_refused_or_read_as_in_a_text(
+        word in prop::sample::select(vec!["€", "EUR", "$", "CHF", "£", "DH", "FCFA", "¥"]),
+        shape in 0_usize..6,
+        cents in 1_u32..9_999_999,
+    ) {
+        let code = [
+            format!("#,##0.00 \"{word}\""),
+            format!("[${word}-40C] #,##0.00"),
+            format!("\"{word} \"0.0;[Red]-0.0"),
+            format!("_-* #,##0.00\\ \"{word}\"_-;-* #,##0.00\\ \"{word}\"_-;_-* \"-\"??\\ \"{word}\"_-;_-@_-"),
+            format!("0\" {word}\""),
+            format!("[<1000]0\" {word}\";#,##0\" {word}\""),
+        ];
+        let number = f64::from(cents) / 100.0;
+        let bytes = workbook(|sheet| {
+            write_texts(sheet, 1, &TEXTS);
+            write_texts(sheet, 2, &TEXTS);
+            sheet.write_number_with_format(1, 14, number, &Format::new().set_num_format(&code[shape])).unwrap();
+            sheet.write_string(2, 14, format!("{number:.2} {word}")).unwrap();
+        });
+        let dataset = billing(|text| text.replace("currency = [\"€\"]", "currency = [\"€\", \"EUR\"]"));
+        let file = read(&dataset, &bytes).unwrap();
+        let rows: Vec<_> = file.rejects.iter().map(|r| (r.line, r.message.clone())).collect();
+        if ["€", "EUR"].contains(&word) {
+            prop_assert_eq!(rows, vec![]);
+        } else {
+            prop_assert_eq!(rows.len(), 2);
+            prop_assert_eq!(&rows[0].1, &rows[1].1);
+        }
+    }
+
+    /// A file is halted exactly if a range of merged cells leaves a cell of a record, in a column that is read, without value.
+    #[test]
+    fn merges_halt_where_a_record_loses_a_value(
+        (top, height, left, width) in (1_u32..10, 1_u32..5, 0_usize..20, 1_usize..4)
+    ) {
+        let letter = |column: usize| char::from(b'A' + u8::try_from(column).unwrap());
+        let range = format!("{}{top}:{}{}", letter(left), letter(left + width - 1), top + height - 1);
+        let loses = (top + 1..top + height).any(|row| (3..=6).contains(&row)) && left < 17;
+        prop_assert_eq!(halts(&[&range], "").len(), usize::from(loses), "{}", range);
+    }
 }

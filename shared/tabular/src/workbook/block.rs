@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::texts::Texts;
-use crate::cell::Cell;
+use crate::cell::{Appearance, Cell};
 
 /// A row's place in a sheet, from 1, and where its cells begin.
 struct Row {
@@ -33,6 +33,9 @@ pub(super) enum Value {
     TooLong(Span),
     Number(f64),
     Formatted(f64),
+    Currency(f64, Span),
+    Percent(f64),
+    Scaled(f64),
     ShownAs(f64, Span),
     Day(i32),
     Moment(i32, u32),
@@ -124,7 +127,10 @@ impl Block {
             Value::Text(span) => Cell::Text(self.text(span).into()),
             Value::TooLong(span) => Cell::TooLong(self.text(span).into()),
             Value::Number(number) => Cell::Number(number),
-            Value::Formatted(number) => Cell::Formatted(number),
+            Value::Formatted(number) => Cell::Formatted(number, Appearance::Other),
+            Value::Currency(number, span) => Cell::Formatted(number, Appearance::Currency(self.text(span))),
+            Value::Percent(number) => Cell::Formatted(number, Appearance::Percent),
+            Value::Scaled(number) => Cell::Formatted(number, Appearance::Scaled),
             Value::ShownAs(number, span) => Cell::ShownAs(number, self.text(span).into()),
             Value::Day(day) => Cell::Day(day),
             Value::Moment(day, seconds) => Cell::Moment { day, seconds },

@@ -32,6 +32,7 @@ use self::block::Block;
 use self::book::Book;
 use self::choice::choose;
 use self::error::{misshapen, too_large, unreadable};
+pub(crate) use self::output::Merge;
 use self::output::{Message, Output};
 use self::sheet::{Context, Sheet};
 use self::styles::Styles;
@@ -54,6 +55,8 @@ pub(crate) struct WorkbookInput {
     /// The row at hand in the block, and the one after it.
     row: usize,
     next_row: usize,
+    /// What is merged in the sheet whose rows have come.
+    merges: Vec<Merge>,
     ended: bool,
     recalculates: bool,
     rows_read: u64,
@@ -70,6 +73,7 @@ impl WorkbookInput {
             block: Block::new(Arc::new(Texts::default())),
             row: 0,
             next_row: 0,
+            merges: Vec::new(),
             ended: false,
             recalculates: false,
             rows_read: 0,
@@ -103,7 +107,7 @@ impl WorkbookInput {
         Ok(())
     }
 
-    /// Moves on: to the beginning of a sheet, to a row of it, or to the end.
+    /// Moves on: to the beginning of a sheet, to a row of it, to what is merged in it, or to the end.
     pub(crate) fn next(&mut self) -> Result<Found> {
         let Some(messages) = &self.messages else { return Ok(Found::Pending) };
         loop {
@@ -124,6 +128,10 @@ impl WorkbookInput {
                     self.sheet = (name, number);
                     return Ok(Found::Sheet);
                 }
+                Ok(Ok(Message::Merges(merges))) => {
+                    self.merges = merges;
+                    return Ok(Found::Merges);
+                }
                 Ok(Ok(Message::End { recalculates })) => (self.ended, self.recalculates) = (true, recalculates),
                 Ok(Err(error)) => return Err(error),
                 Err(_) => return Err(unreadable("its content brought the reader down")),
@@ -134,6 +142,11 @@ impl WorkbookInput {
     /// Rows that have come from the sheets so far: those with a cell.
     pub(crate) const fn rows_read(&self) -> u64 {
         self.rows_read
+    }
+
+    /// The ranges of the sheet that are merged over several rows, once it says so; given out once.
+    pub(crate) fn take_merges(&mut self) -> Vec<Merge> {
+        std::mem::take(&mut self.merges)
     }
 
     /// Whether the contract reads several sheets as one file, so that a row's number does not suffice to find it.

@@ -1,5 +1,6 @@
 //! What the reading thread sends: blocks of rows of a bounded size, sheet after sheet.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
@@ -13,12 +14,36 @@ use super::texts::Texts;
 const BLOCK_ROWS: usize = 256;
 const BLOCK_BYTES: usize = 256 << 10;
 
+/// Merged cells: rows from 1 and columns from 0, first and last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Merge {
+    pub(crate) rows: (u32, u32),
+    pub(crate) columns: (u32, u32),
+}
+
+impl fmt::Display for Merge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let letters = |column: u32| {
+            let (mut name, mut rest) = (String::new(), column + 1);
+            while rest > 0 {
+                name.insert(0, char::from_digit((rest - 1) % 26 + 10, 36).unwrap_or('?').to_ascii_uppercase());
+                rest = (rest - 1) / 26;
+            }
+            name
+        };
+        let (first, last) = (letters(self.columns.0), letters(self.columns.1));
+        write!(f, "{first}{}:{last}{}", self.rows.0, self.rows.1)
+    }
+}
+
 /// What the reading thread sends.
 pub(super) enum Message {
     /// A sheet begins: its name, and its position in the workbook, from 1.
     Sheet(String, usize),
     /// The next rows of the sheet.
     Rows(Block),
+    /// The ranges of the sheet that are merged over several rows, after its last row.
+    Merges(Vec<Merge>),
     /// All is read: whether there are formulas whose values the workbook wants to be recalculated.
     End { recalculates: bool },
 }

@@ -11,7 +11,8 @@ pub(super) enum Epoch {
     Of1904,
 }
 
-const DAY: f64 = 86_400.0;
+/// Milliseconds of a day.
+const DAY: f64 = 86_400_000.0;
 
 impl Epoch {
     /// A serial number that is shown as a date: a day, a day with a time to the second, or, for what has no day (a time of
@@ -22,11 +23,10 @@ impl Epoch {
             Self::Of1900 => (-25_569.0, -25_568.0, 2_958_465.0),
             Self::Of1904 => (-24_107.0, -24_107.0, 2_957_003.0),
         };
-        let mut whole = serial.floor();
-        let mut seconds = ((serial - whole) * DAY).round();
-        if seconds >= DAY {
-            (whole, seconds) = (whole + 1.0, 0.0);
-        }
+        // What is smaller than a millisecond is noise of a double; the last second of a day is not the next day.
+        let milliseconds = (serial * DAY).round();
+        let whole = (milliseconds / DAY).floor();
+        let seconds = ((milliseconds - whole * DAY) / 1000.0).round().min(86_399.0);
         let no_day = self == Self::Of1900 && (whole == 60.0 || whole == 0.0 && seconds > 0.0);
         if no_day || !(0.0..=last).contains(&whole) {
             return Value::Time(serial);
@@ -61,6 +61,12 @@ mod tests {
             (46_146.0, Some("2026-05-04")),
             (46_184.388_888_888_89, Some("2026-06-11 33600")),
             (46_145.999_999_999_9, Some("2026-05-04")),
+            (46_146.999_999_965_28, Some("2026-05-04 86399")),
+            (46_146.999_994_5, Some("2026-05-04 86399")),
+            (46_146.999_999_999, Some("2026-05-05")),
+            (60.999_999_9, None),
+            (60.999_999_999, Some("1900-03-01")),
+            (2_958_465.999_999_9, Some("9999-12-31 86399")),
             (2_958_465.0, Some("9999-12-31")),
             (2_958_466.0, None),
             (0.5, None),

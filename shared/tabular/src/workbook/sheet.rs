@@ -7,9 +7,9 @@ use fonderie_core::Result;
 use quick_xml::events::{BytesStart, Event};
 
 use super::block::Value;
-use super::error::{misshapen, recalculation, unreadable};
-use super::number_format::NumberFormat;
-use super::output::Output;
+use super::error::{misshapen, recalculation, too_large, unreadable};
+use super::number_format::{Look, Looks, NumberFormat};
+use super::output::{Merge, Message, Output};
 use super::serial::Epoch;
 use super::styles::Styles;
 use super::texts::{CellText, PREFIX};
@@ -18,6 +18,9 @@ use super::xml::{Attributes, Xml};
 /// The largest sheet of the format.
 const MOST_COLUMNS: u32 = 16_384;
 const MOST_ROWS: u32 = 1_048_576;
+
+/// The most ranges of cells that are merged over several rows.
+const MOST_MERGES: usize = 1 << 20;
 
 /// The longest error value, in characters.
 const MOST_ERROR: usize = 40;
@@ -101,9 +104,10 @@ impl<'a, R: Read> Sheet<'a, R> {
         }
     }
 
-    /// Reads the sheet to its end. Returns whether it has formulas.
+    /// Reads the sheet to its end: its cells, then its merged cells. Returns whether it has formulas.
     pub(super) fn read(mut self) -> Result<bool> {
-        let (mut is_sheet, mut in_data) = (false, false);
+        let (mut is_sheet, mut in_data, mut had_data) = (false, false, false);
+        let mut merges = Vec::new();
         loop {
             let begun = match self.xml.event()? {
                 Event::Start(tag) => match tag.local_name().as_ref() {
@@ -111,15 +115,27 @@ impl<'a, R: Read> Sheet<'a, R> {
                         is_sheet = true;
                         continue;
                     }
-                    "sheetData" => {
-                        in_data = true;
+                    "sheetData" if !had_data => {
+                        (in_data, had_data) = (true, true);
+                        continue;
+                    }
+                    "mergeCell" if !in_data => {
+                        if let Some(merge) = merge(&tag)? {
+                            merges.push(merge);
+                        }
+                        if merges.len() > MOST_MERGES {
+                            return Err(too_large(&format!("has more than {MOST_MERGES} ranges of merged cells")));
+                        }
                         continue;
                     }
                     "row" if in_data => Begun::Row(row_number(&tag)?),
                     "c" if in_data => Begun::Cell(Head::read(&tag)?),
                     _ => continue,
                 },
-                Event::End(tag) if tag.local_name().as_ref() == "sheetData" => break,
+                Event::End(tag) if tag.local_name().as_ref() == "sheetData" => {
+                    in_data = false;
+                    continue;
+                }
                 // A sheet without cells may lack the element for them.
                 Event::Eof if is_sheet => break,
                 Event::Eof => return Err(misshapen()),
@@ -131,6 +147,9 @@ impl<'a, R: Read> Sheet<'a, R> {
             }
         }
         self.xml.finish()?;
+        if !merges.is_empty() {
+            self.output.send(Message::Merges(merges))?;
+        }
         Ok(self.formulas)
     }
 
@@ -292,11 +311,22 @@ impl<'a, R: Read> Sheet<'a, R> {
             NumberFormat::Date => self.context.epoch.date(number),
             NumberFormat::Span => Value::Time(number),
             NumberFormat::Other => Value::Formatted(number),
-            NumberFormat::Zeros(zeros) => match zeros.show(number) {
-                Some(shown) => Value::ShownAs(number, self.output.block().keep(&shown)),
-                None => Value::Formatted(number),
+            NumberFormat::Looks(looks) => self.looking(number, looks),
+            NumberFormat::Zeros(zeros, looks) => match (zeros.show(number), looks) {
+                (Some(shown), _) => Value::ShownAs(number, self.output.block().keep(&shown)),
+                (None, Some(looks)) => self.looking(number, looks),
+                (None, None) => Value::Formatted(number),
             },
         }))
+    }
+
+    fn looking(&mut self, number: f64, looks: &Looks) -> Value {
+        match looks.look(number) {
+            Look::Number => Value::Formatted(number),
+            Look::Currency(word) => Value::Currency(number, self.output.block().keep(word)),
+            Look::Percent => Value::Percent(number),
+            Look::Scaled => Value::Scaled(number),
+        }
     }
 }
 
@@ -327,6 +357,20 @@ impl Head {
         }
         Ok(head)
     }
+}
+
+/// The range of a tag for merged cells, if it has several rows.
+fn merge(tag: &BytesStart<'_>) -> Result<Option<Merge>> {
+    for attribute in Attributes::new(tag.attributes_raw()) {
+        if let ("ref", range) = attribute? {
+            let (first, last) = range.split_once(':').unwrap_or((range, range));
+            let corner = |reference: &str| place(&reference.trim().replace('$', "")).ok_or_else(misshapen);
+            let ((left, top), (right, bottom)) = (corner(first)?, corner(last)?);
+            let merge = Merge { rows: (top.min(bottom), top.max(bottom)), columns: (left.min(right), left.max(right)) };
+            return Ok(Some(merge).filter(|merge| merge.rows.0 < merge.rows.1));
+        }
+    }
+    Ok(None)
 }
 
 fn row_number(tag: &BytesStart<'_>) -> Result<Option<u32>> {

@@ -8,7 +8,7 @@ use calamine::{Data, ExcelDateTime, Reader, Xlsx, XlsxError};
 use chrono::{NaiveDate, NaiveDateTime};
 use fonderie_contract::{Bundle, FileFormat, Format, Header, Sheet, Workbook};
 use fonderie_core::StageError;
-use fonderie_tabular::{Cell, Limits, Rows, Step};
+use fonderie_tabular::{Appearance, Cell, Limits, Rows, Step};
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 
@@ -119,7 +119,7 @@ fn owned(cell: Cell<'_>) -> Cell<'static> {
         Cell::TooLong(text) => Cell::TooLong(text.into_owned().into()),
         Cell::ShownAs(number, text) => Cell::ShownAs(number, text.into_owned().into()),
         Cell::Number(number) => Cell::Number(number),
-        Cell::Formatted(number) => Cell::Formatted(number),
+        Cell::Formatted(number, _) => Cell::Formatted(number, Appearance::Other),
         Cell::Day(day) => Cell::Day(day),
         Cell::Moment { day, seconds } => Cell::Moment { day, seconds },
         Cell::Time(serial) => Cell::Time(serial),
@@ -237,7 +237,7 @@ fn alike(ours: &Cell<'_>, theirs: &Data, of_1904: bool) -> bool {
             theirs.encode_utf16().count() > 32_767 && theirs.starts_with(ours.as_ref())
         }
         // Numbers know how they are shown.
-        (Cell::Number(ours) | Cell::Formatted(ours), Data::Float(theirs)) => ours == theirs,
+        (Cell::Number(ours) | Cell::Formatted(ours, _), Data::Float(theirs)) => ours == theirs,
         (Cell::ShownAs(ours, shown), Data::Float(theirs)) => {
             let digits: String = shown.chars().filter(char::is_ascii_digit).collect();
             ours == theirs && (ours.abs() - digits.parse::<f64>().unwrap_or(f64::NAN)).abs() < 1.0
@@ -268,11 +268,11 @@ fn moment(cell: &Cell<'_>) -> Option<NaiveDateTime> {
 /// the second.
 fn same_moment(ours: &Cell<'_>, theirs: &ExcelDateTime, of_1904: bool) -> bool {
     let serial = theirs.as_f64();
-    let rounded = (serial * 86_400.0).round() / 86_400.0;
+    let rounded = (serial * 86_400_000.0).round() / 86_400_000.0;
     let last = if of_1904 { 2_957_003.0 } else { 2_958_465.0 };
     let no_day = rounded < 0.0
         || rounded.floor() > last
-        || !of_1904 && (rounded.floor() == 60.0 || rounded > 0.0 && rounded < 1.0);
+        || !of_1904 && (rounded.floor() == 60.0 || (0.5 / 86_400.0..1.0).contains(&rounded));
     if theirs.is_duration() || no_day {
         return *ours == Cell::Time(serial);
     }
@@ -280,7 +280,7 @@ fn same_moment(ours: &Cell<'_>, theirs: &ExcelDateTime, of_1904: bool) -> bool {
     let day = NaiveDate::from_ymd_opt(year.into(), month.into(), day.into());
     let theirs = day.and_then(|day| day.and_hms_milli_opt(hour.into(), minute.into(), second.into(), milli.into()));
     match (moment(ours), theirs) {
-        (Some(ours), Some(theirs)) => (ours - theirs).num_milliseconds().abs() <= 500,
+        (Some(ours), Some(theirs)) => (ours - theirs).num_milliseconds().abs() < 1_000,
         _ => false,
     }
 }
