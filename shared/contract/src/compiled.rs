@@ -7,6 +7,7 @@ use fonderie_core::freshness::Expected;
 use globset::{Glob, GlobSet};
 
 use crate::dates::{DatePattern, DateRange, Dates};
+use crate::encoding::Encoding;
 use crate::model::{Mart, Model};
 use crate::numbers::NumberFormat;
 use crate::pattern::{Patterns, Template};
@@ -438,7 +439,7 @@ pub enum Format {
 #[derive(Clone, Debug)]
 pub struct Csv {
     /// The encoding; a byte order mark that says otherwise is an error.
-    pub encoding: &'static encoding_rs::Encoding,
+    pub encoding: Encoding,
     /// The delimiter, one ASCII character.
     pub delimiter: u8,
     /// The quote, one ASCII character; `None` where quotes are ordinary characters.

@@ -4,6 +4,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use toml::Value;
 
 use crate::compiled::{Csv, FileFormat, Format, Header, Sheet, Totals, Workbook};
+use crate::encoding::Encoding;
 use crate::mistakes::{Section, describe};
 use crate::pattern::Patterns;
 
@@ -183,9 +184,9 @@ fn sheet_position(section: &Section<'_>, key: &str, value: &Value, accepted: &st
 }
 
 fn csv(section: &Section<'_>) -> Option<Format> {
-    let accepted = "an encoding such as \"utf-8\", \"windows-1252\", \"iso-8859-15\" or \"utf-16le\"";
+    let accepted = "an encoding such as \"utf-8\", \"windows-1252\", \"iso-8859-15\", \"cp850\" or \"utf-16le\"";
     let encoding = section.required("encoding", section.text("encoding"), accepted).and_then(|label| {
-        let encoding = encoding_rs::Encoding::for_label_no_replacement(label.as_bytes());
+        let encoding = Encoding::of_label(label);
         if encoding.is_none() {
             section.mistake("encoding", format!("\"{label}\""), accepted);
         }

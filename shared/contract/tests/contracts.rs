@@ -130,7 +130,7 @@ fn each_mistake_names_file_key_found_and_accepted() {
             a,
             "encoding = \"windows-1252\"",
             "encoding = \"cp-latin\"",
-            "sources/etablissement_a.toml: `format.encoding`: found \"cp-latin\"; accepted: an encoding such as \"utf-8\", \"windows-1252\", \"iso-8859-15\" or \"utf-16le\"",
+            "sources/etablissement_a.toml: `format.encoding`: found \"cp-latin\"; accepted: an encoding such as \"utf-8\", \"windows-1252\", \"iso-8859-15\", \"cp850\" or \"utf-16le\"",
         ),
         (
             a,

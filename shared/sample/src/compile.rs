@@ -205,7 +205,8 @@ fn file<'a>(
     if let Some(format) = format.and_then(|at| source.formats.get(at))
         && !is_writable(source, format)
     {
-        let accepted = "a source whose columns have names on a header line, each of one field, and no derived field";
+        let accepted = "a source whose columns have names on a header line, each of one field, with no derived field, and \
+                        whose encoding is not cp850";
         section.mistake("file", format!("a file of `{}`, whose files cannot be written", source.id), accepted);
     }
     let line_end = section.choice("line_end", &[("crlf", "\r\n"), ("lf", "\n")]).unwrap_or("\r\n");

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use encoding_rs::{UTF_8, UTF_16BE, UTF_16LE};
-use fonderie_contract::Csv;
+use fonderie_contract::{Csv, Encoding};
 
 /// Bytes gathered before they are written.
 const PIECE: usize = 64 << 10;
@@ -22,9 +22,9 @@ impl<'a> CsvOutput<'a> {
     /// Begins a file; UTF-16 always has its byte order mark, without which few programs read it.
     pub(crate) fn new(csv: &'a Csv, line_end: &'static str, mark: bool, sink: &'a mut (dyn Write + Send)) -> Self {
         let bytes: &[u8] = match csv.encoding {
-            encoding if encoding == UTF_16LE => &[0xFF, 0xFE],
-            encoding if encoding == UTF_16BE => &[0xFE, 0xFF],
-            encoding if encoding == UTF_8 && mark => &[0xEF, 0xBB, 0xBF],
+            Encoding::Listed(encoding) if encoding == UTF_16LE => &[0xFF, 0xFE],
+            Encoding::Listed(encoding) if encoding == UTF_16BE => &[0xFE, 0xFF],
+            Encoding::Listed(encoding) if encoding == UTF_8 && mark => &[0xEF, 0xBB, 0xBF],
             _ => &[],
         };
         Self { csv, line_end, sink, line: String::new(), fields: 0, bytes: bytes.to_vec() }
@@ -71,7 +71,11 @@ impl<'a> CsvOutput<'a> {
     pub(crate) fn end_line(&mut self) -> io::Result<()> {
         self.line.push_str(self.line_end);
         self.fields = 0;
-        match self.csv.encoding {
+        let Some(encoding) = self.csv.encoding.listed() else {
+            let message = format!("{} cannot be written", self.csv.encoding.name());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        };
+        match encoding {
             encoding if encoding == UTF_8 => self.bytes.extend_from_slice(self.line.as_bytes()),
             encoding if encoding == UTF_16LE => self.bytes.extend(self.line.encode_utf16().flat_map(u16::to_le_bytes)),
             encoding if encoding == UTF_16BE => self.bytes.extend(self.line.encode_utf16().flat_map(u16::to_be_bytes)),

@@ -3,16 +3,17 @@
 use std::fmt::Write;
 
 use chrono::{Datelike, NaiveDate};
-use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
+use encoding_rs::{UTF_16BE, UTF_16LE};
 use fonderie_contract::{
-    ColumnRef, DateFormat, DatePart, Dates, FileFormat, Format, Header, Kind, Origin, Record, Sheet, Source,
+    ColumnRef, DateFormat, DatePart, Dates, Encoding, FileFormat, Format, Header, Kind, Origin, Record, Sheet, Source,
 };
 
 use crate::random::Random;
 use crate::value::{Value, unit};
 
-/// Whether an encoding has all characters of a text.
-pub(crate) fn carries(encoding: &'static Encoding, text: &str) -> bool {
+/// Whether an encoding has all characters of a text; one that cannot be written, only ASCII.
+pub(crate) fn carries(encoding: Encoding, text: &str) -> bool {
+    let Some(encoding) = encoding.listed() else { return text.is_ascii() };
     encoding == UTF_16LE || encoding == UTF_16BE || !encoding.encode(text).2
 }
 
@@ -35,7 +36,8 @@ pub(crate) fn currency<'a>(source: &'a Source, format: &FileFormat) -> Option<&'
     source.numbers.currency.iter().map(String::as_str).find(|name| writable(format, name))
 }
 
-/// Whether a source's files can be written: its columns have names, on a header line, and each of them one field.
+/// Whether a source's files can be written: its columns have names, on a header line, and each of them one field; their
+/// encoding is one that can be written, which cp850 is not.
 pub(crate) fn is_writable(source: &Source, format: &FileFormat) -> bool {
     let mut names = Vec::new();
     let columns = source.columns.iter().all(|origin| match origin {
@@ -47,7 +49,7 @@ pub(crate) fn is_writable(source: &Source, format: &FileFormat) -> bool {
         Origin::Column { .. } | Origin::Sheet { .. } | Origin::FileName { .. } | Origin::Hash(_) => false,
     });
     let sheets = match &format.format {
-        Format::Csv(_) => true,
+        Format::Csv(csv) => csv.encoding.listed().is_some(),
         Format::Workbook(workbook) => matches!(workbook.sheets.as_slice(), [] | [Sheet::Name(_) | Sheet::Position(_)]),
     };
     columns && sheets && matches!(format.header, Header::Line(_)) && source.skipped_rows.is_empty()

@@ -27,6 +27,10 @@ pub(crate) enum Container {
     Pdf,
     /// XML of any kind.
     Xml,
+    /// JSON.
+    Json,
+    /// A word processor's Rich Text Format.
+    Rtf,
     /// Text.
     Text,
     /// Nothing.
@@ -57,6 +61,10 @@ impl Container {
             }
             Self::Pdf => "the file is a PDF document: have the data exported as .xlsx or CSV and sent",
             Self::Xml => "the file is XML: have it opened in a spreadsheet, saved as .xlsx or CSV and sent again",
+            Self::Json => "the file is JSON: have the data exported as .xlsx or CSV and sent",
+            Self::Rtf => {
+                "the file is a word processor's document (RTF): have the data exported as .xlsx or CSV and sent"
+            }
             Self::Text => {
                 "the file is no workbook but text: if it is CSV, declare `type = \"csv\"` in the contract, or have it saved \
                  as .xlsx and sent again"
@@ -138,9 +146,33 @@ fn text(start: &[u8]) -> Container {
     if lower.starts_with(b"<?xml") || lower.starts_with(b"<!--") {
         return if memmem::find(&lower, b"<html").is_some() { Container::Html } else { Container::Xml };
     }
+    if lower.starts_with(b"{\\rtf") {
+        return Container::Rtf;
+    }
+    if is_json(&lower) {
+        return Container::Json;
+    }
     let control = |byte: &&u8| **byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0C);
     // Text with a damaged byte here and there is text; its reader names the line.
     if start.iter().filter(control).count() * 8 > start.len() { Container::Binary } else { Container::Text }
+}
+
+/// Whether a text begins as JSON does. A header may begin with a bracket, too: `[Id];[Montant]`.
+fn is_json(text: &[u8]) -> bool {
+    let Some((first, rest)) = text.split_first() else { return false };
+    let second = rest.trim_ascii_start().first();
+    matches!((first, second), (b'{', Some(b'"' | b'}')) | (b'[', Some(b'{' | b'[' | b'"' | b']')))
+}
+
+/// The name of the UTF-16 that a text without a byte order mark begins in: every second byte is NUL, some signs aside.
+pub(crate) fn unmarked_utf16(start: &[u8]) -> Option<&'static str> {
+    let units = start.len() / 2;
+    let nuls = |from: usize| start.iter().skip(from).step_by(2).filter(|byte| **byte == 0).count();
+    match (nuls(0), nuls(1)) {
+        (0, low) if units > 3 && low * 10 >= units * 9 => Some("UTF-16LE"),
+        (high, 0) if units > 3 && high * 10 >= units * 9 => Some("UTF-16BE"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -172,12 +204,30 @@ mod tests {
             (b"\xEF\xBB\xBF<table><tr>".to_vec(), Container::Html),
             (b"<?xml version=\"1.0\"?><!DOCTYPE html><html>".to_vec(), Container::Html),
             (b"<?xml version=\"1.0\"?><Workbook>".to_vec(), Container::Xml),
+            (b"\xEF\xBB\xBF \n[ {\"id\": 1}]".to_vec(), Container::Json),
+            (b"{\n\"id\": 1}".to_vec(), Container::Json),
+            (b"[[1,2]]".to_vec(), Container::Json),
+            (b"{\\rtf1\\ansi}".to_vec(), Container::Rtf),
+            (b"[Id];[Montant]\n1;2".to_vec(), Container::Text),
+            (b"{Id};{Montant}\n1;2".to_vec(), Container::Text),
             (b"facture;montant\r\n1;2".to_vec(), Container::Text),
             (b"nom;Qu\xE9r\xE9\0\n".repeat(3), Container::Text),
             (b"\xFF\xFEf\0;\0".to_vec(), Container::Text),
             (b"PAR1\x15\x04\x15\x10\0\0\0\x01\x02\x03".to_vec(), Container::Binary),
         ] {
             assert_eq!(container(&bytes), expected, "{:?}", String::from_utf8_lossy(&bytes));
+        }
+    }
+
+    #[test]
+    fn utf16_is_recognised_without_its_mark() {
+        let le = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+        let be = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_be_bytes).collect() };
+        let text = "Id;Prénom;Montant €\r\nA-1;Zoé;12,00\r\n";
+        assert_eq!(unmarked_utf16(&le(text)), Some("UTF-16LE"));
+        assert_eq!(unmarked_utf16(&be(text)), Some("UTF-16BE"));
+        for other in [text.as_bytes(), b"", b"a\0", &[0; 200], &b"nom;Qu\xE9r\xE9\0\n".repeat(9)] {
+            assert_eq!(unmarked_utf16(other), None);
         }
     }
 }

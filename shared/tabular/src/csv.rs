@@ -80,7 +80,7 @@ impl CsvInput {
         if !self.looked_at && !bytes.is_empty() {
             self.looked_at = true;
             let container = container(bytes);
-            if !matches!(container, Container::Text | Container::Empty | Container::Xml | Container::Binary) {
+            if !matches!(container, Container::Text | Container::Empty | Container::Binary) {
                 return Err(StageError::new(ErrorCode::WorkbookUnreadable, container.sentence()));
             }
         }
@@ -158,6 +158,11 @@ impl CsvInput {
     /// How many cells look encoded twice, and how many show the contrary.
     pub(crate) fn double_encoding(&self) -> (u64, u64) {
         self.decoding.double_encoding()
+    }
+
+    /// How many cells look as if they were in another single-byte encoding, and how many show the contrary.
+    pub(crate) fn foreign_encoding(&self) -> (u64, u64) {
+        self.decoding.foreign_encoding()
     }
 
     /// A cell's bytes, not decoded.

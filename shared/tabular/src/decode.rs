@@ -8,19 +8,27 @@ use std::borrow::Cow;
 use std::cell::Cell;
 
 use encoding_rs::{
-    CoderResult, Decoder, Encoding, ISO_8859_15, MACINTOSH, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252, WINDOWS_1254,
+    CoderResult, Decoder, ISO_8859_15, MACINTOSH, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252, WINDOWS_1254,
 };
+use fonderie_contract::Encoding;
 use fonderie_core::{ErrorCode, Result, StageError};
-use memchr::memchr_iter;
 
+use crate::double::{self, Double};
+use crate::foreign::{self, Shown};
 use crate::problem::Problem;
+use crate::{container, cp850};
 
 /// A cell's text, or why it has none.
 pub(crate) type Decoded<'a> = Result<Cow<'a, str>, Problem>;
 
+/// Bytes of a file's start that are gathered before it is looked at.
+const START: usize = 200;
+
 /// A declared encoding at work.
 pub struct Decoding {
-    encoding: &'static Encoding,
+    encoding: Encoding,
+    /// Cells arrive as UTF-8, from such a file or through the transcoder.
+    utf8: bool,
     transcoder: Option<Decoder>,
     /// The file's first bytes, until enough are there to look for a byte order mark.
     start: Option<Vec<u8>>,
@@ -30,27 +38,42 @@ pub struct Decoding {
     double: Cell<u64>,
     /// Cells that are not ASCII and do not.
     single: Cell<u64>,
+    /// Cells that look as if they were in another single-byte encoding, and cells that show the contrary.
+    odd: Cell<u64>,
+    ordinary: Cell<u64>,
 }
 
 impl Decoding {
     /// The decoding of a file in an encoding.
-    pub fn new(encoding: &'static Encoding) -> Self {
-        let as_is = encoding == UTF_8 || encoding.is_single_byte();
-        let transcoder = (!as_is).then(|| encoding.new_decoder_without_bom_handling());
-        Self { encoding, transcoder, start: Some(Vec::new()), ended: false, double: Cell::new(0), single: Cell::new(0) }
+    pub fn new(encoding: impl Into<Encoding>) -> Self {
+        let encoding = encoding.into();
+        let transcoded = encoding.listed().filter(|listed| *listed != UTF_8 && !listed.is_single_byte());
+        let transcoder = transcoded.map(|listed| listed.new_decoder_without_bom_handling());
+        let (double, single, odd, ordinary) = Default::default();
+        Self {
+            encoding,
+            utf8: transcoder.is_some() || encoding == UTF_8.into(),
+            transcoder,
+            start: Some(Vec::new()),
+            ended: false,
+            double,
+            single,
+            odd,
+            ordinary,
+        }
     }
 
     /// Appends the next bytes of the file to a splitter's buffer, without the byte order mark.
     ///
     /// # Errors
-    /// `EncodingMismatch` where the file begins with another encoding's byte order mark.
+    /// `EncodingMismatch` where the file begins with another encoding's byte order mark, or as UTF-16 without one.
     pub fn append(&mut self, bytes: &[u8], ended: bool, buffer: &mut Vec<u8>) -> Result<()> {
         let Some(mut start) = self.start.take() else {
             self.push(bytes, ended, buffer);
             return Ok(());
         };
         start.extend_from_slice(bytes);
-        if start.len() < 4 && !ended {
+        if start.len() < START && !ended {
             self.start = Some(start);
             return Ok(());
         }
@@ -66,7 +89,7 @@ impl Decoding {
             [0xEF, 0xBB, 0xBF, ..] => (UTF_8.name(), 3),
             [0xFF, 0xFE, ..] => (UTF_16LE.name(), 2),
             [0xFE, 0xFF, ..] => (UTF_16BE.name(), 2),
-            _ => return Ok(start),
+            _ => return self.unless_utf16(start),
         };
         if mark == self.encoding.name() {
             return Ok(&start[length..]);
@@ -77,6 +100,22 @@ impl Decoding {
                 "the file begins with the byte order mark of {mark}, but its contract declares {}: correct the file's \
                  export, or `format.encoding` in the contract",
                 self.encoding.name(),
+            ),
+        ))
+    }
+
+    fn unless_utf16<'a>(&self, start: &'a [u8]) -> Result<&'a [u8]> {
+        let found = match container::unmarked_utf16(&start[..start.len().min(START)]) {
+            Some(found) if found != self.encoding.name() => found,
+            _ => return Ok(start),
+        };
+        Err(StageError::new(
+            ErrorCode::EncodingMismatch,
+            format!(
+                "the file is {found} without a byte order mark, but its contract declares {}: correct `format.encoding` in \
+                 the contract (\"{}\"), or the file's export",
+                self.encoding.name(),
+                found.to_ascii_lowercase(),
             ),
         ))
     }
@@ -102,17 +141,31 @@ impl Decoding {
         }
     }
 
-    /// A cell's text. Counts whether it looks encoded twice: see [`Self::double_encoding`].
+    /// A cell's text. Counts what it shows of the file's encoding: see [`Self::double_encoding`] and
+    /// [`Self::foreign_encoding`].
     ///
     /// # Errors
-    /// [`Problem::Encoding`] if its bytes are not of the encoding; [`Problem::DoubleEncoding`] if they are UTF-8 in another
+    /// [`Problem::Encoding`] if its bytes are not of the encoding, or hold U+FFFD; [`Problem::DoubleEncoding`] if they are UTF-8 in another
     /// encoding's place, or UTF-8 that was taken for windows-1252 and encoded again.
     pub fn cell<'a>(&self, bytes: &'a [u8]) -> Decoded<'a> {
-        let text = self.peek(bytes);
-        match &text {
-            Err(Problem::DoubleEncoding) => self.double.set(self.double.get() + 1),
-            Ok(text) if !text.is_ascii() => self.single.set(self.single.get() + 1),
+        let (text, double) = self.decode(bytes);
+        let add = |count: &Cell<u64>| count.set(count.get() + 1);
+        match (&text, double) {
+            (_, Double::Yes) => add(&self.double),
+            (Ok(text), Double::No) if !text.is_ascii() => add(&self.single),
             _ => {}
+        }
+        if !self.utf8 {
+            match &text {
+                Ok(text) if text.is_ascii() => {}
+                Ok(text) => match foreign::shown(text) {
+                    Shown::Odd => add(&self.odd),
+                    Shown::Contrary => add(&self.ordinary),
+                    Shown::Nothing => {}
+                },
+                Err(Problem::Encoding) => add(&self.odd),
+                Err(_) => {}
+            }
         }
         text
     }
@@ -122,27 +175,38 @@ impl Decoding {
     /// # Errors
     /// As [`Self::cell`].
     pub fn peek<'a>(&self, bytes: &'a [u8]) -> Decoded<'a> {
-        if self.transcoder.is_some() || self.encoding == UTF_8 {
-            let text = std::str::from_utf8(bytes).map_err(|_| Problem::Encoding)?;
-            if !text.is_ascii() {
-                if self.transcoder.is_some() && text.contains('\u{FFFD}') {
-                    return Err(Problem::Encoding);
-                }
-                if shows_utf8_bytes(text) {
-                    return Err(Problem::DoubleEncoding);
-                }
-            }
-            return Ok(Cow::Borrowed(text));
-        }
+        self.decode(bytes).0
+    }
+
+    fn decode<'a>(&self, bytes: &'a [u8]) -> (Decoded<'a>, Double) {
         if bytes.is_ascii() {
-            return std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| Problem::Encoding);
+            return (std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| Problem::Encoding), Double::No);
         }
-        if self.holds_utf8(bytes) {
-            return Err(Problem::DoubleEncoding);
+        if self.utf8 {
+            // U+FFFD is what the transcoder, or an earlier program, put in place of what it could not decode.
+            return match std::str::from_utf8(bytes) {
+                Ok(text) if !text.contains('\u{FFFD}') => refuse_double(double::text(text), || Ok(Cow::Borrowed(text))),
+                _ => (Err(Problem::Encoding), Double::No),
+            };
         }
-        let text = self.encoding.decode_without_bom_handling_and_without_replacement(bytes).ok_or(Problem::Encoding)?;
+        refuse_double(self.double(bytes), || self.single_byte(bytes))
+    }
+
+    /// Text in a single-byte encoding.
+    fn single_byte<'a>(&self, bytes: &'a [u8]) -> Decoded<'a> {
+        let Some(listed) = self.encoding.listed() else { return Ok(Cow::Owned(cp850::decode(bytes))) };
+        let text = listed.decode_without_bom_handling_and_without_replacement(bytes).ok_or(Problem::Encoding)?;
         // The bytes that a single-byte encoding leaves undefined come out as C1 controls, which no text has.
-        if text.contains(|c| ('\u{80}'..='\u{9F}').contains(&c)) { Err(Problem::Encoding) } else { Ok(text) }
+        if text.contains(is_c1) { Err(Problem::Encoding) } else { Ok(text) }
+    }
+
+    /// Whether bytes in a single-byte encoding hold a character's UTF-8.
+    fn double(&self, bytes: &[u8]) -> Double {
+        match self.encoding.listed() {
+            Some(listed) if [WINDOWS_1252, ISO_8859_15, WINDOWS_1254].contains(&listed) => double::western(bytes),
+            Some(listed) if listed != MACINTOSH => double::whole(bytes),
+            _ => double::common_or_whole(bytes),
+        }
     }
 
     /// How many cells looked encoded twice, and how many that are not ASCII did not.
@@ -150,54 +214,31 @@ impl Decoding {
         (self.double.get(), self.single.get())
     }
 
-    /// Whether bytes in a single-byte encoding hold a character's UTF-8.
-    ///
-    /// In the encodings of Western Europe, the bytes that lead such a character are `Â`, `Ã`, `Å` and `â`, and those that follow are
-    /// signs, not letters. In others they are letters (`Ві` in Cyrillic), so only a cell that is UTF-8 as a whole counts.
-    fn holds_utf8(&self, bytes: &[u8]) -> bool {
-        let western = [WINDOWS_1252, ISO_8859_15, WINDOWS_1254, MACINTOSH].contains(&self.encoding);
-        holds_sequence(bytes) && (western || std::str::from_utf8(bytes).is_ok())
+    /// Of a single-byte encoding: how many cells have bytes that it lacks, or signs within words, and how many have letters
+    /// with accents as words have them.
+    pub fn foreign_encoding(&self) -> (u64, u64) {
+        (self.odd.get(), self.ordinary.get())
     }
 
     /// A cell's text with U+FFFD for what cannot be decoded: to be shown, never to be loaded.
     pub fn shown(&self, bytes: &[u8]) -> String {
-        if self.transcoder.is_some() || self.encoding == UTF_8 {
-            return String::from_utf8_lossy(bytes).into_owned();
+        match self.encoding.listed() {
+            _ if self.utf8 => String::from_utf8_lossy(bytes).into_owned(),
+            Some(listed) => {
+                let text = listed.decode_without_bom_handling(bytes).0;
+                text.chars().map(|c| if is_c1(c) { '\u{FFFD}' } else { c }).collect()
+            }
+            None => cp850::decode(bytes),
         }
-        let text = self.encoding.decode_without_bom_handling(bytes).0;
-        text.chars().map(|c| if ('\u{80}'..='\u{9F}').contains(&c) { '\u{FFFD}' } else { c }).collect()
     }
 }
 
-/// Whether bytes hold a UTF-8 sequence that is led by C2, C3, C5 or E2: Latin letters, signs, typographic marks.
-fn holds_sequence(bytes: &[u8]) -> bool {
-    let follows = |at: usize| bytes.get(at).is_some_and(|byte| (0x80..=0xBF).contains(byte));
-    bytes.iter().enumerate().any(|(at, byte)| match byte {
-        0xC2 | 0xC3 | 0xC5 => follows(at + 1),
-        0xE2 => follows(at + 1) && follows(at + 2),
-        _ => false,
-    })
+fn refuse_double<'a>(double: Double, text: impl FnOnce() -> Decoded<'a>) -> (Decoded<'a>, Double) {
+    (if double == Double::Yes { Err(Problem::DoubleEncoding) } else { text() }, double)
 }
 
-/// Whether a text holds what [`holds_sequence`] looks for as windows-1252 shows it: `Ã©`, `â€™`, `Å“`, `Â°`.
-fn shows_utf8_bytes(text: &str) -> bool {
-    // U+00C2, U+00C3, U+00C5 and U+00E2 are led by C3 in UTF-8.
-    memchr_iter(0xC3, text.as_bytes()).any(|at| {
-        let mut characters = text[at..].chars();
-        match characters.next() {
-            Some('\u{C2}' | '\u{C3}' | '\u{C5}') => characters.next().is_some_and(shows_following_byte),
-            Some('\u{E2}') => characters.by_ref().take(2).filter(|c| shows_following_byte(*c)).count() == 2,
-            _ => false,
-        }
-    })
-}
-
-/// Whether windows-1252 shows one of the bytes 80 to BF as this character.
-fn shows_following_byte(c: char) -> bool {
-    matches!(c, '\u{80}'..='\u{BF}')
-        || "\u{20AC}\u{201A}\u{192}\u{201E}\u{2026}\u{2020}\u{2021}\u{2C6}\u{2030}\u{160}\u{2039}\u{152}\u{17D}\u{2018}\
-            \u{2019}\u{201C}\u{201D}\u{2022}\u{2013}\u{2014}\u{2DC}\u{2122}\u{161}\u{203A}\u{153}\u{17E}\u{178}"
-            .contains(c)
+fn is_c1(c: char) -> bool {
+    ('\u{80}'..='\u{9F}').contains(&c)
 }
 
 #[cfg(test)]
@@ -205,7 +246,7 @@ mod tests {
     use super::*;
 
     fn decode(label: &str, pieces: &[&[u8]]) -> Result<Vec<u8>> {
-        let mut decoding = Decoding::new(Encoding::for_label(label.as_bytes()).unwrap());
+        let mut decoding = Decoding::new(Encoding::of_label(label).unwrap());
         let mut buffer = Vec::new();
         for piece in pieces {
             decoding.append(piece, false, &mut buffer)?;
@@ -256,7 +297,58 @@ mod tests {
         assert_eq!(utf16.shown(&bytes), "a\u{FFFD}b");
     }
 
-    const WESTERN: [&Encoding; 2] = [WINDOWS_1252, ISO_8859_15];
+    #[test]
+    fn a_lost_character_is_refused_in_every_encoding_that_has_it() {
+        for encoding in [UTF_8, UTF_16LE, encoding_rs::SHIFT_JIS] {
+            let decoding = Decoding::new(encoding);
+            assert_eq!(decoding.cell("Qu\u{FFFD}r\u{FFFD}".as_bytes()), Err(Problem::Encoding));
+            assert_eq!(decoding.cell("Quéré".as_bytes()).as_deref(), Ok("Quéré"));
+            assert_eq!((decoding.double_encoding(), decoding.foreign_encoding()), ((0, 1), (0, 0)));
+        }
+        // Lost, and encoded twice.
+        assert_eq!(Decoding::new(UTF_8).cell("Quï¿½rï¿½".as_bytes()), Err(Problem::DoubleEncoding));
+    }
+
+    #[test]
+    fn utf16_without_a_mark_stops_a_file_of_another_encoding() {
+        let text = "Id;Prénom;Montant\r\nA-1;Zoé;12,00 €\r\n".repeat(20);
+        let le: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let be: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        for (label, bytes, found) in
+            [("utf-8", &le, "\"utf-16le\""), ("windows-1252", &be, "\"utf-16be\""), ("utf-16le", &be, "\"utf-16be\"")]
+        {
+            for piece in [1, 7, 1000] {
+                let error = decode(label, &bytes.chunks(piece).collect::<Vec<_>>()).unwrap_err();
+                assert_eq!(error.code, ErrorCode::EncodingMismatch, "{label}");
+                assert!(
+                    error.message.contains(found) && error.message.contains("`format.encoding`"),
+                    "{}",
+                    error.message
+                );
+            }
+        }
+        assert_eq!(decode("utf-16be", &[&be[..3], &be[3..]]).unwrap(), text.as_bytes());
+        assert_eq!(decode("utf-8", &[text.as_bytes()]).unwrap(), text.as_bytes());
+    }
+
+    #[test]
+    fn cp850_is_read_and_counted_where_it_is_not_declared() {
+        let cells: [&[u8]; 6] = [b"No\x89l", b"Lef\x8Avre", b"Fran\x87ois", b"Durand", b"M\x81ller", b"No\xC3\xABl"];
+        let (declared, other) = (Decoding::new(Encoding::Cp850), Decoding::new(WINDOWS_1252));
+        let read: Vec<_> = cells.iter().map(|cell| declared.cell(cell)).collect();
+        assert_eq!(read[..5].iter().flatten().collect::<Vec<_>>(), ["Noël", "Lefèvre", "François", "Durand", "Müller"]);
+        assert_eq!(read[5], Err(Problem::DoubleEncoding));
+        assert_eq!(declared.foreign_encoding(), (0, 4));
+        for cell in cells {
+            let _ = other.cell(cell);
+            let _ = other.peek(cell);
+        }
+        assert_eq!((other.foreign_encoding(), other.double_encoding()), ((4, 0), (1, 3)));
+        let _ = other.cell(b"Lef\xE8vre");
+        assert_eq!(other.foreign_encoding(), (4, 1));
+    }
+
+    const WESTERN: [&encoding_rs::Encoding; 2] = [WINDOWS_1252, ISO_8859_15];
 
     #[test]
     fn utf8_in_a_single_byte_encoding_is_refused_and_counted() {

@@ -17,7 +17,7 @@ pub(crate) struct Evidence {
 }
 
 /// From so many cells on, and none to the contrary, the file is in another encoding than the declared one.
-const DOUBLE_ENCODED: u64 = 3;
+const ANOTHER_ENCODING: u64 = 3;
 
 /// The evidence of a file that was read to its end; `dates` are its date columns, `other_header` is the line of a row that
 /// has most names of the header.
@@ -41,7 +41,7 @@ pub(crate) fn of_file(dates: &[(&Origin, &DateCounts)], other_header: Option<u64
         ));
     }
     let (double, contrary) = rows.double_encoding();
-    if double >= DOUBLE_ENCODED && contrary == 0 {
+    if double >= ANOTHER_ENCODING && contrary == 0 {
         found.halts.push(format!(
             "{double} cells are UTF-8 read as another encoding, and no cell shows the contrary: correct `format.encoding` in \
              the contract, or the file's export"
@@ -56,6 +56,7 @@ pub(crate) fn of_file(dates: &[(&Origin, &DateCounts)], other_header: Option<u64
             visible(column)
         ));
     }
+    of_encoding(rows.foreign_encoding(), &mut found);
     if rows.recalculates() {
         found.notices.push(
             "the workbook asks to be recalculated when it is opened, so the stored values of its formulas may be old: open \
@@ -64,6 +65,18 @@ pub(crate) fn of_file(dates: &[(&Origin, &DateCounts)], other_header: Option<u64
         );
     }
     found
+}
+
+/// What cells show of another single-byte encoding, and what others show to the contrary.
+fn of_encoding((odd, contrary): (u64, u64), found: &mut Evidence) {
+    let remedy = "the file may be in cp850 or Mac Roman: correct `format.encoding`, or the file's export";
+    let sentence =
+        format!("{odd} cells have bytes that the declared encoding lacks, or signs between the letters of a word");
+    if odd >= ANOTHER_ENCODING && contrary == 0 {
+        found.halts.push(format!("{sentence}, and no cell shows the contrary: {remedy}"));
+    } else if odd > 0 {
+        found.notices.push(format!("{sentence}, {contrary} show the contrary: {remedy}"));
+    }
 }
 
 fn of_column(column: &str, dates: &Dates, counts: &DateCounts, mixed_halt: bool, found: &mut Evidence) {
@@ -127,6 +140,15 @@ mod tests {
         ] {
             let counts = DateCounts { orders: orders.iter().copied().map(order).collect(), ..DateCounts::default() };
             assert_eq!(of(&counts, false), expected, "{orders:?}");
+        }
+    }
+
+    #[test]
+    fn cells_of_another_encoding_halt_a_file_that_shows_nothing_else() {
+        for (counts, expected) in [((0, 9), (0, 0)), ((2, 0), (1, 0)), ((3, 0), (0, 1)), ((99, 1), (1, 0))] {
+            let mut found = Evidence::default();
+            of_encoding(counts, &mut found);
+            assert_eq!((found.notices.len(), found.halts.len()), expected, "{counts:?}");
         }
     }
 

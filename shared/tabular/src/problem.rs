@@ -43,7 +43,7 @@ pub enum Problem {
     BeyondHeader,
     /// A value under an empty header.
     UnnamedColumn,
-    /// Bytes that the declared encoding does not have.
+    /// Bytes that the declared encoding does not have, or U+FFFD, which stands for a character that was lost before.
     Encoding,
     /// UTF-8 read as a single-byte encoding.
     DoubleEncoding,
@@ -235,7 +235,7 @@ impl fmt::Display for Problem {
             }
             Self::BeyondHeader => f.write_str("La ligne a des valeurs au-delà des colonnes de l'en-tête."),
             Self::UnnamedColumn => f.write_str("Une valeur se trouve dans une colonne sans nom."),
-            Self::Encoding => f.write_str("La cellule contient des octets étrangers à l'encodage convenu."),
+            Self::Encoding => f.write_str("La cellule contient des octets étrangers à l'encodage convenu, ou le signe U+FFFD d'un caractère perdu."),
             Self::DoubleEncoding => f.write_str(
                 "La cellule est écrite en UTF-8, alors que l'encodage convenu est un autre : ses accents seraient faux.",
             ),

@@ -339,6 +339,14 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// Cells that look as if they were in another single-byte encoding than the declared one, and cells that show the contrary.
+    pub(crate) fn foreign_encoding(&self) -> (u64, u64) {
+        match &self.input {
+            Input::Csv(csv) => csv.foreign_encoding(),
+            Input::Workbook(_) => (0, 0),
+        }
+    }
+
     /// Whether the workbook asks to be recalculated and has formulas.
     pub fn recalculates(&self) -> bool {
         matches!(&self.input, Input::Workbook(workbook) if workbook.recalculates())

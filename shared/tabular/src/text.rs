@@ -22,7 +22,7 @@ pub(crate) struct Cleaned<'a> {
 ///
 /// # Errors
 /// [`Problem::ControlCharacter`] for a control character other than tab and line ends, or one that turns the direction of
-/// the text.
+/// the text; [`Problem::Encoding`] for U+FFFD, in place of a character that is lost.
 pub(crate) fn clean(text: &str, key: bool) -> Result<Cleaned<'_>, Problem> {
     if text.is_ascii() {
         return match text.bytes().find(|byte| is_control(char::from(*byte))) {
@@ -30,8 +30,8 @@ pub(crate) fn clean(text: &str, key: bool) -> Result<Cleaned<'_>, Problem> {
             None => Ok(Cleaned { text: Cow::Borrowed(text.trim()), changed: false }),
         };
     }
-    if let Some(control) = text.chars().find(|c| is_control(*c)) {
-        return Err(Problem::ControlCharacter(control));
+    if let Some(c) = text.chars().find(|c| is_control(*c) || *c == '\u{FFFD}') {
+        return Err(if c == '\u{FFFD}' { Problem::Encoding } else { Problem::ControlCharacter(c) });
     }
     let trimmed = text.trim();
     let odd_space = |c: char| key && c.is_whitespace() && !c.is_ascii();
@@ -59,7 +59,7 @@ pub(crate) fn fold_space(name: &str) -> Cow<'_, str> {
         && !name.contains("  ")
         && !name.starts_with(' ')
         && !name.ends_with(' ');
-    if one_space && name.chars().all(|c| c < FIRST_MARK) {
+    if one_space && name.chars().all(|c| c < FIRST_MARK && !is_invisible(c, true)) {
         return Cow::Borrowed(name);
     }
     let visible: String = name.chars().filter(|c| !is_invisible(*c, true)).collect();
@@ -80,7 +80,7 @@ pub(crate) fn fold_name(name: &str) -> String {
     fold_space(&folded).into_owned()
 }
 
-/// The first combining mark. A text of characters before it is composed, and has no invisible character.
+/// The first combining mark: a text of characters before it is composed.
 const FIRST_MARK: char = '\u{300}';
 
 #[cfg(test)]
@@ -120,6 +120,13 @@ mod tests {
             for text in [format!("P{c}11"), format!("é{c}"), format!("{c}")] {
                 assert_eq!(clean(&text, true), Err(Problem::ControlCharacter(c)), "{text:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_lost_character_is_refused_wherever_it_stands() {
+        for text in ["\u{fffd}", "Qu\u{fffd}r\u{fffd}", "é\u{fffd}", " \u{fffd}\u{200b}"] {
+            assert_eq!(clean(text, false), Err(Problem::Encoding), "{text:?}");
         }
     }
 

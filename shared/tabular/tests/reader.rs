@@ -3,7 +3,7 @@
 
 use arrow::array::{Array, RecordBatch};
 use arrow::util::display::array_value_to_string;
-use fonderie_contract::{Bundle, Dataset, FileFormat, Source};
+use fonderie_contract::{Bundle, Dataset, FileFormat, Format, Source};
 use fonderie_core::tally::check_conserved;
 use fonderie_core::{ErrorCode, StageError, money::format_cents};
 use fonderie_tabular::{Batch, Limits, ReadSummary, Reader, Reject, reject_rows};
@@ -486,4 +486,70 @@ fn cells_in_another_encoding_than_the_declared_one_are_refused() {
     let found = encodings(&bytes);
     // The line that was UTF-8 twice is UTF-8 now; the other one is not.
     assert_eq!(found, ["2 encodage Some(\"last_name\")"]);
+}
+
+/// Rejected lines with their rules, halts and notices of a file of names whose contract declares windows-1252.
+fn as_windows_1252(names: &[&[u8]]) -> (Vec<String>, Vec<String>, Vec<String>) {
+    let dataset = billing();
+    let source = dataset.source("etablissement_b").unwrap();
+    let mut format = source.formats[0].clone();
+    let Format::Csv(csv) = &mut format.format else { panic!("delimited text") };
+    csv.encoding = encoding_rs::WINDOWS_1252.into();
+    let mut bytes = HEADER_B.as_bytes().to_vec();
+    for (at, name) in names.iter().enumerate() {
+        bytes.extend(format!("{at},P1,").bytes());
+        bytes.extend_from_slice(name);
+        bytes.extend(
+            b",Zoe,40,ETAB_B,Clinique,Public,Paris,CONS,Consultation,Ambulatoire,2024-01-31,,10.00,0.00,UNPAID\n",
+        );
+    }
+    let file = read_format(&dataset, source, &format, &bytes, 9).unwrap();
+    let rejects = file.rejects.iter().map(|reject| format!("{} {}", reject.line, reject.rule)).collect();
+    (rejects, file.summary.halts, file.summary.notices)
+}
+
+#[test]
+fn a_file_in_cp850_is_halted_unless_a_cell_shows_the_contrary() {
+    let cp850: [&[u8]; 4] = [b"No\x89l", b"Lef\x8Avre", b"Fran\x87ois", b"M\x81ller"];
+    let (rejects, halts, notices) = as_windows_1252(&cp850);
+    assert_eq!((rejects, notices), (vec!["5 encodage".to_owned()], vec![]));
+    assert_eq!(
+        halts,
+        [
+            "4 cells have bytes that the declared encoding lacks, or signs between the letters of a word, and no cell shows the \
+          contrary: the file may be in cp850 or Mac Roman: correct `format.encoding`, or the file's export"
+        ]
+    );
+    let (_, halts, notices) = as_windows_1252(&[&cp850[..], &[b"H\xE9l\xE8ne"]].concat());
+    assert_eq!((halts.len(), notices.len()), (0, 1));
+    assert!(notices[0].contains("4 cells") && notices[0].contains("1 show the contrary"), "{notices:?}");
+    assert_eq!(as_windows_1252(&[b"H\xE9l\xE8ne", b"\x8Cuvrard", b"Br\x9Cuf"]), (vec![], vec![], vec![]));
+}
+
+#[test]
+fn names_of_all_the_world_in_utf8_are_not_read_as_windows_1252() {
+    let names = ["Nguyễn", "Lefe\u{300}vre", "Čapek", "Иван", "محمد", "中国"];
+    let (rejects, halts, _) = as_windows_1252(&names.map(str::as_bytes));
+    assert_eq!(rejects, (2..8).map(|line| format!("{line} double_encodage")).collect::<Vec<_>>());
+    assert!(halts.len() == 1 && halts[0].contains("6 cells are UTF-8"), "{halts:?}");
+}
+
+#[test]
+fn a_name_that_lost_a_character_is_refused_in_utf8() {
+    let row = "1,P1,Qu\u{fffd}r\u{fffd},Zoe,40,ETAB_B,Clinique,Public,Paris,CONS,Consultation,Ambulatoire,2024-01-31,,10.00,0.00,UNPAID\n";
+    assert_eq!(encodings(format!("{HEADER_B}{row}").as_bytes()), ["2 encodage Some(\"last_name\")"]);
+}
+
+#[test]
+fn what_is_no_delimited_text_is_refused_by_its_name() {
+    for (text, told) in [
+        ("[{\"invoice_id\": 1}]", "JSON"),
+        ("{\\rtf1 invoice_id}", "RTF"),
+        ("<?xml version=\"1.0\"?><rows/>", "XML"),
+        ("%PDF-1.7", "PDF"),
+    ] {
+        refused("etablissement_b", text, ErrorCode::WorkbookUnreadable, told);
+    }
+    let utf16: String = HEADER_B.chars().flat_map(|c| [c, '\0']).collect();
+    refused("etablissement_b", &utf16, ErrorCode::EncodingMismatch, "UTF-16LE without a byte order mark");
 }

@@ -107,7 +107,9 @@ pub(crate) async fn poison_workbooks(world: &mut World) -> Result<Outcome> {
 /// A workbook whose texts unpack to more than a function's memory takes.
 fn bomb() -> Result<Vec<u8>> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    zip.start_file("xl/sharedStrings.xml", SimpleFileOptions::default())?;
+    for part in ["[Content_Types].xml", "xl/workbook.xml", "xl/sharedStrings.xml"] {
+        zip.start_file(part, SimpleFileOptions::default())?;
+    }
     let zeros = vec![0; 1 << 20];
     for _ in 0..1200 {
         zip.write_all(&zeros)?;

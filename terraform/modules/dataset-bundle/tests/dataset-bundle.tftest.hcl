@@ -30,7 +30,10 @@ run "the_billing_dataset" {
   }
 
   assert {
-    condition     = jsonencode(output.sources) == jsonencode([for letter in ["a", "b", "c", "d", "e"] : "etablissement_${letter}"])
+    condition = jsonencode(output.sources) == jsonencode(concat(
+      [for letter in ["a", "b", "c", "d", "e"] : "etablissement_${letter}"],
+      [for number in range(1, 6) : "origine_etablissement${number}"],
+    ))
     error_message = "The sources are the files of sources/: ${jsonencode(output.sources)}."
   }
 }
