@@ -178,7 +178,7 @@ fn positions_only(
         .collect();
     let by_name = |column: &&ColumnRef| matches!(column, ColumnRef::Name(_));
     if !used.is_empty()
-        && !used.iter().any(|column| by_name(column))
+        && !used.iter().any(by_name)
         && formats.iter().any(|format| !format.header_declared)
     {
         let accepted =
