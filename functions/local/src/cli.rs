@@ -65,9 +65,9 @@ pub(crate) struct SampleArguments {
 
 #[derive(Args)]
 pub(crate) struct ServeArguments {
-    /// The port of S3 on this machine; 0 for any that is free
-    #[arg(long, value_name = "PORT", default_value_t = 9000)]
-    pub(crate) s3_port: u16,
+    /// The port of S3 on this machine; 0 for any that is free; 9000 if not given, or the next that is free
+    #[arg(long, value_name = "PORT")]
+    pub(crate) s3_port: Option<u16>,
     #[command(flatten)]
     pub(crate) state: StateArguments,
 }

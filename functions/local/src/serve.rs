@@ -1,14 +1,19 @@
 //! `fonderie serve`: buckets and database stay up, for other programs to look at.
 
 use fonderie_core::{ErrorCode, Result, StageError};
+use fonderie_embedded_s3::Port;
 
 use crate::Ending;
 use crate::cli::ServeArguments;
 use crate::print::say;
 use crate::state::{BUCKETS, Buckets, Database};
 
+/// The port of S3 if none is asked for; the next free one if it is taken.
+const PORT: u16 = 9000;
+
 pub(crate) async fn run(arguments: ServeArguments) -> Result<Ending> {
-    let buckets = Buckets::open_on(&arguments.state.state, arguments.s3_port)?;
+    let port = arguments.s3_port.map_or(Port::From(PORT), Port::Exactly);
+    let buckets = Buckets::open_on(&arguments.state.state, port)?;
     let database = Database::open(&arguments.state).await?;
     let (endpoint, access_key, secret_key) = buckets.access();
     say!("S3        {endpoint}, buckets {}", BUCKETS.join(", "));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
-use fonderie_embedded_s3::EmbeddedS3;
+use fonderie_embedded_s3::{EmbeddedS3, Port};
 use fonderie_storage::{Datasets, Storage};
 use fonderie_warehouse::{ConnectOptions, DatabaseSettings, Warehouse};
 
@@ -31,11 +31,11 @@ pub(crate) struct Buckets {
 impl Buckets {
     /// Serves the buckets of a state folder, which is made where there is none.
     pub(crate) fn open(state: &Path) -> Result<Self> {
-        Self::open_on(state, 0)
+        Self::open_on(state, Port::Any)
     }
 
-    /// [`Self::open`] on a given port; 0 is any.
-    pub(crate) fn open_on(state: &Path, port: u16) -> Result<Self> {
+    /// [`Self::open`] on a given port.
+    pub(crate) fn open_on(state: &Path, port: Port) -> Result<Self> {
         // Others may pass through, for PostgreSQL may have to run as another user; what is inside is closed to them.
         let made = DirBuilder::new().recursive(true).mode(0o711).create(state);
         made.map_err(|error| {

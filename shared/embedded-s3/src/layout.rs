@@ -60,25 +60,39 @@ impl Layout {
         self.root.join(PRIVATE).join(name)
     }
 
-    /// A bucket's folder; s3s has checked the name.
-    pub(crate) fn bucket(&self, bucket: &str) -> PathBuf {
-        self.root.join(bucket)
+    /// A bucket's folder. The name is checked here, whoever has checked it before.
+    pub(crate) fn bucket(&self, bucket: &str) -> S3Result<PathBuf> {
+        if s3s::path::check_bucket_name(bucket) {
+            Ok(self.root.join(bucket))
+        } else {
+            Err(fault(
+                S3ErrorCode::InvalidBucketName,
+                "a bucket's name has 3 to 63 lower-case letters, digits, . and -",
+            ))
+        }
     }
 
-    /// A bucket's folder, provided that it is there.
+    /// A bucket's folder, provided that it is there. A link to a folder is none: it may lead out of the root.
     pub(crate) fn existing_bucket(&self, bucket: &str) -> S3Result<PathBuf> {
-        let path = self.bucket(bucket);
-        if path.is_dir() {
+        let path = self.bucket(bucket)?;
+        if path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
             Ok(path)
         } else {
             Err(fault(S3ErrorCode::NoSuchBucket, format!("there is no bucket {bucket}")))
         }
     }
 
-    /// An object's file.
+    /// An object's file. No part of its path is a symbolic link.
     pub(crate) fn object(&self, bucket: &str, key: &str) -> S3Result<PathBuf> {
         check_key(key)?;
-        Ok(self.existing_bucket(bucket)?.join(key))
+        let mut path = self.existing_bucket(bucket)?;
+        for name in key.split('/') {
+            path.push(name);
+            if path.is_symlink() {
+                return Err(unusable("a part of it is a symbolic link on the disk"));
+            }
+        }
+        Ok(path)
     }
 
     /// Where an object's attributes lie; a hash, as a key may be longer than a file's name.
@@ -111,20 +125,23 @@ fn check_key(key: &str) -> S3Result<()> {
             format!("a key has at most {KEY_LIMIT} bytes, this one {}", key.len()),
         ));
     }
-    for name in key.split('/') {
-        if name.len() > NAME_LIMIT {
-            let message = format!(
-                "on disk, each part of a key has at most {NAME_LIMIT} bytes between slashes, this one {}",
-                name.len()
-            );
-            return Err(fault(S3ErrorCode::KeyTooLongError, message));
-        }
-        if matches!(name, "" | "." | "..") {
-            return Err(unusable("a part between slashes is empty, . or .."));
-        }
-        if name.contains('\0') || (cfg!(windows) && name.contains(['\\', ':'])) {
-            return Err(unusable("it has a character that file names cannot have"));
-        }
+    key.split('/').try_for_each(check_name)
+}
+
+/// What is between two slashes of a key is the name of a file or folder.
+pub(crate) fn check_name(name: &str) -> S3Result<()> {
+    if name.len() > NAME_LIMIT {
+        let message = format!(
+            "on disk, each part of a key has at most {NAME_LIMIT} bytes between slashes, this one {}",
+            name.len()
+        );
+        return Err(fault(S3ErrorCode::KeyTooLongError, message));
+    }
+    if matches!(name, "" | "." | "..") {
+        return Err(unusable("a part between slashes is empty, . or .."));
+    }
+    if name.contains('\0') || (cfg!(windows) && name.contains(['\\', ':'])) {
+        return Err(unusable("it has a character that file names cannot have"));
     }
     Ok(())
 }

@@ -12,7 +12,11 @@
 //! - **Whole or absent.** Contents are received, verified and synced elsewhere, then renamed into place (`objects`).
 //! - **The ETag is the content's.** Attributes name the very file they describe; where they describe another one (a process
 //!   was killed between two renames, a person replaced the file), the ETag is computed again (`attributes`).
-//! - **Nothing leaves the root.** A key that a folder cannot hold is refused with a sentence (`layout`).
+//! - **Nothing leaves the root.** A key that a folder cannot hold is refused with a sentence, and no symbolic link below the
+//!   root is followed (`layout`, `listing`).
+//! - **Who does not sign is not listened to.** What a head shows to be refused is refused before its body is read (`guard`);
+//!   of an HTML form, 20 KB are read before its policy is verified, and its file goes to the disk as it comes (`form`,
+//!   `policy`, `post`). Heads, connections and waiting have limits (`server`, `patience`).
 //!
 //! There is no versioning: [`fonderie_core::ObjectVersion`] ids are derived from ETag and time by `fonderie-storage`.
 
@@ -20,12 +24,22 @@ mod answers;
 mod attributes;
 mod drain;
 mod fault;
+mod form;
+mod front;
+mod guard;
+#[cfg(test)]
+mod hostile;
 mod layout;
 mod listing;
 mod objects;
+mod patience;
+mod policy;
+mod port;
+mod post;
 mod receive;
 mod server;
 mod service;
 mod uploads;
 
+pub use port::Port;
 pub use server::EmbeddedS3;

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use s3s::S3Result;
 
 use crate::fault::io_fault;
+use crate::layout::check_name;
 
 /// One object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,15 +42,9 @@ pub(crate) struct Page {
 pub(crate) fn list(bucket: &Path, query: Query<'_>) -> S3Result<Page> {
     let mut entries = Vec::new();
     // Only the folder that the prefix names can hold what is asked for.
-    let start = query.prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let safe = !start.split('/').any(|name| matches!(name, "." | ".."));
-    if safe {
-        walk(
-            &bucket.join(start),
-            &if start.is_empty() { String::new() } else { format!("{start}/") },
-            query,
-            &mut entries,
-        )?;
+    let start = query.prefix.rfind('/').map_or("", |at| &query.prefix[..=at]);
+    if let Some(folder) = folder(bucket, start) {
+        walk(&folder, start, query, &mut entries)?;
     }
     entries.sort_by(|a, b| a.key.cmp(&b.key));
 
@@ -81,6 +76,19 @@ pub(crate) fn list(bucket: &Path, query: Query<'_>) -> S3Result<Page> {
     Ok(page)
 }
 
+/// The folder of the keys that begin with `start`, which is empty or ends with a slash; none if no key can begin so.
+fn folder(bucket: &Path, start: &str) -> Option<PathBuf> {
+    let mut folder = bucket.to_owned();
+    for name in start.strip_suffix('/').into_iter().flat_map(|names| names.split('/')) {
+        check_name(name).ok()?;
+        folder.push(name);
+        if folder.is_symlink() {
+            return None;
+        }
+    }
+    Some(folder)
+}
+
 fn walk(folder: &Path, key_prefix: &str, query: Query<'_>, entries: &mut Vec<Entry>) -> S3Result<()> {
     let reading = match fs::read_dir(folder) {
         Ok(reading) => reading,
@@ -93,7 +101,8 @@ fn walk(folder: &Path, key_prefix: &str, query: Query<'_>, entries: &mut Vec<Ent
         // A key is text; a file with another name cannot have been put here by a request.
         let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
         let key = format!("{key_prefix}{name}");
-        let metadata = match fs::metadata(entry.path()) {
+        // Of a link, its own: it is neither a folder nor an object.
+        let metadata = match entry.metadata() {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(io_fault(&entry.path(), error)),
@@ -103,7 +112,7 @@ fn walk(folder: &Path, key_prefix: &str, query: Query<'_>, entries: &mut Vec<Ent
             if inner.starts_with(query.prefix) || query.prefix.starts_with(&inner) {
                 walk(&entry.path(), &inner, query, entries)?;
             }
-        } else if key.starts_with(query.prefix) {
+        } else if metadata.is_file() && key.starts_with(query.prefix) {
             let modified = metadata.modified().map_err(|error| io_fault(&entry.path(), error))?;
             entries.push(Entry { key, size: metadata.len(), modified });
         }

@@ -141,7 +141,7 @@ impl Objects {
     /// Deletes an object, and the folders that it leaves empty: S3 has none.
     pub(crate) fn delete(&self, bucket: &str, key: &str) -> S3Result<()> {
         let path = self.layout.object(bucket, key)?;
-        let top = self.layout.bucket(bucket);
+        let top = self.layout.existing_bucket(bucket)?;
         let _held = self.lock(&path).write().unwrap_or_else(PoisonError::into_inner);
         match fs::remove_file(&path) {
             Ok(()) => {}
@@ -171,13 +171,19 @@ impl Objects {
 
 fn open_file(path: &Path) -> S3Result<(File, fs::Metadata)> {
     let missing = || fault(S3ErrorCode::NoSuchKey, "there is no such object");
-    let file = match File::open(path) {
+    // Asked before: to open a pipe is to wait for its other end.
+    let file = match fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.is_file() => return Err(missing()),
+        Ok(_) => File::open(path),
+        Err(error) => Err(error),
+    };
+    let file = match file {
         Ok(file) => file,
         Err(error) if is_absence(&error) => return Err(missing()),
         Err(error) => return Err(io_fault(path, error)),
     };
     let metadata = file.metadata().map_err(|error| io_fault(path, error))?;
-    if metadata.is_dir() { Err(missing()) } else { Ok((file, metadata)) }
+    Ok((file, metadata))
 }
 
 /// Nothing at the path, be it that a folder on the way is a file.

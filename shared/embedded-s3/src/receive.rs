@@ -5,7 +5,7 @@ use futures::StreamExt;
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Md5};
 use s3s::dto::{Checksum, ChecksumAlgorithm, StreamingBlob};
-use s3s::{S3ErrorCode, S3Result, TrailingHeaders};
+use s3s::{S3Error, S3ErrorCode, S3Result, TrailingHeaders};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
@@ -14,6 +14,8 @@ use crate::layout::Layout;
 use crate::objects::Received;
 
 const CHUNK: usize = 256 * 1024;
+/// What S3 accepts in one request.
+pub(crate) const LARGEST: u64 = 5 * 1024 * 1024 * 1024;
 
 /// Receives a body, and verifies it against the checksums that came with it, before it is visible.
 pub(crate) async fn receive(
@@ -30,14 +32,20 @@ pub(crate) async fn receive(
     let mut buffer = BytesMut::with_capacity(CHUNK);
     let mut size = 0;
     while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|error| {
-            let mut broken = fault(S3ErrorCode::IncompleteBody, "the body broke off");
-            broken.set_source(error);
-            broken
+        let chunk = chunk.map_err(|error| match error.downcast::<S3Error>() {
+            Ok(fault) => *fault,
+            Err(error) => {
+                let mut broken = fault(S3ErrorCode::IncompleteBody, "the body broke off");
+                broken.set_source(error);
+                broken
+            }
         })?;
+        size += chunk.len() as u64;
+        if size > LARGEST {
+            return Err(fault(S3ErrorCode::EntityTooLarge, "one request brings at most 5 GiB; send parts"));
+        }
         hash.update(&chunk);
         checksums.update(&chunk);
-        size += chunk.len() as u64;
         buffer.extend_from_slice(&chunk);
         if buffer.len() >= CHUNK {
             file.write_all(&buffer).await.map_err(|error| io_fault(&path, error))?;

@@ -2,24 +2,41 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use fonderie_core::{ErrorCode, Result, StageError};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use s3s::auth::SimpleAuth;
-use s3s::service::{S3Service, S3ServiceBuilder};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
 
-use crate::drain::answer;
+use crate::front::Front;
 use crate::layout::Layout;
 use crate::objects::Objects;
-use crate::service::FolderS3;
+use crate::patience::Watched;
+use crate::policy::Account;
+use crate::port::{Port, listen};
 
 const ACCESS_KEY: &str = "fonderie";
+/// A request's line and headers, in bytes.
+const HEAD_LIMIT: usize = 64 * 1024;
+
+/// What clients may take of the machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Connections at a time; further ones wait until others end.
+    pub(crate) connections: usize,
+    /// The time for a request's head, from the end of the request before it.
+    pub(crate) head: Duration,
+    /// How long a client may stop in the middle of a body that it sends or receives.
+    pub(crate) silence: Duration,
+}
+
+const LIMITS: Limits = Limits { connections: 256, head: Duration::from_secs(30), silence: Duration::from_secs(60) };
 
 /// A running S3 server over a folder; it stops when dropped.
 ///
@@ -41,11 +58,15 @@ impl EmbeddedS3 {
     /// The folder is made where it is not there, for its owner alone. Fails with `SettingsInvalid` where the folder cannot be
     /// used or another process serves it, with `AccessDenied` where its rights are in the way.
     pub fn start(root: &Path, buckets: &[&str]) -> Result<Self> {
-        Self::start_on(root, buckets, 0)
+        Self::start_on(root, buckets, Port::Any)
     }
 
-    /// [`EmbeddedS3::start`] on a given port.
-    pub fn start_on(root: &Path, buckets: &[&str], port: u16) -> Result<Self> {
+    /// [`EmbeddedS3::start`] on a given port. Fails with `StorageUnavailable` if the port was asked for and is in use.
+    pub fn start_on(root: &Path, buckets: &[&str], port: Port) -> Result<Self> {
+        Self::start_within(root, buckets, port, LIMITS)
+    }
+
+    pub(crate) fn start_within(root: &Path, buckets: &[&str], port: Port, limits: Limits) -> Result<Self> {
         let layout = Layout::open(root).map_err(|error| unusable(root, error))?;
         let lock = lock(&layout)?;
         let prepare = || -> io::Result<String> {
@@ -60,27 +81,29 @@ impl EmbeddedS3 {
                 );
                 return Err(StageError::new(ErrorCode::SettingsInvalid, message));
             }
-            fs::create_dir_all(layout.bucket(bucket)).map_err(|error| unusable(root, error))?;
+            fs::create_dir_all(layout.root().join(bucket)).map_err(|error| unusable(root, error))?;
         }
         let root = layout.root().to_owned();
-        let mut service = S3ServiceBuilder::new(FolderS3::new(Objects::new(layout)));
-        service.set_auth(SimpleAuth::from_single(ACCESS_KEY, secret_key.clone()));
+        let account = Account { access_key: ACCESS_KEY.to_owned(), secret_key: secret_key.clone() };
+        let front = Front::new(Objects::new(layout), account, limits.silence);
+        // Before there are threads: within another runtime, dropping ours on an error would panic.
+        let listener = listen(port)?;
+        let address = listener.local_addr().map_err(|error| internal("port", error))?;
+        listener.set_nonblocking(true).map_err(|error| internal("port", error))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("embedded-s3")
             .enable_all()
             .build()
             .map_err(|error| internal("threads", error))?;
-        let listener =
-            std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| unbound(port, error))?;
-        let address = listener.local_addr().map_err(|error| internal("port", error))?;
-        listener.set_nonblocking(true).map_err(|error| internal("port", error))?;
-        let listener = {
+        let endpoint = format!("http://{address}");
+        let server = Self { endpoint, secret_key, root, runtime: Some(runtime), _lock: lock };
+        if let Some(runtime) = &server.runtime {
             let _inside = runtime.enter();
-            TcpListener::from_std(listener).map_err(|error| internal("port", error))?
-        };
-        runtime.spawn(serve(listener, service.build()));
-        Ok(Self { endpoint: endpoint(address), secret_key, root, runtime: Some(runtime), _lock: lock })
+            let listener = TcpListener::from_std(listener).map_err(|error| internal("port", error))?;
+            runtime.spawn(serve(listener, Arc::new(front), limits));
+        }
+        Ok(server)
     }
 
     /// The URL, such as `http://127.0.0.1:40123`. Path style.
@@ -114,12 +137,10 @@ impl Drop for EmbeddedS3 {
     }
 }
 
-fn endpoint(address: SocketAddr) -> String {
-    format!("http://{address}")
-}
-
-async fn serve(listener: TcpListener, service: S3Service) {
-    loop {
+async fn serve(listener: TcpListener, front: Arc<Front>, limits: Limits) {
+    let free = Arc::new(Semaphore::new(limits.connections));
+    // It fails if the semaphore is closed, which nobody does.
+    while let Ok(place) = free.clone().acquire_owned().await {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -131,11 +152,15 @@ async fn serve(listener: TcpListener, service: S3Service) {
         };
         // Many small answers: waiting to fill a packet costs 40 ms each.
         let _ = stream.set_nodelay(true);
-        let service = service.clone();
+        let front = front.clone();
         tokio::spawn(async move {
-            let answer = service_fn(|request| answer(service.clone(), request));
-            let connection =
-                http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), answer);
+            let _place = place;
+            let answer = service_fn(|request| front.answer(request));
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(limits.head)
+                .max_buf_size(HEAD_LIMIT)
+                .serve_connection(TokioIo::new(Watched::new(stream, limits.silence)), answer);
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection to the embedded S3 ended early");
             }
@@ -199,11 +224,6 @@ fn unusable(root: &Path, error: io::Error) -> StageError {
         _ => (ErrorCode::SettingsInvalid, format!("The folder {at} cannot be used; choose another one")),
     };
     StageError::new(code, message).caused_by(error)
-}
-
-fn unbound(port: u16, error: io::Error) -> StageError {
-    let message = format!("Port {port} of 127.0.0.1 cannot be used for the embedded S3; choose another one");
-    StageError::new(ErrorCode::SettingsInvalid, message).caused_by(error)
 }
 
 fn internal(what: &str, error: io::Error) -> StageError {

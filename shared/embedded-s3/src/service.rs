@@ -26,8 +26,8 @@ pub(crate) struct FolderS3 {
 }
 
 impl FolderS3 {
-    pub(crate) fn new(objects: Objects) -> Self {
-        Self { objects: Arc::new(objects), uploads: Arc::new(Uploads::default()) }
+    pub(crate) fn new(objects: Arc<Objects>) -> Self {
+        Self { objects, uploads: Arc::new(Uploads::default()) }
     }
 
     /// Does file work where it may block.
@@ -73,7 +73,7 @@ impl S3 for FolderS3 {
     async fn create_bucket(&self, req: S3Request<CreateBucketInput>) -> S3Result<S3Response<CreateBucketOutput>> {
         let bucket = req.input.bucket;
         self.blocking(move |this| {
-            let path = this.objects.layout.bucket(&bucket);
+            let path = this.objects.layout.bucket(&bucket)?;
             match std::fs::create_dir(&path) {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                     Err(fault(S3ErrorCode::BucketAlreadyOwnedByYou, format!("bucket {bucket} is there already")))
@@ -121,7 +121,7 @@ impl S3 for FolderS3 {
                 for entry in std::fs::read_dir(root).map_err(|error| io_fault(root, error))? {
                     let entry = entry.map_err(|error| io_fault(root, error))?;
                     let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
-                    if entry.path().is_dir() && s3s::path::check_bucket_name(&name) {
+                    if entry.file_type().is_ok_and(|kind| kind.is_dir()) && s3s::path::check_bucket_name(&name) {
                         let made = entry.metadata().and_then(|metadata| metadata.modified()).ok();
                         buckets.push(Bucket {
                             name: Some(name),

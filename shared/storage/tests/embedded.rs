@@ -8,7 +8,7 @@ use std::fs;
 
 use bytes::Bytes;
 use fonderie_core::{ErrorCode, ObjectRef};
-use fonderie_embedded_s3::EmbeddedS3;
+use fonderie_embedded_s3::{EmbeddedS3, Port};
 
 use support::{noise, storage};
 
@@ -141,13 +141,23 @@ fn an_unusable_folder_is_explained() {
     }
     let error = EmbeddedS3::start(folder.path(), &["Bronze_1"]).unwrap_err();
     assert!(error.message.starts_with("\"Bronze_1\" cannot be a bucket's name"), "{error}");
-    let server = EmbeddedS3::start(&folder.path().join("a"), &[]).unwrap();
-    let port = server.endpoint().rsplit_once(':').unwrap().1.parse().unwrap();
-    let error = EmbeddedS3::start_on(&folder.path().join("b"), &[], port).unwrap_err();
-    assert_eq!(
-        error.message,
-        format!("Port {port} of 127.0.0.1 cannot be used for the embedded S3; choose another one")
-    );
+}
+
+/// Within a runtime, as in the one-machine binary: a runtime that is dropped there panics.
+#[tokio::test]
+async fn a_busy_port_is_an_error_if_it_was_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = |server: &EmbeddedS3| server.endpoint().rsplit_once(':').unwrap().1.parse::<u16>().unwrap();
+    let server = EmbeddedS3::start(&folder.path().join("a"), &["bronze"]).unwrap();
+    let busy = port(&server);
+    let error = EmbeddedS3::start_on(&folder.path().join("b"), &[], Port::Exactly(busy)).unwrap_err();
+    assert_eq!(error.code, ErrorCode::StorageUnavailable);
+    let sentence = format!("Port {busy} of 127.0.0.1 is in use; choose another one, or 0 for any that is free");
+    assert_eq!(error.message, sentence);
+
+    let next = EmbeddedS3::start_on(&folder.path().join("b"), &["bronze"], Port::From(busy)).unwrap();
+    assert_ne!(port(&next), busy);
+    assert_eq!(storage(&next).list("bronze", "", 1).await.unwrap().objects, []);
 }
 
 #[cfg(unix)]
@@ -159,4 +169,102 @@ fn what_is_made_is_its_owners_alone() {
     let _server = EmbeddedS3::start(&root, &["bronze"]).unwrap();
     assert_eq!(root.metadata().unwrap().mode() & 0o777, 0o700);
     assert_eq!(root.join(".fonderie-s3/secret").metadata().unwrap().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn a_listing_shows_no_folder_of_the_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = EmbeddedS3::start(&folder.path().join("root"), &["bronze"]).unwrap();
+    fs::write(folder.path().join("secret"), "x").unwrap();
+    storage(&server).put(&object("tmp/own"), Bytes::from_static(b"x"), "text/csv").await.unwrap();
+    let client = support::client(server.endpoint(), server.access_key(), server.secret_key());
+    let outside = folder.path().to_str().unwrap();
+    for prefix in ["/tmp/", "/", "//", "../", "tmp/../../../", "tmp//", &format!("{outside}/"), &format!("/{outside}/")]
+    {
+        let list = client.list_objects_v2().bucket("bronze").prefix(prefix).delimiter("/").start_after("../");
+        let page = list.send().await.unwrap();
+        assert_eq!((page.contents(), page.common_prefixes()), (&[][..], &[][..]), "{prefix}");
+    }
+    for source in ["../root/bronze/tmp/own", "bronze/../../secret", "bronze//tmp/own", ".fonderie-s3/secret"] {
+        let copied = client.copy_object().bucket("bronze").key("copy").copy_source(source).send().await;
+        assert!(copied.is_err(), "{source}");
+    }
+    let upload = client.create_multipart_upload().bucket("bronze").key("../x").send().await;
+    assert!(upload.is_err());
+    assert_eq!(storage(&server).list("bronze", "", 9).await.unwrap().objects.len(), 1);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_or_a_pipe_is_no_object() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root");
+    let server = EmbeddedS3::start(&root, &["bronze"]).unwrap();
+    let outside = folder.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("secret"), "secret").unwrap();
+    for (target, link) in [(&outside, "folder"), (&outside.join("secret"), "file")] {
+        std::os::unix::fs::symlink(target, root.join("bronze").join(link)).unwrap();
+    }
+    std::os::unix::fs::symlink(&outside, root.join("linked")).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(root.join("bronze/pipe")).status().unwrap();
+    assert!(made.success());
+    let storage = storage(&server);
+    for key in ["folder/secret", "file", "pipe"] {
+        assert!(storage.read("bronze", key, None, 100).await.is_err(), "{key}");
+    }
+    for key in ["folder/secret", "folder/new", "file"] {
+        let put = storage.put(&object(key), Bytes::from_static(b"y"), "text/csv").await.unwrap_err();
+        assert!(put.message.contains("symbolic link"), "{key}: {put}");
+        assert!(storage.delete(&object(key)).await.is_err(), "{key}");
+    }
+    assert!(storage.list("linked", "", 9).await.is_err());
+    assert_eq!(storage.list("bronze", "", 9).await.unwrap().objects, []);
+    assert_eq!(fs::read(outside.join("secret")).unwrap(), b"secret");
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_signed_url_is_good_in_its_time_and_for_what_it_says() {
+    use std::time::{Duration, SystemTime};
+
+    use aws_sdk_s3::presigning::PresigningConfig;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let folder = tempfile::tempdir().unwrap();
+    let server = EmbeddedS3::start(folder.path(), &["bronze"]).unwrap();
+    storage(&server).put(&object("k"), Bytes::from_static(b"content"), "text/csv").await.unwrap();
+    let client = support::client(server.endpoint(), server.access_key(), server.secret_key());
+    let address = server.endpoint().strip_prefix("http://").unwrap().to_owned();
+    let now = SystemTime::now();
+    let hour = Duration::from_secs(3600);
+    let week = Duration::from_secs(7 * 24 * 3600);
+    let url = async |start: SystemTime, life: Duration| {
+        let config = PresigningConfig::builder().start_time(start).expires_in(life).build().unwrap();
+        let signed = client.get_object().bucket("bronze").key("k").presigned(config).await.unwrap();
+        signed.uri().strip_prefix(server.endpoint()).unwrap().to_owned()
+    };
+    let get = async |path: String, headers: &str| {
+        let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let good = get(url(now, week).await, "").await;
+    assert!(good.starts_with("HTTP/1.1 200") && good.ends_with("content"), "{good}");
+    for (path, headers, code) in [
+        (url(now - 2 * hour, hour).await, "", "AccessDenied"),
+        (url(now + hour, hour).await, "", "RequestTimeTooSkewed"),
+        (url(now, week).await.replace("=604800", "=604801"), "", "AuthorizationQueryParametersError"),
+        (url(now, week).await.replace("=604800", "=604799"), "", "SignatureDoesNotMatch"),
+        (url(now, week).await.replace("/k?", "/l?"), "", "SignatureDoesNotMatch"),
+        (url(now, week).await, "x-amz-copy-source: /bronze/k\r\n", "AccessDenied"),
+        ("/bronze/k".to_owned(), "", "AccessDenied"),
+        ("/bronze/k?AWSAccessKeyId=fonderie&Expires=99999999999&Signature=x".to_owned(), "", "AccessDenied"),
+    ] {
+        let refused = get(path, headers).await;
+        assert!(refused.contains(&format!("<Code>{code}</Code>")), "{code}: {refused}");
+    }
 }
