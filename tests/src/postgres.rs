@@ -21,7 +21,7 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts a new server that trusts this machine.
+    /// Starts a new server that takes its superuser's password.
     ///
     /// # Errors
     /// There are no PostgreSQL binaries, or it does not start.
@@ -44,7 +44,7 @@ impl Postgres {
         std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let mut options = ServerOptions::for_tests(folder.path().join("data"));
-        options.settings.push(("port".to_owned(), port.to_string()));
+        options.port = Some(port);
         options.tls = authority.map(|authority| authority.server(HOST));
         let mut postgres = Self { server: None, options, port, _folder: folder };
         postgres.bring_back()?;
@@ -75,14 +75,13 @@ impl Postgres {
         Ok(())
     }
 
-    /// The superuser's URL of a database; another one after each start, where the server takes passwords.
+    /// The superuser's URL of a database, through the socket.
     ///
     /// # Errors
     /// It does not run.
     pub fn url(&self, database: &str) -> Result<String> {
         let server = self.server.as_ref().ok_or("PostgreSQL was taken away")?;
-        // The server was told another port than the one that it had chosen.
-        Ok(server.url(database).replacen(&format!(":{}/", server.port()), &format!(":{}/", self.port), 1))
+        Ok(server.url(database))
     }
 
     /// Makes an empty database, and returns its URL.

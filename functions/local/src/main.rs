@@ -12,15 +12,18 @@ mod owed;
 mod pipeline;
 mod postgres;
 mod print;
+mod private;
 mod progress;
 mod query;
 mod run;
+mod run_id;
 mod serve;
 mod state;
+mod two_databases;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use fonderie_core::{Disposition, StageError};
 
 use crate::cli::{Cli, Command};
@@ -35,7 +38,8 @@ enum Ending {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let arguments = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
     fonderie_core::failpoint::from_environment();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "off".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         }
     };
     let result = runtime.block_on(async {
+        two_databases::check(&arguments)?;
         match cli.command {
             Command::Demo(arguments) => demo::run(arguments).await,
             Command::Run(arguments) => run::run(arguments).await,
@@ -60,10 +65,10 @@ fn main() -> ExitCode {
         Ok(Ending::Good) => ExitCode::SUCCESS,
         Ok(Ending::FileFailed) => ExitCode::from(3),
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", print::escaped_lines(&error.to_string()));
             let chain = error.chain();
             if !chain.is_empty() {
-                eprintln!("  because: {chain}");
+                eprintln!("  because: {}", print::escaped_lines(&chain));
             }
             ExitCode::from(exit_code(&error))
         }

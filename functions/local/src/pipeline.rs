@@ -14,6 +14,7 @@ use fonderie_ingest::{Executions, Ingested, Started};
 use fonderie_storage::Storage;
 use fonderie_warehouse::{Database, DatabaseSettings};
 
+use crate::run_id::run_id;
 use crate::state::{BRONZE, DATASETS, QUARANTINE, REPORTS, SILVER};
 
 /// A file after its own stages.
@@ -125,7 +126,7 @@ impl Pipeline {
             waiting.ok_or_else(|| StageError::new(ErrorCode::Internal, "ingest started no execution"))?;
         (request.as_of, request.force, request.strict) = (asked.as_of, asked.force, asked.strict);
         let started_at = Utc::now();
-        let name = format!("{name}-{}", started_at.format("%Y%m%dT%H%M%S%3fZ"));
+        let name = run_id(&name, started_at);
         let mut execution = Box::new(Execution { name, started_at, request, said: Said::default() });
         match self.to_warehouse(&mut execution, stage).await {
             Ok(()) => Ok(Arrived::Waits(execution)),

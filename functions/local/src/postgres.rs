@@ -1,13 +1,15 @@
 //! The PostgreSQL of a state folder: this machine's own programs, or the one inside this program. Each kind has a folder of
 //! its own, for neither can read the other's.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fonderie_core::{ErrorCode, Result, StageError};
 use fonderie_embedded_postgres as embedded;
 use fonderie_postgres_server as native;
 
 use crate::cli::PostgresKind;
+use crate::print::path;
+use crate::private::close_state;
 
 const NATIVE: &str = "postgres";
 const EMBEDDED: &str = "postgres-embedded";
@@ -19,11 +21,12 @@ pub(crate) enum Postgres {
 }
 
 impl Postgres {
-    /// Starts the one that was asked for, or else the fitting one, and says which. Blocking.
+    /// Starts the one that was asked for, or else the fitting one, and says which. It listens on a socket that only its own user
+    /// can reach; if `network`, a native one takes its password on the loopback interface too. Blocking.
     ///
     /// # Errors
     /// [`ErrorCode::SettingsInvalid`]: there are no programs for a native one, or it does not start.
-    pub(crate) fn start(state: &Path, forced: Option<PostgresKind>) -> Result<Self> {
+    pub(crate) fn start(state: &Path, forced: Option<PostgresKind>, network: bool) -> Result<Self> {
         let found = native::Binaries::find();
         if let Err(error) = &found
             && !error.is_not_found()
@@ -32,32 +35,54 @@ impl Postgres {
             // PG_BIN is taken at its word
             return Err(invalid(error.to_string()));
         }
-        let there = There {
-            programs: found.is_ok(),
-            native: state.join(NATIVE).join("PG_VERSION").exists(),
-            embedded: embedded::Server::is_there(&state.join(EMBEDDED)),
-        };
+        let there = There { programs: found.is_ok(), native: has_native(state), embedded: has_embedded(state) };
         let (kind, remark) = there.choose(forced)?;
         let (name, folder) = match kind {
             PostgresKind::Native => ("this machine's PostgreSQL", state.join(NATIVE)),
             PostgresKind::Embedded => ("embedded PostgreSQL 17", state.join(EMBEDDED)),
         };
-        eprintln!("database: {name} on {}{remark}", folder.display());
+        close_state(state)?;
+        eprintln!("database: {name} on {}{remark}", path(&folder));
         match kind {
-            PostgresKind::Native => native::Server::start(&native::ServerOptions::new(folder))
-                .map(Self::Native)
-                .map_err(|error| invalid(error.to_string())),
+            PostgresKind::Native => {
+                let port = network.then_some(0);
+                native::Server::start(&native::ServerOptions { port, ..native::ServerOptions::new(folder) })
+                    .map(Self::Native)
+                    .map_err(|error| invalid(error.to_string()))
+            }
             PostgresKind::Embedded => embedded::Server::start(&embedded::ServerOptions::new(folder))
                 .map(Self::Embedded)
                 .map_err(|error| invalid(error.to_string())),
         }
     }
 
-    /// A URL of one of its databases.
+    /// Whether a state folder holds a database of its own.
+    pub(crate) fn is_there(state: &Path) -> bool {
+        has_native(state) || has_embedded(state)
+    }
+
+    /// A URL of one of its databases for this program. It may hold a password.
     pub(crate) fn url(&self, database: &str) -> String {
         match self {
             Self::Native(server) => server.url(database),
             Self::Embedded(server) => server.url(database),
+        }
+    }
+
+    /// How other programs reach one of its databases, without a secret.
+    pub(crate) fn access(&self, database: &str) -> Access {
+        match self {
+            Self::Native(server) => Access {
+                url: server.network_url(database).unwrap_or_default(),
+                password_file: Some(server.password_file()),
+                note: None,
+            },
+            // its socket asks for no password, so that its URL holds none
+            Self::Embedded(server) => Access {
+                url: server.url(database),
+                password_file: None,
+                note: Some("only for this user, one connection at a time: close yours before you open another"),
+            },
         }
     }
 
@@ -71,6 +96,24 @@ impl Postgres {
             Self::Embedded(server) => server.stop().map_err(|error| error.to_string()),
         }
     }
+}
+
+/// How other programs reach a database that was started here.
+pub(crate) struct Access {
+    /// Its URL, without a password.
+    pub(crate) url: String,
+    /// What `PGPASSFILE` names to PostgreSQL's clients, if there is a password.
+    pub(crate) password_file: Option<PathBuf>,
+    /// What a person who connects has to know.
+    pub(crate) note: Option<&'static str>,
+}
+
+fn has_native(state: &Path) -> bool {
+    state.join(NATIVE).join("PG_VERSION").exists()
+}
+
+fn has_embedded(state: &Path) -> bool {
+    embedded::Server::is_there(&state.join(EMBEDDED))
 }
 
 /// What is there to choose from.

@@ -1,5 +1,6 @@
 //! What a person reads at the end of a run.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,16 +24,45 @@ macro_rules! say {
 }
 pub(crate) use say;
 
+/// A name, a key or a value on one line of a terminal: what would steer the terminal, break the line or turn its direction is
+/// written as an escape.
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if steers(c) { safe.extend(c.escape_default()) } else { safe.push(c) }
+    }
+    Cow::Owned(safe)
+}
+
+/// [`escaped`], of each line of a text that has several by right.
+pub(crate) fn escaped_lines(text: &str) -> String {
+    text.split('\n').map(escaped).collect::<Vec<_>>().join("\n")
+}
+
+/// [`escaped`], of a path.
+pub(crate) fn path(path: &Path) -> String {
+    escaped(&path.to_string_lossy()).into_owned()
+}
+
 /// One line per file, as it ends.
-pub(crate) fn line(path: &Path, end: &Finished) {
+pub(crate) fn line(file: &Path, end: &Finished) {
     match end {
         Finished::Ran(report, _) => {
-            say!("{} {}", mark(report), report.sentence);
+            say!("{} {}", mark(report), escaped(&report.sentence));
             for notice in &report.said.transform.notices {
-                say!("         note: {notice}");
+                say!("         note: {}", escaped(notice));
             }
         }
-        Finished::Failed(failure) => say!("FAILED   {}: {}: {}", path.display(), failure.code, failure.cause),
+        Finished::Failed(failure) => {
+            say!("FAILED   {}: {}: {}", path(file), escaped(&failure.code), escaped(&failure.cause));
+        }
     }
 }
 
@@ -79,16 +109,16 @@ pub(crate) fn summary(
     let seconds = |time: &Duration| format!("{:.2} s", time.as_secs_f64());
     let times: Vec<_> = times.iter().map(|(stage, time)| format!("{stage} {}", seconds(time))).collect();
     say!("\nStages, all files together: {}\n", times.join(", "));
-    for (path, end) in finished {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
+    for (file, end) in finished {
+        let name = path(Path::new(file.file_name().unwrap_or_default()));
         match end {
             Finished::Ran(report, place) => {
-                say!("{name}: report {}", buckets.path(place).display());
+                say!("{name}: report {}", path(&buckets.path(place)));
                 if let Some(csv) = &report.said.validate.rejects_csv {
-                    say!("{:width$}  rejects {}", "", buckets.path(csv).display(), width = name.chars().count());
+                    say!("{:width$}  rejects {}", "", path(&buckets.path(csv)), width = name.chars().count());
                 }
             }
-            Finished::Failed(failure) => say!("{name}: failure {}", buckets.path(&failure.record).display()),
+            Finished::Failed(failure) => say!("{name}: failure {}", path(&buckets.path(&failure.record))),
         }
     }
     hints(dataset, state);
@@ -101,7 +131,9 @@ fn answered(answer: &Answer) -> Table {
     let number = |text: &String| text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-'));
     for row in &answer.rows {
         // A decimal is an amount; a number without one may be an id, and stays as it is.
-        let amount = |text: &String| if number(text) && text.contains('.') { group_digits(text) } else { text.clone() };
+        let amount = |text: &String| {
+            if number(text) && text.contains('.') { group_digits(text) } else { escaped(text).into_owned() }
+        };
         table.add_row(row.iter().map(|value| value.as_ref().map(amount).unwrap_or_default()));
     }
     for (index, column) in table.column_iter_mut().enumerate() {
@@ -120,7 +152,7 @@ fn hints(dataset: &Dataset, state: &StateArguments) {
     let place = match &state.database_url {
         // The URL may hold a password, so it is not repeated.
         Some(_) => "--database-url URL".to_owned(),
-        None => format!("--state {}", state.state.display()),
+        None => format!("--state {}", path(&state.state)),
     };
     // As it was called, whether the program is installed or run by cargo.
     let program = std::env::args().next().unwrap_or_else(|| "fonderie".to_owned());
@@ -150,7 +182,7 @@ pub(crate) fn align_right(table: &mut Table, from: usize) {
 }
 
 fn name(report: &RunReport) -> String {
-    report.said.run.object.file_name().to_owned()
+    escaped(report.said.run.object.file_name()).into_owned()
 }
 
 fn rows(reports: &[&RunReport]) -> Table {
@@ -238,4 +270,18 @@ fn rules(reports: &[&RunReport]) -> Option<Table> {
     }
     align_right(&mut table, 2);
     (!names.is_empty()).then_some(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_shown_and_not_done() {
+        assert_eq!(escaped("Établissement n\u{b0}1 \\ «été».csv"), "Établissement n°1 \\ «été».csv");
+        assert_eq!(escaped("a\x1b[2J\nok b.csv\r\u{9b}\u{7f}"), r"a\u{1b}[2J\nok b.csv\r\u{9b}\u{7f}");
+        assert_eq!(escaped("a\u{202e}vsc.\u{2028}"), r"a\u{202e}vsc.\u{2028}");
+        assert_eq!(escaped_lines("two:\n  a\x07\n  b"), "two:\n  a\\u{7}\n  b");
+        assert_eq!(path(Path::new("d/a\nb")), r"d/a\nb");
+    }
 }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::print::escaped;
+
 /// The stages' times, in the order in which they first began.
 #[derive(Default)]
 pub(crate) struct Progress {
@@ -17,7 +19,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// Begins something that takes a while: a file, or what is done for all files.
     pub(crate) fn begin(&self, index: usize, of: usize, what: &str) {
-        let prefix = format!("[{index}/{of}] {what}");
+        let prefix = format!("[{index}/{of}] {}", escaped(what));
         if !std::io::stderr().is_terminal() {
             eprintln!("{prefix}");
             return;

@@ -1,7 +1,5 @@
 //! The state folder: buckets behind an embedded S3, and the database.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -12,7 +10,9 @@ use fonderie_warehouse::{ConnectOptions, DatabaseSettings, Warehouse};
 
 use crate::cli::StateArguments;
 use crate::dataset::DatasetFolder;
-use crate::postgres::Postgres;
+use crate::postgres::{Access, Postgres};
+use crate::print::escaped;
+use crate::private::{close_inside, close_state};
 
 pub(crate) const BRONZE: &str = "bronze";
 pub(crate) const SILVER: &str = "silver";
@@ -36,12 +36,8 @@ impl Buckets {
 
     /// [`Self::open`] on a given port.
     pub(crate) fn open_on(state: &Path, port: Port) -> Result<Self> {
-        // Others may pass through, for PostgreSQL may have to run as another user; what is inside is closed to them.
-        let made = DirBuilder::new().recursive(true).mode(0o711).create(state);
-        made.map_err(|error| {
-            let message = format!("the state folder {} cannot be made: name another with --state", state.display());
-            StageError::new(ErrorCode::SettingsInvalid, message).caused_by(error)
-        })?;
+        close_state(state)?;
+        close_inside(&state.join("s3"))?;
         let server = EmbeddedS3::start_on(&state.join("s3"), &BUCKETS, port)?;
         let storage = Storage::for_endpoint(server.endpoint(), server.access_key(), server.secret_key());
         Ok(Self { storage, server })
@@ -80,13 +76,22 @@ pub(crate) struct Database {
 impl Database {
     /// The database of a URL, or one in the state folder; says which.
     pub(crate) async fn open(arguments: &StateArguments) -> Result<Self> {
+        Self::open_with(arguments, false).await
+    }
+
+    /// [`Self::open`] for other programs too: over the network, if the server can ask for a password.
+    pub(crate) async fn open_for_others(arguments: &StateArguments) -> Result<Self> {
+        Self::open_with(arguments, true).await
+    }
+
+    async fn open_with(arguments: &StateArguments, network: bool) -> Result<Self> {
         if let Some(url) = &arguments.database_url {
             let settings = DatabaseSettings::from_url(url)?;
-            eprintln!("database: {}", settings.place());
+            eprintln!("database: {}", escaped(&settings.place()));
             return Ok(Self { settings, server: None });
         }
         let (state, forced) = (arguments.state.clone(), arguments.postgres);
-        let started = tokio::task::spawn_blocking(move || Postgres::start(&state, forced)).await;
+        let started = tokio::task::spawn_blocking(move || Postgres::start(&state, forced, network)).await;
         let server = started
             .map_err(|error| StageError::new(ErrorCode::Internal, "PostgreSQL was not started").caused_by(error))??;
         let warehouse = connect(&DatabaseSettings::from_url(&server.url("postgres"))?).await?;
@@ -96,15 +101,9 @@ impl Database {
         Ok(Self { settings: DatabaseSettings::from_url(&server.url(DATABASE))?, server: Some(server) })
     }
 
-    /// The URL, where the server was started here: it has no password.
-    pub(crate) fn url(&self) -> Option<String> {
-        self.server.as_ref().map(|server| server.url(DATABASE))
-    }
-
-    /// What a person who connects has to know.
-    pub(crate) fn note(&self) -> Option<&'static str> {
-        let note = "one connection at a time: close yours before you open another";
-        matches!(self.server, Some(Postgres::Embedded(_))).then_some(note)
+    /// How other programs reach it, if the server was started here.
+    pub(crate) fn access(&self) -> Option<Access> {
+        self.server.as_ref().map(|server| server.access(DATABASE))
     }
 
     /// Stops the server, if it was started here.

@@ -1,7 +1,8 @@
 //! A PostgreSQL inside the process, for machines that have none installed: PostgreSQL 17 in WebAssembly, by `pglite-oxide`.
 //!
 //! It needs no rights, no network and no second process, so that a killed program leaves nothing behind but its data, which
-//! repair themselves at the next start. Its clients reach it through a Unix socket that only this user can open.
+//! repair themselves at the next start. Its clients reach it through a Unix socket
+//! in its data directory, which only this user can enter. The engine asks for no password, so that there is no network.
 //!
 //! The engine serves one connection at a time and lets another one wait without a word; and a connection that breaks off at
 //! a bad moment ends it. So a gate stands before it (`gate`): a connection waits a few seconds for the one before it to end,

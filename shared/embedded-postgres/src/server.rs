@@ -1,7 +1,7 @@
 //! A server's life: prepared, started, ready, stopped.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{DirBuilder, Permissions};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,12 +54,8 @@ impl Server {
     pub fn start(options: &ServerOptions) -> Result<Self, ServerError> {
         let data = std::path::absolute(&options.data_dir)
             .map_err(|error| ServerError::io(format!("{} cannot be resolved", options.data_dir.display()), error))?;
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&data)
-            .map_err(|error| ServerError::io(format!("the directory {} cannot be made", data.display()), error))?;
-        let sockets = Sockets::make()?;
+        own_directory(&data)?;
+        let sockets = Sockets::make(&data)?;
         let listener = UnixListener::bind(sockets.front())
             .map_err(|error| ServerError::io("the socket of the embedded PostgreSQL cannot be made", error))?;
         let gate = Gate::new(Engine::start(&data, sockets.back())?, options.patience);
@@ -124,6 +120,21 @@ impl Server {
         }
         stopped
     }
+}
+
+/// Makes a directory that only this user can enter, or closes one that is there and is this user's.
+fn own_directory(directory: &Path) -> Result<(), ServerError> {
+    let failed = |error| ServerError::io(format!("the directory {} cannot be made", directory.display()), error);
+    DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+    let owner = std::fs::metadata(directory).map_err(failed)?.uid();
+    // a process's directory in /proc belongs to its effective user
+    if owner != std::fs::metadata("/proc/self").map_err(failed)?.uid() {
+        return Err(ServerError::new(format!(
+            "the directory {} belongs to another user (number {owner}), who could read and change the database in it: choose another one, or take it over (chown -R) if it is a copy of yours",
+            directory.display()
+        )));
+    }
+    std::fs::set_permissions(directory, Permissions::from_mode(0o700)).map_err(failed)
 }
 
 impl Drop for Server {

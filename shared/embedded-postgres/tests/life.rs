@@ -1,7 +1,10 @@
 //! A server's life, and what clients do to it.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -95,6 +98,36 @@ async fn clients_that_vanish_leave_a_server_that_serves() {
         let _ = driver.await;
         assert_eq!(ask(&server, "postgres", "SELECT count(*) FROM numbers").await.as_deref(), Some("0"), "{statement}");
     }
+}
+
+#[tokio::test]
+async fn only_its_own_user_reaches_it_however_long_its_path_is() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(root.path(), Permissions::from_mode(0o755)).unwrap();
+    let folder = root.path().join("a".repeat(150));
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
+    let server = Server::start(&options(&folder)).unwrap();
+    assert_eq!(ask(&server, "postgres", "SELECT 1").await.as_deref(), Some("1"));
+    assert_eq!(std::fs::metadata(&folder).unwrap().mode() & 0o777, 0o700);
+    let sockets = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let sockets = sockets.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("sockets-"));
+    let sockets: Vec<_> = sockets.collect();
+    assert_eq!(sockets.len(), 1, "{sockets:?}");
+    assert!(server.socket_directory().join(".s.PGSQL.5432").exists());
+    if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
+        println!("skipped: only root can act as another user");
+        return;
+    }
+    for directory in [&folder, &sockets[0], &server.socket_directory().to_owned()] {
+        let seen = |user| Command::new("/usr/bin/test").arg("-x").arg(directory).uid(user).status().unwrap().success();
+        assert_eq!((seen(0), seen(54_321)), (true, false), "{}", directory.display());
+    }
+    server.stop().unwrap();
+    assert!(!sockets[0].exists());
+    std::os::unix::fs::chown(&folder, Some(54_321), None).unwrap();
+    let error = Server::start(&options(&folder)).unwrap_err().to_string();
+    assert!(error.contains("belongs to another user (number 54321)"), "{error}");
 }
 
 #[test]

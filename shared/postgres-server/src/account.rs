@@ -1,8 +1,8 @@
 //! PostgreSQL refuses to run as root: as root, it runs as somebody who has no rights.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, chown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, fchown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -18,9 +18,7 @@ pub(crate) struct Account {
 impl Account {
     /// Ourselves, or as root the user `postgres`, else `nobody`.
     pub(crate) fn choose() -> Result<Self, ServerError> {
-        // one's own process directory belongs to one's effective user
-        let root = std::fs::metadata("/proc/self").map(|metadata| metadata.uid() == 0).unwrap_or(false);
-        if !root {
+        if !own_user().is_ok_and(|user| user == 0) {
             return Ok(Self::default());
         }
         let users = std::fs::read_to_string("/etc/passwd")
@@ -47,11 +45,22 @@ impl Account {
         command
     }
 
-    /// Makes a directory that only this account can read, or takes over one that is there.
+    /// Makes a directory that only this account can read, or closes one that is there and is this account's or ours.
+    ///
+    /// # Errors
+    /// It belongs to somebody else, who could open it again, or this account cannot reach it.
     pub(crate) fn own_directory(&self, directory: &Path) -> Result<(), ServerError> {
         let failed = |error| ServerError::io(format!("the directory {} cannot be made", directory.display()), error);
         std::fs::create_dir_all(directory).map_err(failed)?;
-        std::fs::set_permissions(directory, std::os::unix::fs::PermissionsExt::from_mode(0o700)).map_err(failed)?;
+        let owner = std::fs::metadata(directory).map_err(failed)?.uid();
+        let account = self.other.as_ref().map(|(_, uid, _)| *uid);
+        if Some(owner) != account && owner != own_user().map_err(failed)? {
+            return Err(ServerError::new(format!(
+                "the directory {} belongs to another user (number {owner}), who could read and change the database in it: choose another one, or take it over (chown -R) if it is a copy of yours",
+                directory.display()
+            )));
+        }
+        std::fs::set_permissions(directory, Permissions::from_mode(0o700)).map_err(failed)?;
         let Some((name, uid, gid)) = &self.other else { return Ok(()) };
         chown(directory, Some(*uid), Some(*gid)).map_err(failed)?;
         let reachable = self.command(Path::new("/usr/bin/test")).arg("-w").arg(directory).status();
@@ -64,15 +73,29 @@ impl Account {
         )))
     }
 
-    /// Writes a file that only this account can read, as PostgreSQL asks of a private key.
-    pub(crate) fn own_file(&self, path: &Path, content: &str) -> Result<(), ServerError> {
-        let failed = |error| ServerError::io(format!("the file {} cannot be written", path.display()), error);
+    /// Makes an empty file that only this account and root can open. What had its name is removed, not followed: the
+    /// directory is another user's, and we may be root.
+    pub(crate) fn own_file(&self, path: &Path) -> Result<File, ServerError> {
+        let failed = |error| ServerError::io(format!("the file {} cannot be made", path.display()), error);
         let _ = std::fs::remove_file(path);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-        file.write_all(content.as_bytes()).map_err(failed)?;
-        let Some((_, uid, gid)) = &self.other else { return Ok(()) };
-        chown(path, Some(*uid), Some(*gid)).map_err(failed)
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+        if let Some((_, uid, gid)) = &self.other {
+            fchown(&file, Some(*uid), Some(*gid)).map_err(failed)?;
+        }
+        Ok(file)
     }
+
+    /// [`Self::own_file`] with this content.
+    pub(crate) fn write(&self, path: &Path, content: &str) -> Result<(), ServerError> {
+        self.own_file(path)?
+            .write_all(content.as_bytes())
+            .map_err(|error| ServerError::io(format!("the file {} cannot be written", path.display()), error))
+    }
+}
+
+/// Who we are: a process's directory in /proc belongs to its effective user.
+fn own_user() -> std::io::Result<u32> {
+    std::fs::metadata("/proc/self").map(|metadata| metadata.uid())
 }
 
 /// Name, user id and group id of a user, from the text of /etc/passwd.

@@ -10,13 +10,35 @@ use crate::binaries::Binaries;
 
 /// The process that started the server, in a file in the data directory.
 const OWNER: &str = "fonderie.owner";
+/// How the names of a server's socket and of its lock file begin.
+const SOCKET: &[u8] = b".s.PGSQL.";
 
 /// Makes way for a new server in the data directory.
 ///
 /// # Errors
 /// Where a living process uses it, or a server there cannot be stopped.
 pub(crate) fn clear(data: &Path, binaries: &Binaries, account: &Account) -> Result<(), ServerError> {
-    let Some(server) = server_pid(data) else { return Ok(()) };
+    if let Some(server) = server_pid(data) {
+        make_way(server, data, binaries, account)?;
+    }
+    // another process may have that number by now, which PostgreSQL itself would take for its predecessor
+    let entries = std::fs::read_dir(data).into_iter().flatten().flatten().map(|entry| entry.path());
+    let sockets =
+        entries.filter(|path| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(SOCKET)));
+    for path in sockets.chain([data.join("postmaster.pid")]) {
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let message = format!("{}, which an earlier server left, cannot be removed", path.display());
+                return Err(ServerError::io(message, error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Waits for a server that is about to stop, or stops it.
+fn make_way(server: u32, data: &Path, binaries: &Binaries, account: &Account) -> Result<(), ServerError> {
     if let Some(owner) = owner(data).filter(|owner| *owner != std::process::id() && is_alive(*owner))
         && serves(server, data)
     {
@@ -41,19 +63,12 @@ pub(crate) fn clear(data: &Path, binaries: &Binaries, account: &Account) -> Resu
             )));
         }
     }
-    // another process may have that number by now, which PostgreSQL itself would take for its predecessor
-    match std::fs::remove_file(data.join("postmaster.pid")) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(ServerError::io("an earlier server's postmaster.pid cannot be removed", error))
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// Writes down who the server belongs to.
-pub(crate) fn claim(data: &Path) -> Result<(), ServerError> {
-    std::fs::write(data.join(OWNER), std::process::id().to_string())
-        .map_err(|error| ServerError::io(format!("{} cannot be written", data.display()), error))
+pub(crate) fn claim(data: &Path, account: &Account) -> Result<(), ServerError> {
+    account.write(&data.join(OWNER), &std::process::id().to_string())
 }
 
 /// The server's process, as its own file says.
@@ -66,7 +81,7 @@ fn owner(data: &Path) -> Option<u32> {
 }
 
 /// Whether there is a process of that number.
-pub(crate) fn is_alive(pid: u32) -> bool {
+fn is_alive(pid: u32) -> bool {
     process(pid).exists()
 }
 

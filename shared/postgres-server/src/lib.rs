@@ -1,13 +1,17 @@
 //! Starts and stops a native PostgreSQL server of one's own: for the one-machine binary and for the tests.
 //!
-//! The server belongs to the process that started it. It listens on this machine's loopback alone, on a free port, without
-//! passwords (or, where it is given a certificate, for passwords over TLS alone); it stops when it is told to, when its [`Server`] is dropped, and when its parent dies (where `setpriv` of
-//! util-linux is there to arrange that). What a killed run left behind does not block the next start.
+//! The server belongs to the process that started it. It listens on a socket in its data directory, which only its account can
+//! enter, and on the loopback interface only if it is asked to; both take the password that lies in the data directory, and the
+//! network takes it only over TLS if there is a certificate. It stops when it is told to, when its [`Server`] is dropped, and
+//! when its parent dies (if `setpriv` of util-linux is there to arrange that). What a killed run left behind does not block the
+//! next start.
 
+mod access;
 mod account;
 mod binaries;
 mod leftover;
 mod server;
+mod socket;
 
 pub use binaries::Binaries;
 pub use server::{Server, ServerOptions, ServerTls};

@@ -4,26 +4,21 @@ use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::account::Account;
 use crate::binaries::Binaries;
-use crate::{ServerError, leftover};
+use crate::socket::Socket;
+use crate::{ServerError, access, leftover};
 
-/// The superuser of every server that this crate makes.
-const USER: &str = "fonderie";
 /// The server's own words, in the data directory.
 const LOG: &str = "server.log";
-/// A Unix socket's path has at most 107 bytes; the socket's name takes 20 of them.
-const SOCKET_DIRECTORY_LIMIT: usize = 87;
-/// The socket directories' names: this, the process, a number.
-const SOCKETS: &str = "fonderie-sockets-";
+/// The port in the socket's name if there is no network.
+const NO_NETWORK: u16 = 5432;
 /// Of a server with TLS, in its data directory.
 const CERTIFICATE: &str = "fonderie.crt";
 const KEY: &str = "fonderie.key";
-const ACCESS: &str = "fonderie_hba.conf";
 
 /// How long a server may take to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -37,7 +32,10 @@ pub struct ServerOptions {
     pub settings: Vec<(String, String)>,
     /// How long it may take until it answers; after a crash it repairs itself first.
     pub start_timeout: Duration,
-    /// Where given, the network takes passwords over TLS alone; otherwise it takes neither.
+    /// A port of the loopback interface that takes passwords too, 0 for any that is free. Without it there is no network:
+    /// only the socket.
+    pub port: Option<u16>,
+    /// If given, the network takes only connections over TLS.
     pub tls: Option<ServerTls>,
 }
 
@@ -59,7 +57,8 @@ impl std::fmt::Debug for ServerTls {
 impl ServerOptions {
     /// A server whose data outlive it.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), settings: Vec::new(), start_timeout: Duration::from_secs(60), tls: None }
+        let start_timeout = Duration::from_secs(60);
+        Self { data_dir: data_dir.into(), settings: Vec::new(), start_timeout, port: None, tls: None }
     }
 
     /// A server for tests: nothing needs to outlive the machine's power.
@@ -74,6 +73,11 @@ impl ServerOptions {
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         Self { settings, ..Self::new(data_dir) }
     }
+
+    /// Whether nothing needs to reach the disk.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.settings.iter().any(|(name, value)| name == "fsync" && value == "off")
+    }
 }
 
 /// A running server. Dropping it stops it.
@@ -82,9 +86,10 @@ pub struct Server {
     binaries: Binaries,
     account: Account,
     data: PathBuf,
-    sockets: PathBuf,
+    socket: Socket,
     port: u16,
-    tls: bool,
+    network: bool,
+    password: String,
     child: Option<Child>,
     /// Dropped to let the thread end that started the server.
     _keeper: mpsc::Sender<()>,
@@ -107,45 +112,61 @@ impl Server {
         } else {
             initialise(data, &binaries, &account, options)?;
         }
-        leftover::claim(data)?;
+        leftover::claim(data, &account)?;
+        let password = access::prepare(data, &binaries, &account, options)?;
         if let Some(tls) = &options.tls {
-            protect(data, &account, tls)?;
+            account.write(&data.join(CERTIFICATE), &tls.certificate_pem)?;
+            account.write(&data.join(KEY), &tls.key_pem)?;
         }
         let data = data
             .canonicalize()
             .map_err(|error| ServerError::io(format!("{} cannot be resolved", data.display()), error))?;
-        let sockets = socket_directory(&account)?;
+        let socket = Socket::in_directory(&data)?;
         // the port is free when it is asked for; that another takes it before the server does is rare, and tried again
         let mut attempts = 3;
         loop {
             attempts -= 1;
-            match launch(options, &binaries, &account, &data, &sockets) {
-                Err(error) if attempts > 0 && error.message.contains("could not bind") => continue,
-                Err(error) => {
-                    let _ = std::fs::remove_dir_all(&sockets);
-                    return Err(error);
-                }
+            match launch(options, &binaries, &account, &data) {
+                Err(error) if attempts > 0 && options.port == Some(0) && error.message.contains("could not bind") => {}
+                Err(error) => return Err(error),
                 Ok((child, port, keeper)) => {
-                    let (child, tls) = (Some(child), options.tls.is_some());
-                    return Ok(Self { binaries, account, data, sockets, port, tls, child, _keeper: keeper });
+                    let (child, network) = (Some(child), options.port.is_some());
+                    return Ok(Self {
+                        binaries,
+                        account,
+                        data,
+                        socket,
+                        port,
+                        network,
+                        password,
+                        child,
+                        _keeper: keeper,
+                    });
                 }
             }
         }
     }
 
-    /// A URL of one of its databases, for its superuser. `postgres` is there from the start. The superuser of a server with
-    /// TLS has no password: the URL is the socket's.
+    /// A URL of one of its databases, for its superuser, through the socket and with the password: a secret. `postgres` is
+    /// there from the start.
     pub fn url(&self, database: &str) -> String {
-        if self.tls {
-            let directory = self.sockets.display().to_string().replace('/', "%2F");
-            return format!("postgresql://{USER}@{directory}:{}/{database}", self.port);
-        }
-        format!("postgresql://{USER}@127.0.0.1:{}/{database}", self.port)
+        let (user, password, host) = (access::USER, &self.password, self.socket.host());
+        format!("postgresql://{user}:{password}@{host}:{}/{database}", self.port)
     }
 
-    /// The port on the loopback interface.
+    /// The same over the network, without the password, which [`Self::password_file`] holds.
+    pub fn network_url(&self, database: &str) -> Option<String> {
+        self.network.then(|| format!("postgresql://{}@127.0.0.1:{}/{database}", access::USER, self.port))
+    }
+
+    /// The port on the loopback interface; without a network, the number in the socket's name.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The superuser's password, as `PGPASSFILE` names it to PostgreSQL's clients. Readable to those who own the data.
+    pub fn password_file(&self) -> PathBuf {
+        access::password_file(&self.data)
     }
 
     /// Where its data are.
@@ -180,7 +201,6 @@ impl Server {
             let _ = child.kill();
         }
         let _ = child.wait();
-        let _ = std::fs::remove_dir_all(&self.sockets);
         if clean {
             Ok(())
         } else {
@@ -214,11 +234,11 @@ fn initialise(data: &Path, binaries: &Binaries, account: &Account, options: &Ser
     let new = data.with_file_name(name);
     let _ = std::fs::remove_dir_all(&new);
     account.own_directory(&new)?;
-    let quick = options.settings.iter().any(|(name, value)| name == "fsync" && value == "off");
     let initdb = |locale: &str| {
         let mut command = account.command(&binaries.program("initdb"));
-        command.args(["-A", "trust", "-E", "UTF8", "-U", USER, "--locale", locale, "-D"]).arg(&new);
-        if quick {
+        // nobody, until `access` opens it
+        command.args(["-A", "reject", "-E", "UTF8", "-U", access::USER, "--locale", locale, "-D"]).arg(&new);
+        if options.is_quick() {
             command.arg("--no-sync");
         }
         command.output().map_err(|error| ServerError::io("initdb cannot be run", error))
@@ -241,44 +261,19 @@ fn initialise(data: &Path, binaries: &Binaries, account: &Account, options: &Ser
         .map_err(|error| ServerError::io(format!("{} cannot be put in its place", data.display()), error))
 }
 
-/// The files of a server with TLS: over the network passwords over TLS, through the socket the superuser.
-fn protect(data: &Path, account: &Account, tls: &ServerTls) -> Result<(), ServerError> {
-    account.own_file(&data.join(CERTIFICATE), &tls.certificate_pem)?;
-    account.own_file(&data.join(KEY), &tls.key_pem)?;
-    let access = format!("local all {USER} trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n");
-    account.own_file(&data.join(ACCESS), &access)
-}
-
-/// A short directory for the server's socket. Those of processes that were killed are removed on the way.
-fn socket_directory(account: &Account) -> Result<PathBuf, ServerError> {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let temporary = std::env::temp_dir();
-    let longest = temporary.join(format!("{SOCKETS}{0}-{0}", u32::MAX));
-    let parent = if longest.as_os_str().len() > SOCKET_DIRECTORY_LIMIT { Path::new("/tmp") } else { &temporary };
-    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let owner = name.to_str().and_then(|name| name.strip_prefix(SOCKETS)?.split('-').next()?.parse().ok());
-        if owner.is_some_and(|pid| !leftover::is_alive(pid)) {
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
-    let directory = parent.join(format!("{SOCKETS}{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
-    let _ = std::fs::remove_dir_all(&directory);
-    account.own_directory(&directory)?;
-    Ok(directory)
-}
-
 fn launch(
     options: &ServerOptions,
     binaries: &Binaries,
     account: &Account,
     data: &Path,
-    sockets: &Path,
 ) -> Result<(Child, u16, mpsc::Sender<()>), ServerError> {
-    let port = free_port()?;
+    let port = match options.port {
+        None => NO_NETWORK,
+        Some(0) => free_port()?,
+        Some(port) => port,
+    };
     let log_path = data.join(LOG);
-    let log = std::fs::File::create(&log_path)
-        .map_err(|error| ServerError::io(format!("{} cannot be written", log_path.display()), error))?;
+    let log = account.own_file(&log_path)?;
     let errors = log.try_clone().map_err(|error| ServerError::io("the server's log cannot be opened", error))?;
     let postgres = binaries.program("postgres");
     let setpriv = Path::new("/usr/bin/setpriv");
@@ -291,25 +286,27 @@ fn launch(
         tracing::debug!("no setpriv here: PostgreSQL outlives a parent that is killed, until the next start");
         account.command(&postgres)
     };
-    command.arg("-D").arg(data).arg("-k").arg(sockets).arg("-p").arg(port.to_string());
-    command.args([
-        "-c",
-        "listen_addresses=127.0.0.1",
-        "-c",
-        "timezone=UTC",
-        "-c",
-        "log_timezone=UTC",
-        "-c",
-        "logging_collector=off",
-    ]);
+    let addresses = if options.port.is_some() { "127.0.0.1" } else { "" };
+    let file = |name: &str| data.join(name).display().to_string();
+    let mut settings = vec![
+        ("listen_addresses", addresses.to_owned()),
+        ("port", port.to_string()),
+        // the data directory, which is its working directory: however long the path is, that of the socket is short
+        ("unix_socket_directories", ".".to_owned()),
+        ("hba_file", file(access::RULES)),
+        ("password_encryption", "scram-sha-256".to_owned()),
+        ("timezone", "UTC".to_owned()),
+        ("log_timezone", "UTC".to_owned()),
+        ("logging_collector", "off".to_owned()),
+    ];
     if options.tls.is_some() {
-        let file = |name: &str| data.join(name).display().to_string();
-        command.arg("-c").arg("ssl=on");
-        for (name, value) in
-            [("ssl_cert_file", file(CERTIFICATE)), ("ssl_key_file", file(KEY)), ("hba_file", file(ACCESS))]
-        {
-            command.arg("-c").arg(format!("{name}={value}"));
-        }
+        settings.push(("ssl", "on".to_owned()));
+        settings.push(("ssl_cert_file", file(CERTIFICATE)));
+        settings.push(("ssl_key_file", file(KEY)));
+    }
+    command.arg("-D").arg(data);
+    for (name, value) in settings {
+        command.arg("-c").arg(format!("{name}={value}"));
     }
     for (name, value) in &options.settings {
         command.arg("-c").arg(format!("{name}={value}"));

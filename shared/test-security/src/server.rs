@@ -29,6 +29,7 @@ impl SecureServer {
         // where tests run as root, the server runs as another user, who must be able to enter
         std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a mode");
         let mut options = ServerOptions::for_tests(folder.path().join("data"));
+        options.port = Some(0);
         options.tls = Some(authority.server(HOST));
         let server = Server::start(&options).unwrap_or_else(|error| panic!("{error}"));
         Self { server, _folder: folder }

@@ -25,7 +25,8 @@ use crate::sql::quote;
 impl Warehouse {
     /// Makes or refreshes the marts, all or none, under the dataset's lock. A run that sees a load newer than its own leaves
     /// this to that load's run, which comes here after its scores: a mart between a load and its scores would be short of
-    /// its abnormal rows.
+    /// its abnormal rows. A mart that does not exist yet is not left to it: whoever ran a file finds it there, even if the other
+    /// run is slow or fails.
     ///
     /// # Errors
     /// `ContractInvalid` where another dataset has a mart of the name, `SchemaMismatch` where other objects depend on a mart
@@ -36,7 +37,7 @@ impl Warehouse {
         let transaction = self.client.transaction().await.doing("beginning to publish")?;
         dataset_lock(&transaction, &run.bundle.dataset).await?;
         let until = loads_until(&transaction, run).await?;
-        if newer_load(&transaction, run, until).await? {
+        if newer_load(&transaction, run, until).await? && all_exist(&transaction, marts).await? {
             return Ok(Published { marts: Vec::new(), left_to_newer: true, millis: millis() });
         }
         let memory = format!("SET LOCAL work_mem = '{WORK_MEM}'");
@@ -60,6 +61,23 @@ impl Warehouse {
     }
 }
 
+async fn all_exist(transaction: &Transaction<'_>, marts: &[Mart]) -> Result<bool> {
+    let places: Vec<String> = marts.iter().map(|mart| place(&mart.name)).collect();
+    let row = transaction
+        .query_one(
+            "SELECT coalesce(bool_and(to_regclass(place) IS NOT NULL), true) FROM unnest($1::text[]) place",
+            &[&places],
+        )
+        .await
+        .doing("looking for the marts")?;
+    Ok(row.get(0))
+}
+
+/// A mart's name in SQL.
+fn place(mart: &str) -> String {
+    format!("datamart.{}", quote(mart))
+}
+
 /// What is wrong with a mart is wrong with the dataset's SQL, and the load before it stays.
 fn of_mart(mart: &Mart, error: StageError) -> StageError {
     if matches!(error.disposition(), Disposition::Transient | Disposition::Busy) {
@@ -77,7 +95,7 @@ fn of_mart(mart: &Mart, error: StageError) -> StageError {
 async fn one(transaction: &Transaction<'_>, run: &DatasetRun, mart: &Mart) -> Result<MartPublished> {
     let Mart { name, .. } = mart;
     let doing = format!("publishing the mart {name}");
-    let place = format!("datamart.{}", quote(name));
+    let place = place(name);
     let sha256 = sha256(mart);
     let known = transaction
         .query_opt(

@@ -87,12 +87,12 @@ async fn a_run_leaves_publishing_to_a_newer_load() {
     let (first, second) = (Version::new("v1", 0, vec![line("F1")]), Version::new("v2", 1, vec![line("F2")]));
     load(&mut warehouse, &first, "r1", "b1").await.unwrap();
     load(&mut warehouse, &second, "r2", "b1").await.unwrap();
+    // the other run may be slow or fail: who ran a file finds its marts
+    let published = warehouse.publish(&run(&first, "r1", day(100)), &[relance()]).await.unwrap();
+    assert_eq!((published.left_to_newer, published.marts[0].rows), (false, 1));
     let published = warehouse.publish(&run(&first, "r1", day(100)), &[relance()]).await.unwrap();
     assert_eq!((published.left_to_newer, published.marts), (true, Vec::new()));
-    assert_eq!(
-        rows(&warehouse, "SELECT to_regclass('datamart.relance'), (SELECT count(*) FROM audit.as_of)").await,
-        ["∅|0"]
-    );
+    assert_eq!(rows(&warehouse, "SELECT run_id FROM audit.mart").await, ["r1"]);
     let published = warehouse.publish(&run(&second, "r2", day(100)), &[relance()]).await.unwrap();
     assert_eq!((published.left_to_newer, published.marts[0].rows), (false, 1));
     warehouse.close().await;
