@@ -65,6 +65,17 @@ async fn the_embedded_database_holds_what_a_native_one_does() {
     let rows = std::fs::read_to_string(scenario().join("expected/warehouse.csv")).unwrap();
     assert_eq!(out, rows);
 
+    // One connection at a time, and no way out of the read-only transaction here either.
+    let asked = |sql: &str| fonderie(program, &["query", "--format", "csv", "-c", sql], embedded.path());
+    for sql in [
+        "UPDATE dw.fact_facturation SET montant_paye = 0",
+        "COMMIT; DROP TABLE dw.fact_facturation",
+        "DO $$ BEGIN RESET ROLE; DELETE FROM dw.fact_facturation; END $$",
+    ] {
+        let (code, out, error) = asked(sql);
+        assert_eq!(code, Some(2), "{sql}: {out}{error}");
+    }
+
     let (code, out, error) = fonderie(program, &run, embedded.path());
     assert_eq!(code, Some(0), "{error}");
     assert!(lines(&out).iter().all(|line| line.contains("already loaded")), "{out}");
@@ -77,8 +88,11 @@ fn a_native_database_where_there_is_none_and_two_databases_at_once_are_usage_err
     let state = tempfile::tempdir().unwrap();
     let nowhere = state.path().join("nowhere");
     let output = Command::new(program)
-        .args(["query", "-c", "SELECT 1", "--postgres", "native", "--state"])
+        .args(["run", ".", "--postgres", "native", "--state"])
         .arg(state.path())
+        .arg("--datasets")
+        .arg(workspace().join("datasets"))
+        .current_dir(scenario().join("input"))
         .env_remove("DATABASE_URL")
         .env("PG_BIN", &nowhere)
         .output()

@@ -117,6 +117,11 @@ pub(crate) struct QueryArguments {
     /// SQL
     #[arg(short = 'c', long = "command", value_name = "SQL", conflicts_with = "query")]
     pub(crate) command: Option<String>,
+    /// Let the SQL write, as the database's owner: several statements in one transaction, which is committed at the end
+    #[arg(long)]
+    pub(crate) write: bool,
+    #[command(flatten)]
+    pub(crate) limit: LimitArguments,
     /// How rows are printed
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
@@ -141,6 +146,8 @@ pub(crate) struct OwedArguments {
     /// One facility's alone
     #[arg(long, value_name = "ID")]
     pub(crate) facility: Option<String>,
+    #[command(flatten)]
+    pub(crate) limit: LimitArguments,
     /// How rows are printed
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
@@ -154,9 +161,16 @@ pub(crate) struct OwedArguments {
     pub(crate) state: StateArguments,
 }
 
+#[derive(Args)]
+pub(crate) struct LimitArguments {
+    /// The most time for the query, until its last row is printed; 0 for any
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    pub(crate) timeout: u64,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For a terminal
+    /// For a terminal; of a long answer the first 5000 rows
     Table,
     /// Comma-separated, with a header; for programs: a value such as `=1+1` stays as it is, see --spreadsheet
     Csv,

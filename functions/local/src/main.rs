@@ -8,6 +8,7 @@ mod cli;
 mod dataset;
 mod demo;
 mod generate;
+mod out;
 mod owed;
 mod pipeline;
 mod postgres;
@@ -15,6 +16,7 @@ mod print;
 mod private;
 mod progress;
 mod query;
+mod rows;
 mod run;
 mod run_id;
 mod serve;
@@ -23,7 +25,7 @@ mod two_databases;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use fonderie_core::{Disposition, StageError};
 
 use crate::cli::{Cli, Command};
@@ -38,8 +40,25 @@ enum Ending {
 }
 
 fn main() -> ExitCode {
-    let arguments = Cli::command().get_matches();
-    let cli = Cli::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
+    let code = match Cli::command().try_get_matches() {
+        Ok(arguments) => called(&arguments),
+        Err(refused) if refused.use_stderr() => refused.exit(),
+        Err(help) => {
+            out::printed(help.print());
+            ExitCode::SUCCESS
+        }
+    };
+    match out::end() {
+        Ok(()) => code,
+        Err(error) => {
+            eprintln!("error: standard output could not be written, and what is there is not whole: {error}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn called(arguments: &ArgMatches) -> ExitCode {
+    let cli = Cli::from_arg_matches(arguments).unwrap_or_else(|error| error.exit());
     fonderie_core::failpoint::from_environment();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "off".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
@@ -51,7 +70,7 @@ fn main() -> ExitCode {
         }
     };
     let result = runtime.block_on(async {
-        two_databases::check(&arguments)?;
+        two_databases::check(arguments)?;
         match cli.command {
             Command::Demo(arguments) => demo::run(arguments).await,
             Command::Run(arguments) => run::run(arguments).await,

@@ -1,12 +1,13 @@
 //! `fonderie owed`: what was owed on a day, from the history.
 
 use fonderie_core::{ErrorCode, Result, StageError};
+use fonderie_warehouse::Question;
 
 use crate::Ending;
 use crate::cli::OwedArguments;
 use crate::dataset::DatasetFolder;
 use crate::query;
-use crate::state::{Database, connect};
+use crate::rows::Rows;
 
 pub(crate) async fn run(arguments: OwedArguments) -> Result<Ending> {
     let folder = DatasetFolder::read(&arguments.dataset)?;
@@ -22,15 +23,7 @@ pub(crate) async fn run(arguments: OwedArguments) -> Result<Ending> {
         ("fonderie.patient", arguments.patient.as_deref().unwrap_or_default()),
         ("fonderie.facility", arguments.facility.as_deref().unwrap_or_default()),
     ];
-    let database = Database::open(&arguments.state).await?;
-    let asked = async {
-        let warehouse = connect(&database.settings).await?;
-        let table = warehouse.query_with(sql, &settings).await;
-        warehouse.close().await;
-        table
-    };
-    let table = asked.await;
-    database.close().await;
-    query::show(&table?, arguments.format, arguments.spreadsheet);
-    Ok(Ending::Good)
+    let OwedArguments { format, spreadsheet, .. } = arguments;
+    let question = Question { sql, settings: &settings, timeout: query::timeout(&arguments.limit), write: false };
+    query::answer(&arguments.state, question, Rows::printed(format, spreadsheet)).await
 }

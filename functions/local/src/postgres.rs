@@ -56,9 +56,13 @@ impl Postgres {
         }
     }
 
-    /// Whether a state folder holds a database of its own.
-    pub(crate) fn is_there(state: &Path) -> bool {
-        has_native(state) || has_embedded(state)
+    /// Whether a state folder holds a database: of the kind that was asked for, or of any.
+    pub(crate) fn holds(state: &Path, forced: Option<PostgresKind>) -> bool {
+        match forced {
+            Some(PostgresKind::Native) => has_native(state),
+            Some(PostgresKind::Embedded) => has_embedded(state),
+            None => has_native(state) || has_embedded(state),
+        }
     }
 
     /// A URL of one of its databases for this program. It may hold a password.

@@ -15,12 +15,9 @@ use crate::cli::StateArguments;
 use crate::pipeline::Finished;
 use crate::state::Buckets;
 
-/// Prints a line; a reader that went away (`| head`) is no error of ours.
+/// Prints a line. What cannot be printed is reported when the program ends.
 macro_rules! say {
-    ($($text:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stdout(), $($text)*);
-    }};
+    ($($text:tt)*) => { $crate::out::line(format_args!($($text)*)) };
 }
 pub(crate) use say;
 

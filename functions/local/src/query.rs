@@ -1,42 +1,42 @@
 //! `fonderie query`: SQL, a file of it, or one of the dataset's own queries.
 
 use std::path::Path;
+use std::time::Duration;
 
-use comfy_table::{Table as Screen, presets};
 use fonderie_core::{ErrorCode, Result, StageError};
-use fonderie_quality::push_spreadsheet_cell;
-use fonderie_warehouse::Table;
-use serde_json::{Map, Value};
+use fonderie_warehouse::{ConnectOptions, Question, Session};
 
 use crate::Ending;
-use crate::cli::{Format, QueryArguments};
+use crate::cli::{LimitArguments, QueryArguments, StateArguments};
 use crate::dataset::DatasetFolder;
-use crate::print::say;
-use crate::state::{Database, connect};
+use crate::rows::{Print, Rows};
+use crate::state::Database;
 
 pub(crate) async fn run(arguments: QueryArguments) -> Result<Ending> {
     let sql = sql(&arguments)?;
-    let database = Database::open(&arguments.state).await?;
-    let result = ask(&database, &sql).await;
+    let QueryArguments { format, spreadsheet, write, .. } = arguments;
+    let question = Question { sql: &sql, settings: &[], timeout: timeout(&arguments.limit), write };
+    answer(&arguments.state, question, Rows::printed(format, spreadsheet)).await
+}
+
+/// The time-out of a query.
+pub(crate) fn timeout(limit: &LimitArguments) -> Option<Duration> {
+    (limit.timeout > 0).then(|| Duration::from_secs(limit.timeout))
+}
+
+/// Asks the warehouse that an earlier run made, and prints the answer.
+pub(crate) async fn answer(state: &StateArguments, question: Question<'_>, mut rows: Rows<Print>) -> Result<Ending> {
+    let database = Database::open_existing(state).await?;
+    let asked = async {
+        let session = Session::connect(&database.settings, &ConnectOptions::default(), question.write).await?;
+        if let Some(note) = session.note() {
+            eprintln!("note: {note}");
+        }
+        session.ask(question, |part| rows.part(part)).await
+    };
+    let asked = asked.await;
     database.close().await;
-    show(&result?, arguments.format, arguments.spreadsheet);
-    Ok(Ending::Good)
-}
-
-/// Prints a table as asked for.
-pub(crate) fn show(table: &Table, format: Format, spreadsheet: bool) {
-    match format {
-        Format::Table => say!("{}", screen(table)),
-        Format::Csv => say!("{}", csv(table, spreadsheet).trim_end_matches('\n')),
-        Format::Json => say!("{}", json(table)),
-    }
-}
-
-async fn ask(database: &Database, sql: &str) -> Result<Table> {
-    let warehouse = connect(&database.settings).await?;
-    let table = warehouse.query(sql).await;
-    warehouse.close().await;
-    table
+    asked.map(|()| Ending::Good)
 }
 
 fn sql(arguments: &QueryArguments) -> Result<String> {
@@ -64,65 +64,4 @@ fn sql(arguments: &QueryArguments) -> Result<String> {
             dataset.name
         ))
     })
-}
-
-fn screen(table: &Table) -> String {
-    let mut screen = Screen::new();
-    screen.load_style(presets::UTF8_BORDERS_ONLY).set_header(&table.columns);
-    for row in &table.rows {
-        screen.add_row(row.iter().map(|value| value.as_deref().unwrap_or("")));
-    }
-    let rows = if table.rows.len() == 1 { "row" } else { "rows" };
-    format!("{screen}\n{} {rows}", table.rows.len())
-}
-
-fn csv(table: &Table, spreadsheet: bool) -> String {
-    let cell = |text: &str| {
-        if spreadsheet {
-            let mut cell = String::new();
-            push_spreadsheet_cell(text, ',', &mut cell);
-            return cell;
-        }
-        let quoted = text.contains([',', '"', '\n', '\r']);
-        if quoted { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
-    };
-    let line = |cells: Vec<String>| cells.join(",") + "\n";
-    let mut out = line(table.columns.iter().map(|name| cell(name)).collect());
-    for row in &table.rows {
-        out += &line(row.iter().map(|value| cell(value.as_deref().unwrap_or(""))).collect());
-    }
-    out
-}
-
-fn json(table: &Table) -> Value {
-    let object = |row: &Vec<Option<String>>| -> Value {
-        let value = |value: &Option<String>| value.clone().map_or(Value::Null, Value::String);
-        table.columns.iter().cloned().zip(row.iter().map(value)).collect::<Map<_, _>>().into()
-    };
-    table.rows.iter().map(object).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_in_each_format() {
-        let table = Table {
-            columns: vec!["nom".into(), "total".into()],
-            rows: vec![vec![Some("O\"Neil, Zoé".into()), Some("12.50".into())], vec![None, Some("0.00".into())]],
-        };
-        assert_eq!(csv(&table, false), "nom,total\n\"O\"\"Neil, Zoé\",12.50\n,0.00\n");
-        assert_eq!(json(&table).to_string(), r#"[{"nom":"O\"Neil, Zoé","total":"12.50"},{"nom":null,"total":"0.00"}]"#);
-        assert!(screen(&table).ends_with("2 rows"), "{}", screen(&table));
-    }
-
-    #[test]
-    fn a_spreadsheet_runs_nothing() {
-        let rows =
-            vec![vec![Some("=1+1".into()), Some("-12.50".into())], vec![Some("a\nb".into()), Some("x, y".into())]];
-        let table = Table { columns: vec!["nom".into(), "total".into()], rows };
-        assert_eq!(csv(&table, true), "nom,total\n\"'=1+1\",-12.50\na b,\"x, y\"\n");
-        assert_eq!(csv(&table, false), "nom,total\n=1+1,-12.50\n\"a\nb\",\"x, y\"\n");
-    }
 }

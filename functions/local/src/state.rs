@@ -101,6 +101,14 @@ impl Database {
         Ok(Self { settings: DatabaseSettings::from_url(&server.url(DATABASE))?, server: Some(server) })
     }
 
+    /// [`Self::open`] of a database that an earlier run made: if there is none, nothing is made or started.
+    pub(crate) async fn open_existing(arguments: &StateArguments) -> Result<Self> {
+        if arguments.database_url.is_none() && !Postgres::holds(&arguments.state, arguments.postgres) {
+            return Err(StageError::new(ErrorCode::SettingsInvalid, "nothing here yet: run files first"));
+        }
+        Self::open(arguments).await
+    }
+
     /// How other programs reach it, if the server was started here.
     pub(crate) fn access(&self) -> Option<Access> {
         self.server.as_ref().map(|server| server.access(DATABASE))

@@ -19,7 +19,7 @@ pub(crate) fn check(arguments: &ArgMatches) -> Result<()> {
     let Ok(Some(state)) = arguments.try_get_one::<PathBuf>("state") else { return Ok(()) };
     let from_environment = matches!(arguments.try_contains_id("database_url"), Ok(true))
         && arguments.value_source("database_url") == Some(ValueSource::EnvVariable);
-    if !from_environment || !Postgres::is_there(state) {
+    if !from_environment || !Postgres::holds(state, None) {
         return Ok(());
     }
     let message = format!(

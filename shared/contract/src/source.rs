@@ -177,10 +177,7 @@ fn positions_only(
         })
         .collect();
     let by_name = |column: &&ColumnRef| matches!(column, ColumnRef::Name(_));
-    if !used.is_empty()
-        && !used.iter().any(by_name)
-        && formats.iter().any(|format| !format.header_declared)
-    {
+    if !used.is_empty() && !used.iter().any(by_name) && formats.iter().any(|format| !format.header_declared) {
         let accepted =
             "`header = false` if the files have no header, or `header = true`, `header_line` or `header_pattern`";
         root.mistake("format.header", "nothing, while all columns are named by position", accepted);

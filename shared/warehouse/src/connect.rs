@@ -95,6 +95,11 @@ impl Warehouse {
         }
     }
 
+    /// Breaks the connection off, with what is under way on it.
+    pub(crate) fn abandon(self) {
+        self.driver.abort();
+    }
+
     /// Ends the connection and waits until it is gone.
     pub async fn close(self) {
         let Self { client, driver } = self;

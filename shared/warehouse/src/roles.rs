@@ -121,7 +121,7 @@ impl Warehouse {
         self.set_password("CURRENT_USER", password).await
     }
 
-    async fn set_password(&self, role: &str, password: &str) -> Result<()> {
+    pub(crate) async fn set_password(&self, role: &str, password: &str) -> Result<()> {
         let sql = format!("ALTER ROLE {role} PASSWORD '{}'", scram_sha_256(password.as_bytes()));
         step("before the password was set");
         self.client.batch_execute(&sql).await.doing("setting a password")?;

@@ -64,6 +64,16 @@ impl DatabaseSettings {
         self
     }
 
+    /// The same database, another user.
+    #[must_use]
+    pub(crate) fn with_user(mut self, user: &str, password: Option<&str>) -> Self {
+        self.config.user(user);
+        if let Some(password) = password {
+            self.config.password(password);
+        }
+        self
+    }
+
     /// Host, port and database, for a message.
     pub fn place(&self) -> String {
         let host = match self.config.get_hosts().first() {

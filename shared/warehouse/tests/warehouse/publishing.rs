@@ -204,7 +204,10 @@ async fn credit_notes_are_netted_per_patient_and_the_list_is_what_is_owed() {
     };
     let mut told = Vec::new();
     for (patient, facility) in [("", ""), ("P_NET", ""), ("P_CREDIT", ""), ("", "ETAB_B")] {
-        let table = warehouse.query_with(&owed, &settings(patient, facility)).await.unwrap();
+        for (name, value) in settings(patient, facility) {
+            warehouse.query(&format!("SELECT set_config('{name}', '{value}', false)")).await.unwrap();
+        }
+        let table = warehouse.query(&owed).await.unwrap();
         let text = |row: &Vec<Option<String>>| {
             row.iter().take(4).map(|value| value.as_deref().unwrap_or("∅")).collect::<Vec<_>>().join("|")
         };

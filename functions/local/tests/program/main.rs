@@ -1,0 +1,37 @@
+//! The program itself, as a person calls it.
+#![allow(clippy::unwrap_used)]
+
+mod asking;
+mod printing;
+mod reading_only;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// The program, with the repository's datasets and without a database of the environment.
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fonderie"));
+    let datasets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets");
+    command.args(arguments).env_remove("DATABASE_URL").env("FONDERIE_DATASETS", datasets);
+    command
+}
+
+/// How a call ended.
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    error: String,
+}
+
+impl Ended {
+    fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), out: text(output.stdout), error: text(output.stderr) }
+    }
+}
+
+/// Asks a database.
+fn query(url: &str, arguments: &[&str]) -> Ended {
+    let mut command = program(&["query", "--database-url", url, "--format", "csv"]);
+    Ended::of(command.args(arguments).output().unwrap())
+}
