@@ -89,7 +89,7 @@ async fn files_that_cannot_be_read() {
         (trial.path("absent.csv"), 2, &["absent.csv cannot be read"]),
     ];
     std::os::unix::fs::symlink("/proc/self/mem", trial.path("etablissement_B_illisible.csv")).unwrap();
-    cases.push((trial.path("etablissement_B_illisible.csv"), 2, &["etablissement_B_illisible.csv cannot be read"]));
+    cases.push((trial.path("etablissement_B_illisible.csv"), 3, &["etablissement_B_illisible.csv cannot be read"]));
     if excel.is_file() {
         fs::copy(&excel, trial.path("etablissement_E_protege.xlsx")).unwrap();
         cases.push((trial.path("etablissement_E_protege.xlsx"), 3, &["WorkbookProtected", "without one"]));

@@ -38,6 +38,12 @@ pub(crate) enum Command {
     /// Say what was owed at the end of a day, from the history
     #[command(after_help = EXIT_CODES)]
     Owed(OwedArguments),
+    /// Write the state folder into one file, while nothing else uses it
+    #[command(after_help = EXIT_CODES)]
+    Backup(BackupArguments),
+    /// Make the state folder what a backup holds
+    #[command(after_help = EXIT_CODES)]
+    Restore(RestoreArguments),
     /// Keep buckets and database up, and say how other programs reach them
     #[command(after_help = EXIT_CODES)]
     Serve(ServeArguments),
@@ -70,6 +76,31 @@ pub(crate) struct ServeArguments {
     pub(crate) s3_port: Option<u16>,
     #[command(flatten)]
     pub(crate) state: StateArguments,
+}
+
+#[derive(Args)]
+pub(crate) struct BackupArguments {
+    /// The file to be made: a tar archive, compressed with zstd
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+#[derive(Args)]
+pub(crate) struct RestoreArguments {
+    /// What `fonderie backup` made
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Replace a state folder that holds something
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// The state folder
+    #[arg(long, value_name = "DIR", default_value = ".fonderie")]
+    pub(crate) state: PathBuf,
 }
 
 #[derive(Args)]

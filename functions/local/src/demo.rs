@@ -26,5 +26,14 @@ pub(crate) async fn run(arguments: DemoArguments) -> Result<Ending> {
     let files = made.files.keys().map(|name| (made.folder.join(name), format!("{}/{name}", dataset.name))).collect();
     let as_of = Some(made.as_of);
     // The date is the sample's, not a person's.
-    run_files(Job { dataset: &dataset, files, as_of, force: true, strict: false, state: &arguments.state }).await
+    run_files(Job {
+        dataset: &dataset,
+        files,
+        refused: Vec::new(),
+        as_of,
+        force: true,
+        strict: false,
+        state: &arguments.state,
+    })
+    .await
 }

@@ -4,9 +4,12 @@
 //! functions' own, called in the state machine's order.
 #![allow(clippy::print_stderr)]
 
+mod archive;
+mod backup;
 mod cli;
 mod dataset;
 mod demo;
+mod files;
 mod generate;
 mod out;
 mod owed;
@@ -16,11 +19,13 @@ mod print;
 mod private;
 mod progress;
 mod query;
+mod restore;
 mod rows;
 mod run;
 mod run_id;
 mod serve;
 mod state;
+mod state_folder;
 mod two_databases;
 
 use std::process::ExitCode;
@@ -77,6 +82,8 @@ fn called(arguments: &ArgMatches) -> ExitCode {
             Command::Generate(arguments) => generate::run(&arguments),
             Command::Query(arguments) => query::run(arguments).await,
             Command::Owed(arguments) => owed::run(arguments).await,
+            Command::Backup(arguments) => backup::run(arguments).await,
+            Command::Restore(arguments) => restore::run(arguments).await,
             Command::Serve(arguments) => serve::run(arguments).await,
         }
     });

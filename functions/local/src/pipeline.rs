@@ -23,6 +23,8 @@ pub(crate) enum Arrived {
     Waits(Box<Execution>),
     /// It failed, and this was recorded.
     Failed(Box<Failure>),
+    /// It could not be uploaded: there is nothing to record.
+    Refused(Box<StageError>),
 }
 
 /// An execution under way.
@@ -50,6 +52,8 @@ pub(crate) enum Finished {
     Ran(Box<RunReport>, ObjectRef),
     /// It failed, and this was recorded.
     Failed(Box<Failure>),
+    /// It could not be read or uploaded.
+    Refused(Box<StageError>),
 }
 
 /// What the person who runs files asks of all their runs.
@@ -151,6 +155,10 @@ impl Pipeline {
                 Arrived::Waits(execution) => *execution,
                 Arrived::Failed(failure) => {
                     finished.push(Finished::Failed(failure));
+                    continue;
+                }
+                Arrived::Refused(error) => {
+                    finished.push(Finished::Refused(error));
                     continue;
                 }
             };

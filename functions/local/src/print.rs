@@ -60,6 +60,7 @@ pub(crate) fn line(file: &Path, end: &Finished) {
         Finished::Failed(failure) => {
             say!("FAILED   {}: {}: {}", path(file), escaped(&failure.code), escaped(&failure.cause));
         }
+        Finished::Refused(error) => say!("FAILED   {}: {}: {}", path(file), error.code, escaped(&error.message)),
     }
 }
 
@@ -84,7 +85,7 @@ pub(crate) fn summary(
         .iter()
         .filter_map(|(_, end)| match end {
             Finished::Ran(report, _) => Some(report.as_ref()),
-            Finished::Failed(_) => None,
+            Finished::Failed(_) | Finished::Refused(_) => None,
         })
         .collect();
     if !reports.is_empty() {
@@ -116,6 +117,7 @@ pub(crate) fn summary(
                 }
             }
             Finished::Failed(failure) => say!("{name}: failure {}", path(&buckets.path(&failure.record))),
+            Finished::Refused(_) => {}
         }
     }
     hints(dataset, state);

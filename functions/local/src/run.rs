@@ -1,7 +1,5 @@
 //! `fonderie run`: files and folders through the pipeline, one after the other, scored and published once.
 
-use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
@@ -11,7 +9,8 @@ use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
 use fonderie_warehouse::Table;
 
 use crate::cli::{RunArguments, StateArguments};
-use crate::dataset::{DatasetFolder, Ordinary, ordinary};
+use crate::dataset::DatasetFolder;
+use crate::files::{Found, find};
 use crate::pipeline::{Arrived, Asked, Finished, Pipeline};
 use crate::progress::Progress;
 use crate::state::{BRONZE, Buckets, Database, connect};
@@ -22,6 +21,8 @@ pub(crate) struct Job<'a> {
     pub(crate) dataset: &'a DatasetFolder,
     /// Each with its key in bronze.
     pub(crate) files: Vec<(PathBuf, String)>,
+    /// What was to be run too and cannot be.
+    pub(crate) refused: Vec<(PathBuf, StageError)>,
     pub(crate) as_of: Option<NaiveDate>,
     pub(crate) force: bool,
     pub(crate) strict: bool,
@@ -30,20 +31,28 @@ pub(crate) struct Job<'a> {
 
 pub(crate) async fn run(arguments: RunArguments) -> Result<Ending> {
     let dataset = DatasetFolder::read(&arguments.dataset)?;
-    let files = files(&arguments.paths, &dataset.name)?;
+    let Found { files, mut refused, skipped } = find(&arguments.paths, &dataset.name)?;
+    skipped.iter().for_each(|sentence| eprintln!("skipped: {sentence}"));
+    if files.is_empty() && !refused.is_empty() {
+        // Nothing is started for nothing.
+        let (_, first) = refused.remove(0);
+        refused.iter().for_each(|(_, error)| eprintln!("error: {error}"));
+        return Err(first);
+    }
     let RunArguments { as_of, force, strict, state, .. } = &arguments;
-    run_files(Job { dataset: &dataset, files, as_of: *as_of, force: *force, strict: *strict, state }).await
+    run_files(Job { dataset: &dataset, files, refused, as_of: *as_of, force: *force, strict: *strict, state }).await
 }
 
 /// Runs files and says what became of them.
-pub(crate) async fn run_files(job: Job<'_>) -> Result<Ending> {
+pub(crate) async fn run_files(mut job: Job<'_>) -> Result<Ending> {
     // Mistakes in contracts are told before anything is started or written.
     let dataset = job.dataset.compile()?;
     let buckets = Buckets::open(&job.state.state)?;
     buckets.deploy(job.dataset).await?;
     let database = Database::open(job.state).await?;
     let progress = Progress::default();
-    let (finished, failed) = all(&job, &buckets, &database, &progress).await;
+    let (mut finished, failed) = all(&job, &buckets, &database, &progress).await;
+    finished.extend(job.refused.drain(..).map(|(path, error)| (path, Finished::Refused(Box::new(error)))));
     finished.iter().for_each(|(path, end)| print::line(path, end));
     let mut shown = Ok(Vec::new());
     if failed.is_ok()
@@ -100,9 +109,19 @@ async fn one(
 ) -> Result<Arrived> {
     progress.stage("upload");
     let object = ObjectRef { bucket: BRONZE.to_owned(), key: key.to_owned() };
-    buckets.storage.put_file(path, &object, "application/octet-stream").await?;
+    match buckets.storage.put_file(path, &object, "application/octet-stream").await {
+        Ok(_) => {}
+        Err(error) if is_of_the_file(&error) => return Ok(Arrived::Refused(Box::new(error))),
+        Err(error) => return Err(error),
+    }
     let asked = Asked { as_of: job.as_of, force: job.force, strict: job.strict };
     pipeline.load_file(key, asked, &|stage| progress.stage(stage)).await
+}
+
+/// Whether an upload failed because of its file, so that the next one may not: it vanished, is written to, cannot be read, or has a
+/// name that is too long.
+fn is_of_the_file(error: &StageError) -> bool {
+    matches!(error.code, ErrorCode::ObjectMissing | ErrorCode::ObjectChanged | ErrorCode::RequestInvalid)
 }
 
 /// The queries that the dataset shows at a run's end: title, and the rows asked for.
@@ -133,119 +152,5 @@ fn narrowed(table: Table, columns: &[String], rows: usize) -> Table {
     Table {
         columns: places.iter().map(|&at| table.columns[at].clone()).collect(),
         rows: table.rows.iter().take(rows).map(pick).collect(),
-    }
-}
-
-/// Each file with its key in bronze: the dataset's name, then the path below the folder that was named.
-fn files(paths: &[PathBuf], dataset: &str) -> Result<Vec<(PathBuf, String)>> {
-    let mut files = Vec::new();
-    for path in paths {
-        match ordinary(path)? {
-            Ordinary::Folder => {
-                let before = files.len();
-                walk(path, dataset, &mut files)?;
-                if files.len() == before {
-                    return Err(invalid(format!("the folder {} holds no file", path.display())));
-                }
-            }
-            Ordinary::File => {
-                let unreadable = |error| invalid(format!("{} cannot be read", path.display())).caused_by(error);
-                std::fs::File::open(path).map_err(unreadable)?;
-                let name = text(path, path.file_name().unwrap_or(path.as_os_str()))?;
-                files.push((path.clone(), format!("{dataset}/{name}")));
-            }
-        }
-    }
-    let mut seen: HashMap<&str, &Path> = HashMap::new();
-    for (path, key) in &files {
-        // The same file twice is one content.
-        if let Some(other) = seen.insert(key, path).filter(|other| !same_file(other, path)) {
-            let message = format!(
-                "{} and {} would both be the object {key}, as two versions of one file: run them one after the other if they are, else \
-                 name the folder above them",
-                other.display(),
-                path.display()
-            );
-            return Err(invalid(message));
-        }
-    }
-    Ok(files)
-}
-
-fn same_file(one: &Path, other: &Path) -> bool {
-    matches!((std::fs::canonicalize(one), std::fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
-}
-
-fn walk(folder: &Path, prefix: &str, files: &mut Vec<(PathBuf, String)>) -> Result<()> {
-    let unreadable = |error| invalid(format!("{} cannot be read", folder.display())).caused_by(error);
-    let mut entries: Vec<_> = std::fs::read_dir(folder).and_then(Iterator::collect).map_err(unreadable)?;
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        let (name, path) = (entry.file_name(), entry.path());
-        // Hidden files are a desktop's, not a facility's.
-        if name.as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        let key = format!("{prefix}/{}", text(&path, &name)?);
-        match ordinary(&path)? {
-            Ordinary::Folder => walk(&path, &key, files)?,
-            Ordinary::File => files.push((path, key)),
-        }
-    }
-    Ok(())
-}
-
-/// A name as a part of a key. Two names that are no UTF-8 could be one key.
-fn text<'a>(path: &Path, name: &'a OsStr) -> Result<&'a str> {
-    name.to_str().ok_or_else(|| {
-        let message = format!("the name of {} is no UTF-8, which keys are made of: rename the file", path.display());
-        invalid(message)
-    })
-}
-
-fn invalid(message: String) -> StageError {
-    StageError::new(ErrorCode::SettingsInvalid, message)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::ffi::OsString;
-    use std::os::unix::ffi::OsStringExt;
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-
-    #[test]
-    fn a_call_has_one_file_for_a_key() {
-        let folder = std::env::temp_dir().join(format!("fonderie-files-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
-        let at = |name: &str| folder.join(name);
-        for name in ["jan", "feb", "mar", "odd"] {
-            std::fs::create_dir_all(at(name)).unwrap();
-        }
-        for name in ["jan/a.csv", "feb/a.csv", "mar/b.csv"] {
-            std::fs::write(at(name), name).unwrap();
-        }
-        let keys = |paths: &[PathBuf]| {
-            let files = files(paths, "d")?;
-            Ok::<_, StageError>(files.into_iter().map(|(_, key)| key).collect::<Vec<_>>())
-        };
-        assert_eq!(keys(&[folder.join(".")]).unwrap(), ["d/feb/a.csv", "d/jan/a.csv", "d/mar/b.csv"]);
-        assert_eq!(keys(&[at("jan"), at("mar")]).unwrap(), ["d/a.csv", "d/b.csv"]);
-        for both in [[at("jan"), at("feb")], [at("jan/a.csv"), at("feb/a.csv")]] {
-            let error = keys(&both).unwrap_err();
-            assert_eq!(error.code, ErrorCode::SettingsInvalid);
-            assert!(error.message.contains("d/a.csv") && error.message.contains("two versions"), "{error}");
-        }
-        assert_eq!(keys(&[at("jan"), at("jan/a.csv")]).unwrap(), ["d/a.csv", "d/a.csv"]);
-        let odd = |byte: u8| at("odd").join(OsString::from_vec(vec![b'a', byte]));
-        std::fs::write(odd(0xe9), "x").unwrap();
-        std::fs::write(odd(0xe8), "y").unwrap();
-        for paths in [vec![at("odd")], vec![odd(0xe9)]] {
-            assert!(keys(&paths).unwrap_err().message.contains("no UTF-8"));
-        }
-        symlink(".", at("mar/again")).unwrap();
-        assert!(keys(&[at("mar")]).unwrap_err().message.contains("link back"));
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
-use fonderie_embedded_s3::{EmbeddedS3, Port};
+use fonderie_embedded_s3::{EmbeddedS3, Port, complete_digests};
 use fonderie_storage::{Datasets, Storage};
 use fonderie_warehouse::{ConnectOptions, DatabaseSettings, Warehouse};
 
@@ -13,6 +13,7 @@ use crate::dataset::DatasetFolder;
 use crate::postgres::{Access, Postgres};
 use crate::print::escaped;
 use crate::private::{close_inside, close_state};
+use crate::state_folder::{self, Age, Use};
 
 pub(crate) const BRONZE: &str = "bronze";
 pub(crate) const SILVER: &str = "silver";
@@ -26,6 +27,7 @@ const DATABASE: &str = "fonderie";
 pub(crate) struct Buckets {
     pub(crate) storage: Storage,
     server: EmbeddedS3,
+    _used: Use,
 }
 
 impl Buckets {
@@ -37,10 +39,15 @@ impl Buckets {
     /// [`Self::open`] on a given port.
     pub(crate) fn open_on(state: &Path, port: Port) -> Result<Self> {
         close_state(state)?;
+        let used = Use::share(state)?;
         close_inside(&state.join("s3"))?;
         let server = EmbeddedS3::start_on(&state.join("s3"), &BUCKETS, port)?;
+        if state_folder::age(state)? == Age::Unrecorded {
+            complete_digests(server.root(), BRONZE)?;
+        }
+        state_folder::record(state)?;
         let storage = Storage::for_endpoint(server.endpoint(), server.access_key(), server.secret_key());
-        Ok(Self { storage, server })
+        Ok(Self { storage, server, _used: used })
     }
 
     /// Puts a dataset's bundle where the stages look for it, unless the very same is there.
@@ -71,6 +78,8 @@ impl Buckets {
 pub(crate) struct Database {
     pub(crate) settings: DatabaseSettings,
     server: Option<Postgres>,
+    /// Of the state folder, if the database lies there.
+    _used: Option<Use>,
 }
 
 impl Database {
@@ -88,8 +97,10 @@ impl Database {
         if let Some(url) = &arguments.database_url {
             let settings = DatabaseSettings::from_url(url)?;
             eprintln!("database: {}", escaped(&settings.place()));
-            return Ok(Self { settings, server: None });
+            return Ok(Self { settings, server: None, _used: None });
         }
+        close_state(&arguments.state)?;
+        let used = Use::share(&arguments.state)?;
         let (state, forced) = (arguments.state.clone(), arguments.postgres);
         let started = tokio::task::spawn_blocking(move || Postgres::start(&state, forced, network)).await;
         let server = started
@@ -98,7 +109,11 @@ impl Database {
         let created = create(&warehouse).await;
         warehouse.close().await;
         created?;
-        Ok(Self { settings: DatabaseSettings::from_url(&server.url(DATABASE))?, server: Some(server) })
+        Ok(Self {
+            settings: DatabaseSettings::from_url(&server.url(DATABASE))?,
+            server: Some(server),
+            _used: Some(used),
+        })
     }
 
     /// [`Self::open`] of a database that an earlier run made: if there is none, nothing is made or started.

@@ -10,8 +10,8 @@
 //! - **A folder that a person can read.** An object is a plain file at `<root>/<bucket>/<key>`; a file that somebody puts
 //!   there is an object. Everything else is under `<root>/.fonderie-s3`.
 //! - **Whole or absent.** Contents are received, verified and synced elsewhere, then renamed into place (`objects`).
-//! - **The ETag is the content's.** Attributes name the very file they describe; where they describe another one (a process
-//!   was killed between two renames, a person replaced the file), the ETag is computed again (`attributes`).
+//! - **The ETag is the content's, and so is the time of writing.** Attributes belong to a key and a content, whatever file
+//!   holds it: they outlive a copy of the folder. A content that somebody put there is another version (`attributes`).
 //! - **Nothing leaves the root.** A key that a folder cannot hold is refused with a sentence, and no symbolic link below the
 //!   root is followed (`layout`, `listing`).
 //! - **Who does not sign is not listened to.** What a head shows to be refused is refused before its body is read (`guard`);
@@ -39,7 +39,9 @@ mod post;
 mod receive;
 mod server;
 mod service;
+mod upgrade;
 mod uploads;
 
 pub use port::Port;
 pub use server::EmbeddedS3;
+pub use upgrade::complete_digests;

@@ -6,23 +6,20 @@
 
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 use std::time::SystemTime;
 
-use fonderie_core::hex;
-use s3s::crypto::{Checksum as _, Md5};
 use s3s::dto::{ETag, ETagCondition};
 use s3s::{S3ErrorCode, S3Result};
 
-use crate::attributes::{Attributes, FileIdentity};
+use crate::attributes::{Attributes, FileIdentity, md5_of};
 use crate::fault::{fault, io_fault};
 use crate::layout::Layout;
 
 /// Two keys may share a lock: they are held for microseconds.
 const LOCKS: usize = 64;
-const BUFFER: usize = 256 * 1024;
 
 /// The objects of a folder. Its functions block: call them where that is allowed.
 #[derive(Debug)]
@@ -74,28 +71,20 @@ impl Objects {
     pub(crate) fn open(&self, bucket: &str, key: &str) -> S3Result<Opened> {
         let path = self.layout.object(bucket, key)?;
         let attributes_path = self.layout.attributes(bucket, key);
-        let (mut file, metadata, attributes) = {
+        let (mut file, metadata, stored) = {
             let _held = self.lock(&path).read().unwrap_or_else(PoisonError::into_inner);
             let (file, metadata) = open_file(&path)?;
-            let attributes = Attributes::load(&attributes_path, FileIdentity::of(&metadata));
-            (file, metadata, attributes)
+            (file, metadata, Attributes::read(&attributes_path))
         };
-        let identity = FileIdentity::of(&metadata);
-        let attributes = match attributes {
-            Some(attributes) => attributes,
-            None => {
-                let etag = md5_of(&mut file).map_err(|error| io_fault(&path, error))?;
-                let attributes = Attributes { file: identity, etag, ..Attributes::default() };
-                let _held = self.lock(&path).write().unwrap_or_else(PoisonError::into_inner);
-                if path.metadata().is_ok_and(|now| FileIdentity::of(&now) == identity) {
-                    // Only saves computing it again: a read-only folder can be read all the same.
-                    let _ = attributes.save(&attributes_path, &self.layout.incoming());
-                }
-                attributes
+        let (attributes, another) = Attributes::of(stored, &mut file).map_err(|error| io_fault(&path, error))?;
+        if another {
+            let _held = self.lock(&path).write().unwrap_or_else(PoisonError::into_inner);
+            if path.metadata().is_ok_and(|now| FileIdentity::of(&now) == attributes.file) {
+                // Only saves computing it again: a read-only folder can be read all the same.
+                let _ = attributes.save(&attributes_path, &self.layout.incoming());
             }
-        };
-        let modified = metadata.modified().map_err(|error| io_fault(&path, error))?;
-        Ok(Opened { file, size: metadata.len(), modified, attributes })
+        }
+        Ok(Opened { file, size: metadata.len(), modified: attributes.modified(), attributes })
     }
 
     /// Makes a received content the object, if the conditions hold.
@@ -105,14 +94,18 @@ impl Objects {
         key: &str,
         received: Received,
         conditions: &Conditions,
-        mut attributes: Attributes,
+        attributes: Attributes,
     ) -> S3Result<()> {
         let path = self.layout.object(bucket, key)?;
-        let content = File::open(&received.0).map_err(|error| io_fault(&received.0, error))?;
+        let mut content = File::open(&received.0).map_err(|error| io_fault(&received.0, error))?;
         // A rename may reach the disk before the content that it makes visible.
         content.sync_all().map_err(|error| io_fault(&received.0, error))?;
         let metadata = content.metadata().map_err(|error| io_fault(&received.0, error))?;
-        attributes.file = FileIdentity::of(&metadata);
+        // The ETag of an object that came in parts is no MD5.
+        let in_parts = attributes.etag.contains('-');
+        let md5 = if in_parts { md5_of(&mut content) } else { Ok(attributes.etag.clone()) };
+        let md5 = md5.map_err(|error| io_fault(&received.0, error))?;
+        let attributes = attributes.written(FileIdentity::of(&metadata), md5);
         let _held = self.lock(&path).write().unwrap_or_else(PoisonError::into_inner);
         if conditions.if_match.is_some() || conditions.if_none_match.is_some() {
             let there = current_etag(&path, &self.layout.attributes(bucket, key))?;
@@ -121,7 +114,7 @@ impl Objects {
         self.rename(&received.0, &path, bucket, key, &attributes)
     }
 
-    /// Content first: its inode differs from the one that the old attributes name, so these never pass for the new one's.
+    /// Content first: the old attributes are of another content, so these never pass for the new one's.
     fn rename(&self, from: &Path, to: &Path, bucket: &str, key: &str, attributes: &Attributes) -> S3Result<()> {
         let folder = to.parent().unwrap_or(to);
         let mut tries = 0;
@@ -193,15 +186,13 @@ fn is_absence(error: &io::Error) -> bool {
 
 /// The ETag of what is at a path; the caller holds the lock.
 fn current_etag(path: &Path, attributes_path: &Path) -> S3Result<Option<String>> {
-    let (mut file, metadata) = match open_file(path) {
-        Ok(opened) => opened,
+    let mut file = match open_file(path) {
+        Ok((file, _)) => file,
         Err(error) if *error.code() == S3ErrorCode::NoSuchKey => return Ok(None),
         Err(error) => return Err(error),
     };
-    match Attributes::load(attributes_path, FileIdentity::of(&metadata)) {
-        Some(attributes) => Ok(Some(attributes.etag)),
-        None => md5_of(&mut file).map(Some).map_err(|error| io_fault(path, error)),
-    }
+    let attributes = Attributes::of(Attributes::read(attributes_path), &mut file);
+    attributes.map(|(attributes, _)| Some(attributes.etag)).map_err(|error| io_fault(path, error))
 }
 
 /// S3's conditions: `there` is the ETag of the object, if there is one.
@@ -217,19 +208,4 @@ pub(crate) fn check_conditions(there: Option<&str>, conditions: &Conditions) -> 
         return Err(fault(S3ErrorCode::PreconditionFailed, "the object is there already"));
     }
     Ok(())
-}
-
-/// MD5 of a file from its beginning, which is left at its beginning.
-fn md5_of(file: &mut File) -> io::Result<String> {
-    let mut hash = Md5::new();
-    let mut buffer = vec![0; BUFFER];
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            break;
-        }
-        hash.update(&buffer[..read]);
-    }
-    io::Seek::rewind(file)?;
-    Ok(hex(hash.finalize()))
 }

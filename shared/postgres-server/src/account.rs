@@ -28,6 +28,11 @@ impl Account {
         Ok(Self { other: Some(other) })
     }
 
+    /// User and group id, if the account is not who we are.
+    pub(crate) fn ids(&self) -> Option<(u32, u32)> {
+        self.other.as_ref().map(|(_, uid, gid)| (*uid, *gid))
+    }
+
     /// A command that runs as this account.
     pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);

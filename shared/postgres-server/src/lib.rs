@@ -10,6 +10,7 @@ mod access;
 mod account;
 mod binaries;
 mod leftover;
+mod ownership;
 mod server;
 mod socket;
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::account::Account;
 use crate::binaries::Binaries;
 use crate::socket::Socket;
-use crate::{ServerError, access, leftover};
+use crate::{ServerError, access, leftover, ownership};
 
 /// The server's own words, in the data directory.
 const LOG: &str = "server.log";
@@ -108,6 +108,7 @@ impl Server {
             .map_err(|error| ServerError::io(format!("{} cannot be resolved", options.data_dir.display()), error))?;
         if data.join("PG_VERSION").exists() {
             account.own_directory(data)?;
+            ownership::repair(data, &account)?;
             leftover::clear(data, &binaries, &account)?;
         } else {
             initialise(data, &binaries, &account, options)?;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError, hex};
@@ -17,67 +18,78 @@ const DIGEST: &str = "sha256";
 const CHUNK: usize = 1024 * 1024;
 
 impl Storage {
-    /// Uploads a file unless the object is there with the same content, and says whether it did. The file is read twice,
-    /// once for its digest; `ObjectChanged` where it is not the same both times.
+    /// Uploads a file unless the object is there with the same content, and returns whether it did. The file is read twice,
+    /// once for its digest. `ObjectChanged` if it is not the same both times, or changes meanwhile; `RequestInvalid` for
+    /// what is no file and may have no end.
     pub async fn put_file(&self, path: &Path, object: &ObjectRef, content_type: &str) -> Result<(ObjectMeta, bool)> {
-        let digest = digest_of(path).await?;
+        let first = Content::of(path, async |_| Ok(())).await?;
+        let digest = &first.digest;
         let there = self.client.head_object().bucket(&object.bucket).key(&object.key).send().await.ok();
-        if there.is_some_and(|answer| answer.metadata().and_then(|all| all.get(DIGEST)) == Some(&digest)) {
+        if there.is_some_and(|answer| answer.metadata().and_then(|all| all.get(DIGEST)) == Some(digest)) {
             return Ok((self.head(&object.bucket, &object.key, None).await?, false));
         }
         let metadata = HashMap::from([(DIGEST.to_owned(), digest.clone())]);
         let mut writer = self.writer_with(object.clone(), content_type, metadata);
-        let mut source = Source::open(path).await?;
-        while let Some(chunk) = source.next().await? {
-            writer.write(chunk).await?;
-        }
-        if source.digest() != digest {
-            writer.abort().await?;
-            let message =
-                format!("{} was written to while it was uploaded; run it again once it is complete", path.display());
-            return Err(StageError::new(ErrorCode::ObjectChanged, message));
+        let second = Content::of(path, async |chunk| writer.write(chunk).await).await;
+        if let Err(error) = second.and_then(|second| if second == first { Ok(()) } else { Err(changed(path)) }) {
+            // What could not be aborted is no object either, and the reason is the first one.
+            let _ = writer.abort().await;
+            return Err(error);
         }
         writer.finish().await?;
         Ok((self.head(&object.bucket, &object.key, None).await?, true))
     }
 }
 
-async fn digest_of(path: &Path) -> Result<String> {
-    let mut source = Source::open(path).await?;
-    while source.next().await?.is_some() {}
-    Ok(source.digest())
+/// What a file holds, and when it was written.
+#[derive(PartialEq, Eq)]
+struct Content {
+    digest: String,
+    modified: Option<SystemTime>,
 }
 
-/// A file read in chunks, with the digest of what was read.
-struct Source<'a> {
-    path: &'a Path,
-    file: File,
-    hash: Sha256,
+impl Content {
+    /// Reads a file in chunks, as far as its size at the beginning: a file that grows has no end.
+    async fn of(path: &Path, mut chunk: impl AsyncFnMut(Bytes) -> Result<()>) -> Result<Self> {
+        let failed = |error| unreadable(path, error);
+        // Before it is opened: to open a pipe is to wait for its other end.
+        if !tokio::fs::metadata(path).await.map_err(failed)?.is_file() {
+            return Err(unreadable(path, std::io::ErrorKind::IsADirectory.into()));
+        }
+        let mut file = File::open(path).await.map_err(failed)?;
+        let before = file.metadata().await.map_err(failed)?;
+        let (mut hash, mut size) = (Sha256::new(), 0);
+        loop {
+            let mut buffer = BytesMut::with_capacity(CHUNK);
+            let read = file.read_buf(&mut buffer).await.map_err(failed)?;
+            if read == 0 {
+                break;
+            }
+            size += read as u64;
+            if size > before.len() {
+                return Err(changed(path));
+            }
+            hash.update(&buffer);
+            chunk(buffer.freeze()).await?;
+        }
+        let after = file.metadata().await.map_err(failed)?;
+        if size != before.len() || after.len() != size || after.modified().ok() != before.modified().ok() {
+            return Err(changed(path));
+        }
+        Ok(Self { digest: hex(hash.finalize()), modified: after.modified().ok() })
+    }
 }
 
-impl<'a> Source<'a> {
-    async fn open(path: &'a Path) -> Result<Self> {
-        let file = File::open(path).await.map_err(|error| unreadable(path, error))?;
-        Ok(Self { path, file, hash: Sha256::new() })
-    }
-
-    async fn next(&mut self) -> Result<Option<Bytes>> {
-        let mut buffer = BytesMut::with_capacity(CHUNK);
-        let read = self.file.read_buf(&mut buffer).await.map_err(|error| unreadable(self.path, error))?;
-        self.hash.update(&buffer);
-        Ok((read > 0).then(|| buffer.freeze()))
-    }
-
-    fn digest(self) -> String {
-        hex(self.hash.finalize())
-    }
+fn changed(path: &Path) -> StageError {
+    let message = format!("{} is still being written: run it again when it is complete", path.display());
+    StageError::new(ErrorCode::ObjectChanged, message)
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> StageError {
     let (code, why) = match error.kind() {
         std::io::ErrorKind::NotFound => (ErrorCode::ObjectMissing, "it is not there"),
         std::io::ErrorKind::PermissionDenied => (ErrorCode::AccessDenied, "access was denied"),
-        std::io::ErrorKind::IsADirectory => (ErrorCode::RequestInvalid, "it is a folder"),
+        std::io::ErrorKind::IsADirectory => (ErrorCode::RequestInvalid, "it is a folder, a pipe, a device or a socket"),
         _ => (ErrorCode::RequestInvalid, "reading it failed"),
     };
     StageError::new(code, format!("The file {} cannot be read: {why}", path.display())).caused_by(error)

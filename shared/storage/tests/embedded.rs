@@ -8,7 +8,7 @@ use std::fs;
 
 use bytes::Bytes;
 use fonderie_core::{ErrorCode, ObjectRef};
-use fonderie_embedded_s3::{EmbeddedS3, Port};
+use fonderie_embedded_s3::{EmbeddedS3, Port, complete_digests};
 
 use support::{noise, storage};
 
@@ -64,6 +64,95 @@ async fn what_a_killed_process_leaves_is_no_object_and_no_lie() {
     let error = storage(&server).read("bronze", "k", Some(&old.version_id), 10).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::ObjectChanged);
     assert_eq!(storage(&server).read("bronze", "k", Some(&new.version_id), 10).await.unwrap(), "new!");
+}
+
+/// Copies a folder with all that is in it, as new files with new times.
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target)
+        } else {
+            fs::copy(entry.path(), target).map(|_| ()).unwrap()
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_copy_holds_the_same_versions_and_knows_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, other) = (folder.path().join("root"), folder.path().join("other"));
+    let server = EmbeddedS3::start(&root, &["bronze"]).unwrap();
+    let (small, large) = (folder.path().join("small.csv"), folder.path().join("large.csv"));
+    fs::write(&small, "x").unwrap();
+    fs::write(&large, noise(20 * 1024 * 1024, 1)).unwrap();
+    let mut before = Vec::new();
+    for (path, key) in [(&small, "d/small"), (&large, "d/large")] {
+        let (meta, uploaded) = storage(&server).put_file(path, &object(key), "text/csv").await.unwrap();
+        assert!(uploaded);
+        before.push(meta);
+    }
+    assert!(before[1].etag.contains('-'), "sent in parts: its ETag is no MD5");
+    drop(server);
+    // A version's time is in seconds.
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    copy(&root, &other);
+
+    let server = EmbeddedS3::start(&other, &["bronze"]).unwrap();
+    for (path, key, before) in [(&small, "d/small", &before[0]), (&large, "d/large", &before[1])] {
+        let (after, uploaded) = storage(&server).put_file(path, &object(key), "text/csv").await.unwrap();
+        assert_eq!((&after, uploaded), (before, false));
+        let listed = storage(&server).list("bronze", key, 1).await.unwrap();
+        assert_eq!(listed.objects[0].last_modified, before.last_modified);
+    }
+    // Another content of the same size is another version, whatever its time.
+    let time = fs::metadata(other.join("bronze/d/small")).unwrap().modified().unwrap();
+    fs::write(other.join("bronze/d/small"), "y").unwrap();
+    fs::File::options().write(true).open(other.join("bronze/d/small")).unwrap().set_modified(time).unwrap();
+    // A copy made now has other inodes.
+    drop(server);
+    let third = folder.path().join("third");
+    copy(&other, &third);
+    let server = EmbeddedS3::start(&third, &["bronze"]).unwrap();
+    assert!(storage(&server).put_file(&small, &object("d/small"), "text/csv").await.unwrap().1);
+}
+
+#[tokio::test]
+async fn a_folder_of_an_earlier_version_is_completed_before_it_is_copied() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, other) = (folder.path().join("root"), folder.path().join("other"));
+    let large = folder.path().join("large.csv");
+    fs::write(&large, noise(20 * 1024 * 1024, 1)).unwrap();
+    let server = EmbeddedS3::start(&root, &["bronze"]).unwrap();
+    let (before, _) = storage(&server).put_file(&large, &object("d/large"), "text/csv").await.unwrap();
+    drop(server);
+    // What earlier versions wrote had neither digest nor time.
+    for entry in fs::read_dir(root.join(".fonderie-s3/attributes/bronze")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let (start, end) = (text.find("\"content\":").unwrap(), text.find("\"etag\":").unwrap());
+        fs::write(&path, format!("{}{}", &text[..start], &text[end..])).unwrap();
+    }
+    complete_digests(&root, "bronze").unwrap();
+    copy(&root, &other);
+    let server = EmbeddedS3::start(&other, &["bronze"]).unwrap();
+    let after = storage(&server).put_file(&large, &object("d/large"), "text/csv").await.unwrap();
+    assert_eq!(after, (before, false));
+}
+
+#[tokio::test]
+async fn a_pipe_is_not_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = EmbeddedS3::start(folder.path(), &["bronze"]).unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let storage = storage(&server);
+    let object = object("pipe");
+    let put = storage.put_file(&pipe, &object, "text/csv");
+    let error = tokio::time::timeout(std::time::Duration::from_secs(10), put).await.unwrap().unwrap_err();
+    assert_eq!(error.code, ErrorCode::RequestInvalid, "{error}");
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
 //! The program itself, as a person calls it.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod asking;
+mod files;
 mod printing;
 mod reading_only;
+mod state;
+mod support;
 
 use std::path::Path;
 use std::process::{Command, Output};

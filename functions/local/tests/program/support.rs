@@ -1,0 +1,125 @@
+//! Calls of the program, each with a time limit, so that one that hangs fails.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The header of facility B's files.
+const HEADER: &str = "invoice_id,patient_id,last_name,first_name,age,facility_id,facility_name,facility_type,city,\
+    service_code,service_name,service_category,invoice_date,payment_date,billed_amount,paid_amount,status\n";
+
+pub(crate) struct Outcome {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) error: String,
+}
+
+impl Outcome {
+    #[track_caller]
+    pub(crate) fn check(&self, code: i32, words: &[&str]) {
+        let all = format!("{}{}", self.out, self.error);
+        assert_eq!(self.code, Some(code), "{all}");
+        for word in words {
+            assert!(all.contains(word), "{word:?} is not in:\n{all}");
+        }
+        assert!(!all.contains("panicked"), "{all}");
+    }
+}
+
+/// Runs a command that must end within two minutes.
+#[track_caller]
+pub(crate) fn outcome(command: &mut Command) -> Outcome {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let collect = |mut from: Box<dyn Read + Send>| {
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            from.read_to_string(&mut text).unwrap();
+            text
+        })
+    };
+    let (out, error) =
+        (collect(Box::new(child.stdout.take().unwrap())), collect(Box::new(child.stderr.take().unwrap())));
+    let limit = Instant::now() + Duration::from_secs(120);
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break Some(status);
+        }
+        if Instant::now() > limit {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            break None;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let (out, error) = (out.join().unwrap(), error.join().unwrap());
+    let status = status.unwrap_or_else(|| unreachable!("the program hangs:\n{out}{error}"));
+    Outcome { code: status.code(), out, error }
+}
+
+/// A folder of its own, in which anybody may pass: as root, PostgreSQL runs as somebody else.
+pub(crate) struct Trial {
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl Trial {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        Self { folder }
+    }
+
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A file of facility B with one invoice of 100.00, of which so much is paid. Its name has no date: the later upload counts.
+    pub(crate) fn invoice(&self, path: &str, paid: u32) -> PathBuf {
+        let path = self.at(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let (date, status) = match paid {
+            0 => ("", "UNPAID"),
+            100 => ("2026-05-04", "PAID"),
+            _ => ("2026-05-04", "PARTIAL"),
+        };
+        let row = format!(
+            "FB-00001,P001,Martin,Zoé,40,ETAB_B,Clinique,Privée,Béziers,CONS,Consultation,Ambulatoire,2026-03-02,{date},100.00,{paid}.00,{status}\n"
+        );
+        fs::write(&path, format!("{HEADER}{row}")).unwrap();
+        path
+    }
+
+    /// The program with a state folder.
+    pub(crate) fn program(&self, command: &str, state: &Path) -> Command {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_fonderie"));
+        program.arg(command).arg("--state").arg(state).env_remove("DATABASE_URL");
+        program
+    }
+
+    pub(crate) fn run_command(&self, files: &[PathBuf], state: &Path) -> Command {
+        let mut command = self.program("run", state);
+        command.args(["--as-of", "2026-06-30", "--datasets"]);
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets")).args(files);
+        command
+    }
+
+    #[track_caller]
+    pub(crate) fn run(&self, files: &[PathBuf], state: &Path) -> Outcome {
+        outcome(&mut self.run_command(files, state))
+    }
+
+    /// What is paid of the invoice, as the warehouse has it.
+    #[track_caller]
+    pub(crate) fn paid(&self, state: &Path) -> String {
+        let sql = "SELECT montant_paye FROM dw.fact_facturation";
+        let asked = outcome(self.program("query", state).args(["--format", "csv", "-c", sql]));
+        asked.check(0, &[]);
+        asked.out.lines().nth(1).unwrap().to_owned()
+    }
+}
+
+/// Whether this machine has a program.
+pub(crate) fn has(program: &str) -> bool {
+    Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
