@@ -118,6 +118,9 @@ impl Database {
 
     /// [`Self::open`] of a database that an earlier run made: if there is none, nothing is made or started.
     pub(crate) async fn open_existing(arguments: &StateArguments) -> Result<Self> {
+        if arguments.database_url.is_none() {
+            state_folder::age(&arguments.state)?;
+        }
         if arguments.database_url.is_none() && !Postgres::holds(&arguments.state, arguments.postgres) {
             return Err(StageError::new(ErrorCode::SettingsInvalid, "nothing here yet: run files first"));
         }
