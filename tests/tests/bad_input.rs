@@ -198,7 +198,7 @@ async fn a_disk_that_is_full() {
     let state = trial.path("state");
     fs::create_dir(&state).unwrap();
     // A small disk of this process's own; it is gone with it.
-    let small = "mount -t tmpfs -o size=2m tmpfs \"$0\" && exec \"$@\"";
+    let small = "mount -t tmpfs -o size=2m,mode=0700 tmpfs \"$0\" && exec \"$@\"";
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "sh", "-c", small]).arg(&state);
     let plain = trial.command(&file, &database.url);

@@ -112,8 +112,8 @@ fn of_runs(bucket: &Path, name: &str, text: impl Fn(&Path) -> String) -> String 
     for source in folders(bucket).iter().flat_map(|dataset| folders(dataset)) {
         for run in folders(&source).into_iter().filter(|run| run.join(name).is_file()) {
             let id = run.file_name().unwrap().to_string_lossy().into_owned();
-            // A run's id ends with the time at which it began.
-            let began = id.rsplit('-').next().unwrap().to_owned();
+            // A run's id ends with the time at which it began, and random characters.
+            let began = id.rsplit('-').nth(1).unwrap().to_owned();
             runs.push((began, source.file_name().unwrap().to_string_lossy().into_owned(), run.join(name)));
         }
     }
