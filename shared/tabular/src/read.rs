@@ -153,8 +153,8 @@ impl<'a> FieldReader<'a> {
         let mut trimmed = text.trim();
         match trimmed.as_bytes().first() {
             Some(b'=' | b'\'') => trimmed = self.unwrapped(trimmed)?,
-            // White space before the quote makes it an ordinary character, which nobody means.
-            Some(quote) if Some(*quote) == self.quote && trimmed.len() < text.trim_end().len() => {
+            // White space before the quote makes it a character of the id, which nobody means.
+            Some(quote) if self.identifies && Some(*quote) == self.quote && trimmed.len() < text.trim_end().len() => {
                 return Err(Problem::SpaceBeforeQuote);
             }
             _ => {}
