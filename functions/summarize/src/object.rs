@@ -113,9 +113,8 @@ fn sentence(entry: &LedgerEntry, file_name: &str, score: Option<&Scored>) -> Str
 
 /// The lines that were left out although something stands in them.
 fn left_out(entry: &LedgerEntry) -> String {
-    let kinds =
-        [("totals_lines", "totals"), ("footer_lines", "footer lines"), ("filtered_rows", "rows by `skip_rows`")];
-    let lines = kinds.iter().filter_map(|(kind, name)| Some(format!("{} {name}", entry.units.other.get(*kind)?)));
+    let kinds = [("totals_lines", "`totals`"), ("footer_lines", "`footer`"), ("filtered_rows", "`skip_rows`")];
+    let lines = kinds.iter().filter_map(|(kind, key)| Some(format!("{} by {key}", entry.units.other.get(*kind)?)));
     let lines = lines.collect::<Vec<_>>().join(", ");
     if lines.is_empty() { lines } else { format!(", left out: {lines}") }
 }
