@@ -29,7 +29,7 @@ async fn all_stages_stay_within_their_memory() {
     edit(
         "dataset.toml",
         "name = \"nom\", type = \"text\", max_length = 100",
-        "name = \"nom\", type = \"text\", max_length = 2000000",
+        "name = \"nom\", type = \"text\", max_length = 1000000",
     );
     edit("warehouse/V1__entrepot.sql", "nom                 varchar(100)", "nom                 text");
     let rows: Vec<_> = (0..ROWS).map(|id| invoices::unpaid(u32::try_from(id).unwrap())).collect();
