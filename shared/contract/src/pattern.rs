@@ -1,8 +1,11 @@
 //! Patterns of cells (`Total*`), and templates that take a part out of a name (`{}_factures_*.xlsx`).
 
+use std::borrow::Cow;
+
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::mistakes::Section;
+use crate::text;
 
 /// Patterns of a cell's text: `*`, `?`, `[…]`, `{a,b}`; case does not matter, white space is folded.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +32,7 @@ impl Patterns {
             }
         }
         let set = (!texts.is_empty()).then(|| builder.build().ok()).flatten();
-        Self { set, texts: texts.iter().map(|text| folded(text)).collect() }
+        Self { set, texts: texts.iter().map(|text| (*text).to_owned()).collect() }
     }
 
     /// Whether there is none.
@@ -48,7 +51,9 @@ impl Patterns {
     }
 }
 
+/// A text as patterns compare it: small letters, accents composed, white space folded.
 fn folded(text: &str) -> String {
+    let text = text::composed(text).map_or(Cow::Borrowed(text), Cow::Owned).to_lowercase();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -117,6 +122,17 @@ fn ends(text: &str, pieces: &[String]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_fit_whatever_the_case_and_the_composition_of_accents() {
+        let (table, found) = (toml::Table::new(), crate::mistakes::Found::default());
+        let section = Section::new("s.toml", "", &table, &found);
+        let patterns = Patterns::compile(&section, "totals", &["Total général*", "Édité  le*"]);
+        for text in ["TOTAL GÉNÉRAL", "total ge\u{301}ne\u{301}ral :", "édité le 4 mai", "ÉDITÉ\u{a0}LE"] {
+            assert!(patterns.fit(text), "{text}");
+        }
+        assert!(!patterns.fit("Totaux"));
+    }
 
     #[test]
     fn a_template_takes_one_part_out_of_a_name() {

@@ -83,7 +83,7 @@ pub(crate) fn date_and_order(text: &str, dates: &Dates, range: DateRange) -> (Re
 
 /// Formats in which dates come, for the sentence on one that is in none of the declared formats.
 static COMMON: LazyLock<Vec<(&str, DateFormat)>> = LazyLock::new(|| {
-    const FORMATS: [&str; 17] = [
+    const FORMATS: [&str; 18] = [
         "dd/mm/yyyy",
         "dd-mm-yyyy",
         "dd.mm.yyyy",
@@ -100,6 +100,7 @@ static COMMON: LazyLock<Vec<(&str, DateFormat)>> = LazyLock::new(|| {
         "mmmm dd, yyyy",
         "mm/dd/yyyy",
         "mm-dd-yyyy",
+        "ddmmyy",
         "excel",
     ];
     FORMATS.iter().filter_map(|text| Some((*text, DateFormat::parse(text, Some(50))?))).collect()
@@ -128,7 +129,17 @@ pub(crate) fn number_as_date(value: f64, dates: &Dates, range: DateRange) -> Res
         DateFormat::Serial { epoch1904 } => Some(*epoch1904),
         DateFormat::Pattern(_) => None,
     });
-    epoch.map_or(Err(Problem::NumberForDate), |epoch1904| serial(value, epoch1904, dates, range))
+    match epoch {
+        Some(epoch1904) if value < SERIAL_END => serial(value, epoch1904, dates, range),
+        // `20260504` as a number: only a format without separators reads it.
+        _ if (0.0..1e9).contains(&value) && value.fract() == 0.0 => {
+            match date_and_order(&value.to_string(), dates, range).0 {
+                Err(Problem::DateFormat { .. } | Problem::OtherDateFormat { .. }) => Err(Problem::NumberForDate),
+                result => result,
+            }
+        }
+        _ => Err(Problem::NumberForDate),
+    }
 }
 
 /// Reads a spreadsheet's serial number, whose fraction is the time of day. The system of 1900 has a 29 February 1900, which no
@@ -139,7 +150,7 @@ pub(crate) fn number_as_date(value: f64, dates: &Dates, range: DateRange) -> Res
 pub(crate) fn serial(value: f64, epoch1904: bool, dates: &Dates, range: DateRange) -> Result<i32, Problem> {
     // Milliseconds: what is smaller is noise of a double.
     let milliseconds = (value * DAY).round();
-    if !(0.0..2_958_466.0 * DAY).contains(&milliseconds) {
+    if !(0.0..SERIAL_END * DAY).contains(&milliseconds) {
         return Err(Problem::NoSuchDay);
     }
     let (whole, of_day) = ((milliseconds / DAY).floor(), milliseconds % DAY);
@@ -156,6 +167,9 @@ pub(crate) fn serial(value: f64, epoch1904: bool, dates: &Dates, range: DateRang
     let time = NaiveTime::from_num_seconds_from_midnight_opt(of_day / 1_000, of_day % 1_000 * 1_000_000);
     date_time(day, time.unwrap_or_default(), dates, range)
 }
+
+/// The day after the last one that has a serial number.
+const SERIAL_END: f64 = 2_958_466.0;
 
 /// Milliseconds of a day.
 const DAY: f64 = 86_400_000.0;
@@ -322,7 +336,8 @@ fn without_time(date: NaiveDate, time: NaiveTime, declared: bool, dates: &Dates)
 fn serial_text(text: &str) -> Option<f64> {
     let (whole, fraction) = text.split_once(['.', ',']).unwrap_or((text, "0"));
     let digits = |text: &str, most| (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-    if digits(whole, 7) && digits(fraction, 20) { format!("{whole}.{fraction}").parse().ok() } else { None }
+    let padded = whole.len() > 1 && whole.starts_with('0');
+    if !padded && digits(whole, 7) && digits(fraction, 20) { format!("{whole}.{fraction}").parse().ok() } else { None }
 }
 
 /// Refuses the first and the last day of an undeclared range: much software writes them for "no date".
@@ -634,6 +649,12 @@ mod tests {
         assert_eq!(number_as_date(46_146.999_999_965_28, &with, range).map(iso).as_deref(), Ok("2026-05-04"));
         assert_eq!(number_as_date(46_146.25, &with, range).map(iso).as_deref(), Ok("2026-05-04"));
         assert_eq!(number_as_date(46_146.0, &dates, range), Err(Problem::NumberForDate));
+        for formats in [&["yyyymmdd"][..], &["yyyymmdd", "excel"]] {
+            let compact = declared(formats);
+            assert_eq!(number_as_date(20_260_504.0, &compact, range).map(iso).as_deref(), Ok("2026-05-04"));
+            assert_eq!(number_as_date(20_261_504.0, &compact, range), Err(Problem::NoSuchDay));
+        }
+        assert_eq!(number_as_date(20_260_504.5, &declared(&["yyyymmdd"]), range), Err(Problem::NumberForDate));
         // 2026-03-29 02:30, which the clocks leave out in Paris.
         assert_eq!(number_as_date(46_110.104_166_666_664, &with, range), Err(Problem::ImpossibleTime));
     }

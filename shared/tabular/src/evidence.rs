@@ -69,7 +69,7 @@ pub(crate) fn of_file(dates: &[(&Origin, &DateCounts)], other_header: Option<u64
 
 /// What cells show of another single-byte encoding, and what others show to the contrary.
 fn of_encoding((odd, contrary): (u64, u64), found: &mut Evidence) {
-    let remedy = "the file may be in cp850 or Mac Roman: correct `format.encoding`, or the file's export";
+    let remedy = "the file may be in another encoding, such as windows-1252, iso-8859-15, cp850 or macintosh: correct `format.encoding`, or the file's export";
     let sentence =
         format!("{odd} cells have bytes that the declared encoding lacks, or signs between the letters of a word");
     if odd >= ANOTHER_ENCODING && contrary == 0 {

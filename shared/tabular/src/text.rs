@@ -17,8 +17,8 @@ pub(crate) struct Cleaned<'a> {
     pub(crate) changed: bool,
 }
 
-/// Trims a text, composes its accents (NFC) and takes out the characters that nobody sees ([`is_invisible`]). In a `key`, any
-/// white space but tabs and line ends is a plain space.
+/// Trims a text, composes its accents (NFC) and takes out the characters that nobody sees ([`is_invisible`]). In a `key` with
+/// white space that is no plain space, such as a tab or a line end, all its white space becomes single plain spaces.
 ///
 /// # Errors
 /// [`Problem::ControlCharacter`] for a control character other than tab and line ends, or one that turns the direction of
@@ -27,14 +27,20 @@ pub(crate) fn clean(text: &str, key: bool) -> Result<Cleaned<'_>, Problem> {
     if text.is_ascii() {
         return match text.bytes().find(|byte| is_control(char::from(*byte))) {
             Some(control) => Err(Problem::ControlCharacter(char::from(control))),
-            None => Ok(Cleaned { text: Cow::Borrowed(text.trim()), changed: false }),
+            None => {
+                let trimmed = text.trim();
+                Ok(match trimmed.bytes().any(|byte| key && byte < b' ') {
+                    true => Cleaned { text: Cow::Owned(single_spaces(trimmed)), changed: true },
+                    false => Cleaned { text: Cow::Borrowed(trimmed), changed: false },
+                })
+            }
         };
     }
     if let Some(c) = text.chars().find(|c| is_control(*c) || *c == '\u{FFFD}') {
         return Err(if c == '\u{FFFD}' { Problem::Encoding } else { Problem::ControlCharacter(c) });
     }
     let trimmed = text.trim();
-    let odd_space = |c: char| key && c.is_whitespace() && !c.is_ascii();
+    let odd_space = |c: char| key && c.is_whitespace() && c != ' ';
     let (mut simple, mut odd) = (true, false);
     for c in trimmed.chars() {
         simple &= c < FIRST_MARK;
@@ -43,13 +49,17 @@ pub(crate) fn clean(text: &str, key: bool) -> Result<Cleaned<'_>, Problem> {
     if !odd && (simple || is_nfc_quick(trimmed.chars()) == IsNormalized::Yes) {
         return Ok(Cleaned { text: Cow::Borrowed(trimmed), changed: false });
     }
-    let visible = trimmed.chars().filter(|c| !is_invisible(*c, key));
-    let composed: String = visible.map(|c| if odd_space(c) { ' ' } else { c }).nfc().collect();
+    let composed: String = trimmed.chars().filter(|c| !is_invisible(*c, key)).nfc().collect();
+    let composed = if composed.contains(odd_space) { single_spaces(&composed) } else { composed };
     Ok(if composed == trimmed {
         Cleaned { text: Cow::Borrowed(trimmed), changed: false }
     } else {
         Cleaned { text: Cow::Owned(composed.trim().to_owned()), changed: true }
     })
+}
+
+fn single_spaces(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A name without what nobody sees in it: accents composed, invisible characters out, each run of white space (line breaks
@@ -109,6 +119,8 @@ mod tests {
         check("5 \u{212b}", false, "5 Å", true);
         check("P\u{ad}11\u{fe0f}\u{3164}", true, "P11", true);
         check("P\u{a0}1\u{2009}1", true, "P 1 1", true);
+        check("P\t1\r\n1", true, "P 1 1", true);
+        check("P\u{e9}\t1", true, "P\u{e9} 1", true);
         check("P\u{a0}1\u{ad}1", false, "P\u{a0}1\u{ad}1", false);
         check("L’Île à 12 €", true, "L’Île à 12 €", false);
         check("a\tb\r\nc", false, "a\tb\r\nc", false);

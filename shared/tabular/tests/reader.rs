@@ -517,7 +517,7 @@ fn a_file_in_cp850_is_halted_unless_a_cell_shows_the_contrary() {
         halts,
         [
             "4 cells have bytes that the declared encoding lacks, or signs between the letters of a word, and no cell shows the \
-          contrary: the file may be in cp850 or Mac Roman: correct `format.encoding`, or the file's export"
+          contrary: the file may be in another encoding, such as windows-1252, iso-8859-15, cp850 or macintosh: correct `format.encoding`, or the file's export"
         ]
     );
     let (_, halts, notices) = as_windows_1252(&[&cp850[..], &[b"H\xE9l\xE8ne"]].concat());

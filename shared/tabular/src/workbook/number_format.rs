@@ -178,7 +178,7 @@ fn look(section: &str) -> (Option<Condition>, Look) {
                 characters = rest.chars();
                 // `[$€-40C]`: what is shown, and a locale.
                 if let Some(inner) = inner.strip_prefix('$') {
-                    let word = inner.rsplit_once('-').map_or(inner, |(word, _)| word);
+                    let word = inner.split_once('-').map_or(inner, |(word, _)| word);
                     fixed.extend([" ", word, " "]);
                 }
                 condition = condition.or(Condition::parse(inner));
@@ -435,6 +435,8 @@ mod tests {
             (accounts, 0.0, "€"),
             ("0.00\" points\"", 1.0, "number"),
             ("0.00 [$-40C]", 1.0, "number"),
+            ("[$-fr-FR]#,##0.00", 1.0, "number"),
+            ("[$€-fr-FR] #,##0.00", 1.0, "€"),
             ("\"KR\"#", 1.0, "KR"),
             ("0%", 0.2, "percent"),
             ("0.00 %;-0.00 %", -0.2, "percent"),
