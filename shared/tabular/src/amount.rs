@@ -98,6 +98,16 @@ impl Field {
     }
 }
 
+const POWERS: [u64; 19] = {
+    let mut powers = [1; 19];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = powers[at - 1] * 10;
+        at += 1;
+    }
+    powers
+};
+
 /// The common case: digits, perhaps `-` before them, perhaps the decimal mark and decimals.
 fn plain(text: &[u8], format: &NumberFormat, field: Field) -> Option<i128> {
     let (negative, digits) = match text {
@@ -121,7 +131,8 @@ fn plain(text: &[u8], format: &NumberFormat, field: Field) -> Option<i128> {
     if whole == 0 || (marked && decimals == 0) || decimals > field.scale {
         return None;
     }
-    let value = times_ten(i128::from(value), u32::try_from(field.scale - decimals).ok()?)?;
+    // At most 18 digits times 10¹⁸: no overflow.
+    let value = i128::from(value) * i128::from(*POWERS.get(field.scale - decimals)?);
     Some(if negative { -value } else { value })
 }
 

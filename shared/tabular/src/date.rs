@@ -196,7 +196,10 @@ fn by_pattern(
     dates: &Dates,
     range: DateRange,
 ) -> Option<(Result<i32, Problem>, Evidence)> {
-    let written = written(text, pattern)?;
+    let written = match fixed(text.as_bytes(), pattern) {
+        Some((year, month, day)) => Written { year, month, day, rest: "" },
+        None => written(text, pattern)?,
+    };
     let time = if written.rest.is_empty() { None } else { Some(behind_date(written.rest)?) };
     let Written { year, month, day, .. } = written;
     let Some(date) = NaiveDate::from_ymd_opt(year, month, day).filter(|_| year > 0) else {
@@ -226,6 +229,33 @@ struct Written<'t> {
     month: u32,
     day: u32,
     rest: &'t str,
+}
+
+/// The common case: year, month and day of ten bytes such as `04/05/2026`, all numbers of full width.
+fn fixed(text: &[u8], pattern: &DatePattern) -> Option<(i32, u32, u32)> {
+    let [first, second] = &pattern.separators;
+    let (Ok(text), [first], [second]) = (<&[u8; 10]>::try_from(text), first.as_bytes(), second.as_bytes()) else {
+        return None;
+    };
+    let number = |digits: &[u8]| {
+        digits
+            .iter()
+            .try_fold(0_u32, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0')))
+    };
+    let (places, year, month, day) = match pattern.parts {
+        [DatePart::Day, DatePart::Month, DatePart::Year] => ([2, 5], &text[6..], &text[3..5], &text[..2]),
+        [DatePart::Month, DatePart::Day, DatePart::Year] => ([2, 5], &text[6..], &text[..2], &text[3..5]),
+        [DatePart::Year, DatePart::Month, DatePart::Day] => ([4, 7], &text[..4], &text[5..7], &text[8..]),
+        _ => return None,
+    };
+    if text[places[0]] != *first
+        || text[places[1]] != *second
+        || first.is_ascii_whitespace()
+        || second.is_ascii_whitespace()
+    {
+        return None;
+    }
+    Some((i32::try_from(number(year)?).ok()?, number(month)?, number(day)?))
 }
 
 fn written<'t>(text: &'t str, pattern: &DatePattern) -> Option<Written<'t>> {
