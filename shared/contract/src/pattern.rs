@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use unicode_normalization::UnicodeNormalization;
 
 use crate::mistakes::Section;
 use crate::text;
@@ -12,6 +13,8 @@ use crate::text;
 pub struct Patterns {
     set: Option<GlobSet>,
     texts: Vec<String>,
+    /// What a text begins with that fits one: small letters without accents. `None` if a pattern begins with a wildcard.
+    firsts: Option<Vec<char>>,
 }
 
 impl Patterns {
@@ -32,7 +35,12 @@ impl Patterns {
             }
         }
         let set = (!texts.is_empty()).then(|| builder.build().ok()).flatten();
-        Self { set, texts: texts.iter().map(|text| (*text).to_owned()).collect() }
+        let first = |text: &&str| folded(text).nfd().next().filter(|c| !"*?[{\\".contains(*c));
+        Self {
+            set,
+            texts: texts.iter().map(|text| (*text).to_owned()).collect(),
+            firsts: texts.iter().map(first).collect(),
+        }
     }
 
     /// Whether there is none.
@@ -42,7 +50,12 @@ impl Patterns {
 
     /// Whether one of them fits a cell's text.
     pub fn fit(&self, text: &str) -> bool {
-        self.set.as_ref().is_some_and(|set| set.is_match(folded(text)))
+        // Most texts are told apart by their first letter, unfolded.
+        let may_fit = match (&self.firsts, text.trim_start().chars().next()) {
+            (Some(firsts), Some(first)) if first.is_ascii() => firsts.contains(&first.to_ascii_lowercase()),
+            _ => true,
+        };
+        may_fit && self.set.as_ref().is_some_and(|set| set.is_match(folded(text)))
     }
 
     /// The patterns as the contract writes them.
