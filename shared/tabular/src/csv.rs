@@ -144,6 +144,13 @@ impl CsvInput {
 
     fn read(&self, index: usize, decode: for<'a> fn(&Decoding, &'a [u8]) -> Decoded<'a>) -> Cell<'_> {
         let field = self.splitter.field(index);
+        // ASCII is the same in each encoding, and evidence of none.
+        if let Cow::Borrowed(bytes) = field
+            && bytes.is_ascii()
+            && let Ok(text) = std::str::from_utf8(bytes)
+        {
+            return Cell::Text(Cow::Borrowed(text));
+        }
         let text = match &field {
             Cow::Borrowed(bytes) => decode(&self.decoding, bytes),
             Cow::Owned(bytes) => decode(&self.decoding, bytes).map(|text| Cow::Owned(text.into_owned())),
