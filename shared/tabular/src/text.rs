@@ -40,6 +40,10 @@ pub(crate) fn clean(text: &str, key: bool) -> Result<Cleaned<'_>, Problem> {
             }
         };
     }
+    // Western letters, composed, with nothing else than spaces between them.
+    if text.chars().all(|c| matches!(c, ' '..='~' | '\u{A1}'..='\u{AC}' | '\u{AE}'..FIRST_MARK)) {
+        return Ok(Cleaned { text: Cow::Borrowed(text.trim()), changed: false });
+    }
     if let Some(c) = text.chars().find(|c| is_control(*c) || *c == '\u{FFFD}') {
         return Err(if c == '\u{FFFD}' { Problem::Encoding } else { Problem::ControlCharacter(c) });
     }
