@@ -133,9 +133,8 @@ impl<'a> FieldReader<'a> {
         notes: &mut Notes,
         dates: &mut DateCounts,
     ) -> Result<Parsed<'b>, Problem> {
-        match (cell, self.kind) {
-            (Cell::Text(text), _) => self.text(text, notes, dates),
-            (Cell::Empty, _) => Ok(self.nothing()),
+        match cell {
+            Cell::Text(text) => self.text(text, notes, dates),
             _ => self.other(cell, notes, dates),
         }
     }
@@ -246,16 +245,8 @@ impl<'a> FieldReader<'a> {
             (Cell::Error(_), _) => Err(Problem::CellError),
             (Cell::Formula, _) => Err(Problem::FormulaWithoutValue),
             (Cell::TooLong(_), Kind::Text { max_length }) => Err(Problem::TextTooLong { most: max_length }),
-            (Cell::Day(day), Kind::Date) => {
-                dates.cells += 1;
-                dates.late_cells += u64::from(NaiveDate::from_epoch_days(*day).is_some_and(|day| day.day() > 12));
-                self.date_time(*day, 0)
-            }
-            (Cell::Moment { day, seconds }, Kind::Date) => {
-                dates.cells += 1;
-                dates.late_cells += u64::from(NaiveDate::from_epoch_days(*day).is_some_and(|day| day.day() > 12));
-                self.date_time(*day, *seconds)
-            }
+            (Cell::Day(day), Kind::Date) => self.date_cell(*day, 0, dates),
+            (Cell::Moment { day, seconds }, Kind::Date) => self.date_cell(*day, *seconds, dates),
             (Cell::Time(_), Kind::Date) => Err(Problem::NoSuchDay),
             (Cell::Number(number) | Cell::Formatted(number, _) | Cell::ShownAs(number, _), Kind::Date) => {
                 date::number_as_date(*number, &self.reading.dates, self.range).map(Parsed::Number)
@@ -321,7 +312,10 @@ impl<'a> FieldReader<'a> {
         }
     }
 
-    fn date_time(&self, day: i32, seconds: u32) -> Result<Parsed<'static>, Problem> {
+    /// A workbook's date cell, which is counted.
+    fn date_cell(&self, day: i32, seconds: u32, dates: &mut DateCounts) -> Result<Parsed<'static>, Problem> {
+        dates.cells += 1;
+        dates.late_cells += u64::from(NaiveDate::from_epoch_days(day).is_some_and(|day| day.day() > 12));
         let time = NaiveTime::from_num_seconds_from_midnight_opt(seconds, 0).unwrap_or_default();
         date::date_time(day, time, &self.reading.dates, self.range).map(Parsed::Number)
     }

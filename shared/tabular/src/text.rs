@@ -28,18 +28,6 @@ pub(crate) fn clean(text: &str, key: bool) -> Result<Cleaned<'_>, Problem> {
     if text.bytes().fold(true, |plain, byte| plain & (0x20..0x7F).contains(&byte)) {
         return Ok(Cleaned { text: Cow::Borrowed(text.trim()), changed: false });
     }
-    if text.is_ascii() {
-        return match text.bytes().find(|byte| is_control(char::from(*byte))) {
-            Some(control) => Err(Problem::ControlCharacter(char::from(control))),
-            None => {
-                let trimmed = text.trim();
-                Ok(match trimmed.bytes().any(|byte| key && byte < b' ') {
-                    true => Cleaned { text: Cow::Owned(single_spaces(trimmed)), changed: true },
-                    false => Cleaned { text: Cow::Borrowed(trimmed), changed: false },
-                })
-            }
-        };
-    }
     // Western letters, composed, with nothing else than spaces between them.
     if text.chars().all(|c| matches!(c, ' '..='~' | '\u{A1}'..='\u{AC}' | '\u{AE}'..FIRST_MARK)) {
         return Ok(Cleaned { text: Cow::Borrowed(text.trim()), changed: false });
@@ -49,12 +37,8 @@ pub(crate) fn clean(text: &str, key: bool) -> Result<Cleaned<'_>, Problem> {
     }
     let trimmed = text.trim();
     let odd_space = |c: char| key && c.is_whitespace() && c != ' ';
-    let (mut simple, mut odd) = (true, false);
-    for c in trimmed.chars() {
-        simple &= c < FIRST_MARK;
-        odd |= is_invisible(c, key) || odd_space(c);
-    }
-    if !odd && (simple || is_nfc_quick(trimmed.chars()) == IsNormalized::Yes) {
+    let odd = trimmed.chars().any(|c| is_invisible(c, key) || odd_space(c));
+    if !odd && is_nfc_quick(trimmed.chars()) == IsNormalized::Yes {
         return Ok(Cleaned { text: Cow::Borrowed(trimmed), changed: false });
     }
     let composed: String = trimmed.chars().filter(|c| !is_invisible(*c, key)).nfc().collect();
