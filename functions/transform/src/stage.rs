@@ -6,7 +6,7 @@ use fonderie_core::stage::{TransformInput, Transformed};
 use fonderie_core::tally::check_conserved;
 use fonderie_core::{ErrorCode, Result, StageError, hex};
 use fonderie_storage::{ObjectReader, ParquetObjectWriter};
-use fonderie_tabular::{Batch, Limits, Reader, parquet_properties, reject_schema};
+use fonderie_tabular::{Batch, Limits, Reader, record_properties, reject_properties, reject_schema};
 use sha2::{Digest, Sha256};
 
 use crate::Context;
@@ -28,17 +28,19 @@ pub async fn run(context: &Context, input: TransformInput) -> Result<Transformed
     let format = dataset.format_of_key(source, &run.object.key)?;
     let mut reader = Reader::new(&dataset.record, source, format, run.object.file_name(), Limits::default());
     let about = || {
-        parquet_properties([
+        [
             ("run_id", run.run_id.clone()),
             ("object", run.object.to_string()),
             ("source", run.source.clone()),
             ("contract_sha256", run.bundle.sha256.clone()),
-        ])
+        ]
     };
     let silver = run.output(&context.silver_bucket, "transformed.parquet");
     let rejects = run.output(&context.quarantine_bucket, "transform-rejects.parquet");
-    let mut silver_writer = context.storage.parquet_writer(silver.clone(), reader.schema(), about())?;
-    let mut rejects_writer = context.storage.parquet_writer(rejects.clone(), reject_schema(), about())?;
+    let mut silver_writer =
+        context.storage.parquet_writer(silver.clone(), reader.schema(), record_properties(&dataset.record, about()))?;
+    let mut rejects_writer =
+        context.storage.parquet_writer(rejects.clone(), reject_schema(), reject_properties(about()))?;
     let read = read_all(&mut object, &mut reader, &mut silver_writer, &mut rejects_writer).await;
     let content_sha256 = match read {
         Ok(sha256) => sha256,

@@ -9,7 +9,7 @@ use fonderie_core::tally::check_conserved;
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
 use fonderie_quality::{KeyScan, Reading, RepeatedKeys, Validator, inputs, judge, passes, unique_fields};
 use fonderie_storage::{ParquetObjectWriter, parquet_error};
-use fonderie_tabular::{parquet_properties, record_schema, reject_schema};
+use fonderie_tabular::{record_properties, record_schema, reject_properties, reject_schema};
 use futures::TryStreamExt;
 use parquet::arrow::ProjectionMask;
 
@@ -31,19 +31,23 @@ pub async fn run(context: &Context, input: ValidateInput) -> Result<Validated> {
     let repeated = repeated_keys(context, &dataset, source, &transform.silver).await?;
     let mut validator = Validator::new(&dataset.record, source, run.as_of, repeated);
     let about = || {
-        parquet_properties([
+        [
             ("run_id", run.run_id.clone()),
             ("object", run.object.to_string()),
             ("source", run.source.clone()),
             ("contract_sha256", run.bundle.sha256.clone()),
             ("as_of", run.as_of.to_string()),
-        ])
+        ]
     };
     let accepted_records = run.output(&context.silver_bucket, "accepted.parquet");
     let rejects = run.output(&context.quarantine_bucket, "validate-rejects.parquet");
-    let mut accepted_writer =
-        context.storage.parquet_writer(accepted_records.clone(), record_schema(&dataset.record), about())?;
-    let mut rejects_writer = context.storage.parquet_writer(rejects.clone(), reject_schema(), about())?;
+    let mut accepted_writer = context.storage.parquet_writer(
+        accepted_records.clone(),
+        record_schema(&dataset.record),
+        record_properties(&dataset.record, about()),
+    )?;
+    let mut rejects_writer =
+        context.storage.parquet_writer(rejects.clone(), reject_schema(), reject_properties(about()))?;
     let checked =
         check_all(context, &transform.silver, &mut validator, &mut accepted_writer, &mut rejects_writer).await;
     if let Err(error) = checked {

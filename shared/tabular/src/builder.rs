@@ -14,6 +14,7 @@ use crate::column::{Column, Value};
 use crate::derived;
 use crate::evidence::{self, Evidence};
 use crate::layout::{FileColumn, Layout};
+use crate::memo::Memo;
 use crate::problem::Problem;
 use crate::read::{DateCounts, FieldReader, Notes, Parsed};
 use crate::reader::{Batch, Limits, ReadSummary};
@@ -35,6 +36,7 @@ pub(crate) struct Builder<'a> {
     /// The names of its columns, folded.
     names: HashSet<String>,
     columns: Vec<Column>,
+    memos: Vec<Memo>,
     readers: Vec<Option<FieldReader<'a>>>,
     /// Fields that are the same in every row of the sheet at hand: from the file's or the sheet's name.
     named: Vec<(usize, derived::Constant)>,
@@ -99,6 +101,7 @@ impl<'a> Builder<'a> {
             layout: None,
             names: HashSet::new(),
             columns: record.fields.iter().map(|field| Column::new(field.kind)).collect(),
+            memos: record.fields.iter().map(|field| Memo::new(matches!(field.kind, Kind::Text { .. }))).collect(),
             readers: source.columns.iter().enumerate().map(reader).collect(),
             named: Vec::new(),
             hashed_constants: hashed_constants.collect(),
@@ -204,11 +207,28 @@ impl<'a> Builder<'a> {
                 }
                 continue;
             }
-            let cell = rows.cell(at);
+            let bytes = if column.fields.len() == 1 { rows.plain_bytes(at) } else { None };
+            if let Some(bytes) = bytes
+                && let Some(known) = self.memos[column.fields[0]].find(bytes)
+            {
+                rows.count(known.shows);
+                notes.add_all(known.notes);
+                self.columns[column.fields[0]].push(&known.text.as_deref().map_or(Value::Null, Value::Text));
+                continue;
+            }
+            let (cell, shows) = rows.read(at);
+            rows.count(shows);
             for &index in &column.fields {
                 let Some(reader) = &self.readers[index] else { continue };
                 let field = &self.record.fields[index];
-                let result = reader.read(&cell, notes, &mut self.dates[index]);
+                let mut noted = Notes::default();
+                let result = reader.read(&cell, &mut noted, &mut self.dates[index]);
+                notes.add_all(noted);
+                match (&result, bytes) {
+                    (Ok(Parsed::Text(text)), Some(bytes)) => self.memos[index].keep(bytes, Some(text), noted, shows),
+                    (Ok(Parsed::Null), Some(bytes)) => self.memos[index].keep(bytes, None, noted, shows),
+                    _ => {}
+                }
                 if field.money {
                     let amount = match &result {
                         Ok(Parsed::Decimal(cents)) => Amount { sum: *cents, unreadable: 0 },

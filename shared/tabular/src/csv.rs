@@ -9,7 +9,7 @@ use memchr::memchr_iter;
 
 use crate::cell::Cell;
 use crate::container::{Container, container};
-use crate::decode::{Decoded, Decoding};
+use crate::decode::{Decoded, Decoding, Shows};
 use crate::problem::Problem;
 use crate::rows::Found;
 use crate::split::{Next, Splitter};
@@ -132,34 +132,47 @@ impl CsvInput {
         self.lines.count()
     }
 
-    /// A cell of the record. Reading it is what counts for [`Self::double_encoding`], so it is read once.
-    pub(crate) fn cell(&self, index: usize) -> Cell<'_> {
-        self.read(index, Decoding::cell)
-    }
-
-    /// A cell of the record, not counted.
+    /// A cell of the record, not counted as evidence of the encoding.
     pub(crate) fn peek(&self, index: usize) -> Cell<'_> {
-        self.read(index, Decoding::peek)
+        self.decoded(index, |bytes| (self.decoding.peek(bytes), Shows::default())).0
     }
 
-    fn read(&self, index: usize, decode: for<'a> fn(&Decoding, &'a [u8]) -> Decoded<'a>) -> Cell<'_> {
+    /// A cell of the record, and what it shows of the file's encoding, not counted.
+    pub(crate) fn read(&self, index: usize) -> (Cell<'_>, Shows) {
+        self.decoded(index, |bytes| self.decoding.read(bytes))
+    }
+
+    fn decoded<'a>(
+        &'a self,
+        index: usize,
+        decode: impl for<'b> Fn(&'b [u8]) -> (Decoded<'b>, Shows),
+    ) -> (Cell<'a>, Shows) {
         let field = self.splitter.field(index);
         // ASCII is the same in each encoding, and evidence of none.
         if let Cow::Borrowed(bytes) = field
             && bytes.is_ascii()
             && let Ok(text) = std::str::from_utf8(bytes)
         {
-            return Cell::Text(Cow::Borrowed(text));
+            return (Cell::Text(Cow::Borrowed(text)), Shows::default());
         }
-        let text = match &field {
-            Cow::Borrowed(bytes) => decode(&self.decoding, bytes),
-            Cow::Owned(bytes) => decode(&self.decoding, bytes).map(|text| Cow::Owned(text.into_owned())),
+        let (text, shows) = match field {
+            Cow::Borrowed(bytes) => decode(bytes),
+            Cow::Owned(ref bytes) => {
+                let (text, shows) = decode(bytes);
+                (text.map(|text| Cow::Owned(text.into_owned())), shows)
+            }
         };
-        match text {
+        let cell = match text {
             Ok(text) => Cell::Text(text),
             Err(Problem::DoubleEncoding) => Cell::DoubleEncoded(self.decoding.shown(&field)),
             Err(_) => Cell::Undecodable(self.decoding.shown(&field)),
-        }
+        };
+        (cell, shows)
+    }
+
+    /// Counts what a cell shows of the file's encoding.
+    pub(crate) fn count(&self, shows: Shows) {
+        self.decoding.count(shows);
     }
 
     /// How many cells look encoded twice, and how many show the contrary.

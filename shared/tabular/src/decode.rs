@@ -21,6 +21,19 @@ use crate::{container, cp850};
 /// A cell's text, or why it has none.
 pub(crate) type Decoded<'a> = Result<Cow<'a, str>, Problem>;
 
+/// What a cell shows of the file's encoding: nothing by default, as ASCII does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Shows {
+    /// It looks encoded twice.
+    double: bool,
+    /// It is not ASCII, and does not.
+    single: bool,
+    /// It looks as if it were in another single-byte encoding.
+    odd: bool,
+    /// It shows the contrary.
+    ordinary: bool,
+}
+
 /// Bytes of a file's start that are gathered before it is looked at.
 const START: usize = 200;
 
@@ -148,26 +161,37 @@ impl Decoding {
     /// [`Problem::Encoding`] if its bytes are not of the encoding, or hold U+FFFD; [`Problem::DoubleEncoding`] if they are UTF-8 in another
     /// encoding's place, or UTF-8 that was taken for windows-1252 and encoded again.
     pub fn cell<'a>(&self, bytes: &'a [u8]) -> Decoded<'a> {
-        let (text, double) = self.decode(bytes);
-        let add = |count: &Cell<u64>| count.set(count.get() + 1);
-        match (&text, double) {
-            (_, Double::Yes) => add(&self.double),
-            (Ok(text), Double::No) if !text.is_ascii() => add(&self.single),
-            _ => {}
-        }
-        if !self.utf8 {
-            match &text {
-                Ok(text) if text.is_ascii() => {}
-                Ok(text) => match foreign::shown(text) {
-                    Shown::Odd => add(&self.odd),
-                    Shown::Contrary => add(&self.ordinary),
-                    Shown::Nothing => {}
-                },
-                Err(Problem::Encoding) => add(&self.odd),
-                Err(_) => {}
-            }
-        }
+        let (text, shows) = self.read(bytes);
+        self.count(shows);
         text
+    }
+
+    /// A cell's text and what it shows, not counted.
+    pub(crate) fn read<'a>(&self, bytes: &'a [u8]) -> (Decoded<'a>, Shows) {
+        let (text, double) = self.decode(bytes);
+        let mut shows = Shows { double: double == Double::Yes, ..Shows::default() };
+        match &text {
+            Ok(text) if text.is_ascii() => {}
+            Ok(text) => {
+                shows.single = double == Double::No;
+                if !self.utf8 {
+                    let foreign = foreign::shown(text);
+                    (shows.odd, shows.ordinary) = (foreign == Shown::Odd, foreign == Shown::Contrary);
+                }
+            }
+            Err(problem) => shows.odd = !self.utf8 && *problem == Problem::Encoding,
+        }
+        (text, shows)
+    }
+
+    /// Counts what a cell shows.
+    pub(crate) fn count(&self, shows: Shows) {
+        let Shows { double, single, odd, ordinary } = shows;
+        for (count, shown) in
+            [(&self.double, double), (&self.single, single), (&self.odd, odd), (&self.ordinary, ordinary)]
+        {
+            count.set(count.get() + u64::from(shown));
+        }
     }
 
     /// The same, not counted.

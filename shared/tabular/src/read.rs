@@ -45,6 +45,10 @@ impl Notes {
         self.0 |= 1 << rule as u32;
     }
 
+    pub(crate) fn add_all(&mut self, others: Notes) {
+        self.0 |= others.0;
+    }
+
     pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
     }

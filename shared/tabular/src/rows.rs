@@ -10,6 +10,7 @@ use fonderie_core::{ErrorCode, Result, StageError};
 
 use crate::cell::Cell;
 use crate::csv::CsvInput;
+use crate::decode::Shows;
 use crate::header_error::Surroundings;
 use crate::layout::{Layout, lay_out, positions};
 use crate::problem::Problem;
@@ -259,17 +260,43 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// A cell of the record; empty beyond its last one.
-    #[inline]
+    /// A cell of the record; empty beyond its last one. It counts as evidence of the file's encoding, so it is read once.
     pub fn cell(&self, index: usize) -> Cell<'_> {
+        let (cell, shows) = self.read(index);
+        self.count(shows);
+        cell
+    }
+
+    /// A cell of the record, and what it shows of the file's encoding, not counted.
+    #[inline]
+    pub(crate) fn read(&self, index: usize) -> (Cell<'_>, Shows) {
         match &self.input {
-            Input::Csv(csv) if index < csv.len() => csv.cell(index),
-            Input::Csv(_) => Cell::Empty,
-            Input::Workbook(workbook) => workbook.cell(index),
+            Input::Csv(csv) if index < csv.len() => csv.read(index),
+            Input::Csv(_) => (Cell::Empty, Shows::default()),
+            Input::Workbook(workbook) => (workbook.cell(index), Shows::default()),
         }
     }
 
-    /// The same for what is no cell of a record: it does not count as evidence of the file's encoding.
+    /// Counts what a cell shows of the file's encoding.
+    pub(crate) fn count(&self, shows: Shows) {
+        if let Input::Csv(csv) = &self.input {
+            csv.count(shows);
+        }
+    }
+
+    /// A cell's bytes of delimited text, if they stand in it as they are.
+    #[inline]
+    pub(crate) fn plain_bytes(&self, index: usize) -> Option<&[u8]> {
+        match &self.input {
+            Input::Csv(csv) if index < csv.len() => match csv.bytes(index) {
+                Cow::Borrowed(bytes) => Some(bytes),
+                Cow::Owned(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// A cell that is not counted as evidence of the file's encoding, for what is no cell of a record.
     pub(crate) fn peek(&self, index: usize) -> Cell<'_> {
         match &self.input {
             Input::Csv(csv) if index < csv.len() => csv.peek(index),

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use fonderie_contract::{Kind, Record};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::schema::types::ColumnPath;
 
 /// The line of the source on which a record begins, from 1: `Int64`, the last column but one.
 pub const SOURCE_LINE: &str = "source_line";
@@ -35,14 +36,38 @@ pub fn record_schema(record: &Record) -> SchemaRef {
 /// Rows of a Parquet row group: the unit that a writer holds in memory.
 const ROW_GROUP: usize = 131_072;
 
-/// How silver and rejects are written: zstd, row groups of a bounded size, statistics per column chunk, and what the file
-/// is in its metadata.
-pub fn parquet_properties(metadata: impl IntoIterator<Item = (&'static str, String)>) -> WriterProperties {
+/// How records are written: as [`reject_properties`]. A column whose values differ from row to row has no dictionary: the
+/// natural key without its owner, amounts, lines and record numbers.
+pub fn record_properties(
+    record: &Record,
+    metadata: impl IntoIterator<Item = (&'static str, String)>,
+) -> WriterProperties {
+    let differs = |(index, field): (usize, &fonderie_contract::Field)| {
+        let key = record.key.contains(&index) && record.owner != Some(index);
+        (key || matches!(field.kind, Kind::Decimal { .. })).then(|| ColumnPath::from(field.name.clone()))
+    };
+    let mut builder = properties(metadata);
+    for column in record.fields.iter().enumerate().filter_map(differs) {
+        builder = builder.set_column_dictionary_enabled(column, false);
+    }
+    for column in [SOURCE_LINE, SOURCE_RECORD].map(ColumnPath::from) {
+        builder = builder.set_column_dictionary_enabled(column.clone(), false);
+        builder = builder.set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
+    }
+    builder.build()
+}
+
+/// How rejects are written: zstd, row groups of a bounded size, statistics per column chunk, and what the file is in its
+/// metadata.
+pub fn reject_properties(metadata: impl IntoIterator<Item = (&'static str, String)>) -> WriterProperties {
+    properties(metadata).build()
+}
+
+fn properties(metadata: impl IntoIterator<Item = (&'static str, String)>) -> WriterPropertiesBuilder {
     let metadata = metadata.into_iter().map(|(key, value)| KeyValue::new(format!("fonderie.{key}"), value)).collect();
     WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROW_GROUP))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_key_value_metadata(Some(metadata))
-        .build()
 }

@@ -1,6 +1,8 @@
 //! Files of the three facilities, small and broken in every way, through the reader.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::collections::BTreeMap;
+
 use arrow::array::{Array, RecordBatch};
 use arrow::util::display::array_value_to_string;
 use fonderie_contract::{Bundle, Dataset, FileFormat, Format, Source};
@@ -462,6 +464,62 @@ proptest! {
         }
         reader.finish().units.check_conserved("read").unwrap();
     }
+}
+
+/// Cells of a name column, of which some are refused, warned of, mapped, or evidence of another encoding.
+const NAMES: [&str; 14] = [
+    "Martin",
+    " Martin ",
+    "\"Martin\"",
+    "\"Mar\"\"tin\"",
+    "",
+    " ",
+    "null",
+    "N/A",
+    "Ang\u{e9}ly",
+    "Ange\u{301}ly",
+    "Ang\u{c3}\u{a9}ly",
+    "Mar\u{200b}tin",
+    "Mar\u{0}tin",
+    "Mar\u{202e}tin",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// A text is read as it is when it comes alone, however often and after whatever others it comes.
+    #[test]
+    fn a_text_is_read_the_same_the_first_time_and_later(cells in prop::collection::vec((0..NAMES.len(), 0..NAMES.len()), 1..60)) {
+        let dataset = billing();
+        let row = |(line, (name, id)): (usize, &(usize, usize))| {
+            row_b(&format!("{line}"), NAMES[*name], "40", "2024-01-31", "10.00").replace(",P1,", &format!(",{},", NAMES[*id]))
+        };
+        let rows: Vec<String> = cells.iter().enumerate().map(row).collect();
+        let all = read(&dataset, "etablissement_b", format!("{HEADER_B}{}", rows.concat()).as_bytes(), 97).unwrap();
+        let (mut values, mut rejects, mut rules, mut warned) = (Vec::new(), Vec::new(), BTreeMap::new(), BTreeMap::new());
+        for row in &rows {
+            let file = read(&dataset, "etablissement_b", format!("{HEADER_B}{row}").as_bytes(), 97).unwrap();
+            values.extend(texts(&file.batches));
+            rejects.extend(file.rejects.into_iter().map(|reject| (reject.rule, reject.column, reject.value)));
+            let counts = [(&mut rules, file.summary.rules), (&mut warned, file.summary.warned)];
+            for (sum, counts) in counts {
+                counts.into_iter().for_each(|(rule, rows)| *sum.entry(rule).or_default() += rows);
+            }
+        }
+        prop_assert_eq!(texts(&all.batches), values);
+        let found: Vec<_> = all.rejects.into_iter().map(|reject| (reject.rule, reject.column, reject.value)).collect();
+        prop_assert_eq!(found, rejects);
+        prop_assert_eq!((all.summary.rules, all.summary.warned), (rules, warned));
+    }
+}
+
+/// The names and patients of batches.
+fn texts(batches: &[RecordBatch]) -> Vec<String> {
+    let column = |batch: &RecordBatch, name: &str, row: usize| {
+        array_value_to_string(batch.column_by_name(name).unwrap(), row).unwrap()
+    };
+    let rows = batches.iter().flat_map(|batch| (0..batch.num_rows()).map(move |row| (batch, row)));
+    rows.map(|(batch, row)| format!("{}|{}", column(batch, "patient_id", row), column(batch, "nom", row))).collect()
 }
 
 /// Rejected lines with rule and column.

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
 use aws_sdk_sfn::types::ExecutionStatus;
 use fonderie_core::{ObjectVersion, RunRequest};
 use serde_json::Value;
@@ -82,7 +83,7 @@ impl Stack {
         let mut last = "was not started".to_owned();
         while Instant::now() < limit {
             match self.sfn.describe_execution().execution_arn(&arn).send().await {
-                Ok(found) if *found.status() != ExecutionStatus::Running => {
+                Ok(found) if is_whole(&found) => {
                     return Ok(Execution {
                         name: name.to_owned(),
                         status: found.status().clone(),
@@ -172,4 +173,14 @@ impl Stack {
 /// The name of the execution that an upload starts.
 pub fn run_id(object: &ObjectVersion) -> String {
     RunRequest::of(object).execution_name()
+}
+
+/// Whether an execution has ended and its end is told in full: LocalStack sets the status before the output or the error.
+fn is_whole(found: &DescribeExecutionOutput) -> bool {
+    match found.status() {
+        ExecutionStatus::Running => false,
+        ExecutionStatus::Succeeded => found.output().is_some_and(|output| output != "null"),
+        ExecutionStatus::Failed => found.error().is_some(),
+        _ => true,
+    }
 }
