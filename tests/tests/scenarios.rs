@@ -11,8 +11,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use arrow::array::ArrayRef;
-use arrow::util::display::array_value_to_string;
+use arrow_array::ArrayRef;
+use arrow_cast::display::array_value_to_string;
 use fonderie_tests::{packages, workspace};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde::Deserialize;

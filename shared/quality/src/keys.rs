@@ -10,8 +10,10 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher};
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int32Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Date32Type, Decimal128Type, Int32Type};
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::DataType;
 use foldhash::fast::FixedState;
 use fonderie_contract::{Check, Origin, Record, Source};
 

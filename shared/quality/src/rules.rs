@@ -1,7 +1,9 @@
 //! The row rules, column by column. A clean column costs one look at its null count or one pass over its values.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int32Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Date32Type, Decimal128Type, Int32Type};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::DataType;
 use chrono::NaiveDate;
 use fonderie_contract::{Check, Origin, Owns, Record, Source};
 use fonderie_core::money::format_cents;

@@ -1,8 +1,8 @@
 //! Parquet, written as a stream: each row group leaves memory when it is full.
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
+use arrow_array::RecordBatch;
+use arrow_schema::ArrowError;
+use arrow_schema::SchemaRef;
 use bytes::Bytes;
 use fonderie_core::{ObjectRef, Result};
 use futures::FutureExt;

@@ -6,8 +6,8 @@ mod support;
 
 use std::sync::Arc;
 
-use arrow::array::{Date32Array, Decimal128Array, RecordBatch, StringArray, UInt64Array};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow_array::{Date32Array, Decimal128Array, RecordBatch, StringArray, UInt64Array};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 use fonderie_core::ErrorCode;
 use fonderie_storage::{ROW_GROUP_BYTES, parquet_error};

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, new_null_array};
-use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
+use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, new_null_array};
+use arrow_schema::ArrowError;
+use arrow_schema::SchemaRef;
 use fonderie_contract::{FileFormat, Kind, OnUnreadable, Origin, ReaderRule, Record, Source};
 use fonderie_core::tally::Amount;
 use fonderie_core::{ErrorCode, Result, StageError, Tally};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use fonderie_contract::{FileFormat, Record, Source};
 use fonderie_core::units::Units;
 use fonderie_core::{Result, Tally};

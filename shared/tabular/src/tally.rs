@@ -1,7 +1,8 @@
 //! Rows and cents of a batch, counted from the Arrow arrays themselves: the other side of the conservation check.
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::Decimal128Type;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Decimal128Type;
+use arrow_array::{Array, RecordBatch};
 use fonderie_contract::Record;
 use fonderie_core::Tally;
 

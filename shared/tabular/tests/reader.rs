@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, RecordBatch};
-use arrow::util::display::array_value_to_string;
+use arrow_array::{Array, RecordBatch};
+use arrow_cast::display::array_value_to_string;
 use fonderie_contract::{Bundle, Dataset, FileFormat, Format, Source};
 use fonderie_core::tally::check_conserved;
 use fonderie_core::{ErrorCode, StageError, money::format_cents};

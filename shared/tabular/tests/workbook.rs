@@ -5,8 +5,9 @@ mod book;
 
 use std::path::Path;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{Date32Type, Decimal128Type, Int32Type};
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Date32Type, Decimal128Type, Int32Type};
 use book::{Book, sheet, text_cell};
 use fonderie_contract::{Bundle, Dataset};
 use fonderie_core::tally::check_conserved;
@@ -136,7 +137,7 @@ fn native_cells_and_texts_become_the_same_record() {
     }
     assert_eq!(batch.column(13).null_count(), 2);
     let lines = batch.column_by_name("source_line").unwrap();
-    assert_eq!(lines.as_primitive::<arrow::datatypes::Int64Type>().values(), &[2, 3]);
+    assert_eq!(lines.as_primitive::<arrow_array::types::Int64Type>().values(), &[2, 3]);
 }
 
 #[test]

@@ -3,10 +3,12 @@
 //! The encoding is written by hand, since this is the hot loop of a load: no value is boxed, no row is materialised.
 //! Layout: <https://www.postgresql.org/docs/current/sql-copy.html>, "Binary Format".
 
-use arrow::array::{
-    Array, AsArray, BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray,
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Date32Type, Decimal128Type, Int32Type, Int64Type};
+use arrow_array::{
+    Array, BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray,
 };
-use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int32Type, Int64Type};
+use arrow_schema::DataType;
 use bytes::{BufMut, Bytes, BytesMut};
 use fonderie_core::{ErrorCode, Result, StageError};
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::pin::pin;
 use std::time::Instant;
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use bytes::Bytes;
 use fonderie_contract::{Kind, Record, WarehouseSql};
 use fonderie_core::failpoint::step;

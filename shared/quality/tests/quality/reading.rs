@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::Int64Type;
-use arrow::util::display::array_value_to_string;
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_cast::display::array_value_to_string;
 use chrono::NaiveDate;
 use fonderie_contract::{Dataset, FileFormat, Record, Source};
 use fonderie_core::stage::Verdict;

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::AsArray;
-use arrow::datatypes::Int64Type;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use chrono::NaiveDate;
 use fonderie_contract::{Bundle, Dataset};
 use fonderie_core::money::format_cents;

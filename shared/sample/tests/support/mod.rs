@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
-use arrow::util::display::array_value_to_string;
+use arrow_array::RecordBatch;
+use arrow_cast::display::array_value_to_string;
 use chrono::NaiveDate;
 use fonderie_contract::{Bundle, Dataset, Mistakes};
 use fonderie_core::Tally;

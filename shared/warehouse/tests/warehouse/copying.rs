@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use fonderie_contract::{Budget, Kind, Migration, Record, WarehouseSql};
 use fonderie_core::Tally;
 use fonderie_core::tally::Amount;

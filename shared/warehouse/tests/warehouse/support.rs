@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use fonderie_contract::{Budget, DateRange, Field, Kind, Migration, OnUnreadable, Record, WarehouseSql};
 use fonderie_core::stage::{Loaded, RuleResult, Transformed, Validated, Verdict};
