@@ -117,7 +117,7 @@ async fn the_copied_binary_works_in_an_empty_folder() {
     machine.call(&["generate", "--out", "sample", "--rows", "40"]).expect(0, &["etablissement_B"]);
     machine.call(&["run", "sample/files", "--as-of", "2026-06-30"]).expect(0, &["Liste de relance"]);
     machine.call(&["query", "relance_synthese", "--format", "csv"]).expect(0, &["STANDARD"]);
-    machine.call(&["owed", "--on", "2026-06-30", "--format", "csv"]).expect(0, &["patient_id"]);
+    machine.call(&["owed", "--on", "2026-06-30", "--format", "csv"]).expect(0, &["TOTAL"]);
     machine.call(&["status"]).expect(0, &["5, in 5 versions", "montant_facture", "EUR"]);
     machine.call(&["completions", "bash"]).expect(0, &["_fonderie()", "--settle"]);
 
@@ -208,7 +208,7 @@ async fn status_runs_and_show_tell_what_the_ledger_has() {
     text.expect(0, &[id(0), "coherence_montants", "amount (EUR)", "in the warehouse", "rejets.csv", r"\u{1b}[31m"]);
     let failed = runs.as_array().unwrap().iter().find(|run| run["status"] == "failed").unwrap();
     let failed = machine.call(&["show", failed["run_id"].as_str().unwrap()]);
-    failed.expect(0, &["in transform: FileEmpty", "/failures/"]);
+    failed.expect(0, &["in admit: FileEmpty", "/failures/"]);
     machine.call(&["show", "etablissement_B"]).expect(2, &["several runs have `etablissement_B`", id(0)]);
     machine.call(&["show", "absent"]).expect(2, &["knows no run `absent`"]);
     for told in [&table, &text, &failed] {
@@ -415,7 +415,7 @@ async fn an_inbox_runs_each_complete_file_once() {
     machine.file("in/etablissement_B_5.csv", &[]);
     fs::remove_file(machine.path("in/dangling.csv")).unwrap();
     let once = machine.call(&["watch", "in", "--once", "--settle", "1"]);
-    once.expect(0, &["header alone", "run before, and not again: 5 files"]);
+    once.expect(0, &["header alone", "run before and not again: 5"]);
     assert_eq!(once.out.matches("ok ").count(), 1, "{}", once.out);
     let none = machine.call(&["watch", "in", "--once", "--settle", "0", "--json"]);
     assert_eq!(none.expect(0, &[]).out, "");
@@ -466,6 +466,6 @@ async fn a_watcher_that_is_killed_or_stopped_goes_on_where_it_was() {
     assert_eq!(code, Some(0), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     client.batch_execute("ROLLBACK").await.unwrap();
-    machine.call(&["watch", "in", "--once", "--settle", "0"]).expect(0, &["1 inserted", "not again: 2 files"]);
+    machine.call(&["watch", "in", "--once", "--settle", "0"]).expect(0, &["1 inserted", "not again: 2"]);
     assert_eq!(machine.text("SELECT count(*)::text FROM dw.fact_facturation").await, "3");
 }

@@ -129,7 +129,7 @@ pub(crate) fn summary(
         .collect();
     if !reports.is_empty() {
         say!("\nRows\n{}", rows(&reports));
-        say!("\nAmounts\n{}", amounts(&reports));
+        say!("\nAmounts{}\n{}", unit(dataset.currency.as_deref()), amounts(&reports));
         if let Some(rules) = rules(&reports) {
             say!("\nRejected rows, by rule (a row may break several)\n{rules}");
         }
@@ -148,6 +148,11 @@ pub(crate) fn summary(
     say!("\nStages, all files together: {}\n", times.join(", "));
     places(buckets, finished);
     hints(dataset, state);
+}
+
+/// A currency, behind what it is the unit of.
+pub(crate) fn unit(currency: Option<&str>) -> String {
+    currency.map(|code| format!(" ({code})")).unwrap_or_default()
 }
 
 /// Where each file's report and rejects are.

@@ -207,7 +207,7 @@ impl Watch<'_> {
             self.ending = Ending::FileFailed;
         }
         if before > 0 {
-            self.note(&format!("run before, and not again: {before} files"));
+            self.note(&format!("files that were run before and not again: {before}"));
         }
         failed.and(reported)
     }
@@ -318,6 +318,9 @@ fn is_partial(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use fonderie_core::ObjectRef;
+    use fonderie_core::stage::Failure;
+
     use super::*;
 
     #[test]
@@ -353,6 +356,40 @@ mod tests {
         assert_eq!([look(&mut inbox, 70), look(&mut inbox, 71)], [(0, 1), (1, 0)]);
         std::fs::remove_file(&path).unwrap();
         assert_eq!(look(&mut inbox, 80), (0, 0));
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_tried_again_and_reported_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        std::fs::write(&path, "a").unwrap();
+        let mut inbox = Inbox { folder: folder.path().to_owned(), settle: Duration::ZERO, seen: HashMap::new() };
+        let failed = |code: ErrorCode| {
+            Finished::Failed(Box::new(Failure {
+                run_id: "r".to_owned(),
+                started_at: chrono::Utc::now(),
+                stage: None,
+                code: code.name().to_owned(),
+                disposition: code.disposition(),
+                cause: String::new(),
+                bucket: None,
+                key: None,
+                version_id: None,
+                dataset: None,
+                source: None,
+                record: ObjectRef { bucket: "b".to_owned(), key: "k".to_owned() },
+            }))
+        };
+        let start = Instant::now();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let ready = |inbox: &mut Inbox, seconds| inbox.look("d", at(seconds)).unwrap().ready.len();
+        assert_eq!(ready(&mut inbox, 0), 1);
+        assert!(inbox.ended(&path, &failed(ErrorCode::DatabaseUnavailable), at(0)));
+        assert_eq!([ready(&mut inbox, 59), ready(&mut inbox, 60)], [0, 1]);
+        assert!(!inbox.ended(&path, &failed(ErrorCode::DatabaseUnavailable), at(60)), "it was reported");
+        assert_eq!([ready(&mut inbox, 119), ready(&mut inbox, 120)], [0, 1]);
+        assert!(inbox.ended(&path, &failed(ErrorCode::ColumnMissing), at(120)));
+        assert_eq!(ready(&mut inbox, 9999), 0, "that is the file's own fault");
     }
 
     #[test]

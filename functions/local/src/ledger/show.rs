@@ -14,7 +14,7 @@ use crate::Ending;
 use crate::cli::{Shape, ShowArguments};
 use crate::dataset::{DatasetFolder, Origin};
 use crate::pipeline::REPORT;
-use crate::print::{self, align_right, escaped, say, table};
+use crate::print::{self, align_right, escaped, say, table, unit};
 use crate::state::{QUARANTINE, REPORTS, bucket_folder};
 
 /// What the ledger answers.
@@ -238,8 +238,8 @@ fn text(shown: &Shown) {
     run.notices.iter().for_each(|notice| line("Notice", notice));
     run.halts.iter().for_each(|halt| line("Halt", halt));
     if !run.amounts.is_empty() {
-        let unit = currency.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
-        let mut amounts = table(&[&format!("amount{unit}"), "of the rows", "sum", "unreadable cells"]);
+        let mut amounts =
+            table(&[&format!("amount{}", unit(currency.as_deref())), "of the rows", "sum", "unreadable cells"]);
         for Amount { field, stage, sum, unreadable } in &run.amounts {
             let row = [escaped(field).into_owned(), stage.clone(), group_digits(sum), number(Some(*unreadable))];
             amounts.add_row(row);

@@ -15,7 +15,7 @@ use super::{ask, moment};
 use crate::Ending;
 use crate::cli::{Shape, StatusArguments};
 use crate::dataset::DatasetFolder;
-use crate::print::{self, align_right, escaped, say, table};
+use crate::print::{self, align_right, escaped, say, table, unit};
 use crate::state::BUCKETS;
 
 /// What the ledger answers.
@@ -169,8 +169,7 @@ fn text(status: &Status) {
         );
     }
     if !ledger.amounts.is_empty() {
-        let unit = currency.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
-        let mut amounts = table(&[&format!("amount{unit}"), "read", "accepted", "rejected"]);
+        let mut amounts = table(&[&format!("amount{}", unit(currency.as_deref())), "read", "accepted", "rejected"]);
         for Amount { field, read, accepted, rejected } in &ledger.amounts {
             let sums = [read, accepted, rejected].map(|sum| group_digits(sum));
             amounts.add_row(std::iter::once(escaped(field).into_owned()).chain(sums));
