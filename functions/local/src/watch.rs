@@ -330,7 +330,7 @@ mod tests {
         let mut inbox =
             Inbox { folder: folder.path().to_owned(), settle: Duration::from_secs(5), seen: HashMap::new() };
         let start = Instant::now();
-        let mut look = |inbox: &mut Inbox, seconds: u64| {
+        let look = |inbox: &mut Inbox, seconds: u64| {
             let look = inbox.look("d", start + Duration::from_secs(seconds)).unwrap();
             (look.ready.len(), look.settling.len())
         };
