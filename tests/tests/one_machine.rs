@@ -118,7 +118,7 @@ async fn the_copied_binary_works_in_an_empty_folder() {
     machine.call(&["run", "sample/files", "--as-of", "2026-06-30"]).expect(0, &["Liste de relance"]);
     machine.call(&["query", "relance_synthese", "--format", "csv"]).expect(0, &["STANDARD"]);
     machine.call(&["owed", "--on", "2026-06-30", "--format", "csv"]).expect(0, &["TOTAL"]);
-    machine.call(&["status"]).expect(0, &["5, in 5 versions", "montant_facture", "EUR"]);
+    machine.call(&["status"]).expect(0, &["5; versions: 5", "montant_facture", "EUR"]);
     machine.call(&["completions", "bash"]).expect(0, &["_fonderie()", "--settle"]);
 
     // A copy is used from then on, and is not overwritten.

@@ -170,11 +170,19 @@ impl Watch<'_> {
         if files.is_empty() {
             return Ok(());
         }
-        let mut stop = self.stop.clone();
+        let (mut stop, quiet) = (self.stop.clone(), self.output == Output::Quiet);
+        let twice = async {
+            stop.times(1).await;
+            if !quiet {
+                eprintln!(
+                    "stopping: the file under way is finished first; a second signal leaves it for the next start"
+                );
+            }
+            stop.times(2).await;
+        };
         tokio::select! {
             result = self.run_files(files) => result,
-            // The second word ends the file under way too: it is run at the next start.
-            () = stop.times(2) => Ok(()),
+            () = twice => Ok(()),
         }
     }
 

@@ -139,7 +139,7 @@ fn text(status: &Status) {
     let number = |count: u64| group_digits(&count.to_string());
     let Ledger { runs, rows, open_rejects, .. } = ledger;
     say!("Dataset   {}", escaped(dataset));
-    say!("Files     {}, in {} versions", number(ledger.files), number(ledger.versions));
+    say!("Files     {}; versions: {}", number(ledger.files), number(ledger.versions));
     let last = ledger.last_run.map(|time| format!("; the last one {}", moment(time))).unwrap_or_default();
     say!(
         "Runs      {} loaded, {} unchanged, {} halted, {} failed{last}",
