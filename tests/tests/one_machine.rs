@@ -1,6 +1,6 @@
 //! The one-machine binary by itself: what it carries, what it tells of the ledger, what it prints for programs and terminals, and the
 //! inbox that it watches.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
