@@ -38,12 +38,32 @@ pub(crate) enum Command {
     /// Say what was owed at the end of a day, from the history
     #[command(after_help = EXIT_CODES)]
     Owed(OwedArguments),
+    /// Show what the ledger has: files, runs, rows, amounts, open rejects, the model in force, late files; and the disk in use
+    #[command(after_help = EXIT_CODES)]
+    Status(StatusArguments),
+    /// List the runs, newest first
+    #[command(after_help = EXIT_CODES)]
+    Runs(RunsArguments),
+    /// Show one run: its stages, rules, amounts, notices, rejects, and the versions of its file
+    #[command(after_help = EXIT_CODES)]
+    Show(ShowArguments),
+    /// List the datasets: what each is, where it comes from, its sources
+    #[command(after_help = EXIT_CODES)]
+    Datasets(DatasetsArguments),
+    /// Copy a dataset that the program carries into a folder, to be edited; nothing is overwritten
+    #[command(after_help = EXIT_CODES)]
+    Init(InitArguments),
     /// Write the state folder into one file, while nothing else uses it
     #[command(after_help = EXIT_CODES)]
     Backup(BackupArguments),
     /// Make the state folder what a backup holds
     #[command(after_help = EXIT_CODES)]
     Restore(RestoreArguments),
+    /// Run each file that arrives in a folder, once it is complete
+    #[command(after_help = EXIT_CODES)]
+    Watch(WatchArguments),
+    /// Print what a shell needs to complete commands and options, such as: fonderie completions bash > ~/.bash_completion
+    Completions(CompletionsArguments),
     /// Keep buckets and database up, and say how other programs reach them
     #[command(after_help = EXIT_CODES)]
     Serve(ServeArguments),
@@ -121,6 +141,47 @@ pub(crate) struct RunArguments {
     /// Halt a file at the first row that breaks a rule of severity `reject` or more
     #[arg(long)]
     pub(crate) strict: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+}
+
+#[derive(Args)]
+pub(crate) struct OutputArguments {
+    /// Print one JSON object per file, each on a line, and nothing else on standard output; docs/one-machine.md has its shape
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print only what went wrong
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct WatchArguments {
+    /// The inbox: a folder in which files arrive
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// For how long a file must have kept its size and time of modification to be complete
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub(crate) settle: u64,
+    /// Run what is there and end
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Halt a file at the first row that breaks a rule of severity `reject` or more
+    #[arg(long)]
+    pub(crate) strict: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArguments,
+    #[command(flatten)]
+    pub(crate) dataset: DatasetArguments,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+#[derive(Args)]
+pub(crate) struct CompletionsArguments {
+    /// The shell
+    #[arg(value_name = "SHELL", value_enum)]
+    pub(crate) shell: clap_complete::Shell,
 }
 
 #[derive(Args)]
@@ -199,6 +260,76 @@ pub(crate) struct LimitArguments {
     pub(crate) timeout: u64,
 }
 
+#[derive(Args)]
+pub(crate) struct DatasetsArguments {
+    /// How the list is printed
+    #[arg(long, value_enum, default_value_t = Shape::Text)]
+    pub(crate) format: Shape,
+    #[command(flatten)]
+    pub(crate) folder: FolderArguments,
+}
+
+#[derive(Args)]
+pub(crate) struct StatusArguments {
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = Shape::Text)]
+    pub(crate) format: Shape,
+    #[command(flatten)]
+    pub(crate) time: LimitArguments,
+    #[command(flatten)]
+    pub(crate) dataset: DatasetArguments,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+#[derive(Args)]
+pub(crate) struct RunsArguments {
+    /// The most runs that are listed; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) limit: u32,
+    #[command(flatten)]
+    pub(crate) time: LimitArguments,
+    /// How rows are printed
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+#[derive(Args)]
+pub(crate) struct ShowArguments {
+    /// The run's id, or a part that no other run's id has
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = Shape::Text)]
+    pub(crate) format: Shape,
+    #[command(flatten)]
+    pub(crate) time: LimitArguments,
+    #[command(flatten)]
+    pub(crate) datasets: FolderArguments,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+#[derive(Args)]
+pub(crate) struct InitArguments {
+    /// The dataset; `fonderie datasets` lists those that the program carries where no folder `datasets` is
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+    /// The folder from which commands will be given: the copy is DIR/datasets/NAME
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) to: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shape {
+    /// For a terminal
+    Text,
+    /// One JSON document; docs/one-machine.md has its shape
+    Json,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// For a terminal; of a long answer the first 5000 rows
@@ -214,9 +345,15 @@ pub(crate) struct DatasetArguments {
     /// The dataset; may be left out where there is only one
     #[arg(long, value_name = "NAME")]
     pub(crate) dataset: Option<String>,
-    /// The folder of datasets
-    #[arg(long, value_name = "DIR", default_value = "datasets", env = "FONDERIE_DATASETS")]
-    pub(crate) datasets: PathBuf,
+    #[command(flatten)]
+    pub(crate) folder: FolderArguments,
+}
+
+#[derive(Args)]
+pub(crate) struct FolderArguments {
+    /// The folder of datasets; if not given, `datasets` if it is there, else those that the program carries
+    #[arg(long, value_name = "DIR", env = "FONDERIE_DATASETS")]
+    pub(crate) datasets: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -231,6 +368,9 @@ pub(crate) struct StateArguments {
     /// programs where there are any, else the embedded one
     #[arg(long, value_name = "KIND", value_enum, conflicts_with = "database_url")]
     pub(crate) postgres: Option<PostgresKind>,
+    /// Which database is used is not printed
+    #[arg(skip)]
+    pub(crate) quiet: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

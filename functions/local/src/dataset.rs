@@ -1,17 +1,84 @@
-//! Datasets as folders.
+//! Where datasets come from: a folder of them, or the program, which carries the repository's.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 use fonderie_contract::{Bundle, Dataset};
 use fonderie_core::{ErrorCode, Result, StageError};
 
-use crate::cli::DatasetArguments;
+use crate::carried;
+use crate::cli::{DatasetArguments, FolderArguments};
 
-/// A dataset's folder, read.
+/// The folder of datasets that is used if it is there and none is named.
+pub(crate) const FOLDER: &str = "datasets";
+
+/// Where datasets come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A folder of datasets.
+    Folder(PathBuf),
+    /// The program itself.
+    Carried,
+}
+
+impl Origin {
+    /// The folder that was named; else the folder `datasets`, if it is there; else the program.
+    pub(crate) fn of(arguments: &FolderArguments) -> Self {
+        match &arguments.datasets {
+            Some(folder) => Self::Folder(folder.clone()),
+            None if fs::symlink_metadata(FOLDER).is_ok() => Self::Folder(FOLDER.into()),
+            None => Self::Carried,
+        }
+    }
+
+    /// The names of its datasets, sorted.
+    ///
+    /// # Errors
+    /// `SettingsInvalid`: the folder cannot be read, or holds no dataset.
+    pub(crate) fn names(&self) -> Result<Vec<String>> {
+        let names = match self {
+            Self::Folder(folder) => names(folder)?,
+            Self::Carried => carried::names(),
+        };
+        if names.is_empty() {
+            let message = format!(
+                "{self} holds no dataset (a folder with a dataset.toml): name the folder of datasets with --datasets, or put one \
+                 there with `init`"
+            );
+            return Err(invalid(message));
+        }
+        Ok(names)
+    }
+
+    /// Reads one of its datasets.
+    ///
+    /// # Errors
+    /// `SettingsInvalid`: something in its folder cannot be read, or is no ordinary file.
+    pub(crate) fn read(&self, name: &str) -> Result<DatasetFolder> {
+        let mut files = Vec::new();
+        match self {
+            Self::Folder(folder) => collect(&folder.join(name), "", &mut files)?,
+            Self::Carried => {
+                files.extend(carried::files(name).map(|(path, text)| (path.to_owned(), text.to_owned())));
+            }
+        }
+        Ok(DatasetFolder { name: name.to_owned(), origin: self.clone(), bundle: Bundle::from_files(files) })
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(folder) => write!(f, "{}", folder.display()),
+            Self::Carried => f.write_str("the program"),
+        }
+    }
+}
+
+/// A dataset's folder, on the disk or carried, read.
 pub(crate) struct DatasetFolder {
     pub(crate) name: String,
-    pub(crate) path: PathBuf,
+    pub(crate) origin: Origin,
     pub(crate) bundle: Bundle,
 }
 
@@ -22,39 +89,24 @@ fn invalid(message: String) -> StageError {
 impl DatasetFolder {
     /// Reads the dataset that the arguments name, or the only one that is there.
     pub(crate) fn read(arguments: &DatasetArguments) -> Result<Self> {
-        let folder = &arguments.datasets;
-        let names = names(folder)?;
+        let origin = Origin::of(&arguments.folder);
+        let names = origin.names()?;
         let name = match (&arguments.dataset, names.as_slice()) {
-            (Some(name), _) if names.contains(name) => name.clone(),
+            (Some(name), _) if names.contains(name) => name,
             (Some(name), _) => {
-                let message = format!("{} has no dataset `{name}`: there are {}", folder.display(), names.join(", "));
+                let message = format!("{origin} has no dataset `{name}`: there are {}", names.join(", "));
                 return Err(invalid(message));
             }
-            (None, [name]) => name.clone(),
-            (None, []) => {
-                let message = format!(
-                    "{} holds no dataset (a folder with a dataset.toml): name the folder of datasets with --datasets",
-                    folder.display()
-                );
-                return Err(invalid(message));
-            }
+            (None, [name]) => name,
             (None, several) => {
-                let message = format!(
-                    "{} has several datasets, choose one with --dataset: {}",
-                    folder.display(),
-                    several.join(", ")
-                );
+                let message =
+                    format!("{origin} has several datasets, choose one with --dataset: {}", several.join(", "));
                 return Err(invalid(message));
             }
         };
-        let mut files = Vec::new();
-        let path = folder.join(&name);
-        collect(&path, "", &mut files)?;
-        Ok(Self { bundle: Bundle::from_files(files), path, name })
+        origin.read(name)
     }
-}
 
-impl DatasetFolder {
     /// Checks everything and compiles it.
     ///
     /// # Errors
@@ -67,11 +119,33 @@ impl DatasetFolder {
                 "dataset.toml: `name`: found \"{}\"; accepted: \"{}\", which is the name of its folder {}",
                 dataset.name,
                 self.name,
-                self.path.display()
+                self.place()
             );
             return Err(invalid(message));
         }
         Ok(dataset)
+    }
+
+    /// Where it lies, for a person.
+    pub(crate) fn place(&self) -> String {
+        match &self.origin {
+            Origin::Folder(folder) => folder.join(&self.name).display().to_string(),
+            Origin::Carried => format!("{} in the program", self.name),
+        }
+    }
+
+    /// The text of one of its files that is no part of the bundle.
+    ///
+    /// # Errors
+    /// Those of reading a file.
+    pub(crate) fn text(&self, path: &str) -> std::io::Result<String> {
+        match &self.origin {
+            Origin::Folder(folder) => fs::read_to_string(folder.join(&self.name).join(path)),
+            Origin::Carried => carried::files(&self.name)
+                .find(|(carried, _)| *carried == path)
+                .map(|(_, text)| text.to_owned())
+                .ok_or_else(|| std::io::ErrorKind::NotFound.into()),
+        }
     }
 }
 
@@ -84,6 +158,8 @@ fn names(folder: &Path) -> Result<Vec<String>> {
         .flatten()
         .filter(|entry| entry.path().join("dataset.toml").is_file())
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        // One that is being copied has a hidden name.
+        .filter(|name| !name.starts_with('.'))
         .collect();
     names.sort();
     Ok(names)
@@ -172,7 +248,8 @@ mod tests {
         }
 
         fn read(&self) -> Result<DatasetFolder> {
-            DatasetFolder::read(&DatasetArguments { dataset: None, datasets: self.0.clone() })
+            let folder = FolderArguments { datasets: Some(self.0.clone()) };
+            DatasetFolder::read(&DatasetArguments { dataset: None, folder })
         }
     }
 

@@ -6,7 +6,7 @@ use crate::Ending;
 use crate::cli::DemoArguments;
 use crate::dataset::DatasetFolder;
 use crate::generate::{Request, generate};
-use crate::print::say;
+use crate::print::{Output, say};
 use crate::run::{Job, run_files};
 
 pub(crate) async fn run(arguments: DemoArguments) -> Result<Ending> {
@@ -34,6 +34,9 @@ pub(crate) async fn run(arguments: DemoArguments) -> Result<Ending> {
         force: true,
         strict: false,
         state: &arguments.state,
+        output: Output::Text,
+        new_only: false,
+        stop: None,
     })
     .await
 }

@@ -70,16 +70,34 @@ pub(crate) fn find(paths: &[PathBuf], dataset: &str) -> Result<Found> {
             search.refuse(path, invalid(format!("the folder {} holds no file", path.display())));
         }
     }
-    for Linked { argument, path, key } in std::mem::take(&mut search.later) {
-        search.folder(argument, &path, &key, true);
+    search.end()
+}
+
+/// Finds what is to be run in a folder, which may be empty.
+///
+/// # Errors
+/// [`ErrorCode::SettingsInvalid`]: it is not there, or is no folder.
+pub(crate) fn find_below(folder: &Path, dataset: &str) -> Result<Found> {
+    if !followed(folder)?.is_dir() {
+        return Err(invalid(format!("{} is no folder", folder.display())));
     }
-    let mut found = search.found;
-    found.files = once(search.candidates, &mut found.skipped);
-    one_file_per_key(&found.files)?;
-    Ok(found)
+    let mut search = Search::default();
+    search.folder(0, folder, dataset, false);
+    search.end()
 }
 
 impl Search {
+    /// Walks the links that were put off, and takes each file once.
+    fn end(mut self) -> Result<Found> {
+        for Linked { argument, path, key } in std::mem::take(&mut self.later) {
+            self.folder(argument, &path, &key, true);
+        }
+        let mut found = self.found;
+        found.files = once(self.candidates, &mut found.skipped);
+        one_file_per_key(&found.files)?;
+        Ok(found)
+    }
+
     fn count(&self) -> usize {
         self.candidates.len() + self.found.refused.len() + self.later.len() + self.found.skipped.len()
     }

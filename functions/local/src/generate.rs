@@ -21,6 +21,7 @@ use crate::Ending;
 use crate::cli::GenerateArguments;
 use crate::dataset::DatasetFolder;
 use crate::print::{align_right, say, table};
+use crate::terminal::bars;
 
 const FILES: &str = "files";
 const TRUTH: &str = "ground-truth";
@@ -93,9 +94,9 @@ pub(crate) fn run(arguments: &GenerateArguments) -> Result<Ending> {
 /// something else; `StorageUnavailable` where it cannot be written.
 pub(crate) fn generate(dataset: &DatasetFolder, request: &Request<'_>) -> Result<Generated> {
     let compiled = dataset.compile()?;
-    let path = dataset.path.join(FILE);
-    let text = fs::read_to_string(&path).map_err(|error| {
-        let message = format!("{} cannot be read: it says what the dataset's sample files are made of", path.display());
+    let text = dataset.text(FILE).map_err(|error| {
+        let place = dataset.place();
+        let message = format!("{FILE} of {place} cannot be read: it says what the dataset's sample files are made of");
         StageError::new(ErrorCode::ContractInvalid, message).caused_by(error)
     })?;
     let plan = Plan::compile(&text, &compiled)
@@ -146,7 +147,8 @@ pub(crate) fn generate(dataset: &DatasetFolder, request: &Request<'_>) -> Result
     Ok(made)
 }
 
-fn unwritten(path: &Path, error: io::Error) -> StageError {
+/// What is said of a file or folder that could not be written.
+pub(crate) fn unwritten(path: &Path, error: io::Error) -> StageError {
     let message = format!("{} could not be written: the disk is full, or its rights do not allow it", path.display());
     StageError::new(ErrorCode::StorageUnavailable, message).caused_by(error)
 }
@@ -235,7 +237,7 @@ struct Progress {
 
 impl Progress {
     fn begin(rows: u64) -> Self {
-        let bar = ProgressBar::new(rows);
+        let bar = if bars() { ProgressBar::new(rows) } else { ProgressBar::hidden() };
         let style = ProgressStyle::with_template("{spinner} {msg} {bar:30} {human_pos}/{human_len} rows [{elapsed}]");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         Self { bar }

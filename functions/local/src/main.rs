@@ -6,12 +6,17 @@
 
 mod archive;
 mod backup;
+mod carried;
 mod cli;
 mod dataset;
+mod datasets;
 mod demo;
 mod files;
 mod generate;
+mod init;
+mod ledger;
 mod out;
+mod outcome;
 mod owed;
 mod pipeline;
 mod postgres;
@@ -24,16 +29,19 @@ mod rows;
 mod run;
 mod run_id;
 mod serve;
+mod signals;
 mod state;
 mod state_folder;
+mod terminal;
 mod two_databases;
+mod watch;
 
 use std::process::ExitCode;
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use fonderie_core::{Disposition, StageError};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, CompletionsArguments};
 
 /// How the program ends; `--help` documents it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +50,8 @@ enum Ending {
     Good,
     /// A file was halted or failed.
     FileFailed,
+    /// Nothing that was named can be run, as was reported.
+    Usage,
 }
 
 fn main() -> ExitCode {
@@ -82,14 +92,22 @@ fn called(arguments: &ArgMatches) -> ExitCode {
             Command::Generate(arguments) => generate::run(&arguments),
             Command::Query(arguments) => query::run(arguments).await,
             Command::Owed(arguments) => owed::run(arguments).await,
+            Command::Status(arguments) => ledger::status(arguments).await,
+            Command::Runs(arguments) => ledger::runs(arguments).await,
+            Command::Show(arguments) => ledger::show(arguments).await,
+            Command::Datasets(arguments) => datasets::run(&arguments),
+            Command::Init(arguments) => init::run(&arguments),
             Command::Backup(arguments) => backup::run(arguments).await,
             Command::Restore(arguments) => restore::run(arguments).await,
+            Command::Watch(arguments) => watch::run(arguments).await,
+            Command::Completions(arguments) => Ok(completions(&arguments)),
             Command::Serve(arguments) => serve::run(arguments).await,
         }
     });
     match result {
         Ok(Ending::Good) => ExitCode::SUCCESS,
         Ok(Ending::FileFailed) => ExitCode::from(3),
+        Ok(Ending::Usage) => ExitCode::from(2),
         Err(error) => {
             eprintln!("error: {}", print::escaped_lines(&error.to_string()));
             let chain = error.chain();
@@ -99,6 +117,13 @@ fn called(arguments: &ArgMatches) -> ExitCode {
             ExitCode::from(exit_code(&error))
         }
     }
+}
+
+fn completions(arguments: &CompletionsArguments) -> Ending {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut Cli::command(), "fonderie", &mut script);
+    let _ = out::write(&script);
+    Ending::Good
 }
 
 /// 2 for what the person who called must put right, 1 for anything else.

@@ -9,13 +9,18 @@ use fonderie_core::stage::{
     RecordFailureInput, RunReport, ScoreInput, Scored, SummarizeInput, TransformInput, Transformed, ValidateInput,
     Validated, Verdict,
 };
-use fonderie_core::{ErrorCode, ObjectRef, Result, Run, RunRequest, StageError};
+use fonderie_core::{Disposition, ErrorCode, ObjectRef, ObjectVersion, Result, Run, RunRequest, StageError};
 use fonderie_ingest::{Executions, Ingested, Started};
 use fonderie_storage::Storage;
 use fonderie_warehouse::{Database, DatabaseSettings};
 
 use crate::run_id::run_id;
-use crate::state::{BRONZE, DATASETS, QUARANTINE, REPORTS, SILVER};
+use crate::state::{BRONZE, DATASETS, QUARANTINE, REPORTS, SILVER, connect};
+
+/// What a run's report is called.
+pub(crate) const REPORT: &str = "report.json";
+/// The failures of one object version that are looked at.
+const FAILURES: usize = 1000;
 
 /// A file after its own stages.
 pub(crate) enum Arrived {
@@ -25,6 +30,8 @@ pub(crate) enum Arrived {
     Failed(Box<Failure>),
     /// It could not be uploaded: there is nothing to record.
     Refused(Box<StageError>),
+    /// It was run before, and nothing was done.
+    Before,
 }
 
 /// An execution under way.
@@ -54,6 +61,19 @@ pub(crate) enum Finished {
     Failed(Box<Failure>),
     /// It could not be read or uploaded.
     Refused(Box<StageError>),
+    /// It was run before, and nothing was done.
+    Before,
+}
+
+impl Finished {
+    /// Whether the file is in the warehouse, with or without rejects.
+    pub(crate) fn is_good(&self) -> bool {
+        match self {
+            Self::Ran(report, _) => report.said.validate.verdict != Verdict::Halted,
+            Self::Before => true,
+            Self::Failed(_) | Self::Refused(_) => false,
+        }
+    }
 }
 
 /// What the person who runs files asks of all their runs.
@@ -67,6 +87,7 @@ pub(crate) struct Asked {
 /// The contexts of all stages.
 pub(crate) struct Pipeline {
     storage: Storage,
+    database: DatabaseSettings,
     ingest: fonderie_ingest::Context<Waiting>,
     admit: fonderie_admit::Context,
     transform: fonderie_transform::Context,
@@ -114,7 +135,38 @@ impl Pipeline {
             ),
             record_failure: fonderie_record_failure::Context::new(storage.clone(), QUARANTINE.into(), None),
             storage: storage.clone(),
+            database: database.clone(),
         }
+    }
+
+    /// Whether a version of an object was run before: to its end, loaded or halted, or to a failure that does not pass by itself.
+    pub(crate) async fn was_run(&self, object: &ObjectVersion) -> Result<bool> {
+        // The ids of its runs begin with it.
+        let name = RunRequest::of(object).execution_name();
+        let prefix = format!("{}{name}", Storage::FAILURES);
+        for listed in self.storage.list(QUARANTINE, &prefix, FAILURES).await?.objects {
+            let id = listed.key.strip_prefix(Storage::FAILURES).and_then(|file| file.strip_suffix(".json"));
+            let failure = match id {
+                Some(id) => self.storage.recorded_failure(QUARANTINE, id).await?,
+                None => None,
+            };
+            let passes = |failure: &Failure| matches!(failure.disposition, Disposition::Transient | Disposition::Busy);
+            if failure.is_some_and(|failure| !passes(&failure)) {
+                return Ok(true);
+            }
+        }
+        let warehouse = connect(&self.database).await?;
+        let runs = warehouse.runs_with_verdict(&name).await;
+        warehouse.close().await;
+        // The report is the last that a run writes: one that was killed before is scored and published by the next.
+        for (run_id, dataset, source) in runs? {
+            match self.storage.head(REPORTS, &format!("{dataset}/{source}/{run_id}/{REPORT}"), None).await {
+                Ok(_) => return Ok(true),
+                Err(error) if error.code == ErrorCode::ObjectMissing => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
     }
 
     /// Takes an uploaded object as far as the warehouse; `stage` is told of each stage as it begins.
@@ -161,6 +213,10 @@ impl Pipeline {
                     finished.push(Finished::Refused(error));
                     continue;
                 }
+                Arrived::Before => {
+                    finished.push(Finished::Before);
+                    continue;
+                }
             };
             if execution.said.load.is_some() {
                 (execution.said.score, execution.said.publish) = said.clone();
@@ -174,6 +230,10 @@ impl Pipeline {
                 Ok((report, place)) => Finished::Ran(Box::new(report), place),
                 Err(error) => Finished::Failed(Box::new(self.record_failure(execution, error, stage).await?)),
             });
+        }
+        if finished.iter().any(|end| matches!(end, Finished::Failed(_))) {
+            // Nobody summarizes a run that failed, and a person looks for it in the ledger next.
+            fonderie_summarize::bring_in_failures(&self.summarize).await;
         }
         Ok(finished)
     }

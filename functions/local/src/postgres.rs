@@ -21,12 +21,12 @@ pub(crate) enum Postgres {
 }
 
 impl Postgres {
-    /// Starts the one that was asked for, or else the fitting one, and says which. It listens on a socket that only its own user
+    /// Starts the one that was asked for, or else the fitting one, and says which unless `quiet`. It listens on a socket that only its own user
     /// can reach; if `network`, a native one takes its password on the loopback interface too. Blocking.
     ///
     /// # Errors
     /// [`ErrorCode::SettingsInvalid`]: there are no programs for a native one, or it does not start.
-    pub(crate) fn start(state: &Path, forced: Option<PostgresKind>, network: bool) -> Result<Self> {
+    pub(crate) fn start(state: &Path, forced: Option<PostgresKind>, network: bool, quiet: bool) -> Result<Self> {
         let found = native::Binaries::find();
         if let Err(error) = &found
             && !error.is_not_found()
@@ -42,7 +42,9 @@ impl Postgres {
             PostgresKind::Embedded => ("embedded PostgreSQL 17", state.join(EMBEDDED)),
         };
         close_state(state)?;
-        eprintln!("database: {name} on {}{remark}", path(&folder));
+        if !quiet {
+            eprintln!("database: {name} on {}{remark}", path(&folder));
+        }
         match kind {
             PostgresKind::Native => {
                 let port = network.then_some(0);

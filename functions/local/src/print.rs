@@ -6,14 +6,36 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 use fonderie_contract::Dataset;
-use fonderie_core::Tally;
 use fonderie_core::money::{format_cents, group_digits};
 use fonderie_core::stage::{RuleResult, RunReport, Verdict};
+use fonderie_core::{ErrorCode, Result, StageError, Tally};
 use fonderie_warehouse::Table as Answer;
 
-use crate::cli::StateArguments;
+use crate::cli::{OutputArguments, StateArguments};
 use crate::pipeline::Finished;
 use crate::state::Buckets;
+use crate::terminal::{Colour, painted};
+
+/// How the ends of files are reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// For a person: a line per file, then tables.
+    Text,
+    /// For a program: a JSON object per file.
+    Json,
+    /// For a person, only what went wrong.
+    Quiet,
+}
+
+impl Output {
+    pub(crate) fn of(arguments: &OutputArguments) -> Self {
+        match (arguments.json, arguments.quiet) {
+            (true, _) => Self::Json,
+            (false, true) => Self::Quiet,
+            (false, false) => Self::Text,
+        }
+    }
+}
 
 /// Prints a line. What cannot be printed is reported when the program ends.
 macro_rules! say {
@@ -48,6 +70,17 @@ pub(crate) fn path(path: &Path) -> String {
     escaped(&path.to_string_lossy()).into_owned()
 }
 
+/// Prints one JSON document over several lines.
+///
+/// # Errors
+/// `Internal`: it is none.
+pub(crate) fn document(value: &impl serde::Serialize) -> Result<()> {
+    let json = serde_json::to_string_pretty(value)
+        .map_err(|error| StageError::new(ErrorCode::Internal, "the answer is no JSON").caused_by(error))?;
+    say!("{json}");
+    Ok(())
+}
+
 /// One line per file, as it ends.
 pub(crate) fn line(file: &Path, end: &Finished) {
     match end {
@@ -58,17 +91,23 @@ pub(crate) fn line(file: &Path, end: &Finished) {
             }
         }
         Finished::Failed(failure) => {
-            say!("FAILED   {}: {}: {}", path(file), escaped(&failure.code), escaped(&failure.cause));
+            let (code, cause) = (escaped(&failure.code), escaped(&failure.cause));
+            say!("{} {}: {code}: {cause}", failed(), path(file));
         }
-        Finished::Refused(error) => say!("FAILED   {}: {}: {}", path(file), error.code, escaped(&error.message)),
+        Finished::Refused(error) => say!("{} {}: {}: {}", failed(), path(file), error.code, escaped(&error.message)),
+        Finished::Before => {}
     }
 }
 
-fn mark(report: &RunReport) -> &'static str {
+fn mark(report: &RunReport) -> String {
     match report.said.validate.verdict {
-        Verdict::Accepted | Verdict::AcceptedWithRejects => "ok      ",
-        Verdict::Halted => "HALTED  ",
+        Verdict::Accepted | Verdict::AcceptedWithRejects => painted("ok      ", Colour::Green),
+        Verdict::Halted => painted("HALTED  ", Colour::Yellow),
     }
+}
+
+fn failed() -> String {
+    painted("FAILED  ", Colour::Red)
 }
 
 /// The tables at the run's end: rows and amounts per file, rejects by rule, scores, what the dataset shows of its warehouse,
@@ -85,12 +124,12 @@ pub(crate) fn summary(
         .iter()
         .filter_map(|(_, end)| match end {
             Finished::Ran(report, _) => Some(report.as_ref()),
-            Finished::Failed(_) | Finished::Refused(_) => None,
+            Finished::Failed(_) | Finished::Refused(_) | Finished::Before => None,
         })
         .collect();
     if !reports.is_empty() {
         say!("\nRows\n{}", rows(&reports));
-        say!("\nAmounts\n{}", amounts(&reports));
+        say!("\nAmounts{}\n{}", unit(dataset.currency.as_deref()), amounts(&reports));
         if let Some(rules) = rules(&reports) {
             say!("\nRejected rows, by rule (a row may break several)\n{rules}");
         }
@@ -107,6 +146,17 @@ pub(crate) fn summary(
     let seconds = |time: &Duration| format!("{:.2} s", time.as_secs_f64());
     let times: Vec<_> = times.iter().map(|(stage, time)| format!("{stage} {}", seconds(time))).collect();
     say!("\nStages, all files together: {}\n", times.join(", "));
+    places(buckets, finished);
+    hints(dataset, state);
+}
+
+/// A currency, behind what it is the unit of.
+pub(crate) fn unit(currency: Option<&str>) -> String {
+    currency.map(|code| format!(" ({code})")).unwrap_or_default()
+}
+
+/// Where each file's report and rejects are.
+pub(crate) fn places(buckets: &Buckets, finished: &[(PathBuf, Finished)]) {
     for (file, end) in finished {
         let name = path(Path::new(file.file_name().unwrap_or_default()));
         match end {
@@ -117,10 +167,9 @@ pub(crate) fn summary(
                 }
             }
             Finished::Failed(failure) => say!("{name}: failure {}", path(&buckets.path(&failure.record))),
-            Finished::Refused(_) => {}
+            Finished::Refused(_) | Finished::Before => {}
         }
     }
-    hints(dataset, state);
 }
 
 /// The rows of a query, numbers to the right.

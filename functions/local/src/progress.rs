@@ -1,26 +1,39 @@
 //! How far a run has come: a spinner on a terminal, a plain line per file elsewhere; and how long each stage took.
 
 use std::cell::RefCell;
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::print::escaped;
+use crate::print::{Output, escaped};
+use crate::terminal::bars;
 
 /// The stages' times, in the order in which they first began.
-#[derive(Default)]
 pub(crate) struct Progress {
+    shown: bool,
     times: RefCell<Vec<(&'static str, Duration)>>,
     at: RefCell<Option<(&'static str, Instant)>>,
     bar: RefCell<Option<ProgressBar>>,
 }
 
 impl Progress {
+    /// Shows how far it has come unless only what goes wrong is wanted.
+    pub(crate) fn new(output: Output) -> Self {
+        Self {
+            shown: output != Output::Quiet,
+            times: RefCell::default(),
+            at: RefCell::default(),
+            bar: RefCell::default(),
+        }
+    }
+
     /// Begins something that takes a while: a file, or what is done for all files.
     pub(crate) fn begin(&self, index: usize, of: usize, what: &str) {
         let prefix = format!("[{index}/{of}] {}", escaped(what));
-        if !std::io::stderr().is_terminal() {
+        if !self.shown {
+            return;
+        }
+        if !bars() {
             eprintln!("{prefix}");
             return;
         }
@@ -70,7 +83,7 @@ mod tests {
 
     #[test]
     fn times_add_up_by_stage() {
-        let progress = Progress::default();
+        let progress = Progress::new(Output::Quiet);
         for stage in ["upload", "load", "upload"] {
             progress.stage(stage);
             std::thread::sleep(Duration::from_millis(2));

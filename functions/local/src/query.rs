@@ -25,8 +25,12 @@ pub(crate) fn timeout(limit: &LimitArguments) -> Option<Duration> {
 }
 
 /// Asks the warehouse that an earlier run made, and prints the answer.
-pub(crate) async fn answer(state: &StateArguments, question: Question<'_>, mut rows: Rows<Print>) -> Result<Ending> {
-    let database = Database::open_existing(state).await?;
+pub(crate) async fn answer(state: &StateArguments, question: Question<'_>, rows: Rows<Print>) -> Result<Ending> {
+    ask(Database::open_existing(state).await?, question, rows).await
+}
+
+/// Asks a database, prints the answer and closes the database.
+pub(crate) async fn ask(database: Database, question: Question<'_>, mut rows: Rows<Print>) -> Result<Ending> {
     let asked = async {
         let session = Session::connect(&database.settings, &ConnectOptions::default(), question.write).await?;
         if let Some(note) = session.note() {

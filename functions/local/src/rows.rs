@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::Format;
 use crate::out;
+use crate::print::escaped_lines;
 
 /// A table's columns are as wide as their widest cell, so that its rows are held: no more than these.
 const HELD_ROWS: usize = 5_000;
@@ -65,7 +66,7 @@ impl<W: FnMut(&[u8]) -> ControlFlow<()>> Rows<W> {
             Format::Table => {
                 if self.held.len() < HELD_ROWS && self.held_bytes < HELD_BYTES {
                     self.held_bytes += row.iter().flatten().map(|value| value.len()).sum::<usize>();
-                    self.held.push(row.iter().map(|value| value.unwrap_or_default().to_owned()).collect());
+                    self.held.push(row.iter().map(|value| escaped_lines(value.unwrap_or_default())).collect());
                 }
                 ControlFlow::Continue(())
             }
@@ -155,6 +156,14 @@ mod tests {
         assert_eq!(written(Format::Json, false, &[]), "[]\n");
         assert!(written(Format::Table, false, &rows).ends_with("\n2 rows\n"));
         assert!(written(Format::Table, false, &rows[..1]).ends_with("\n1 row\n"));
+    }
+
+    #[test]
+    fn a_table_steers_no_terminal() {
+        let rows = [[Some("a\x1b[2J"), Some("1\n2")]];
+        let text = written(Format::Table, false, &rows);
+        assert!(text.contains("a\\u{1b}[2J") && !text.contains('\x1b'), "{text}");
+        assert!(written(Format::Csv, false, &rows).contains("a\x1b[2J"), "for programs it stays as it is");
     }
 
     #[test]

@@ -4,17 +4,18 @@ use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 use fonderie_contract::Dataset;
-use fonderie_core::stage::Verdict;
-use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
+use fonderie_core::{ErrorCode, ObjectRef, ObjectVersion, Result, StageError};
 use fonderie_warehouse::Table;
 
 use crate::cli::{RunArguments, StateArguments};
 use crate::dataset::DatasetFolder;
 use crate::files::{Found, find};
 use crate::pipeline::{Arrived, Asked, Finished, Pipeline};
+use crate::print::{Output, escaped, escaped_lines};
 use crate::progress::Progress;
+use crate::signals::Stop;
 use crate::state::{BRONZE, Buckets, Database, connect};
-use crate::{Ending, print};
+use crate::{Ending, outcome, print};
 
 /// Files to be run.
 pub(crate) struct Job<'a> {
@@ -27,49 +28,87 @@ pub(crate) struct Job<'a> {
     pub(crate) force: bool,
     pub(crate) strict: bool,
     pub(crate) state: &'a StateArguments,
+    pub(crate) output: Output,
+    /// Files whose content was run under their key before are left alone.
+    pub(crate) new_only: bool,
+    /// Between two files, the word to stop leaves the others.
+    pub(crate) stop: Option<&'a Stop>,
 }
 
-pub(crate) async fn run(arguments: RunArguments) -> Result<Ending> {
+pub(crate) async fn run(mut arguments: RunArguments) -> Result<Ending> {
+    let output = Output::of(&arguments.output);
+    arguments.state.quiet = arguments.output.quiet;
     let dataset = DatasetFolder::read(&arguments.dataset)?;
     let Found { files, mut refused, skipped } = find(&arguments.paths, &dataset.name)?;
-    skipped.iter().for_each(|sentence| eprintln!("skipped: {sentence}"));
+    if output != Output::Quiet {
+        skipped.iter().for_each(|sentence| eprintln!("skipped: {}", escaped(sentence)));
+    }
     if files.is_empty() && !refused.is_empty() {
         // Nothing is started for nothing.
+        if output == Output::Json {
+            let dataset = dataset.compile()?;
+            for (path, error) in refused.drain(..) {
+                outcome::line(None, &dataset, &path, None, &Finished::Refused(Box::new(error)))?;
+            }
+            return Ok(Ending::Usage);
+        }
         let (_, first) = refused.remove(0);
-        refused.iter().for_each(|(_, error)| eprintln!("error: {error}"));
+        refused.iter().for_each(|(_, error)| eprintln!("error: {}", escaped_lines(&error.to_string())));
         return Err(first);
     }
     let RunArguments { as_of, force, strict, state, .. } = &arguments;
-    run_files(Job { dataset: &dataset, files, refused, as_of: *as_of, force: *force, strict: *strict, state }).await
+    let (as_of, force, strict) = (*as_of, *force, *strict);
+    let job =
+        Job { dataset: &dataset, files, refused, as_of, force, strict, state, output, new_only: false, stop: None };
+    run_files(job).await
 }
 
-/// Runs files and says what became of them.
+/// Runs files and reports what became of them.
 pub(crate) async fn run_files(mut job: Job<'_>) -> Result<Ending> {
     // Mistakes in contracts are told before anything is started or written.
     let dataset = job.dataset.compile()?;
     let buckets = Buckets::open(&job.state.state)?;
     buckets.deploy(job.dataset).await?;
     let database = Database::open(job.state).await?;
-    let progress = Progress::default();
+    let progress = Progress::new(job.output);
     let (mut finished, failed) = all(&job, &buckets, &database, &progress).await;
     finished.extend(job.refused.drain(..).map(|(path, error)| (path, Finished::Refused(Box::new(error)))));
-    finished.iter().for_each(|(path, end)| print::line(path, end));
+    let reported = report(&job, &dataset, &buckets, &finished);
     let mut shown = Ok(Vec::new());
-    if failed.is_ok()
+    if job.output == Output::Text
+        && failed.is_ok()
         && finished.iter().any(|(_, end)| matches!(end, Finished::Ran(report, _) if report.said.load.is_some()))
     {
         shown = show(&dataset, &database).await;
     }
     database.close().await;
-    failed?;
-    print::summary(&buckets, &finished, &shown?, &progress.times(), &dataset, job.state);
-    let good =
-        |end: &Finished| matches!(end, Finished::Ran(report, _) if report.said.validate.verdict != Verdict::Halted);
-    Ok(if finished.iter().all(|(_, end)| good(end)) { Ending::Good } else { Ending::FileFailed })
+    failed.and(reported)?;
+    if job.output == Output::Text {
+        print::summary(&buckets, &finished, &shown?, &progress.times(), &dataset, job.state);
+    }
+    Ok(if finished.iter().all(|(_, end)| end.is_good()) { Ending::Good } else { Ending::FileFailed })
+}
+
+/// Reports how each file ended, in the form that was asked for.
+pub(crate) fn report(
+    job: &Job<'_>,
+    dataset: &Dataset,
+    buckets: &Buckets,
+    finished: &[(PathBuf, Finished)],
+) -> Result<()> {
+    let key = |path: &Path| job.files.iter().find(|(file, _)| file == path).map(|(_, key)| key.as_str());
+    for (path, end) in finished {
+        match job.output {
+            Output::Json => outcome::line(Some(buckets), dataset, path, key(path), end)?,
+            Output::Quiet if end.is_good() => {}
+            Output::Quiet | Output::Text => print::line(path, end),
+        }
+    }
+    Ok(())
 }
 
 /// Runs all files, up to an error that is none of one file's. What came that far has its end in any case.
-async fn all(
+pub(crate) async fn all(
     job: &Job<'_>,
     buckets: &Buckets,
     database: &Database,
@@ -78,6 +117,9 @@ async fn all(
     let pipeline = Pipeline::new(&buckets.storage, &job.dataset.name, &database.settings);
     let (mut arrived, mut failed) = (Vec::new(), Ok(()));
     for (index, (path, key)) in job.files.iter().enumerate() {
+        if job.stop.is_some_and(Stop::asked) {
+            break;
+        }
         progress.begin(index + 1, job.files.len(), &path.display().to_string());
         let file = one(job, buckets, &pipeline, path, key, progress).await;
         progress.end();
@@ -110,6 +152,12 @@ async fn one(
     progress.stage("upload");
     let object = ObjectRef { bucket: BRONZE.to_owned(), key: key.to_owned() };
     match buckets.storage.put_file(path, &object, "application/octet-stream").await {
+        Ok((there, _)) if job.new_only => {
+            let ObjectRef { bucket, key } = object;
+            if pipeline.was_run(&ObjectVersion { bucket, key, version_id: there.version_id }).await? {
+                return Ok(Arrived::Before);
+            }
+        }
         Ok(_) => {}
         Err(error) if is_of_the_file(&error) => return Ok(Arrived::Refused(Box::new(error))),
         Err(error) => return Err(error),

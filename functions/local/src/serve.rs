@@ -1,12 +1,13 @@
 //! `fonderie serve`: buckets and database stay up, for other programs to look at.
 
-use fonderie_core::{ErrorCode, Result, StageError};
+use fonderie_core::Result;
 use fonderie_embedded_s3::Port;
 
 use crate::Ending;
 use crate::cli::ServeArguments;
 use crate::postgres::Access;
 use crate::print::{escaped, path, say};
+use crate::signals::Stop;
 use crate::state::{BUCKETS, Buckets, Database};
 
 /// The port of S3 if none is asked for; the next free one if it is taken.
@@ -34,22 +35,9 @@ pub(crate) async fn run(arguments: ServeArguments) -> Result<Ending> {
         }
         None => say!("Database  {} (--database-url)", escaped(&database.settings.place())),
     }
+    let mut stop = Stop::listen()?;
     say!("Stop with Ctrl-C.");
-    let stopped = stop().await;
+    stop.times(1).await;
     database.close().await;
-    stopped?;
     Ok(Ending::Good)
-}
-
-/// Waits for the word to stop: Ctrl-C, or the machine's (SIGTERM).
-async fn stop() -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let unheard = |error: std::io::Error| {
-        StageError::new(ErrorCode::Internal, "the program cannot hear the signal to stop").caused_by(error)
-    };
-    let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(unheard),
-        _ = terminate.recv() => Ok(()),
-    }
 }

@@ -22,6 +22,13 @@ pub(crate) const REPORTS: &str = "reports";
 pub(crate) const DATASETS: &str = "datasets";
 pub(crate) const BUCKETS: [&str; 5] = [BRONZE, SILVER, QUARANTINE, REPORTS, DATASETS];
 const DATABASE: &str = "fonderie";
+/// The folder of the buckets.
+const S3: &str = "s3";
+
+/// Where a bucket of a state folder lies on the disk.
+pub(crate) fn bucket_folder(state: &Path, bucket: &str) -> PathBuf {
+    state.join(S3).join(bucket)
+}
 
 /// The buckets of a state folder, served.
 pub(crate) struct Buckets {
@@ -40,8 +47,8 @@ impl Buckets {
     pub(crate) fn open_on(state: &Path, port: Port) -> Result<Self> {
         close_state(state)?;
         let used = Use::share(state)?;
-        close_inside(&state.join("s3"))?;
-        let server = EmbeddedS3::start_on(&state.join("s3"), &BUCKETS, port)?;
+        close_inside(&state.join(S3))?;
+        let server = EmbeddedS3::start_on(&state.join(S3), &BUCKETS, port)?;
         if state_folder::age(state)? == Age::Unrecorded {
             complete_digests(server.root(), BRONZE)?;
         }
@@ -96,13 +103,15 @@ impl Database {
     async fn open_with(arguments: &StateArguments, network: bool) -> Result<Self> {
         if let Some(url) = &arguments.database_url {
             let settings = DatabaseSettings::from_url(url)?;
-            eprintln!("database: {}", escaped(&settings.place()));
+            if !arguments.quiet {
+                eprintln!("database: {}", escaped(&settings.place()));
+            }
             return Ok(Self { settings, server: None, _used: None });
         }
         close_state(&arguments.state)?;
         let used = Use::share(&arguments.state)?;
-        let (state, forced) = (arguments.state.clone(), arguments.postgres);
-        let started = tokio::task::spawn_blocking(move || Postgres::start(&state, forced, network)).await;
+        let (state, forced, quiet) = (arguments.state.clone(), arguments.postgres, arguments.quiet);
+        let started = tokio::task::spawn_blocking(move || Postgres::start(&state, forced, network, quiet)).await;
         let server = started
             .map_err(|error| StageError::new(ErrorCode::Internal, "PostgreSQL was not started").caused_by(error))??;
         let warehouse = connect(&DatabaseSettings::from_url(&server.url("postgres"))?).await?;
@@ -122,9 +131,14 @@ impl Database {
             state_folder::age(&arguments.state)?;
         }
         if arguments.database_url.is_none() && !Postgres::holds(&arguments.state, arguments.postgres) {
-            return Err(StageError::new(ErrorCode::SettingsInvalid, "nothing here yet: run files first"));
+            return Err(Self::nothing_here());
         }
         Self::open(arguments).await
+    }
+
+    /// What a question gets before the first run.
+    pub(crate) fn nothing_here() -> StageError {
+        StageError::new(ErrorCode::SettingsInvalid, "nothing here yet: run files first")
     }
 
     /// How other programs reach it, if the server was started here.

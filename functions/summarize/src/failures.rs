@@ -2,7 +2,7 @@
 
 use fonderie_core::Result;
 use fonderie_storage::Storage;
-use fonderie_warehouse::Warehouse;
+use fonderie_warehouse::{ConnectOptions, Warehouse};
 
 use crate::Context;
 
@@ -22,6 +22,17 @@ pub(crate) async fn bring_in(context: &Context, warehouse: &Warehouse) {
             let (code, cause) = (error.code.name(), error.chain());
             tracing::warn!(code, cause, "failures were not brought into the ledger: {}", error.message);
         }
+    }
+}
+
+/// The same, of a program that has no run to summarize. A ledger that was not made yet stays so.
+pub async fn bring_in_failures(context: &Context) {
+    match context.database.connect(&ConnectOptions::of_stage("summarize")).await {
+        Ok(warehouse) => {
+            bring_in(context, &warehouse).await;
+            warehouse.close().await;
+        }
+        Err(error) => tracing::warn!(code = error.code.name(), "failures were not brought into the ledger: {error}"),
     }
 }
 

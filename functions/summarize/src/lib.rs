@@ -8,4 +8,5 @@ mod object;
 mod stage;
 
 pub use context::Context;
+pub use failures::bring_in_failures;
 pub use stage::run;

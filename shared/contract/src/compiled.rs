@@ -17,8 +17,12 @@ use crate::pattern::{Patterns, Template};
 pub struct Dataset {
     /// Its name: the folder's, the bundle's, the first part of a bronze key.
     pub name: String,
+    /// What it is, in a few words; empty if it is not declared.
+    pub description: String,
     /// The time zone of its dates.
     pub time_zone: Tz,
+    /// The currency of its amounts, as a code of ISO 4217.
+    pub currency: Option<String>,
     /// The canonical record that every source is brought to.
     pub record: Record,
     /// The sources, by id.

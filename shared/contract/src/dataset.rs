@@ -9,6 +9,7 @@ use crate::compiled::{
     Budget, Check, Dataset, Field, Keep, Kind, Migration, OnUnreadable, Origin, Record, Rule, Severity, Shown, Source,
     WarehouseSql,
 };
+use crate::currency::currency_codes;
 use crate::dates::DateRange;
 use crate::mistakes::{self, Found, Section};
 use crate::reader_rule::ReaderRule;
@@ -40,6 +41,11 @@ pub(crate) fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
         }
         parsed
     });
+    let description = root.text("description").unwrap_or_default().to_owned();
+    let currency = root.text("currency").map(str::to_owned);
+    if let Some(code) = currency.as_deref().filter(|code| currency_codes(code) != [*code]) {
+        root.mistake("currency", format!("\"{code}\""), "a code of ISO 4217, such as \"EUR\"");
+    }
     let records = root.required("records", root.section("records"), "a table `records.<name>`");
     let record = records.and_then(|records| {
         let all: Vec<_> = records.entries().collect();
@@ -73,7 +79,19 @@ pub(crate) fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
             record.fields[index].personal |= inputs.iter().any(|&input| record.fields[input].personal);
         }
     }
-    Some(Dataset { name: name?.to_owned(), time_zone, record, sources, warehouse, models, marts, queries, summary })
+    Some(Dataset {
+        name: name?.to_owned(),
+        description,
+        time_zone,
+        currency,
+        record,
+        sources,
+        warehouse,
+        models,
+        marts,
+        queries,
+        summary,
+    })
 }
 
 fn shown_query(section: &Section<'_>, queries: &[(String, String)]) -> Option<Shown> {

@@ -174,6 +174,12 @@ fn each_mistake_names_file_key_found_and_accepted() {
             "time_zone = \"Europe/Lutece\"",
             "dataset.toml: `time_zone`: found \"Europe/Lutece\"; accepted: a time zone of the IANA database, such as \"Europe/Paris\"",
         ),
+        (
+            dataset,
+            "currency = \"EUR\"",
+            "currency = \"euro\"",
+            "dataset.toml: `currency`: found \"euro\"; accepted: a code of ISO 4217, such as \"EUR\"",
+        ),
         (dataset, "name = \"facturation\"", "name =", "dataset.toml: found line 4: "),
     ] {
         let found = mistakes(file, from, to);

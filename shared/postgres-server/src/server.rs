@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::mpsc;
@@ -282,6 +283,8 @@ fn launch(
         let mut command = account.command(setpriv);
         // a fast shutdown when the parent dies
         command.args(["--pdeathsig", "INT"]).arg(&postgres);
+        // Ctrl-C is for the parent to hear, which may have to end its work first
+        command.process_group(0);
         command
     } else {
         tracing::debug!("no setpriv here: PostgreSQL outlives a parent that is killed, until the next start");

@@ -141,6 +141,22 @@ impl Warehouse {
     pub async fn ledger(&self, run_id: &str) -> Result<Option<LedgerEntry>> {
         entry(&self.client, run_id).await
     }
+
+    /// The runs of an execution's name that loaded or halted their file: id, dataset and source. On one machine a run's id is
+    /// the execution's name, a hyphen and more. There are none before the first run makes the ledger.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn runs_with_verdict(&self, execution: &str) -> Result<Vec<(String, String, String)>> {
+        let there = self.client.query_one("SELECT to_regclass('audit.run') IS NOT NULL", &[]).await.doing(READING)?;
+        if !there.get::<_, bool>(0) {
+            return Ok(Vec::new());
+        }
+        let sql = "SELECT run_id, dataset, source FROM audit.run \
+                   WHERE (run_id = $1 OR starts_with(run_id, $1 || '-')) AND status <> 'failed'";
+        let rows = self.client.query(sql, &[&execution]).await.doing(READING)?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
+    }
 }
 
 /// An object version's row in the ledger.

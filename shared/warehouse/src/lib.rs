@@ -52,6 +52,7 @@ mod settings;
 mod sql;
 mod tls;
 
+pub use arrivals::NEWEST_ARRIVAL;
 pub use connect::{ConnectOptions, Warehouse};
 pub use database::{Database, SecretLogin};
 pub use error::is_login_refused;

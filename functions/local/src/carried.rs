@@ -1,0 +1,34 @@
+//! The datasets that the program carries: those of the repository that it was built from, without their scenarios.
+
+/// Each file: the dataset's name, the path below the dataset's folder, the text.
+const FILES: &[(&str, &str, &str)] = &include!(concat!(env!("OUT_DIR"), "/carried.rs"));
+
+/// The datasets' names, sorted.
+pub(crate) fn names() -> Vec<String> {
+    let mut names: Vec<String> = FILES.iter().map(|(dataset, _, _)| (*dataset).to_owned()).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The files of a dataset: path below its folder, and text.
+pub(crate) fn files(dataset: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    FILES.iter().filter(move |(name, _, _)| *name == dataset).map(|(_, path, text)| (*path, *text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_carried_is_the_repositorys_folder() {
+        assert!(names().contains(&"facturation".to_owned()), "{:?}", names());
+        let mut expected = fonderie_test_support::dataset_files("facturation");
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/facturation");
+        expected.push(("generate.toml".to_owned(), std::fs::read_to_string(root.join("generate.toml")).unwrap()));
+        expected.sort();
+        let mut carried: Vec<_> = files("facturation").map(|(path, text)| (path.to_owned(), text.to_owned())).collect();
+        carried.sort();
+        assert_eq!(carried, expected);
+    }
+}
