@@ -11,8 +11,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use aws_config::{BehaviorVersion, Region};
-use aws_sdk_s3::config::Credentials;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
@@ -94,13 +92,7 @@ impl Stack {
         terraform.apply(&[])?;
         let outputs = serde_json::from_value(serde_json::to_value(terraform.outputs()?)?)?;
 
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .region(Region::from_static("eu-west-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "static"))
-            .endpoint_url(localstack.endpoint())
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .load()
-            .await;
+        let config = fonderie_storage::sdk_config_for(&localstack.endpoint(), "eu-west-1", "test", "test");
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
         Ok(Self {
             localstack,

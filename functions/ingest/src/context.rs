@@ -1,21 +1,29 @@
 //! What `ingest` works with.
 
-use fonderie_core::Result;
-use fonderie_lambda_host::{Settings, Topic};
-use fonderie_storage::{Datasets, Storage, sdk_config};
+use std::sync::Arc;
 
-use crate::executions::StateMachine;
+#[cfg(feature = "lambda")]
+use fonderie_core::Result;
+use fonderie_core::Tell;
+#[cfg(feature = "lambda")]
+use fonderie_lambda_host::{Settings, Topic};
+#[cfg(feature = "lambda")]
+use fonderie_storage::sdk_config;
+use fonderie_storage::{Datasets, Storage};
+
+#[cfg(feature = "lambda")]
+use crate::state_machine::StateMachine;
 
 /// Settings and clients, made once.
 #[derive(Debug)]
-pub struct Context<E = StateMachine> {
+pub struct Context<E> {
     pub(crate) storage: Storage,
     pub(crate) bundles: Datasets,
     pub(crate) datasets_bucket: String,
     pub(crate) datasets: Vec<String>,
     pub(crate) quarantine_bucket: String,
     pub(crate) executions: E,
-    pub(crate) topic: Option<Topic>,
+    pub(crate) topic: Option<Arc<dyn Tell>>,
 }
 
 impl<E> Context<E> {
@@ -26,7 +34,7 @@ impl<E> Context<E> {
         datasets: Vec<String>,
         quarantine_bucket: String,
         executions: E,
-        topic: Option<Topic>,
+        topic: Option<Arc<dyn Tell>>,
     ) -> Self {
         Self {
             bundles: Datasets::new(storage.clone()),
@@ -45,7 +53,8 @@ impl<E> Context<E> {
     }
 }
 
-impl Context {
+#[cfg(feature = "lambda")]
+impl Context<StateMachine> {
     /// The function's context, from `DATASETS`, `DATASETS_BUCKET`, `QUARANTINE_BUCKET`, `STATE_MACHINE_ARN` and `TOPIC_ARN`.
     ///
     /// # Errors
@@ -57,7 +66,7 @@ impl Context {
             let (arn, topic) = (settings.text("STATE_MACHINE_ARN"), settings.text("TOPIC_ARN"));
             (settings.list("DATASETS"), bucket, quarantine, arn, topic)
         })?;
-        let (executions, topic) = (StateMachine::new(&config, arn), Topic::new(&config, topic));
+        let (executions, topic) = (StateMachine::new(&config, arn), Arc::new(Topic::new(&config, topic)));
         Ok(Self::new(Storage::from_config(&config), bucket, datasets, quarantine, executions, Some(topic)))
     }
 }

@@ -4,8 +4,12 @@ mod context;
 mod event;
 mod executions;
 mod stage;
+#[cfg(feature = "lambda")]
+mod state_machine;
 
 pub use context::Context;
 pub use event::Event;
-pub use executions::{Executions, Started, StateMachine};
+pub use executions::{Executions, Started};
 pub use stage::{Ingested, Response, ingest, run};
+#[cfg(feature = "lambda")]
+pub use state_machine::StateMachine;

@@ -1,8 +1,12 @@
 //! What `load` works with.
 
+#[cfg(feature = "lambda")]
 use fonderie_core::Result;
+#[cfg(feature = "lambda")]
 use fonderie_lambda_host::Settings;
-use fonderie_storage::{Datasets, Storage, sdk_config};
+#[cfg(feature = "lambda")]
+use fonderie_storage::sdk_config;
+use fonderie_storage::{Datasets, Storage};
 use fonderie_warehouse::Database;
 
 /// Settings and clients, made once.
@@ -24,6 +28,7 @@ impl Context {
     ///
     /// # Errors
     /// When settings are missing.
+    #[cfg(feature = "lambda")]
     pub fn from_environment() -> Result<Self> {
         let config = sdk_config();
         let secret = Settings::read(|settings| settings.database())?;

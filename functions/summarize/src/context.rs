@@ -1,8 +1,15 @@
 //! What `summarize` works with.
 
+use std::sync::Arc;
+
+#[cfg(feature = "lambda")]
 use fonderie_core::Result;
+use fonderie_core::Tell;
+#[cfg(feature = "lambda")]
 use fonderie_lambda_host::{Settings, Topic};
-use fonderie_storage::{Datasets, Storage, sdk_config};
+#[cfg(feature = "lambda")]
+use fonderie_storage::sdk_config;
+use fonderie_storage::{Datasets, Storage};
 use fonderie_warehouse::Database;
 
 /// Settings and clients, made once.
@@ -13,7 +20,7 @@ pub struct Context {
     pub(crate) database: Database,
     pub(crate) reports_bucket: String,
     pub(crate) quarantine_bucket: String,
-    pub(crate) topic: Option<Topic>,
+    pub(crate) topic: Option<Arc<dyn Tell>>,
 }
 
 impl Context {
@@ -23,7 +30,7 @@ impl Context {
         database: Database,
         reports_bucket: String,
         quarantine_bucket: String,
-        topic: Option<Topic>,
+        topic: Option<Arc<dyn Tell>>,
     ) -> Self {
         Self { bundles: Datasets::new(storage.clone()), storage, database, reports_bucket, quarantine_bucket, topic }
     }
@@ -33,6 +40,7 @@ impl Context {
     ///
     /// # Errors
     /// When settings are missing.
+    #[cfg(feature = "lambda")]
     pub fn from_environment() -> Result<Self> {
         let config = sdk_config();
         let (secret, reports, quarantine, topic) = Settings::read(|settings| {
@@ -40,7 +48,7 @@ impl Context {
             (settings.database(), reports, quarantine, settings.text("TOPIC_ARN"))
         })?;
         let database = Database::from_secret(&config, secret.arn, &secret.tls, secret.roots_file.as_deref())?;
-        let topic = Some(Topic::new(&config, topic));
+        let topic = Some(Arc::new(Topic::new(&config, topic)) as Arc<dyn Tell>);
         Ok(Self::new(Storage::from_config(&config), database, reports, quarantine, topic))
     }
 }

@@ -1,8 +1,12 @@
 //! What `transform` works with.
 
+#[cfg(feature = "lambda")]
 use fonderie_core::Result;
+#[cfg(feature = "lambda")]
 use fonderie_lambda_host::Settings;
-use fonderie_storage::{Datasets, Storage, sdk_config};
+#[cfg(feature = "lambda")]
+use fonderie_storage::sdk_config;
+use fonderie_storage::{Datasets, Storage};
 
 /// Settings and clients, made once.
 #[derive(Debug)]
@@ -23,6 +27,7 @@ impl Context {
     ///
     /// # Errors
     /// When settings are missing.
+    #[cfg(feature = "lambda")]
     pub fn from_environment() -> Result<Self> {
         let (silver, quarantine) =
             Settings::read(|settings| (settings.text("SILVER_BUCKET"), settings.text("QUARANTINE_BUCKET")))?;

@@ -20,6 +20,7 @@ pub mod sentence;
 pub mod stage;
 mod subject;
 pub mod tally;
+mod tell;
 pub mod units;
 
 pub use error::{Disposition, ErrorCode, StageError};
@@ -29,6 +30,7 @@ pub use object::{ObjectRef, ObjectVersion, Order};
 pub use run::{BundleRef, Run, RunRequest};
 pub use scoring::DatasetRun;
 pub use tally::Tally;
+pub use tell::{Sending, Tell};
 
 /// A stage's result.
 pub type Result<T, E = StageError> = std::result::Result<T, E>;

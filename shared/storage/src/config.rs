@@ -3,15 +3,18 @@
 
 use std::time::Duration;
 
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
-use aws_config::retry::RetryConfig;
-use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::future;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{Credentials, SharedAsyncSleep, SharedCredentialsProvider, SharedHttpClient};
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{
+    BehaviorVersion, Credentials, ProvideCredentials, Region, SharedAsyncSleep, SharedCredentialsProvider,
+    SharedHttpClient, StalledStreamProtectionConfig,
+};
 use aws_smithy_http_client::Builder as HttpClient;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_types::SdkConfig;
 
 use crate::Storage;
 
@@ -29,10 +32,43 @@ const ATTEMPTS: u32 = 4;
 ///
 /// The SDK's own chain (profiles, instance metadata, single sign-on) would be an eighth of each function's size.
 pub fn sdk_config() -> SdkConfig {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
-    let credentials = SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new());
+    let credentials = SharedCredentialsProvider::new(FromEnvironment);
     config(https(), region.map(Region::new), variable("AWS_ENDPOINT_URL"), credentials)
+}
+
+/// The same for a server with static credentials, such as the embedded one or LocalStack.
+pub fn sdk_config_for(endpoint: &str, region: &'static str, access_key: &str, secret_key: &str) -> SdkConfig {
+    let credentials = Credentials::new(access_key, secret_key, None, None, "static");
+    // Loading the system's certificates takes time, and they may be absent: only where TLS is used.
+    let http = if endpoint.starts_with("https:") { https() } else { HttpClient::new().build_http() };
+    let region = Some(Region::from_static(region));
+    config(http, region, Some(endpoint.to_owned()), SharedCredentialsProvider::new(credentials))
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Credentials of the environment's variables.
+#[derive(Debug)]
+struct FromEnvironment;
+
+impl FromEnvironment {
+    fn credentials() -> Result<Credentials, CredentialsError> {
+        let needed = |name| variable(name).ok_or_else(|| CredentialsError::not_loaded(format!("{name} is not set")));
+        let (access, secret) = (needed("AWS_ACCESS_KEY_ID")?, needed("AWS_SECRET_ACCESS_KEY")?);
+        Ok(Credentials::new(access, secret, variable("AWS_SESSION_TOKEN"), None, "environment"))
+    }
+}
+
+impl ProvideCredentials for FromEnvironment {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(Self::credentials())
+    }
 }
 
 fn config(
@@ -63,13 +99,7 @@ impl Storage {
 
     /// A client of a server with static credentials, such as the embedded one.
     pub fn for_endpoint(endpoint: &str, access_key: &str, secret_key: &str) -> Self {
-        let credentials = Credentials::new(access_key, secret_key, None, None, "static");
-        // Loading the system's certificates takes time, and they may be absent: only where TLS is used.
-        let http = if endpoint.starts_with("https:") { https() } else { HttpClient::new().build_http() };
-        let region = Region::from_static("us-east-1");
-        let config = config(http, Some(region), Some(endpoint.to_owned()), SharedCredentialsProvider::new(credentials));
-        let settings = aws_sdk_s3::config::Builder::from(&config).force_path_style(wants_path_style(endpoint)).build();
-        Self { client: Client::from_conf(settings) }
+        Self::from_config(&sdk_config_for(endpoint, "us-east-1", access_key, secret_key))
     }
 }
 

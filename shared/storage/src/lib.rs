@@ -23,7 +23,7 @@ pub mod version;
 mod writer;
 
 pub use bundle::Datasets;
-pub use config::sdk_config;
+pub use config::{sdk_config, sdk_config_for};
 pub use object::{Listed, Listing, ObjectMeta};
 pub use parquet_read::{ObjectRanges, parquet_error};
 pub use parquet_write::{ParquetObjectWriter, ROW_GROUP_BYTES};

@@ -2,13 +2,14 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use aws_config::SdkConfig;
 use fonderie_core::{ErrorCode, Result, StageError};
 
 use crate::connect::{ConnectOptions, Warehouse};
 use crate::error::is_login_refused;
 use crate::login::Login;
-use crate::secret::{Label, SecretStore, SecretsManager};
+use crate::secret::{Label, SecretStore};
+#[cfg(feature = "secrets-manager")]
+use crate::secrets_manager::SecretsManager;
 use crate::settings::DatabaseSettings;
 use crate::tls::Tls;
 
@@ -18,6 +19,7 @@ pub enum Database {
     /// Settings that are known.
     Known(DatabaseSettings),
     /// A secret of Secrets Manager.
+    #[cfg(feature = "secrets-manager")]
     Secret(SecretLogin<SecretsManager>),
 }
 
@@ -26,7 +28,13 @@ impl Database {
     ///
     /// # Errors
     /// Those of [`Tls::from_settings`].
-    pub fn from_secret(config: &SdkConfig, arn: String, tls: &str, roots_file: Option<&str>) -> Result<Self> {
+    #[cfg(feature = "secrets-manager")]
+    pub fn from_secret(
+        config: &aws_types::SdkConfig,
+        arn: String,
+        tls: &str,
+        roots_file: Option<&str>,
+    ) -> Result<Self> {
         let tls = Tls::from_settings(tls, roots_file)?;
         Ok(Self::Secret(SecretLogin::new(SecretsManager::new(config, arn), tls)))
     }
@@ -38,6 +46,7 @@ impl Database {
     pub async fn connect(&self, options: &ConnectOptions) -> Result<Warehouse> {
         match self {
             Self::Known(settings) => Warehouse::connect(settings, options).await,
+            #[cfg(feature = "secrets-manager")]
             Self::Secret(secret) => secret.connect(options).await,
         }
     }

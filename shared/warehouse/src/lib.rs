@@ -48,6 +48,8 @@ mod reader;
 mod roles;
 mod score;
 mod secret;
+#[cfg(feature = "secrets-manager")]
+mod secrets_manager;
 mod settings;
 mod sql;
 mod tls;
@@ -62,6 +64,8 @@ pub use login::{Login, Place, new_password};
 pub use query::{Part, Question, Session, Table};
 pub use roles::{ANALYST, OPERATOR, PIPELINE, RolesChanged};
 pub use score::{Score, ScorePlan, TrainedModel, Turn};
-pub use secret::{Label, SecretStore, SecretsManager};
+pub use secret::{Label, SecretStore};
+#[cfg(feature = "secrets-manager")]
+pub use secrets_manager::SecretsManager;
 pub use settings::DatabaseSettings;
 pub use tls::Tls;
