@@ -148,16 +148,18 @@ impl Decoding {
     /// [`Problem::Encoding`] if its bytes are not of the encoding, or hold U+FFFD; [`Problem::DoubleEncoding`] if they are UTF-8 in another
     /// encoding's place, or UTF-8 that was taken for windows-1252 and encoded again.
     pub fn cell<'a>(&self, bytes: &'a [u8]) -> Decoded<'a> {
+        if bytes.is_ascii() {
+            return ascii(bytes);
+        }
         let (text, double) = self.decode(bytes);
         let add = |count: &Cell<u64>| count.set(count.get() + 1);
         match (&text, double) {
             (_, Double::Yes) => add(&self.double),
-            (Ok(text), Double::No) if !text.is_ascii() => add(&self.single),
+            (Ok(_), Double::No) => add(&self.single),
             _ => {}
         }
         if !self.utf8 {
             match &text {
-                Ok(text) if text.is_ascii() => {}
                 Ok(text) => match foreign::shown(text) {
                     Shown::Odd => add(&self.odd),
                     Shown::Contrary => add(&self.ordinary),
@@ -175,13 +177,11 @@ impl Decoding {
     /// # Errors
     /// As [`Self::cell`].
     pub fn peek<'a>(&self, bytes: &'a [u8]) -> Decoded<'a> {
-        self.decode(bytes).0
+        if bytes.is_ascii() { ascii(bytes) } else { self.decode(bytes).0 }
     }
 
+    /// The text of bytes that are not all ASCII.
     fn decode<'a>(&self, bytes: &'a [u8]) -> (Decoded<'a>, Double) {
-        if bytes.is_ascii() {
-            return (std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| Problem::Encoding), Double::No);
-        }
         if self.utf8 {
             // U+FFFD is what the transcoder, or an earlier program, put in place of what it could not decode.
             return match std::str::from_utf8(bytes) {
@@ -231,6 +231,11 @@ impl Decoding {
             None => cp850::decode(bytes),
         }
     }
+}
+
+/// ASCII is the same in each encoding, and evidence of none.
+fn ascii(bytes: &[u8]) -> Decoded<'_> {
+    std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| Problem::Encoding)
 }
 
 fn refuse_double<'a>(double: Double, text: impl FnOnce() -> Decoded<'a>) -> (Decoded<'a>, Double) {
