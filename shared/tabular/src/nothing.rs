@@ -21,7 +21,7 @@ pub(crate) fn means_nothing(text: &str) -> bool {
     // Most texts are told apart by their first letter.
     if text.len() <= 9
         && text.bytes().next().is_some_and(|first| b"nN(<[#\\vVbBaA".contains(&first))
-        && (EXACT.contains(&text) || WORDS.iter().any(|word| same(word)))
+        && (EXACT.contains(&text) || WORDS.iter().any(same))
     {
         return true;
     }

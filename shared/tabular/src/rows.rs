@@ -739,7 +739,8 @@ impl<'a> Rows<'a> {
             || layout.columns.iter().filter(|column| !column.header.is_empty()).nth(1).is_some();
         let same = |at: usize, name: &str| {
             self.peek(at).text().is_some_and(|text| {
-                fold_space(text) == name || folded && text.len() <= 2 * name.len() && fold_name(text) == fold_name(name)
+                let may_fold = folded && text.len() <= 2 * name.len() && may_begin_alike(text, name);
+                fold_space(text) == name || may_fold && fold_name(text) == fold_name(name)
             })
         };
         // The first column's bytes tell most records apart from a header, undecoded.
@@ -789,5 +790,13 @@ impl<'a> Rows<'a> {
                 column.skipped_values.iter().any(|value| *value == shown)
             }
         })
+    }
+}
+
+/// Whether two names may be the same once they are folded, by their first letters.
+fn may_begin_alike(left: &str, right: &str) -> bool {
+    match (left.trim_start().chars().next(), right.chars().next()) {
+        (Some(left), Some(right)) if left.is_ascii() && right.is_ascii() => left.eq_ignore_ascii_case(&right),
+        _ => true,
     }
 }

@@ -77,7 +77,7 @@ fn number_sections(code: &str) -> Vec<&str> {
         }
     }
     // `dd/mm/yyyy;@`: the last one may be for texts.
-    if !(shows_texts && !sections.is_empty()) {
+    if !shows_texts || sections.is_empty() {
         sections.push(&code[start..]);
     }
     sections.truncate(3);
