@@ -4,13 +4,12 @@ use std::fmt;
 
 use chrono_tz::Tz;
 use fonderie_core::freshness::Expected;
-use globset::{Glob, GlobSet};
 
 use crate::dates::{DatePattern, DateRange, Dates};
 use crate::encoding::Encoding;
 use crate::model::{Mart, Model};
 use crate::numbers::NumberFormat;
-use crate::pattern::{Patterns, Template};
+use crate::pattern::{NamePatterns, Patterns, Template, same_case};
 
 /// A dataset: what is true of billing (or of a shop, of freight) and of nothing else.
 #[derive(Debug)]
@@ -393,7 +392,7 @@ pub struct Booleans {
 #[derive(Clone, Debug)]
 pub struct FileFormat {
     /// How such files are recognised: the file's name for a pattern without `/`, else the key below the dataset's name.
-    pub files: GlobSet,
+    pub files: NamePatterns,
     /// Where the header is.
     pub header: Header,
     /// Whether the contract says where the header is, or that there is none.
@@ -477,7 +476,7 @@ pub enum Sheet {
     /// By its position, from 1, whether it is visible or not.
     Position(usize),
     /// Visible ones, by a pattern of their names, case aside.
-    Pattern(Glob),
+    Pattern(NamePatterns),
 }
 
 impl Sheet {
@@ -492,9 +491,9 @@ impl Sheet {
     /// ```
     pub fn fits(&self, name: &str, position: usize, visible: bool) -> bool {
         match self {
-            Self::Name(wanted) => name.trim().to_lowercase() == wanted.trim().to_lowercase(),
+            Self::Name(wanted) => same_case(name.trim()) == same_case(wanted.trim()),
             Self::Position(wanted) => position == *wanted,
-            Self::Pattern(pattern) => visible && pattern.compile_matcher().is_match(name.trim()),
+            Self::Pattern(pattern) => visible && pattern.fit(name.trim()),
         }
     }
 }
@@ -505,7 +504,8 @@ impl fmt::Display for Sheet {
             Self::Name(name) => write!(f, "sheet \"{}\"", name.chars().take(40).collect::<String>()),
             Self::Position(position) => write!(f, "sheet number {position}"),
             Self::Pattern(pattern) => {
-                write!(f, "visible sheet like \"{}\"", pattern.glob().chars().take(40).collect::<String>())
+                let text = pattern.texts().first().map_or("", String::as_str);
+                write!(f, "visible sheet like \"{}\"", text.chars().take(40).collect::<String>())
             }
         }
     }

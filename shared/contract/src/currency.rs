@@ -26,9 +26,7 @@ const WORDS: &[(&str, &[&str])] = &[
     ("£", &["GBP", "EGP", "LBP", "SYP", "GIP"]),
     ("¥", &["JPY", "CNY"]),
     ("SFR", &["CHF"]),
-    ("SFR.", &["CHF"]),
     ("FR", &["CHF"]),
-    ("FR.", &["CHF"]),
     ("KR", &["SEK", "NOK", "DKK", "ISK"]),
     ("ZŁ", &["PLN"]),
     ("KČ", &["CZK"]),
@@ -59,9 +57,10 @@ const CODES: &[&str] = &[
     "ZMW", "ZWG",
 ];
 
-/// The ISO codes that a word may stand for, whatever its case; none for a word that is no known currency.
+/// The ISO codes that a word may stand for, whatever its case, perhaps with a full stop behind it; none for a word that is no known
+/// currency.
 pub fn currency_codes(word: &str) -> &'static [&'static str] {
-    let word = word.to_uppercase();
+    let word = word.strip_suffix('.').unwrap_or(word).to_uppercase();
     let code = || CODES.iter().find(|code| **code == word).map(std::slice::from_ref);
     WORDS.iter().find(|(known, _)| *known == word).map(|(_, codes)| *codes).or_else(code).unwrap_or_default()
 }
@@ -84,6 +83,7 @@ mod tests {
             (&["$", "CAD"], Some(vec!["CAD"])),
             (&["¥", "JPY", "JPY"], Some(vec!["JPY"])),
             (&["CHF", "Fr.", "sFr"], Some(vec!["CHF"])),
+            (&["kr.", "DKK"], Some(vec!["DKK"])),
             (&["points"], None),
             (&["points", "£", "GBP"], Some(vec!["GBP"])),
             (&["€", "USD"], Some(vec![])),

@@ -1,12 +1,11 @@
 //! `[format]` and `[[formats]]` of a source: how its files are recognised and written.
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use toml::Value;
 
 use crate::compiled::{Csv, FileFormat, Format, Header, Sheet, Totals, Workbook};
 use crate::encoding::Encoding;
 use crate::mistakes::{Section, describe};
-use crate::pattern::Patterns;
+use crate::pattern::{NamePatterns, Patterns};
 
 /// `files` with one `[format]`, or a list `[[formats]]` each with its own `files`.
 pub(crate) fn formats(root: &Section<'_>) -> Option<Vec<FileFormat>> {
@@ -27,28 +26,19 @@ pub(crate) fn formats(root: &Section<'_>) -> Option<Vec<FileFormat>> {
     compiled.into_iter().collect()
 }
 
-fn files(section: &Section<'_>) -> Option<GlobSet> {
+fn files(section: &Section<'_>) -> Option<NamePatterns> {
     let accepted = "a list of file name patterns such as [\"etablissement_A*.csv\"]";
     let patterns = section.required("files", section.texts("files"), accepted)?;
     if patterns.is_empty() {
         section.mistake("files", "an empty list", accepted);
     }
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        // Senders write names in any case; `*` must not reach into another folder.
-        match GlobBuilder::new(pattern).case_insensitive(true).literal_separator(true).build() {
-            Ok(glob) => {
-                set.add(glob);
-            }
-            Err(error) => section.mistake("files", format!("\"{pattern}\": {}", error.kind()), accepted),
-        }
-    }
-    set.build().ok()
+    // `*` must not reach into another folder.
+    NamePatterns::compile(section, "files", &patterns, true, accepted)
 }
 
 type Compile = fn(&Section<'_>) -> Option<Format>;
 
-fn format(section: &Section<'_>, files: GlobSet) -> Option<FileFormat> {
+fn format(section: &Section<'_>, files: NamePatterns) -> Option<FileFormat> {
     let types = [("csv", csv as Compile), ("xlsx", workbook)];
     let compile = section.required("type", section.choice("type", &types), "\"csv\" or \"xlsx\"")?;
     let (header, header_declared) = header(section);
@@ -159,13 +149,7 @@ fn sheet_of_list(section: &Section<'_>, key: &str, item: &Value, accepted: &str)
         None => sheet_position(section, key, item, accepted),
         // No sheet's name has one of these characters: a spreadsheet allows none of them there.
         Some(pattern) if pattern.contains(['*', '?', '[']) => {
-            match GlobBuilder::new(pattern.trim()).case_insensitive(true).build() {
-                Ok(glob) => Some(Sheet::Pattern(glob)),
-                Err(error) => {
-                    section.mistake(key, format!("\"{pattern}\": {}", error.kind()), accepted);
-                    None
-                }
-            }
+            NamePatterns::compile(section, key, &[pattern], false, accepted).map(Sheet::Pattern)
         }
         Some(name) if !name.trim().is_empty() => Some(Sheet::Name(name.to_owned())),
         Some(_) => {

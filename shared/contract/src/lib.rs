@@ -29,7 +29,7 @@ pub use encoding::Encoding;
 pub use mistakes::{Found, Mistake, Mistakes, Section, describe, document};
 pub use model::{Feature, Mart, Model, ModelKind};
 pub use numbers::NumberFormat;
-pub use pattern::{Patterns, Template};
+pub use pattern::{NamePatterns, Patterns, Template};
 pub use reader_rule::ReaderRule;
 pub use recognise::dataset_of_key;
 pub use text::{is_control, is_invisible};

@@ -1,17 +1,62 @@
-//! Patterns of cells (`Total*`), and templates that take a part out of a name (`{}_factures_*.xlsx`).
+//! Patterns of names and cells (`Total*`), and templates that take a part out of a name (`{}_factures_*.xlsx`).
+//!
+//! A pattern has `*`, `?`, `[…]` and `{a,b}`. Its characters are those that a person counts: letters with their accents composed,
+//! on both sides. Case does not matter.
 
-use std::borrow::Cow;
-
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{ErrorKind, GlobBuilder};
+use regex::{RegexSet, RegexSetBuilder};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::mistakes::Section;
 use crate::text;
 
-/// Patterns of a cell's text: `*`, `?`, `[…]`, `{a,b}`; case does not matter, white space is folded.
+/// Patterns of names, of files or of sheets.
+#[derive(Clone, Debug)]
+pub struct NamePatterns {
+    set: RegexSet,
+    texts: Vec<String>,
+}
+
+impl NamePatterns {
+    /// Compiles patterns, noting those that are none; `separated` if `*` and `?` do not fit a `/`.
+    pub(crate) fn compile(
+        section: &Section<'_>,
+        key: &str,
+        texts: &[&str],
+        separated: bool,
+        accepted: &str,
+    ) -> Option<Self> {
+        let compiled = texts.iter().map(|text| {
+            let compiled = expression(&same_case(text.trim()), separated);
+            compiled.map_err(|kind| section.mistake(key, format!("\"{text}\": {kind}"), accepted)).ok()
+        });
+        let expressions: Vec<String> = compiled.collect::<Option<_>>()?;
+        Some(Self { set: set(&expressions)?, texts: owned(texts) })
+    }
+
+    /// Whether one of them fits a name.
+    pub fn fit(&self, name: &str) -> bool {
+        self.set.is_match(&same_case(name))
+    }
+
+    /// The patterns as the contract writes them.
+    pub fn texts(&self) -> &[String] {
+        &self.texts
+    }
+}
+
+impl PartialEq for NamePatterns {
+    fn eq(&self, other: &Self) -> bool {
+        self.set.patterns() == other.set.patterns()
+    }
+}
+
+impl Eq for NamePatterns {}
+
+/// Patterns of a cell's text, in which white space is folded too.
 #[derive(Clone, Debug, Default)]
 pub struct Patterns {
-    set: Option<GlobSet>,
+    set: Option<RegexSet>,
     texts: Vec<String>,
     /// What a text begins with that fits one: small letters without accents. `None` if a pattern begins with a wildcard.
     firsts: Option<Vec<char>>,
@@ -21,26 +66,20 @@ impl Patterns {
     /// Compiles patterns, noting those that are none.
     pub(crate) fn compile(section: &Section<'_>, key: &str, texts: &[&str]) -> Self {
         let accepted = "patterns of a cell's text such as \"Total*\"";
-        let mut builder = GlobSetBuilder::new();
+        let mut expressions = Vec::new();
         for text in texts {
             if text.trim().is_empty() {
                 section.mistake(key, "an empty text", accepted);
                 continue;
             }
-            match GlobBuilder::new(&folded(text)).case_insensitive(true).backslash_escape(true).build() {
-                Ok(glob) => {
-                    builder.add(glob);
-                }
-                Err(error) => section.mistake(key, format!("\"{text}\": {}", error.kind()), accepted),
+            match expression(&folded(text), false) {
+                Ok(compiled) => expressions.push(compiled),
+                Err(kind) => section.mistake(key, format!("\"{text}\": {kind}"), accepted),
             }
         }
-        let set = (!texts.is_empty()).then(|| builder.build().ok()).flatten();
+        let set = if texts.is_empty() { None } else { set(&expressions) };
         let first = |text: &&str| folded(text).nfd().next().filter(|c| !"*?[{\\".contains(*c));
-        Self {
-            set,
-            texts: texts.iter().map(|text| (*text).to_owned()).collect(),
-            firsts: texts.iter().map(first).collect(),
-        }
+        Self { set, texts: owned(texts), firsts: texts.iter().map(first).collect() }
     }
 
     /// Whether there is none.
@@ -55,7 +94,7 @@ impl Patterns {
             (Some(firsts), Some(first)) if first.is_ascii() => firsts.contains(&first.to_ascii_lowercase()),
             _ => true,
         };
-        may_fit && self.set.as_ref().is_some_and(|set| set.is_match(folded(text)))
+        may_fit && self.set.as_ref().is_some_and(|set| set.is_match(&folded(text)))
     }
 
     /// The patterns as the contract writes them.
@@ -64,10 +103,51 @@ impl Patterns {
     }
 }
 
-/// A text as patterns compare it: small letters, accents composed, white space folded.
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+fn set(expressions: &[String]) -> Option<RegexSet> {
+    RegexSetBuilder::new(expressions).dot_matches_new_line(true).build().ok()
+}
+
+/// A pattern as a regular expression over characters.
+fn expression(pattern: &str, separated: bool) -> Result<String, ErrorKind> {
+    let glob = GlobBuilder::new(pattern).literal_separator(separated).backslash_escape(true).build();
+    let glob = glob.map_err(|error| error.kind().clone())?;
+    // It is one over bytes (`(?-u)`), in which a character beyond ASCII is written as its bytes, such as `\xc3\xa9`.
+    let mut rest = glob.regex().trim_start_matches("(?-u)").as_bytes();
+    let mut bytes = Vec::with_capacity(rest.len());
+    loop {
+        rest = match rest {
+            [b'\\', b'x', high, low, rest @ ..] => {
+                let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+                bytes.extend(digit(*high).zip(digit(*low)).map(|(high, low)| high << 4 | low));
+                rest
+            }
+            [b'\\', escaped, rest @ ..] => {
+                bytes.extend([b'\\', *escaped]);
+                rest
+            }
+            [byte, rest @ ..] => {
+                bytes.push(*byte);
+                rest
+            }
+            [] => break,
+        };
+    }
+    String::from_utf8(bytes).map_err(|error| ErrorKind::Regex(error.to_string()))
+}
+
+/// A text as names are compared: small letters, accents composed.
+pub(crate) fn same_case(text: &str) -> String {
+    let lower = text.to_lowercase();
+    text::composed(&lower).unwrap_or(lower)
+}
+
+/// A text as patterns of cells compare it: the same, white space folded.
 fn folded(text: &str) -> String {
-    let text = text::composed(text).map_or(Cow::Borrowed(text), Cow::Owned).to_lowercase();
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    same_case(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A name with one part to take out: `{}` stands for the part, `*` for anything else.
@@ -85,13 +165,15 @@ impl Template {
         if after.contains("{}") || before.ends_with('*') || after.starts_with('*') {
             return None;
         }
-        let pieces = |text: &str| text.split('*').map(|piece| piece.to_lowercase()).collect();
+        let pieces = |text: &str| text.split('*').map(same_case).collect();
         Some(Self { before: pieces(before), after: pieces(after), text: text.to_owned() })
     }
 
-    /// The part of a name; `None` if the name does not fit, or fits in several ways that give different parts. Case does not
-    /// matter.
-    pub fn part<'n>(&self, name: &'n str) -> Option<&'n str> {
+    /// The part of a name, its accents composed; `None` if the name does not fit, or fits in several ways that give different
+    /// parts. Case does not matter.
+    pub fn part(&self, name: &str) -> Option<String> {
+        let composed = text::composed(name);
+        let name = composed.as_deref().unwrap_or(name);
         // Lower case changes the length of few characters; a name with one of those is compared as it is.
         let lower = Some(name.to_lowercase()).filter(|lower| lower.len() == name.len());
         let lower = lower.as_deref().unwrap_or(name);
@@ -103,7 +185,7 @@ impl Template {
         let parts = starts.iter().flat_map(|start| stops.iter().filter_map(|stop| name.get(*start..*stop)));
         let mut parts = parts.filter(|part| !part.is_empty());
         let part = parts.next()?;
-        parts.all(|other| other == part).then_some(part)
+        parts.all(|other| other == part).then(|| part.to_owned())
     }
 
     /// The template as the contract writes it.
@@ -134,6 +216,8 @@ fn ends(text: &str, pieces: &[String]) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -147,9 +231,63 @@ mod tests {
         assert!(!patterns.fit("Totaux"));
     }
 
+    fn fit(pattern: &str, separated: bool, name: &str) -> bool {
+        let (table, found) = (toml::Table::new(), crate::mistakes::Found::default());
+        let section = Section::new("s.toml", "", &table, &found);
+        NamePatterns::compile(&section, "files", &[pattern], separated, "patterns").unwrap().fit(name)
+    }
+
+    #[test]
+    fn a_pattern_counts_characters_not_bytes() {
+        for (pattern, name, fits) in [
+            ("?t?.csv", "été.csv", true),
+            ("?t?.csv", "e\u{301}te\u{301}.csv", true),
+            ("??t?.csv", "été.csv", false),
+            ("ét[éè].csv", "ÉTÉ.CSV", true),
+            ("e\u{301}t[e\u{301}e\u{300}].csv", "été.csv", true),
+            ("ét[éè].csv", "éte.csv", false),
+            ("ét[!éè].csv", "étê.csv", true),
+            ("ét[!éè].csv", "été.csv", false),
+            ("[à-é]*", "ç.csv", true),
+            ("[à-é]*", "î.csv", false),
+            ("{été,hiver}_?.csv", "Hiver_€.csv", true),
+            ("\\x?", "xé", true),
+            ("a\\\\x41", "a\\x41", true),
+            ("🙂?", "🙂🙂", true),
+            ("Œuvre*", "œuvres", true),
+            ("*.csv", "a/b.csv", false),
+            ("**/?.csv", "a/é.csv", true),
+        ] {
+            assert_eq!(fit(pattern, true, name), fits, "{pattern} {name}");
+        }
+        assert!(fit("a*é", false, "a/É"));
+    }
+
+    proptest! {
+        /// Each character of a name may be replaced by `?`, by a class of it, or by itself in another case and composition.
+        #[test]
+        fn a_name_fits_what_is_made_of_it(
+            name in "[a-zA-Zéèçœñ€🙂 _0-9]{1,8}", ways in prop::collection::vec(0..5_u8, 8), decomposed in any::<bool>()
+        ) {
+            let piece = |(c, way): (char, &u8)| match way {
+                0 => "?".to_owned(),
+                1 => format!("[{c}]"),
+                2 => format!("[!{}]", if c == 'é' { 'è' } else { 'é' }),
+                3 => c.to_uppercase().collect(),
+                _ => c.to_string(),
+            };
+            let pattern: String = name.chars().zip(&ways).map(piece).collect();
+            let sent: String = if decomposed { name.nfd().collect() } else { name.clone() };
+            // A name is compared without the white space around a pattern.
+            prop_assume!(pattern.trim() == pattern);
+            prop_assert!(fit(&pattern, true, &sent), "{} {}", pattern, sent);
+            prop_assert!(!fit(&format!("{pattern}?"), true, &sent), "{}? {}", pattern, sent);
+        }
+    }
+
     #[test]
     fn a_template_takes_one_part_out_of_a_name() {
-        let part = |template: &str, name: &str| Template::parse(template).unwrap().part(name).map(str::to_owned);
+        let part = |template: &str, name: &str| Template::parse(template).unwrap().part(name);
         for (template, name, expected) in [
             ("{}", "Mai 2026", Some("Mai 2026")),
             ("{}_*.csv", "ETAB001_2026-06.csv", Some("ETAB001")),
@@ -157,6 +295,8 @@ mod tests {
             ("*_{}_*.csv", "x_A_B.csv", Some("A")),
             ("*-{}.xlsx", "a-c.xlsx", Some("c")),
             ("*é-{}.xlsx", "aé-c.xlsx", Some("c")),
+            ("*é-{}.xlsx", "AE\u{301}-e\u{301}.xlsx", Some("é")),
+            ("*e\u{301}-{}.xlsx", "aé-c.xlsx", Some("c")),
             ("{}_*_*.csv", "A_B_C.csv", Some("A")),
             // Two ways to fit, with two parts.
             ("*-{}.xlsx", "a-b-c.xlsx", None),

@@ -79,7 +79,7 @@ impl Dataset {
 
 impl FileFormat {
     fn fits(&self, path: &str, file_name: &str) -> bool {
-        self.files.is_match(file_name) || self.files.is_match(path)
+        self.files.fit(file_name) || self.files.fit(path)
     }
 }
 

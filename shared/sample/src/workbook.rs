@@ -47,7 +47,7 @@ impl<'a> WorkbookOutput<'a> {
         workbook.set_properties(&DocProperties::new().set_creation_datetime(&ExcelDateTime::from_ymd(2026, 1, 1)?));
         let (name, position) = match sheet {
             Some(Sheet::Name(name)) => (name.clone(), 1),
-            Some(Sheet::Pattern(pattern)) => (pattern.glob().replace('*', ""), 1),
+            Some(Sheet::Pattern(pattern)) => (pattern.texts().concat().replace('*', ""), 1),
             Some(Sheet::Position(position)) => (name.chars().take(31).collect(), *position),
             None => (name.chars().take(31).collect(), 1),
         };

@@ -47,14 +47,16 @@ pub enum Cell<'a> {
 /// What a number format shows of a number that an amount depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appearance<'a> {
-    /// The number, rounded, with separators, with any other text.
+    /// The number, rounded or with separators, and its sign.
     Other,
-    /// The number with a known currency, by the word or symbol that is shown.
-    Currency(&'a str),
-    /// The number times a hundred, with `%`.
-    Percent,
-    /// Another number: in thousands, in millions.
+    /// The number with something around it: how 1, or -1 for a negative number, would be shown.
+    Around(&'a str),
+    /// The number times a hundred with `%`, and perhaps more around it: the same.
+    Percent(&'a str),
+    /// Another number: in thousands, in millions, with digits or a decimal mark of the format's own.
     Scaled,
+    /// No number.
+    Hidden,
 }
 
 impl Cell<'_> {
@@ -91,11 +93,13 @@ impl Cell<'_> {
         }
     }
 
-    /// The same with the currency or the sign of percentages that a number format shows, for whoever looks for it.
+    /// The same with what a number format shows around a number, for whoever looks for it.
     pub(crate) fn displayed(&self) -> String {
         match self {
-            Cell::Formatted(number, Appearance::Currency(word)) => format!("{number} {word}"),
-            Cell::Formatted(number, Appearance::Percent) => format!("{} %", amount::hundredfold(*number)),
+            Cell::Formatted(number, Appearance::Around(text)) => text.replacen('1', &number.abs().to_string(), 1),
+            Cell::Formatted(number, Appearance::Percent(text)) => {
+                text.replacen('1', &amount::hundredfold(number.abs()).to_string(), 1)
+            }
             cell => cell.shown(),
         }
     }

@@ -35,6 +35,8 @@ pub(crate) enum Container {
     Text,
     /// Nothing.
     Empty,
+    /// NULs, and perhaps marks of a file's end.
+    Blank,
     /// Anything else.
     Binary,
 }
@@ -70,6 +72,10 @@ impl Container {
                  as .xlsx and sent again"
             }
             Self::Empty => "the file is empty: have it exported and sent again",
+            Self::Blank => {
+                "the file holds nothing but NUL bytes: it was never written, or a disk error has lost it: have it exported and \
+                 sent again"
+            }
             Self::Binary => "the file is neither a workbook nor text: have it exported again as .xlsx or CSV",
         }
     }
@@ -106,6 +112,9 @@ pub(crate) fn container(bytes: &[u8]) -> Container {
     }
     if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
         return zip(bytes);
+    }
+    if bytes.iter().all(|byte| matches!(byte, 0 | 0x1A)) {
+        return Container::Blank;
     }
     let known = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic));
     known.map_or_else(|| text(&bytes[..bytes.len().min(4096)]), |(_, container)| *container)

@@ -29,6 +29,7 @@ pub(crate) struct CsvInput {
     looked_at: bool,
     delimiter: u8,
     ended: bool,
+    marks: EndMarks,
 }
 
 impl CsvInput {
@@ -45,6 +46,7 @@ impl CsvInput {
             looked_at: false,
             delimiter: csv.delimiter,
             ended: false,
+            marks: EndMarks::default(),
         }
     }
 
@@ -80,7 +82,7 @@ impl CsvInput {
         if !self.looked_at && !bytes.is_empty() {
             self.looked_at = true;
             let container = container(bytes);
-            if !matches!(container, Container::Text | Container::Empty | Container::Binary) {
+            if !matches!(container, Container::Text | Container::Empty | Container::Blank | Container::Binary) {
                 return Err(StageError::new(ErrorCode::WorkbookUnreadable, container.sentence()));
             }
         }
@@ -88,7 +90,13 @@ impl CsvInput {
         let before = buffer.len();
         self.decoding.append(bytes, self.ended, buffer)?;
         self.lines.add(&buffer[before..]);
-        Ok(())
+        self.marks.take_off(buffer, before, self.max_record);
+        if self.ended { self.marks.end(buffer) } else { Ok(()) }
+    }
+
+    /// Lines of nothing but marks of the file's end: one or none.
+    pub(crate) fn end_marks(&self) -> u64 {
+        self.marks.lines
     }
 
     pub(crate) fn next(&mut self) -> Result<Found> {
@@ -148,13 +156,6 @@ impl CsvInput {
         decode: impl for<'b> Fn(&'b [u8]) -> (Decoded<'b>, Shows),
     ) -> (Cell<'a>, Shows) {
         let field = self.splitter.field(index);
-        // ASCII is the same in each encoding, and evidence of none.
-        if let Cow::Borrowed(bytes) = field
-            && bytes.is_ascii()
-            && let Ok(text) = std::str::from_utf8(bytes)
-        {
-            return (Cell::Text(Cow::Borrowed(text)), Shows::default());
-        }
         let (text, shows) = match field {
             Cow::Borrowed(bytes) => decode(bytes),
             Cow::Owned(ref bytes) => {
@@ -205,6 +206,58 @@ impl CsvInput {
     }
 }
 
+/// What stands at a file's end and is no record: the mark by which DOS ended a text (0x1A), and the NULs of a file whose space was
+/// taken before it was written. They are kept back until it is known whether something follows.
+#[derive(Debug, Default)]
+struct EndMarks {
+    /// Those at the end of what has arrived; as many as make a line too long stand for more.
+    kept: Vec<u8>,
+    /// The last byte before them.
+    last: Option<u8>,
+    lines: u64,
+}
+
+impl EndMarks {
+    /// As many are shown of a line that ends with them: it is refused however many there are.
+    const SHOWN: usize = 100;
+
+    const fn is_mark(byte: u8) -> bool {
+        matches!(byte, 0 | 0x1A)
+    }
+
+    /// Takes the marks off the end of what was added to the buffer from a position on, and puts those before it back if it has
+    /// more than marks.
+    fn take_off(&mut self, buffer: &mut Vec<u8>, from: usize, most: usize) {
+        let end = buffer[from..].iter().rposition(|byte| !Self::is_mark(*byte)).map_or(from, |at| from + at + 1);
+        if end == buffer.len() && self.kept.is_empty() {
+            self.last = buffer.last().copied().or(self.last);
+            return;
+        }
+        let marks = buffer.split_off(end);
+        if end > from {
+            self.last = buffer.last().copied();
+            buffer.splice(from..from, self.kept.drain(..));
+        }
+        let room = most.saturating_add(1).saturating_sub(self.kept.len());
+        self.kept.extend(marks.into_iter().take(room));
+    }
+
+    /// At the file's end: marks on a line of their own are counted, others are part of the line that they stand on.
+    ///
+    /// # Errors
+    /// `WorkbookUnreadable` for a file of nothing else.
+    fn end(&mut self, buffer: &mut Vec<u8>) -> Result<()> {
+        let kept = std::mem::take(&mut self.kept);
+        match self.last {
+            _ if kept.is_empty() => {}
+            None => return Err(StageError::new(ErrorCode::WorkbookUnreadable, Container::Blank.sentence())),
+            Some(b'\n' | b'\r') => self.lines = 1,
+            Some(_) => buffer.extend(kept.into_iter().take(Self::SHOWN)),
+        }
+        Ok(())
+    }
+}
+
 /// Counts lines as bytes arrive, for a check on what the splitter makes of them: `\n`, `\r\n` and `\r` end one each, and the
 /// file's end another if a byte is left.
 #[derive(Debug, Default)]
@@ -230,7 +283,60 @@ impl LineCount {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// What is left of a file that arrives in pieces, and its lines of marks.
+    fn without_marks(file: &[u8], piece: usize, most: usize) -> Result<(Vec<u8>, u64)> {
+        let (mut marks, mut buffer) = (EndMarks::default(), Vec::new());
+        for piece in file.chunks(piece) {
+            let before = buffer.len();
+            buffer.extend_from_slice(piece);
+            marks.take_off(&mut buffer, before, most);
+            assert!(marks.kept.len() <= most + 1);
+        }
+        marks.end(&mut buffer)?;
+        Ok((buffer, marks.lines))
+    }
+
+    #[test]
+    fn marks_at_the_end_are_kept_back_until_something_follows() {
+        for (file, left, lines) in [
+            (&b"a\n\x1a"[..], &b"a\n"[..], 1),
+            (b"a\r\n\0\0\0\0", b"a\r\n", 1),
+            (b"a\n\x1a\0\0\x1a", b"a\n", 1),
+            (b"a\x1a", b"a\x1a", 0),
+            (b"a\0\0", b"a\0\0", 0),
+            (b"a\n\x1a\n", b"a\n\x1a\n", 0),
+            (b"a\n\0\0b\n\0", b"a\n\0\0b\n", 1),
+            (b"\0a\n", b"\0a\n", 0),
+            (b"", b"", 0),
+        ] {
+            for piece in 1..9 {
+                assert_eq!(without_marks(file, piece, 100).unwrap(), (left.to_vec(), lines), "{file:?} by {piece}");
+            }
+        }
+        for file in [&b"\0"[..], &[0; 5_000], b"\x1a"] {
+            let error = without_marks(file, 7, 100).unwrap_err();
+            assert!(error.message.contains("nothing but NUL bytes"), "{error}");
+        }
+        let (left, lines) = without_marks(&[b"a\n".as_slice(), &[0; 5_000]].concat(), 64, 100).unwrap();
+        assert_eq!((left.as_slice(), lines), (&b"a\n"[..], 1));
+    }
+
+    proptest! {
+        /// However a file arrives, nothing but a last line of marks is taken off.
+        #[test]
+        fn nothing_but_a_last_line_of_marks_is_taken_off(file in "[a\n\0\x1a]{0,12}", piece in 1_usize..13) {
+            let text = file.trim_end_matches(['\0', '\x1a']);
+            match without_marks(file.as_bytes(), piece, 100) {
+                Err(_) => prop_assert!(text.is_empty() && !file.is_empty()),
+                Ok((left, 1)) => prop_assert!(left == text.as_bytes() && text.ends_with('\n') && text != file),
+                Ok((left, lines)) => prop_assert!(lines == 0 && left == file.as_bytes() && (text == file || !text.ends_with('\n'))),
+            }
+        }
+    }
 
     #[test]
     fn lines_are_counted_whatever_ends_them_and_however_they_arrive() {

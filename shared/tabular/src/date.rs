@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use chrono::{MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
 use fonderie_contract::{DateFormat, DatePart, DatePattern, DateRange, Dates};
 
+use crate::nothing::means_nothing;
 use crate::problem::Problem;
 use crate::time::{Time, behind_date, number};
 use crate::{month, spreadsheet};
@@ -40,7 +41,7 @@ pub(crate) fn date_and_order(text: &str, dates: &Dates, range: DateRange) -> (Re
         let reading = match format {
             DateFormat::Pattern(pattern) => by_pattern(text, place, pattern, dates, range),
             DateFormat::Serial { epoch1904 } => serial_text(text).map(|value| {
-                let result = serial(value, *epoch1904, dates, range).map_err(|problem| match problem {
+                let result = declared_serial(value, *epoch1904, dates, range).map_err(|problem| match problem {
                     Problem::PlaceholderDate(_) => Problem::PlaceholderDate(text.to_owned()),
                     problem => problem,
                 });
@@ -72,7 +73,7 @@ pub(crate) fn date_and_order(text: &str, dates: &Dates, range: DateRange) -> (Re
         Some((problem, evidence)) => (Err(problem), evidence),
         None => {
             let expected = dates.expected();
-            let problem = match other_format(text, dates, range) {
+            let problem = match other_formats(text, dates, range) {
                 Some(found) => Problem::OtherDateFormat { expected, found },
                 None => Problem::DateFormat { expected },
             };
@@ -83,38 +84,53 @@ pub(crate) fn date_and_order(text: &str, dates: &Dates, range: DateRange) -> (Re
 
 /// Formats in which dates come, for the sentence on one that is in none of the declared formats.
 static COMMON: LazyLock<Vec<(&str, DateFormat)>> = LazyLock::new(|| {
-    const FORMATS: [&str; 18] = [
+    const FORMATS: [&str; 22] = [
         "dd/mm/yyyy",
         "dd-mm-yyyy",
         "dd.mm.yyyy",
         "yyyy-mm-dd",
         "yyyy/mm/dd",
+        "yyyy.mm.dd",
         "yyyymmdd",
         "ddmmyyyy",
         "dd/mm/yy",
         "dd-mm-yy",
         "dd.mm.yy",
         "dd mmmm yyyy",
+        "dd mmmm yy",
         "dd-mmmm-yyyy",
         "dd-mmmm-yy",
         "mmmm dd, yyyy",
         "mm/dd/yyyy",
         "mm-dd-yyyy",
+        "mm/dd/yy",
         "ddmmyy",
+        "yymmdd",
         "excel",
     ];
     FORMATS.iter().filter_map(|text| Some((*text, DateFormat::parse(text, Some(50))?))).collect()
 });
 
-/// The first common format that reads the text as a day in the range.
-fn other_format(text: &str, dates: &Dates, range: DateRange) -> Option<&'static str> {
-    let reads = |format: &DateFormat| match format {
-        DateFormat::Pattern(pattern) => by_pattern(text, 0, pattern, dates, range)
-            .is_some_and(|(read, _)| matches!(read, Ok(_) | Err(Problem::UndeclaredTime(_)))),
+/// The common formats that read the text as a day in the range, at most two, with a time if the text has one: `« dd/mm/yy »`,
+/// `« ddmmyy » ou « yymmdd »`.
+fn other_formats(text: &str, dates: &Dates, range: DateRange) -> Option<String> {
+    let reads = |(name, format): &(&str, DateFormat)| match format {
+        DateFormat::Pattern(pattern) => match by_pattern(text, 0, pattern, dates, range)?.0 {
+            Ok(_) => Some(format!("« {name} »")),
+            Err(Problem::UndeclaredTime(_)) => Some(format!("« {name} hh:mm »")),
+            Err(_) => None,
+        },
         // Days of 1955 to 2063: other numbers are no dates that somebody sends.
-        DateFormat::Serial { .. } => serial_text(text).is_some_and(|day| (20_000.0..60_000.0).contains(&day)),
+        DateFormat::Serial { epoch1904 } => {
+            let value = serial_text(text).filter(|day| (20_000.0..60_000.0).contains(day))?;
+            match serial(value, *epoch1904, dates, range) {
+                Err(Problem::UndeclaredTime(time)) => Some(format!("« {name} », avec une heure que « {time} » admet")),
+                _ => Some(format!("« {name} »")),
+            }
+        }
     };
-    COMMON.iter().find(|(_, format)| reads(format)).map(|(text, _)| *text)
+    let found: Vec<String> = COMMON.iter().filter_map(reads).take(2).collect();
+    (!found.is_empty()).then(|| found.join(" ou "))
 }
 
 /// Bytes of the longest text that can be a date: more is in no format, and no sentence repeats it.
@@ -130,7 +146,7 @@ pub(crate) fn number_as_date(value: f64, dates: &Dates, range: DateRange) -> Res
         DateFormat::Pattern(_) => None,
     });
     match epoch {
-        Some(epoch1904) if value < SERIAL_END => serial(value, epoch1904, dates, range),
+        Some(epoch1904) if value < SERIAL_END => declared_serial(value, epoch1904, dates, range),
         // `20260504` as a number: only a format without separators reads it.
         _ if (0.0..1e9).contains(&value) && value.fract() == 0.0 => {
             match date_and_order(&value.to_string(), dates, range).0 {
@@ -140,6 +156,14 @@ pub(crate) fn number_as_date(value: f64, dates: &Dates, range: DateRange) -> Res
         }
         _ => Err(Problem::NumberForDate),
     }
+}
+
+/// Reads a serial number that a format declares; 1900 to 2100 are years, not days of 1905.
+fn declared_serial(value: f64, epoch1904: bool, dates: &Dates, range: DateRange) -> Result<i32, Problem> {
+    if value.fract() == 0.0 && (1900.0..=2100.0).contains(&value) {
+        return Err(Problem::YearForDate);
+    }
+    serial(value, epoch1904, dates, range)
 }
 
 /// Reads a spreadsheet's serial number, whose fraction is the time of day. The system of 1900 has a 29 February 1900, which no
@@ -382,14 +406,10 @@ fn within(day: i32, range: DateRange) -> Result<i32, Problem> {
     if range.contains(day) { Ok(day) } else { Err(Problem::ImplausibleDate(iso(range.min), iso(range.max))) }
 }
 
-/// Whether a text is what people and programs write for "no date".
+/// Whether a text is what people and programs write for "no date": a word for "nothing", or a date of zeros or without digits.
 fn is_placeholder(text: &str) -> bool {
-    const WORDS: [&str; 19] = [
-        "null", "(null)", "nil", "none", "n/a", "na", "n.a.", "#n/a", "#na", "n/d", "nd", "n.d.", "nan", "nat",
-        "néant", "aucune", "vide", "?", "\u{2014}",
-    ];
     let filler = |c: char| c.is_whitespace() || matches!(c, '0' | '/' | '-' | '.' | ':' | '_' | '\u{2013}');
-    text.chars().all(filler) || WORDS.contains(&text.to_lowercase().as_str())
+    means_nothing(text) || text.chars().all(filler)
 }
 
 fn iso(day: i32) -> String {
@@ -479,15 +499,24 @@ mod tests {
         }
         assert_eq!(read("", &slashes), Err(Problem::PlaceholderDate(String::new())));
         for (text, found) in [
-            ("01-02-2024", "dd-mm-yyyy"),
-            ("01-13-2024 10:30", "mm-dd-yyyy"),
-            ("01/02/24", "dd/mm/yy"),
-            ("2026-05-04T10:30:00Z", "yyyy-mm-dd"),
-            ("4 mai 2026", "dd mmmm yyyy"),
-            ("20260504", "yyyymmdd"),
-            ("46146", "excel"),
+            ("01-02-2024", "« dd-mm-yyyy » ou « mm-dd-yyyy »"),
+            ("13-02-2024", "« dd-mm-yyyy »"),
+            ("01-13-2024 10:30", "« mm-dd-yyyy hh:mm »"),
+            ("01/02/24", "« dd/mm/yy » ou « mm/dd/yy »"),
+            ("13/02/24", "« dd/mm/yy »"),
+            ("2026-05-04T10:30:00Z", "« yyyy-mm-dd hh:mm »"),
+            ("2026-05-04 09:20", "« yyyy-mm-dd hh:mm »"),
+            ("2026-05-04 00:00", "« yyyy-mm-dd »"),
+            ("2026.05.04", "« yyyy.mm.dd »"),
+            ("4 mai 2026", "« dd mmmm yyyy »"),
+            ("04 mai 26", "« dd mmmm yy »"),
+            ("20260504", "« yyyymmdd »"),
+            ("260504", "« ddmmyy » ou « yymmdd »"),
+            ("260532", "« ddmmyy »"),
+            ("46146", "« excel »"),
+            ("46146,5", "« excel », avec une heure que « dd/mm/yyyy hh:mm » admet"),
         ] {
-            let expected = Problem::OtherDateFormat { expected: "jj/mm/aaaa".to_owned(), found };
+            let expected = Problem::OtherDateFormat { expected: "jj/mm/aaaa".to_owned(), found: found.to_owned() };
             assert_eq!(read(text, &slashes), Err(expected), "{text}");
         }
         for (format, text) in [

@@ -167,11 +167,15 @@ impl Decoding {
     }
 
     /// A cell's text and what it shows, not counted.
+    #[inline]
     pub(crate) fn read<'a>(&self, bytes: &'a [u8]) -> (Decoded<'a>, Shows) {
+        if bytes.is_ascii() { (ascii(bytes), Shows::default()) } else { self.read_other(bytes) }
+    }
+
+    fn read_other<'a>(&self, bytes: &'a [u8]) -> (Decoded<'a>, Shows) {
         let (text, double) = self.decode(bytes);
         let mut shows = Shows { double: double == Double::Yes, ..Shows::default() };
         match &text {
-            Ok(text) if text.is_ascii() => {}
             Ok(text) => {
                 shows.single = double == Double::No;
                 if !self.utf8 {
@@ -199,13 +203,11 @@ impl Decoding {
     /// # Errors
     /// As [`Self::cell`].
     pub fn peek<'a>(&self, bytes: &'a [u8]) -> Decoded<'a> {
-        self.decode(bytes).0
+        if bytes.is_ascii() { ascii(bytes) } else { self.decode(bytes).0 }
     }
 
+    /// The text of bytes that are not all ASCII.
     fn decode<'a>(&self, bytes: &'a [u8]) -> (Decoded<'a>, Double) {
-        if bytes.is_ascii() {
-            return (std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| Problem::Encoding), Double::No);
-        }
         if self.utf8 {
             // U+FFFD is what the transcoder, or an earlier program, put in place of what it could not decode.
             return match std::str::from_utf8(bytes) {
@@ -255,6 +257,11 @@ impl Decoding {
             None => cp850::decode(bytes),
         }
     }
+}
+
+/// ASCII is the same in each encoding, and evidence of none.
+fn ascii(bytes: &[u8]) -> Decoded<'_> {
+    std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| Problem::Encoding)
 }
 
 fn refuse_double<'a>(double: Double, text: impl FnOnce() -> Decoded<'a>) -> (Decoded<'a>, Double) {

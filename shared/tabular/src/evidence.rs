@@ -4,8 +4,9 @@
 use fonderie_contract::{Dates, Origin};
 
 use crate::header_error::visible;
+use crate::merged::Merged;
 use crate::read::{DateCounts, Orders};
-use crate::rows::{Merged, Rows};
+use crate::rows::Rows;
 
 /// What a file shows against its contract.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -40,6 +41,13 @@ pub(crate) fn of_file(dates: &[(&Origin, &DateCounts)], other_header: Option<u64
              `totals` or `footer` in the contract if they are records"
         ));
     }
+    if rows.end_marks().is_some() {
+        found.notices.push(
+            "the file ends with a mark of its end (0x1A) or with NUL bytes, which are no record: compare the number of its lines with \
+             the sender's if it may have been cut off"
+                .to_owned(),
+        );
+    }
     let (double, contrary) = rows.double_encoding();
     if double >= ANOTHER_ENCODING && contrary == 0 {
         found.halts.push(format!(
@@ -51,8 +59,8 @@ pub(crate) fn of_file(dates: &[(&Origin, &DateCounts)], other_header: Option<u64
         let sheet = sheet.as_ref().map(|name| format!(" of the sheet \"{}\"", visible(name))).unwrap_or_default();
         let others = if *others > 0 { format!(" (and {others} more ranges)") } else { String::new() };
         found.halts.push(format!(
-            "the cells {range}{sheet} are merged over several rows in the column \"{}\"{others}, so that only the first row \
-             has their value: unmerge them, write the value in each row, and send the file again",
+            "the cells {range}{sheet} are merged{others}, so that only the first of them has a value, and a record lacks it in \
+             the column \"{}\": unmerge them, write each row's values in its cells, and send the file again",
             visible(column)
         ));
     }

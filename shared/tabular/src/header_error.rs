@@ -169,6 +169,13 @@ fn cause(
     } else if let Some((line, _)) = at.others.iter().find(|(_, text)| by(text, '\u{1f}') > known) {
         return format!("line {line} has them: correct `{}` in the contract, or the file", at.key);
     }
+    if let Some((name, other, differ)) = missing.iter().find_map(|column| lookalike(column, names)) {
+        return format!(
+            "\"{}\" looks like \"{}\", but {differ}: correct `columns` in the contract, or the file",
+            visible(other),
+            visible(name)
+        );
+    }
     let encoding = |column: &ColumnRef| match column {
         ColumnRef::Name(name) => names
             .iter()
@@ -207,6 +214,45 @@ fn closest<'n>(name: &str, names: &'n [String], is_header: bool) -> Option<&'n s
             .map(|(_, other)| other)
     };
     same.or_else(|| if is_header { near() } else { None }).map(String::as_str)
+}
+
+/// A name of the contract, the file's name that differs from it only by characters that look alike, and the first of them.
+fn lookalike<'n>(column: &'n ColumnRef, names: &'n [String]) -> Option<(&'n str, &'n str, String)> {
+    let ColumnRef::Name(name) = column else { return None };
+    let wanted = fold_name(name);
+    names.iter().find_map(|other| {
+        let found = fold_name(other);
+        let (a, b) = found.chars().zip(wanted.chars()).find(|(a, b)| a != b)?;
+        let same = found.chars().map(shape).eq(wanted.chars().map(shape));
+        same.then(|| {
+            let differ =
+                format!("has {a} (U+{:04X}) where the contract has {b} (U+{:04X})", u32::from(a), u32::from(b));
+            (name.as_str(), other.as_str(), differ)
+        })
+    })
+}
+
+/// One character for those that look like it.
+fn shape(c: char) -> char {
+    match c {
+        'º' | '˚' | 'ᵒ' | '∘' => '°',
+        '\u{2018}' | '\u{2019}' | '\u{201B}' | '\u{2032}' | '\u{2BC}' | '´' | '`' => '\'',
+        '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{2043}' => '-',
+        '\u{201C}' | '\u{201D}' | '\u{2033}' | '«' | '»' => '"',
+        '\u{2026}' => '.',
+        '\u{2044}' | '\u{2215}' => '/',
+        '·' | '\u{2022}' | '\u{2219}' => '·',
+        // Cyrillic and Greek letters, small as names are folded.
+        'а' | 'α' => 'a',
+        'е' => 'e',
+        'о' | 'ο' => 'o',
+        'р' | 'ρ' => 'p',
+        'с' => 'c',
+        'х' => 'x',
+        'і' | 'ι' => 'i',
+        'ν' => 'v',
+        c => c,
+    }
 }
 
 /// A name with each run of characters beyond ASCII as one `?`: equal for a name and the same name in a wrong encoding.
@@ -277,6 +323,23 @@ mod tests {
             [("", "", 0), ("montant", "montan", 1), ("montant", "motnant", 2), ("nom", "prenom", 3), ("abc", "xyz", 3)]
         {
             assert_eq!(distance(left, right, 2), expected, "{left} {right}");
+        }
+    }
+
+    #[test]
+    fn characters_that_look_alike_are_told_apart() {
+        for (name, other, differ) in [
+            ("N° facture", "Nº facture", Some("has º (U+00BA) where the contract has ° (U+00B0)")),
+            ("Date d'émission", "DATE D’EMISSION", Some("has \u{2019} (U+2019) where the contract has ' (U+0027)")),
+            ("Date – fin", "Date - fin", Some("has - (U+002D) where the contract has – (U+2013)")),
+            ("Montant", "Mоntant", Some("has о (U+043E) where the contract has o (U+006F)")),
+            ("Prénom", "PRENOM", None),
+            ("N° facture", "No facture", None),
+            ("N° facture", "N° facture 2", None),
+        ] {
+            let (column, names) = (ColumnRef::Name(name.to_owned()), ["Id".to_owned(), other.to_owned()]);
+            let found = lookalike(&column, &names);
+            assert_eq!(found.map(|(_, _, differ)| differ).as_deref(), differ, "{name} {other}");
         }
     }
 

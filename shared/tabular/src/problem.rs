@@ -3,9 +3,12 @@
 //!
 //! A sentence names what was found and, if a key of the contract would settle it, that key; never another cell's value.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use fonderie_contract::ReaderRule;
+
+use crate::header_error::visible;
 
 /// Why a record, or a cell that is present, cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,8 +74,8 @@ pub enum Problem {
     OtherDateFormat {
         /// The declared formats, as a facility reads them.
         expected: String,
-        /// The other one, as a contract writes it.
-        found: &'static str,
+        /// The other one, or two of which either may be meant, as a contract writes them, between `« »`.
+        found: String,
     },
     /// A date that stands for "no date" in much software (`00/00/0000`) and is not declared as such.
     PlaceholderDate(String),
@@ -95,12 +98,14 @@ pub enum Problem {
     },
     /// A number that is not formatted as a date.
     NumberForDate,
+    /// A year in place of a spreadsheet's serial number.
+    YearForDate,
     /// An amount that is not in the declared form.
     Amount,
     /// An amount that a key of the contract would let pass.
     AmountNeeds {
         /// The key, with its value, as the contract writes it: `trailing_sign = true`.
-        key: &'static str,
+        key: Cow<'static, str>,
     },
     /// An amount in another currency than the declared one.
     OtherCurrency {
@@ -109,6 +114,14 @@ pub enum Problem {
     },
     /// A number of a workbook that its cell shows in thousands or millions.
     ScaledAmount,
+    /// A number of a workbook that its cell does not show.
+    HiddenAmount,
+    /// An amount with an undeclared word, in a text or as a workbook's cell shows it.
+    AmountWord(String),
+    /// A number of a workbook that its cell shows with another sign than its own, or without it.
+    AmountSign,
+    /// A whole number of a workbook, with what is wrong with it as an amount.
+    IntegerAs(Box<Problem>),
     /// Too many decimals.
     AmountDecimals {
         /// Decimals that the field has.
@@ -120,18 +133,6 @@ pub enum Problem {
     EmptyWordForAmount(String),
     /// A whole number that cannot be read.
     Integer,
-    /// A whole number that a key of the contract would let pass.
-    IntegerNeeds {
-        /// The key, with its value, as the contract writes it: `units = ["%"]`.
-        key: &'static str,
-    },
-    /// A whole number in another currency than the declared one.
-    CurrencyOfInteger {
-        /// The declared currency.
-        expected: String,
-    },
-    /// A whole number of a workbook that its cell shows in thousands or millions.
-    ScaledInteger,
     /// A word for "nothing" instead of a whole number.
     EmptyWordForInteger(String),
     /// A whole number outside its bounds.
@@ -159,6 +160,11 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// The problem of a whole number that is read as an amount.
+    pub(crate) fn of_integer(self) -> Self {
+        Self::IntegerAs(Box::new(self))
+    }
+
     /// The rule that the record or cell breaks.
     pub const fn rule(&self) -> ReaderRule {
         match self {
@@ -185,7 +191,8 @@ impl Problem {
             | Self::NoSuchDay
             | Self::AmbiguousTime
             | Self::ImpossibleTime
-            | Self::NumberForDate => ReaderRule::UnreadableDate,
+            | Self::NumberForDate
+            | Self::YearForDate => ReaderRule::UnreadableDate,
             Self::AmbiguousDate(..) => ReaderRule::AmbiguousDate,
             Self::ImplausibleDate(..) => ReaderRule::ImplausibleDate,
             Self::DateOrder { .. } => ReaderRule::DateOrder,
@@ -194,14 +201,14 @@ impl Problem {
             | Self::OtherCurrency { .. }
             | Self::AmountDecimals { .. }
             | Self::ScaledAmount
+            | Self::HiddenAmount
+            | Self::AmountWord(_)
+            | Self::AmountSign
             | Self::EmptyWordForAmount(_)
             | Self::AmountSize => ReaderRule::UnreadableAmount,
-            Self::Integer
-            | Self::IntegerNeeds { .. }
-            | Self::CurrencyOfInteger { .. }
-            | Self::ScaledInteger
-            | Self::EmptyWordForInteger(_)
-            | Self::IntegerBounds { .. } => ReaderRule::UnreadableInteger,
+            Self::Integer | Self::IntegerAs(_) | Self::EmptyWordForInteger(_) | Self::IntegerBounds { .. } => {
+                ReaderRule::UnreadableInteger
+            }
             Self::Boolean { .. } => ReaderRule::UnreadableBoolean,
             Self::CellType => ReaderRule::CellType,
             Self::CellError => ReaderRule::CellError,
@@ -214,6 +221,13 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.sentence("montant", f)
+    }
+}
+
+impl Problem {
+    /// Writes the sentence; `amount` is the word for what an amount's problem is about.
+    fn sentence(&self, amount: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnclosedQuote => f.write_str("Un guillemet ouvert n'est jamais refermé."),
             Self::ReopenedQuote => {
@@ -240,7 +254,12 @@ impl fmt::Display for Problem {
                 "La cellule est écrite en UTF-8, alors que l'encodage convenu est un autre : ses accents seraient faux.",
             ),
             Self::ControlCharacter(c) => {
-                write!(f, "La cellule contient un caractère de contrôle (U+{:04X}).", u32::from(*c))
+                let name = match c {
+                    '\0' => ", un octet nul : fichier écrit en partie ou abîmé",
+                    '\u{1a}' => ", la marque de fin de fichier de DOS",
+                    _ => "",
+                };
+                write!(f, "La cellule contient un caractère de contrôle (U+{:04X}{name}).", u32::from(*c))
             }
             Self::TextTooLong { most } => {
                 write!(f, "Le texte est plus long que le champ ne l'admet : {most} caractères au plus.")
@@ -263,9 +282,13 @@ impl fmt::Display for Problem {
             Self::DateFormat { expected } => write!(f, "La date n'est pas écrite dans le format convenu ({expected})."),
             Self::OtherDateFormat { expected, found } => write!(
                 f,
-                "La date n'est pas écrite dans le format convenu ({expected}) ; elle ressemble à « {found} », que le contrat \
-                 peut admettre par `dates.format`{}.",
+                "La date n'est pas écrite dans le format convenu ({expected}) ; elle ressemble à {found}, que le contrat peut \
+                 admettre par `dates.format`{}.",
                 if found.contains("yy") && !found.contains("yyyy") { " et `dates.pivot`" } else { "" }
+            ),
+            Self::YearForDate => f.write_str(
+                "Le nombre est une année, pas un jour : compté comme un numéro de jour de tableur, il donnerait un jour de 1905 ; \
+                 envoyer la date entière.",
             ),
             Self::PlaceholderDate(text) => write!(
                 f,
@@ -296,20 +319,28 @@ impl fmt::Display for Problem {
             Self::NumberForDate => f.write_str("La cellule contient un nombre qui n'est pas mis en forme de date."),
             Self::Amount => f.write_str("Le montant ne peut pas être lu dans le format convenu."),
             Self::AmountNeeds { key } => {
-                write!(f, "Le montant n'est pas écrit dans le format convenu ; le contrat peut l'admettre par `{key}`.")
+                write!(f, "Le {amount} n'est pas écrit dans le format convenu ; le contrat peut l'admettre par `{key}`.")
             }
-            Self::ScaledAmount | Self::ScaledInteger => f.write_str(
-                "Le format de la cellule montre le nombre en milliers ou en millions : lui donner un format qui montre le \
-                 nombre entier.",
+            Self::ScaledAmount => f.write_str(
+                "Le format de la cellule montre un autre nombre que le sien, en milliers ou en millions par exemple : lui \
+                 donner un format qui montre le nombre entier.",
             ),
-            Self::IntegerNeeds { key } => {
-                write!(f, "Le nombre n'est pas écrit dans le format convenu ; le contrat peut l'admettre par `{key}`.")
-            }
-            Self::CurrencyOfInteger { expected } => {
-                write!(f, "Le nombre porte une autre devise que celle convenue ({expected}).")
-            }
+            Self::HiddenAmount => f.write_str(
+                "Le format de la cellule ne montre pas le nombre qu'elle contient : lui donner un format qui le montre.",
+            ),
+            Self::AmountWord(word) => write!(
+                f,
+                "Le {amount} porte « {0} », que le contrat ne déclare pas ; si ce mot n'y change rien, le contrat l'admet par \
+                 `units = [\"{0}\"]`, ou par `currency` si c'est la devise.",
+                visible(word)
+            ),
+            Self::AmountSign => f.write_str(
+                "Le format de la cellule montre le nombre avec un autre signe que le sien, ou sans son signe : lui donner un \
+                 format ordinaire, ou corriger le nombre.",
+            ),
+            Self::IntegerAs(problem) => problem.sentence("nombre", f),
             Self::OtherCurrency { expected } => {
-                write!(f, "Le montant porte une autre devise que celle convenue ({expected}).")
+                write!(f, "Le {amount} porte une autre devise que celle convenue ({expected}).")
             }
             Self::AmountDecimals { most: 0 } => f.write_str("Le montant doit être un nombre entier, sans décimales."),
             Self::AmountDecimals { most } => write!(f, "Le montant a trop de décimales : {most} au plus."),

@@ -6,12 +6,14 @@ use std::collections::HashMap;
 use chrono::{Datelike, NaiveDate, NaiveTime};
 use fonderie_contract::{Check, DateRange, FileFormat, Format, Kind, ReaderRule, Reading, Record};
 
+use crate::appearance::{self, Around};
 use crate::cell::{Appearance, Cell};
 use crate::column::Value;
 use crate::date::{self, Evidence};
+use crate::nothing::means_nothing;
 use crate::problem::Problem;
 use crate::text::clean;
-use crate::{amount, appearance, integer};
+use crate::{amount, integer};
 
 /// A cell that was read, its text owned if it had to be made.
 #[derive(Debug, PartialEq)]
@@ -138,7 +140,7 @@ impl<'a> FieldReader<'a> {
         dates: &mut DateCounts,
     ) -> Result<Parsed<'b>, Problem> {
         match cell {
-            Cell::Text(text) => self.text(text, notes, dates),
+            Cell::Text(text) => self.text(text, notes, dates).map_err(|problem| for_control(text, problem)),
             _ => self.other(cell, notes, dates),
         }
     }
@@ -255,23 +257,21 @@ impl<'a> FieldReader<'a> {
             (Cell::Number(number) | Cell::Formatted(number, _) | Cell::ShownAs(number, _), Kind::Date) => {
                 date::number_as_date(*number, &self.reading.dates, self.range).map(Parsed::Number)
             }
-            (Cell::Formatted(number, appearance), Kind::Integer { min, max }) => {
-                self.integer(&self.as_shown(*number, *appearance)?.to_string(), min, max)
+            (Cell::Formatted(number, appearance), Kind::Integer { .. } | Kind::Decimal { .. }) => {
+                self.number(self.as_shown(*number, *appearance)?)
             }
-            (Cell::Formatted(number, appearance), Kind::Decimal { precision, scale }) => {
-                let number = self.as_shown(*number, *appearance)?;
-                amount::number(number, precision, scale, &self.reading.numbers).map(Parsed::Decimal)
+            (Cell::ShownAs(number, shown), Kind::Integer { .. } | Kind::Decimal { .. })
+                if shown.parse::<f64>() != Ok(*number) =>
+            {
+                let around = appearance::around_digits(*number, shown);
+                let appearance = match &around {
+                    Around::Number(text) => Appearance::Around(text),
+                    Around::OtherNumber | Around::Nothing => Appearance::Scaled,
+                };
+                self.number(self.as_shown(*number, appearance)?)
             }
-            (Cell::ShownAs(number, shown), Kind::Integer { min, max }) => {
-                self.integer(&self.as_shown(*number, appearance::around(shown))?.to_string(), min, max)
-            }
-            (Cell::ShownAs(number, shown), Kind::Decimal { precision, scale }) => {
-                let number = self.as_shown(*number, appearance::around(shown))?;
-                amount::number(number, precision, scale, &self.reading.numbers).map(Parsed::Decimal)
-            }
-            (Cell::Number(number), Kind::Integer { min, max }) => self.integer(&number.to_string(), min, max),
-            (Cell::Number(number), Kind::Decimal { precision, scale }) => {
-                amount::number(*number, precision, scale, &self.reading.numbers).map(Parsed::Decimal)
+            (Cell::Number(number) | Cell::ShownAs(number, _), Kind::Integer { .. } | Kind::Decimal { .. }) => {
+                self.number(*number)
             }
             // A double holds every whole number of fifteen digits exactly.
             (Cell::Number(number) | Cell::Formatted(number, _) | Cell::ShownAs(number, _), Kind::Text { .. })
@@ -295,25 +295,28 @@ impl<'a> FieldReader<'a> {
         }
     }
 
-    /// A number as its cell shows it: a currency or a `%` in its format counts as if it were written.
-    fn as_shown(&self, number: f64, appearance: Appearance<'_>) -> Result<f64, Problem> {
-        let numbers = &self.reading.numbers;
-        let is = |words: &[String], word: &str| words.iter().any(|known| known == word);
-        let integer = matches!(self.kind, Kind::Integer { .. });
-        match appearance {
-            Appearance::Other => Ok(number),
-            Appearance::Percent if is(&numbers.units, "%") => Ok(amount::hundredfold(number)),
-            Appearance::Percent if integer => Err(Problem::IntegerNeeds { key: "units = [\"%\"]" }),
-            Appearance::Percent => Err(Problem::AmountNeeds { key: "units = [\"%\"]" }),
-            Appearance::Currency(word) if is(&numbers.currency, word) || is(&numbers.units, word) => Ok(number),
-            Appearance::Currency(word) if numbers.is_other_currency(word) => {
-                let expected = numbers.currency.join(" ou ");
-                Err(if integer { Problem::CurrencyOfInteger { expected } } else { Problem::OtherCurrency { expected } })
+    /// A workbook's number, of a field for numbers.
+    fn number(&self, number: f64) -> Result<Parsed<'static>, Problem> {
+        match self.kind {
+            Kind::Integer { min, max } => self.integer(&number.to_string(), min, max),
+            Kind::Decimal { precision, scale } => {
+                amount::number(number, precision, scale, &self.reading.numbers).map(Parsed::Decimal)
             }
-            Appearance::Currency(_) => Ok(number),
-            Appearance::Scaled if integer => Err(Problem::ScaledInteger),
-            Appearance::Scaled => Err(Problem::ScaledAmount),
+            Kind::Text { .. } | Kind::Date | Kind::Boolean => Err(Problem::CellType),
         }
+    }
+
+    /// A number as its cell shows it: what its format shows around it counts as if it were written.
+    fn as_shown(&self, number: f64, appearance: Appearance<'_>) -> Result<f64, Problem> {
+        let around = |text| amount::around(text, number, &self.reading.numbers);
+        let shown = match appearance {
+            Appearance::Other => Ok(number),
+            Appearance::Around(text) => around(text).map(|()| number),
+            Appearance::Percent(text) => around(text).map(|()| amount::hundredfold(number)),
+            Appearance::Scaled => Err(Problem::ScaledAmount),
+            Appearance::Hidden => Err(Problem::HiddenAmount),
+        };
+        shown.map_err(|problem| if matches!(self.kind, Kind::Integer { .. }) { problem.of_integer() } else { problem })
     }
 
     /// A workbook's date cell, which is counted.
@@ -383,30 +386,10 @@ fn mapped_value(mapped: &str) -> Parsed<'_> {
     if mapped.is_empty() { Parsed::Null } else { Parsed::Text(Cow::Borrowed(mapped)) }
 }
 
-/// Whether a text is what people and software write for "nothing", or a spreadsheet's error: to be declared, or refused if it
-/// would identify a row.
-fn means_nothing(text: &str) -> bool {
-    const WORDS: [&str; 25] = [
-        "null", "(null)", "<null>", "[null]", "none", "(none)", "<none>", "nil", "nan", "nat", "n/a", "<na>", "#na",
-        "n.a.", "n/d", "n.d.", "\\n", "vide", "(vide)", "blank", "(blank)", "(empty)", "néant", "neant", "(néant)",
-    ];
-    // Names of two letters, unless all are small or all are capitals: Na is a person's.
-    const EXACT: [&str; 4] = ["na", "NA", "nd", "ND"];
-    let filler = |c: char| matches!(c, '-' | '–' | '—' | '_' | '.' | '?' | '*' | '/' | '#' | ' ');
-    if text.len() <= 9 && text.bytes().next().is_some_and(|first| b"nN(<[#\\vVbB".contains(&first)) {
-        let is_word = EXACT.contains(&text) || WORDS.contains(&text.to_lowercase().as_str());
-        if is_word {
-            return true;
-        }
-    }
-    is_spreadsheet_error(text) || text.chars().all(filler)
-}
-
-/// Whether a text is a spreadsheet's error: `#REF!`, `#DIV/0!`, `#NOM?`, `#N/A`.
-fn is_spreadsheet_error(text: &str) -> bool {
-    let Some(word) = text.strip_prefix('#') else { return false };
-    let letters = |word: &str| word.len() > 1 && word.bytes().all(|b| b.is_ascii_uppercase() || b"/0_".contains(&b));
-    word == "N/A" || word.strip_suffix(['!', '?']).is_some_and(letters)
+/// The problem of a text; if it cannot be read and has a control character, this is why.
+#[cold]
+fn for_control(text: &str, problem: Problem) -> Problem {
+    text.chars().find(|c| fonderie_contract::is_control(*c)).map_or(problem, Problem::ControlCharacter)
 }
 
 /// Whether a text is a number as a spreadsheet shows a long one: `2,4952E+19`.

@@ -13,10 +13,11 @@ use crate::csv::CsvInput;
 use crate::decode::Shows;
 use crate::header_error::Surroundings;
 use crate::layout::{Layout, lay_out, positions};
+use crate::merged::{Merged, SheetCells};
 use crate::problem::Problem;
 use crate::reader::Limits;
 use crate::text::{clean, fold_name, fold_space};
-use crate::workbook::{Merge, WorkbookInput};
+use crate::workbook::WorkbookInput;
 
 /// What an input finds next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,9 @@ impl Skipped {
     }
 }
 
+/// The kind of a last line that holds nothing but marks of the file's end.
+const END_MARKS: &str = "end_marks";
+
 /// Lines looked through for a header that is known by a pattern, and lines remembered for the message on a header that is
 /// not where it should be, with the bytes kept of each.
 const MOST_PREAMBLE: u64 = 1_000;
@@ -97,22 +101,9 @@ pub struct Rows<'a> {
     skipped: BTreeMap<Skipped, u64>,
     /// Lines taken for totals or footers that have all that identifies a record: how many, and the first.
     doubtful: Option<(u64, u64)>,
-    /// A sheet's first and last row that is a record.
-    record_rows: Option<(u64, u64)>,
+    /// The rows of the sheet at hand.
+    cells: Option<SheetCells>,
     merged: Option<Merged>,
-}
-
-/// Merged cells that leave records without their values.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Merged {
-    /// The first range, such as `B3:B7`.
-    pub(crate) range: String,
-    /// The sheet's name, of a format that reads several.
-    pub(crate) sheet: Option<String>,
-    /// The column, as the contract names it.
-    pub(crate) column: String,
-    /// How many other ranges there are.
-    pub(crate) others: usize,
 }
 
 enum Input {
@@ -150,7 +141,7 @@ impl<'a> Rows<'a> {
             record_units: 0,
             skipped: BTreeMap::new(),
             doubtful: None,
-            record_rows: None,
+            cells: None,
             merged: None,
         };
         rows.skip_preamble();
@@ -200,7 +191,7 @@ impl<'a> Rows<'a> {
                     }
                     self.filled_in_sheet = false;
                     self.layout = None;
-                    self.record_rows = None;
+                    self.cells = None;
                     self.before.clear();
                     self.preamble = 0;
                 }
@@ -331,20 +322,31 @@ impl<'a> Rows<'a> {
         };
         let mut other: BTreeMap<String, u64> =
             self.skipped.iter().map(|(kind, lines)| (kind.name().to_owned(), *lines)).collect();
-        if let Input::Csv(csv) = &self.input
-            && csv.passed_over() > 0
-        {
-            *other.entry(Skipped::Preamble.name().to_owned()).or_default() += csv.passed_over();
+        if let Input::Csv(csv) = &self.input {
+            for (kind, lines) in [(Skipped::Preamble.name(), csv.passed_over()), (END_MARKS, csv.end_marks())] {
+                if lines > 0 {
+                    *other.entry(kind.to_owned()).or_default() += lines;
+                }
+            }
         }
         Units { kind, total, records: self.record_units, other }
     }
 
     /// Lines that were no records, by kind: `blank_lines`, `repeated_headers`, `totals_lines`, `footer_lines`,
-    /// `filtered_rows`.
+    /// `filtered_rows`, `end_marks`.
     pub fn skipped(&self) -> BTreeMap<String, u64> {
         let of_interest = |kind: &Skipped| !matches!(kind, Skipped::Header | Skipped::Preamble);
         let skipped = self.skipped.iter().filter(|(kind, _)| of_interest(kind));
-        skipped.map(|(kind, lines)| (kind.name().to_owned(), *lines)).collect()
+        let skipped = skipped.map(|(kind, lines)| (kind.name().to_owned(), *lines));
+        skipped.chain(self.end_marks().map(|lines| (END_MARKS.to_owned(), lines))).collect()
+    }
+
+    /// Lines at the file's end that hold nothing but marks of it.
+    pub(crate) fn end_marks(&self) -> Option<u64> {
+        match &self.input {
+            Input::Csv(csv) => Some(csv.end_marks()).filter(|lines| *lines > 0),
+            Input::Workbook(_) => None,
+        }
     }
 
     /// Lines left out as totals or footers that have all that identifies a record: how many, and the first.
@@ -416,43 +418,38 @@ impl<'a> Rows<'a> {
         self.first_of_layout = self.records == self.records_before_layout;
         self.record_units += self.units_of_row();
         self.records += 1;
-        if let Input::Workbook(workbook) = &self.input {
-            let row = workbook.line();
-            self.record_rows = Some((self.record_rows.map_or(row, |(first, _)| first), row));
-        }
+        self.keep_cells(true);
         Step::Record
     }
 
-    /// Looks for merged cells below whose first row stand records: their value is in the first row only.
-    fn note_merges(&mut self) {
-        let Input::Workbook(workbook) = &mut self.input else { return };
-        let merges = workbook.take_merges();
-        let (Some((first, last)), Some(layout)) = (self.record_rows, &self.layout) else { return };
-        let read_column = |merge: &Merge| {
-            let columns =
-                layout.columns.iter().enumerate().skip(usize::try_from(merge.columns.0).unwrap_or(usize::MAX));
-            let mut columns = columns.take_while(|(at, _)| u32::try_from(*at).is_ok_and(|at| at <= merge.columns.1));
-            columns.find(|(_, column)| !column.fields.is_empty() || !column.skipped_values.is_empty())
-        };
-        let leaves_empty = |merge: &&Merge| {
-            u64::from(merge.rows.0) < last && first <= u64::from(merge.rows.1) && read_column(merge).is_some()
-        };
-        let found = || merges.iter().filter(leaves_empty);
-        let Some(merge) = found().min_by_key(|merge| (merge.rows.0, merge.columns.0)) else { return };
-        let count = found().count();
-        if let Some(merged) = &mut self.merged {
-            merged.others += count;
-        } else if let Some((_, column)) = read_column(merge) {
-            self.merged = Some(Merged {
-                range: merge.to_string(),
-                sheet: workbook.several_sheets().then(|| workbook.sheet().0.to_owned()),
-                column: column.shown.clone(),
-                others: count - 1,
-            });
+    /// Keeps which cells of a sheet's row are filled, from the header on.
+    fn keep_cells(&mut self, record: bool) {
+        if let (Input::Workbook(workbook), Some(cells)) = (&self.input, &mut self.cells) {
+            let filled = workbook.filled().filter(|(_, cell)| !cell.is_blank()).map(|(column, _)| column);
+            cells.add(workbook.line(), record, filled);
         }
     }
 
-    /// Cells that are merged over several records, of the first sheet that has some.
+    /// Looks for merged cells that leave a record without their value.
+    fn note_merges(&mut self) {
+        let Input::Workbook(workbook) = &mut self.input else { return };
+        let merges = workbook.take_merges();
+        let (Some(cells), Some(layout)) = (&self.cells, &self.layout) else { return };
+        let Some((merge, column, count)) = cells.lacking(&merges, layout) else { return };
+        match &mut self.merged {
+            Some(merged) => merged.others += count,
+            None => {
+                self.merged = Some(Merged {
+                    range: merge.to_string(),
+                    sheet: workbook.several_sheets().then(|| workbook.sheet().0.to_owned()),
+                    column: column.shown.clone(),
+                    others: count - 1,
+                });
+            }
+        }
+    }
+
+    /// Merged cells that leave records without their values, of the first sheet that has some.
     pub(crate) fn merged(&self) -> Option<&Merged> {
         self.merged.as_ref()
     }
@@ -476,6 +473,7 @@ impl<'a> Rows<'a> {
             let (lines, first) = self.doubtful.unwrap_or((0, self.line()));
             self.doubtful = Some((lines + 1, first));
         }
+        self.keep_cells(false);
         *self.skipped.entry(kind).or_default() += self.units_of_row();
     }
 
@@ -637,6 +635,12 @@ impl<'a> Rows<'a> {
 
     fn set_widths(&mut self) {
         self.records_before_layout = self.records;
+        if let (Input::Workbook(workbook), Some(layout)) = (&self.input, &self.layout) {
+            self.cells = Some(SheetCells::new(workbook.line(), layout.columns.len()));
+            if !matches!(self.format.header, Header::Absent) {
+                self.keep_cells(false);
+            }
+        }
         if let (Input::Csv(csv), Some(layout)) = (&mut self.input, &self.layout) {
             let trailing = csv.trailing_delimiters;
             csv.set_width(layout.widths(trailing));
@@ -757,10 +761,13 @@ impl<'a> Rows<'a> {
         if matches!(self.format.header, Header::Absent) {
             return false;
         }
-        let folded = self.contract.is_some_and(|(_, source)| source.fold_header);
+        // No record has all names of a header of several; a record of one column may have its name as a value.
+        let folded = self.contract.is_some_and(|(_, source)| source.fold_header)
+            || layout.columns.iter().filter(|column| !column.header.is_empty()).nth(1).is_some();
         let same = |at: usize, name: &str| {
             self.peek(at).text().is_some_and(|text| {
-                fold_space(text) == name || folded && text.len() <= 2 * name.len() && fold_name(text) == fold_name(name)
+                let may_fold = folded && text.len() <= 2 * name.len() && may_begin_alike(text, name);
+                fold_space(text) == name || may_fold && fold_name(text) == fold_name(name)
             })
         };
         // The first column's bytes tell most records apart from a header, undecoded.
@@ -768,8 +775,10 @@ impl<'a> Rows<'a> {
             (Input::Csv(csv), Some(column)) if csv.len() > 0 => {
                 let bytes: Cow<'_, [u8]> = csv.bytes(0);
                 let bytes = bytes.trim_ascii();
-                bytes == column.header.as_bytes()
-                    || (folded || !bytes.is_ascii() || bytes.iter().any(|byte| byte.is_ascii_whitespace()))
+                bytes.eq_ignore_ascii_case(column.header.as_bytes())
+                    || (!bytes.is_ascii()
+                        || !column.header.is_ascii()
+                        || bytes.iter().any(|byte| byte.is_ascii_whitespace()))
                         && same(0, &column.header)
             }
             (_, Some(column)) => same(0, &column.header) || column.header.is_empty(),
@@ -808,5 +817,13 @@ impl<'a> Rows<'a> {
                 column.skipped_values.iter().any(|value| *value == shown)
             }
         })
+    }
+}
+
+/// Whether two names may be the same once they are folded, by their first letters.
+fn may_begin_alike(left: &str, right: &str) -> bool {
+    match (left.trim_start().chars().next(), right.chars().next()) {
+        (Some(left), Some(right)) if left.is_ascii() && right.is_ascii() => left.eq_ignore_ascii_case(&right),
+        _ => true,
     }
 }

@@ -281,7 +281,7 @@ fn a_second_header_in_another_order_or_spelling_halts_the_file() {
     let swapped = HEADER_B.replace("billed_amount,paid_amount", "paid_amount,billed_amount");
     for other in [
         swapped.clone(),
-        HEADER_B.to_uppercase(),
+        swapped.to_uppercase(),
         HEADER_B.replace("status", "statut"),
         HEADER_B.replace(",city,", ","),
         format!("sent_on,{HEADER_B}"),
@@ -296,11 +296,13 @@ fn a_second_header_in_another_order_or_spelling_halts_the_file() {
             file.summary.halts
         );
     }
-    // Folded names are the same header; rows with some of the words are rows.
-    let folding = changed("sources/etablissement_b.toml", "[format]", "fold_header = true\n[format]");
-    let text = format!("{HEADER_B}{row}{}{row}", HEADER_B.to_uppercase());
-    let file = read(&folding, "etablissement_b", text.as_bytes(), 9).unwrap();
-    assert_eq!((file.summary.skipped.get("repeated_headers"), file.summary.kept.rows), (Some(&1), 2));
+    // In another case or with other spaces it is the same header; rows with some of the words are rows.
+    for other in [HEADER_B.to_uppercase(), HEADER_B.replace(',', " , "), HEADER_B.replace("city", "CITÝ")] {
+        let text = format!("{HEADER_B}{row}{other}{row}");
+        let file = read(&billing(), "etablissement_b", text.as_bytes(), 9).unwrap();
+        assert_eq!((file.summary.skipped.get("repeated_headers"), file.summary.kept.rows), (Some(&1), 2), "{other}");
+        assert_eq!(file.summary.halts, Vec::<String>::new());
+    }
     let text = format!("{HEADER_B}{}", row_b("city", "last_name", "status", "2024-01-31", "10.00"));
     assert_eq!(read(&billing(), "etablissement_b", text.as_bytes(), 9).unwrap().summary.halts, Vec::<String>::new());
 }
@@ -596,6 +598,56 @@ fn names_of_all_the_world_in_utf8_are_not_read_as_windows_1252() {
 fn a_name_that_lost_a_character_is_refused_in_utf8() {
     let row = "1,P1,Qu\u{fffd}r\u{fffd},Zoe,40,ETAB_B,Clinique,Public,Paris,CONS,Consultation,Ambulatoire,2024-01-31,,10.00,0.00,UNPAID\n";
     assert_eq!(encodings(format!("{HEADER_B}{row}").as_bytes()), ["2 encodage Some(\"last_name\")"]);
+}
+
+#[test]
+fn marks_at_the_end_of_a_file_are_no_record() {
+    let row = row_b("1", "Martin", "40", "2024-01-31", "10.00");
+    for marks in ["\u{1a}", "\0", "\u{1a}\0\0", &"\0".repeat(20_000)] {
+        for piece in [1, 9, 50_000] {
+            let text = format!("{HEADER_B}{row}{marks}");
+            let file = read(&billing(), "etablissement_b", text.as_bytes(), piece).unwrap();
+            let ReadSummary { read, kept, skipped, notices, units, .. } = &file.summary;
+            assert_eq!((read.rows, kept.rows, skipped.get("end_marks")), (1, 1, Some(&1)));
+            assert!(matches!(&notices[..], [notice] if notice.contains("0x1A")), "{notices:?}");
+            units.check_conserved("read").unwrap();
+            // On a record's line they are part of it.
+            let text = text.replace(&format!("\n{marks}"), marks);
+            let file = self::read(&billing(), "etablissement_b", text.as_bytes(), piece).unwrap();
+            assert_eq!((file.summary.read.rows, file.summary.kept.rows, file.summary.skipped.len()), (1, 0, 0));
+            let message = &file.rejects[0].message;
+            assert!(
+                message.contains("U+001A, la marque de fin") || message.contains("U+0000, un octet nul"),
+                "{message}"
+            );
+            file.summary.units.check_conserved("read").unwrap();
+        }
+    }
+    for (date, amount) in [("2024-01-31\u{1a}", "10.00"), ("2024-01-31", "10.00\u{1a}")] {
+        let text = format!("{HEADER_B}{}", row_b("1", "Martin", "40", date, amount));
+        let file = read(&billing(), "etablissement_b", text.as_bytes(), 9).unwrap();
+        assert_eq!(file.rejects[0].rule, "caractere_interdit");
+    }
+    for nothing in ["\0", &"\0".repeat(20_000), "\u{1a}"] {
+        refused("etablissement_b", nothing, ErrorCode::WorkbookUnreadable, "nothing but NUL bytes");
+    }
+    refused(
+        "etablissement_b",
+        &format!("{}{HEADER_B}", "\0".repeat(5_000)),
+        ErrorCode::LimitExceeded,
+        "line 1 is longer",
+    );
+}
+
+#[test]
+fn a_name_that_only_looks_like_the_contracts_is_not_blamed_on_the_encoding() {
+    let header = "Nº Facture;N\u{b0} Patient;Nom;Pr\u{e9}nom;\u{c2}ge;Code \u{c9}tablissement;\u{c9}tablissement;Type;Ville;Code Service;Service;\
+        Cat\u{e9}gorie;Date Facture;Date Paiement;Montant Factur\u{e9};Montant Pay\u{e9};Statut\r\n";
+    let (bytes, _, _) = encoding_rs::WINDOWS_1252.encode(header);
+    let error = read(&billing(), "etablissement_a", &bytes, 9).err().unwrap();
+    assert_eq!(error.code, ErrorCode::ColumnMissing);
+    assert!(error.message.contains("has º (U+00BA) where the contract has ° (U+00B0)"), "{error}");
+    assert!(error.message.chars().count() <= 500 && !error.message.contains("encoding"), "{error}");
 }
 
 #[test]

@@ -144,7 +144,7 @@ impl WorkbookInput {
         self.rows_read
     }
 
-    /// The ranges of the sheet that are merged over several rows, once it says so; given out once.
+    /// The ranges of the sheet whose cells are merged, once it says so; given out once.
     pub(crate) fn take_merges(&mut self) -> Vec<Merge> {
         std::mem::take(&mut self.merges)
     }

@@ -1,8 +1,7 @@
 //! What a number format makes of a number: a date, a text with leading zeros, an amount of a currency, a percentage, or
 //! another appearance.
 
-use crate::appearance;
-use crate::cell::Appearance;
+use crate::appearance::{Around, DIGIT, around};
 
 /// A longer format code than Excel allows is not looked at.
 const LONGEST: usize = 255;
@@ -62,25 +61,26 @@ impl NumberFormat {
 /// shows texts is left out.
 fn number_sections(code: &str) -> Vec<&str> {
     let (mut sections, mut start) = (Vec::new(), 0);
+    let mut shows_texts = false;
     let mut characters = code.char_indices();
     while let Some((at, c)) = characters.next() {
         match c {
             ';' => {
                 sections.push(&code[start..at]);
-                start = at + 1;
+                (start, shows_texts) = (at + 1, false);
             }
             '"' => drop(characters.by_ref().find(|(_, c)| *c == '"')),
             '[' => drop(characters.by_ref().find(|(_, c)| *c == ']')),
             '\\' | '_' | '*' => drop(characters.next()),
+            '@' => shows_texts = true,
             _ => {}
         }
     }
-    sections.push(&code[start..]);
-    sections.truncate(3);
     // `dd/mm/yyyy;@`: the last one may be for texts.
-    if sections.len() > 1 && sections.last().is_some_and(|last| last.trim().ends_with('@')) {
-        sections.pop();
+    if !shows_texts || sections.is_empty() {
+        sections.push(&code[start..]);
     }
+    sections.truncate(3);
     sections
 }
 
@@ -110,104 +110,174 @@ impl Condition {
     }
 }
 
-/// What a section shows that an amount depends on.
+/// What is shown of a number that an amount depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Look {
-    /// The number.
+    /// The number, rounded or with separators, and its sign.
     Number,
-    /// The number with a known currency, by the word or symbol that is shown.
-    Currency(String),
-    /// The number times a hundred, with `%`.
-    Percent,
-    /// Another number: in thousands, in millions.
+    /// The number with something around it: how 1 or -1 would be shown.
+    Around(String),
+    /// The number times a hundred with `%`, and perhaps more around it: how 1 or -1 would be shown.
+    Percent(String),
+    /// Another number: in thousands, in millions, with digits or a decimal mark of the format's own.
     Scaled,
+    /// No number.
+    Hidden,
 }
 
 /// What the sections of a code show.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Looks(Vec<(Option<Condition>, Look)>);
+pub(super) struct Looks(Vec<Section>);
+
+/// What one section shows, and of which numbers.
+#[derive(Clone, Debug, PartialEq)]
+struct Section {
+    condition: Option<Condition>,
+    positive: Look,
+    negative: Look,
+    zero: Look,
+}
 
 impl Looks {
-    /// `None` if each shows the number itself.
+    /// `None` if they show each number itself.
     fn of(sections: &[&str]) -> Option<Self> {
-        let mut looks: Vec<_> = sections.iter().map(|section| look(section)).collect();
-        if let [(_, first), others @ ..] = looks.as_slice()
-            && others.iter().all(|(_, look)| look == first)
-        {
-            looks = vec![(None, first.clone())];
-        }
-        looks.iter().any(|(_, look)| *look != Look::Number).then_some(Self(looks))
+        let parts: Vec<Part> = sections.iter().map(|section| Part::parse(section)).collect();
+        let conditional = parts.iter().any(|part| part.condition.is_some());
+        // A section for negative numbers only is given them without their sign.
+        let at_zero = |condition: Option<Condition>, signs: [&str; 2]| {
+            condition.is_some_and(|condition| condition.bound == 0.0 && signs.contains(&condition.sign))
+        };
+        let unsigned = |at: usize| match parts.get(at).and_then(|part| part.condition) {
+            None if at == 1 && (!conditional || parts.len() == 3) => true,
+            None => at == 1 && at_zero(parts.first().and_then(|part| part.condition), [">", ">="]),
+            condition => at_zero(condition, ["<", "<="]),
+        };
+        let looks = Self(parts.iter().enumerate().map(|(at, part)| part.section(unsigned(at))).collect());
+        let plain = |section: &Section| {
+            [&section.positive, &section.negative, &section.zero].iter().all(|look| **look == Look::Number)
+        };
+        let all_plain = match conditional {
+            true => looks.0.iter().all(plain),
+            false => [1.0, -1.0, 0.0].iter().all(|number| *looks.look(*number) == Look::Number),
+        };
+        (!all_plain).then_some(looks)
     }
 
     /// What is shown of a number.
     pub(super) fn look(&self, number: f64) -> &Look {
         let sections = self.0.len();
-        let holds = |(at, (condition, _)): &(usize, &(Option<Condition>, Look))| match condition {
+        let holds = |(at, section): &(usize, &Section)| match section.condition {
             Some(condition) => condition.holds(number),
             None if at + 1 == sections => true,
             None if *at == 0 => number > 0.0 || sections == 2 && number == 0.0,
             None => number < 0.0,
         };
         let shown = self.0.iter().enumerate().find(holds).map(|(_, section)| section);
-        shown.or(self.0.last()).map_or(&Look::Number, |(_, look)| look)
+        shown.or(self.0.last()).map_or(&Look::Number, |section| match number {
+            _ if number > 0.0 => &section.positive,
+            _ if number < 0.0 => &section.negative,
+            _ => &section.zero,
+        })
     }
 }
 
-/// What a section shows, and of which numbers.
-fn look(section: &str) -> (Option<Condition>, Look) {
-    let mut condition = None;
-    // What is shown as it is; a space for all else.
-    let mut fixed = String::new();
-    let (mut digits, mut comma, mut scaled, mut percents) = (false, false, false, 0);
-    let mut characters = section.chars();
-    while let Some(c) = characters.next() {
-        match c {
-            '"' => {
-                let rest = characters.as_str();
-                let (quoted, rest) = rest.split_once('"').unwrap_or((rest, ""));
-                fixed.push_str(quoted);
-                characters = rest.chars();
-            }
-            '\\' => fixed.extend(characters.next()),
-            '_' | '*' => {
-                characters.next();
-                fixed.push(' ');
-            }
-            '[' => {
-                let (inner, rest) = characters.as_str().split_once(']').unwrap_or_default();
-                characters = rest.chars();
-                // `[$€-40C]`: what is shown, and a locale.
-                if let Some(inner) = inner.strip_prefix('$') {
-                    let word = inner.split_once('-').map_or(inner, |(word, _)| word);
-                    fixed.extend([" ", word, " "]);
+const DASHES: [char; 4] = ['-', '\u{2212}', '\u{2013}', '\u{2014}'];
+
+/// A section, taken apart.
+struct Part {
+    condition: Option<Condition>,
+    /// What is shown as it is, a [`DIGIT`] for each digit before the decimal mark, a space for all else.
+    pattern: String,
+    scaled: bool,
+    percent: bool,
+}
+
+impl Part {
+    fn parse(section: &str) -> Self {
+        let (mut condition, mut pattern) = (None, String::new());
+        let (mut digits, mut decimals, mut comma, mut scaled, mut percents) = (false, false, false, false, 0);
+        let mut characters = section.chars();
+        while let Some(c) = characters.next() {
+            match c {
+                '"' => {
+                    let rest = characters.as_str();
+                    let (quoted, rest) = rest.split_once('"').unwrap_or((rest, ""));
+                    pattern.push_str(quoted);
+                    characters = rest.chars();
                 }
-                condition = condition.or(Condition::parse(inner));
+                '\\' => pattern.extend(characters.next()),
+                '_' | '*' => {
+                    characters.next();
+                    pattern.push(' ');
+                }
+                '[' => {
+                    let (inner, rest) = characters.as_str().split_once(']').unwrap_or_default();
+                    characters = rest.chars();
+                    // `[$€-40C]`: what is shown, and a locale.
+                    if let Some(inner) = inner.strip_prefix('$') {
+                        let word = inner.split_once('-').map_or(inner, |(word, _)| word);
+                        pattern.extend([" ", word, " "]);
+                    }
+                    condition = condition.or(Condition::parse(inner));
+                }
+                '0' | '#' | '?' | '@' => {
+                    (digits, comma) = (true, false);
+                    // Those behind the decimal mark group nothing.
+                    if !decimals || !pattern.ends_with(DIGIT) {
+                        pattern.push(DIGIT);
+                    }
+                }
+                'G' | 'g' if characters.as_str().get(..6).is_some_and(|rest| rest.eq_ignore_ascii_case("eneral")) => {
+                    characters.nth(5);
+                    digits = true;
+                    pattern.push(DIGIT);
+                }
+                // The exponent's sign.
+                'E' | 'e' if digits && characters.as_str().starts_with(['+', '-']) => drop(characters.next()),
+                // Between digits it separates them; behind the last one it takes three of them off.
+                ',' => comma |= digits,
+                '.' => {
+                    scaled |= std::mem::take(&mut comma);
+                    decimals = true;
+                    // A dash for the decimals is no sign.
+                    if characters.as_str().trim_start_matches(['"', '\\']).starts_with(DASHES) {
+                        pattern.push('.');
+                    }
+                }
+                '%' => {
+                    percents += 1;
+                    pattern.push('%');
+                }
+                c => pattern.push(c),
             }
-            '0' | '#' | '?' => {
-                (digits, comma) = (true, false);
-                fixed.push(' ');
-            }
-            // Between digits it separates them; behind the last one it takes three of them off.
-            ',' => comma |= digits,
-            '.' => {
-                scaled |= std::mem::take(&mut comma);
-                fixed.push(' ');
-            }
-            '%' => {
-                percents += 1;
-                fixed.push(' ');
-            }
-            c => fixed.push(c),
+        }
+        Self { condition, pattern, scaled: scaled || comma || percents > 1, percent: percents == 1 }
+    }
+
+    /// What it shows of a positive number, a negative one and zero; `unsigned` if negative ones come without their sign.
+    fn section(&self, unsigned: bool) -> Section {
+        let look = |pattern: &str, plain: &[&str]| match around(pattern) {
+            _ if self.scaled => Look::Scaled,
+            Around::Number(text) if self.percent => Look::Percent(text),
+            Around::Number(text) if plain.contains(&text.as_str()) => Look::Number,
+            Around::Number(text) => Look::Around(text),
+            Around::OtherNumber => Look::Scaled,
+            Around::Nothing => Look::Hidden,
+        };
+        let signed = if unsigned { self.pattern.clone() } else { format!("-{}", self.pattern) };
+        // Zero has no sign; a dash, nothing, and a fixed zero are what it looks like too.
+        let mut zero = self.pattern.replace(DASHES, " ").replace(['(', ')'], " ");
+        if !zero.contains(DIGIT) {
+            zero = zero.replace(['0', '.', ','], " ");
+            zero.push(DIGIT);
+        }
+        Section {
+            condition: self.condition,
+            positive: look(&self.pattern, &["1"]),
+            negative: look(&signed, &["-1", "(1)"]),
+            zero: look(&zero, &["1"]),
         }
     }
-    let look = match appearance::around(&fixed) {
-        _ if scaled || comma || percents > 1 => Look::Scaled,
-        _ if percents == 1 => Look::Percent,
-        Appearance::Scaled => Look::Scaled,
-        Appearance::Currency(word) => Look::Currency(word.to_owned()),
-        Appearance::Percent | Appearance::Other => Look::Number,
-    };
-    (condition, look)
 }
 
 /// Whether a code shows dates or spans of time: a date's letter outside of quotes, escapes, and brackets.
@@ -403,71 +473,156 @@ mod tests {
     }
 
     #[test]
-    fn currencies_percentages_and_thousands_are_seen() {
+    fn what_stands_around_a_number_is_seen() {
+        const ACCOUNTS: &str = "_-* #,##0.00\\ \"€\"_-;\\-* #,##0.00\\ \"€\"_-;_-* \"-\"??\\ \"€\"_-;_-@_-";
         let show = |code: &str, number| match NumberFormat::of_code(code) {
-            NumberFormat::Looks(looks) => match looks.look(number) {
+            NumberFormat::Looks(looks) | NumberFormat::Zeros(_, Some(looks)) => match looks.look(number) {
                 Look::Number => "number".to_owned(),
-                Look::Currency(word) => word.clone(),
-                Look::Percent => "percent".to_owned(),
+                Look::Around(text) => text.clone(),
+                Look::Percent(text) => format!("{text} times 100"),
                 Look::Scaled => "scaled".to_owned(),
+                Look::Hidden => "hidden".to_owned(),
             },
-            NumberFormat::Other => "number".to_owned(),
+            NumberFormat::Other | NumberFormat::Zeros(_, None) => "number".to_owned(),
             other => format!("{other:?}"),
         };
-        let accounts = "_-* #,##0.00\\ \"€\"_-;\\-* #,##0.00\\ \"€\"_-;_-* \"-\"??\\ \"€\"_-;_-@_-";
         for (code, number, shown) in [
-            ("$#,##0.00", 1.0, "$"),
-            ("#,##0.00 \"CHF\"", 1.0, "CHF"),
-            ("[$£-809]#,##0", 1.0, "£"),
-            ("[$DH] #,##0", 1.0, "DH"),
-            ("[$MAD]\\ #,##0", 1.0, "MAD"),
-            ("[$$-409]#,##0.00", 1.0, "$"),
-            ("[$R$-416] #,##0.00", 1.0, "R$"),
-            ("[$kr.-406]#,##0", 1.0, "kr"),
-            ("#,##0.00\\ [$€-40C];[Red]\\-#,##0.00\\ [$€-40C]", -1.0, "€"),
-            ("#,##0.00\u{a0}€", 1.0, "€"),
-            ("\\€0.0", 1.0, "€"),
-            ("-€#", 1.0, "€"),
-            ("\"$ CAD\" 0.0", 1.0, "CAD"),
-            ("#\" €/mois\"", 1.0, "€"),
-            (accounts, 1.0, "€"),
-            (accounts, -1.0, "€"),
-            (accounts, 0.0, "€"),
-            ("0.00\" points\"", 1.0, "number"),
+            ("$#,##0.00", 1.0, "$1"),
+            ("#,##0.00 \"CHF\"", 1.0, "1 CHF"),
+            ("[$£-809]#,##0", 1.0, "£ 1"),
+            ("[$DH] #,##0", -1.0, "-DH  1"),
+            ("[$R$-416] #,##0.00", 1.0, "R$  1"),
+            ("[$kr.-406]#,##0", 1.0, "kr. 1"),
+            ("#,##0.00\\ [$€-40C];[Red]\\-#,##0.00\\ [$€-40C]", -1.0, "-1  €"),
+            ("#,##0.00\u{a0}€", 1.0, "1\u{a0}€"),
+            ("\\€0.0", 1.0, "€1"),
+            ("-€#", 1.0, "-€1"),
+            ("-€#", -1.0, "--€1"),
+            ("\"$ CAD\" 0.0", 1.0, "$ CAD 1"),
+            (ACCOUNTS, 1.0, "1 €"),
+            (ACCOUNTS, -1.0, "-1 €"),
+            (ACCOUNTS, 0.0, "1 €"),
+            ("0.00\" points\"", 1.0, "1 points"),
             ("0.00 [$-40C]", 1.0, "number"),
             ("[$-fr-FR]#,##0.00", 1.0, "number"),
-            ("[$€-fr-FR] #,##0.00", 1.0, "€"),
-            ("\"KR\"#", 1.0, "KR"),
-            ("0%", 0.2, "percent"),
-            ("0.00 %;-0.00 %", -0.2, "percent"),
+            ("[$€-fr-FR] #,##0.00", 1.0, "€  1"),
+            ("0%", 0.2, "1% times 100"),
+            ("0.00 %;-0.00 %", -0.2, "-1 % times 100"),
             ("0%;-0%;\"-\"", 0.0, "number"),
-            ("0%;-0%;\"-\"", -0.1, "percent"),
-            ("[<=1]0%;0", 0.2, "percent"),
+            ("0%;-0%;\"-\"", -0.1, "-1% times 100"),
+            ("[<=1]0%;0", 0.2, "1% times 100"),
             ("[<=1]0%;0", 20.0, "number"),
-            ("[>1]0;0%", 0.2, "percent"),
+            ("[>1]0;0%", 0.2, "1% times 100"),
             ("0;0%", 0.0, "number"),
-            ("0.00\"%\"", 20.0, "number"),
-            ("#\\%", 20.0, "number"),
+            ("0.00\"%\"", 20.0, "1%"),
+            ("#\\%", 20.0, "1%"),
             ("0%%", 0.2, "scaled"),
             ("#,##0,", 1.0, "scaled"),
             ("#,##0.0,,", 1.0, "scaled"),
             ("#,##0,.0", 1.0, "scaled"),
             ("#,##0,\" k€\"", 1.0, "scaled"),
-            ("#,##0\" k€\"", 1.0, "scaled"),
-            ("#,##0\" kEUR\"", 1.0, "scaled"),
             ("[>=1000]#,##0,;0", 1000.0, "scaled"),
             ("[>=1000]#,##0,;0", 999.0, "number"),
+            // A decimal mark that is a text, and one that groups.
+            ("0\\.00", 1.0, "scaled"),
+            ("0\",\"00", 1.0, "scaled"),
+            ("#\\.##0.00", 1.0, "number"),
+            ("#\\.###\\.##0", 1.0, "number"),
+            ("#\"€\"00", 1.0, "1€1"),
+            ("0\"000\"", 1.0, "1000"),
             ("#,##0", 1.0, "number"),
             ("# ##0,00", 1.0, "number"),
+            ("#'##0.00", 1.0, "number"),
             ("#,##0.00_);(#,##0.00)", -1.0, "number"),
+            ("#,##0.00_);[Red](#,##0.00)", -1.0, "number"),
+            ("(0.00)", 1.0, "(1)"),
+            ("0.00;0.00", -1.0, "1"),
+            ("0.00;0.00", 1.0, "number"),
+            ("0.00-;0.00-", 1.0, "1-"),
+            ("\"CR \"0.00", 1.0, "CR 1"),
+            ("0.00\" DR\";0.00\" CR\"", -1.0, "1 CR"),
+            // Conditions: a section for negative numbers only is given them without their sign.
+            ("[>=0]0.00;-0.00", -1.0, "number"),
+            ("[<0]-0.00;0.00", -1.0, "number"),
+            ("[<0]0.00;0.00", -1.0, "1"),
+            ("[>0]0.00;[<0]0.00;0", -1.0, "1"),
+            ("[>=100]0.0;0.00", -1.0, "number"),
+            ("[>=100]0.0;-0.00", 1.0, "-1"),
+            // Nothing, or something else in the number's place.
+            (";;;", 1.0, "hidden"),
+            ("0.00;;", -1.0, "hidden"),
+            ("0.00;;", 0.0, "number"),
+            ("0.00;-0.00;", 0.0, "number"),
+            ("0.00;-0.00;\"néant\"", 0.0, "néant1"),
+            ("\"oui\";\"non\"", 1.0, "hidden"),
             ("0,\"", 1.0, "scaled"),
-            ("[<=1", 1.0, "number"),
+            ("[<=1", 1.0, "hidden"),
             ("0.00E+00", 1.0, "number"),
+            ("0.00E+00\" F\"", 1.0, "1 F"),
+            ("# ?/?", 0.5, "number"),
+            ("\"numéro \"General", 1.0, "numéro 1"),
+            ("#,##0.00;-#,##0.00;_-@_-", 0.0, "number"),
+            ("#,##0\".–\"", 1.0, "1.–"),
+            ("#,##0.-", 1.0, "1.-"),
+            ("#,##0.\"--\"", 1.0, "1.--"),
+            ("0.", 1.0, "number"),
+            ("0.00;-0.00;\"0,00 €\"", 0.0, "€1"),
+            ("#,##0 €;-#,##0 €;\"0\"", 0.0, "number"),
         ] {
             assert_eq!(show(code, number), shown, "{number} under {code}");
         }
         assert_eq!(NumberFormat::built_in(10), NumberFormat::of_code("0%"));
         assert_eq!(NumberFormat::built_in(44), NumberFormat::Other);
+    }
+
+    /// What spreadsheets write for their currencies and accounts, in French, English, German, Dutch and Danish: whatever
+    /// the number, it is shown as itself with its sign and the currency.
+    #[test]
+    fn the_usual_formats_of_amounts_are_read() {
+        const CODES: [(&str, &str); 24] = [
+            ("€", "_-* #,##0.00\\ \"€\"_-;\\-* #,##0.00\\ \"€\"_-;_-* \"-\"??\\ \"€\"_-;_-@_-"),
+            ("€", "_-* #,##0.00\\ [$€-40C]_-;\\-* #,##0.00\\ [$€-40C]_-;_-* \"-\"??\\ [$€-40C]_-;_-@_-"),
+            ("€", "_-* #,##0\\ _€_-;\\-* #,##0\\ _€_-;_-* \"-\"\\ _€_-;_-@_-"),
+            ("€", "#,##0.00\\ \"€\";[Red]\\-#,##0.00\\ \"€\""),
+            ("€", "#,##0.00 \"€\";-#,##0.00 \"€\""),
+            ("€", "#,##0.00\\ [$€-40C];[RED]\\-#,##0.00\\ [$€-40C]"),
+            ("€", "[$€-2]\\ #,##0.00;[Red]\\-[$€-2]\\ #,##0.00"),
+            ("€", "_ [$€-413]\\ * #,##0.00_ ;_ [$€-413]\\ * \\-#,##0.00_ ;_ [$€-413]\\ * \"-\"??_ ;_ @_ "),
+            ("€", "#,##0.00_);(#,##0.00)"),
+            ("€", "#,##0_);[Red](#,##0)"),
+            ("€", "_(* #,##0.00_);_(* (#,##0.00);_(* \"-\"??_);_(@_)"),
+            ("€", "# ##0.00 [$EUR];[Red]-# ##0.00 [$EUR]"),
+            ("$", "_($* #,##0.00_);_($* (#,##0.00);_($* \"-\"??_);_(@_)"),
+            ("$", "_(\"$\"* #,##0_);_(\"$\"* \\(#,##0\\);_(\"$\"* \"-\"_);_(@_)"),
+            ("$", "\"$\"#,##0.00_);[Red]\\(\"$\"#,##0.00\\)"),
+            ("$", "[$$-409]#,##0.00;[RED]-[$$-409]#,##0.00"),
+            ("£", "_-\"£\"* #,##0.00_-;\\-\"£\"* #,##0.00_-;_-\"£\"* \"-\"??_-;_-@_-"),
+            ("£", "\"£\"#,##0.00;[Red]\\-\"£\"#,##0.00"),
+            ("CHF", "_ \"CHF\"\\ * #,##0.00_ ;_ \"CHF\"\\ * \\-#,##0.00_ ;_ \"CHF\"\\ * \"-\"??_ ;_ @_ "),
+            ("CHF", "\"CHF\"\\ #,##0.00;[Red]\"CHF\"\\ \\-#,##0.00"),
+            ("CHF", "\"Fr.\"\\ #,##0.00;\"Fr.\"\\ \\-#,##0.00"),
+            ("CHF", "_-* #,##0.00\\ [$CHF-100C]_-;\\-* #,##0.00\\ [$CHF-100C]_-;_-* \"-\"??\\ [$CHF-100C]_-;_-@_-"),
+            ("DKK", "_-* #,##0.00\\ \"kr.\"_-;\\-* #,##0.00\\ \"kr.\"_-;_-* \"-\"??\\ \"kr.\"_-;_-@_-"),
+            ("BRL", "_-\"R$\"\\ * #,##0.00_-;\\-\"R$\"\\ * #,##0.00_-;_-\"R$\"\\ * \"-\"??_-;_-@_-"),
+        ];
+        for (currency, code) in CODES {
+            for (number, declared) in
+                [48.5, -48.5, 0.0].into_iter().flat_map(|number| [(number, true), (number, false)])
+            {
+                let mut format = fonderie_contract::NumberFormat::plain(',');
+                format.currency = if declared { vec![currency.to_owned()] } else { Vec::new() };
+                let read = match NumberFormat::of_code(code) {
+                    NumberFormat::Other => Ok(()),
+                    NumberFormat::Looks(looks) => match looks.look(number) {
+                        Look::Number => Ok(()),
+                        Look::Around(text) => crate::amount::around(text, number, &format),
+                        look => panic!("{look:?} of {number} under {code}"),
+                    },
+                    other => panic!("{other:?} for {code}"),
+                };
+                assert_eq!(read, Ok(()), "{number} under {code} with {:?}", format.currency);
+            }
+        }
     }
 
     #[test]
@@ -483,31 +638,23 @@ mod tests {
             ("[MM]", NumberFormat::Span),
             ("d [h]:mm", NumberFormat::Date),
             ("A/P", NumberFormat::Date),
-            ("#\" jours\"", NumberFormat::Other),
-            ("#\\d", NumberFormat::Other),
             ("\"jour_\"d", NumberFormat::Date),
-            ("[h", NumberFormat::Other),
-            ("#,##0.00\\ \"dhs\"", NumberFormat::Other),
-            ("0.00\"%\"", NumberFormat::Other),
             ("#,##0.00_d", NumberFormat::Other),
             ("[Red]0.00", NumberFormat::Other),
-            ("0.00;dd", NumberFormat::Other),
             ("0.00", NumberFormat::Other),
             ("0,0", NumberFormat::Other),
             ("0E+0", NumberFormat::Other),
             ("0000;(0000)", NumberFormat::Other),
-            ("0000;000", NumberFormat::Other),
-            ("0000;;0000", NumberFormat::Other),
             ("[<100]0000", NumberFormat::Other),
             ("[<100]0000;[<200]0000", NumberFormat::Other),
             ("[$-D07041E]0000", NumberFormat::Other),
             ("[DBNum1]0000", NumberFormat::Other),
             ("# ?/?", NumberFormat::Other),
-            ("\"abc", NumberFormat::Other),
-            ("\"numéro \"General", NumberFormat::Other),
-            ("---", NumberFormat::Other),
         ] {
             assert_eq!(NumberFormat::of_code(code), expected, "{code}");
+        }
+        for code in ["#\" jours\"", "#\\d", "0.00\"%\"", "0.00;dd", "0000;000", "0000;;0000", "\"abc", "[h", "---"] {
+            assert!(matches!(NumberFormat::of_code(code), NumberFormat::Looks(_)), "{code}");
         }
         assert_eq!(NumberFormat::built_in(14), NumberFormat::Date);
         assert_eq!(NumberFormat::built_in(49), NumberFormat::Plain);

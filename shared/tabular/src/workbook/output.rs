@@ -42,7 +42,7 @@ pub(super) enum Message {
     Sheet(String, usize),
     /// The next rows of the sheet.
     Rows(Block),
-    /// The ranges of the sheet that are merged over several rows, after its last row.
+    /// The ranges of the sheet whose cells are merged, after its last row.
     Merges(Vec<Merge>),
     /// All is read: whether there are formulas whose values the workbook wants to be recalculated.
     End { recalculates: bool },

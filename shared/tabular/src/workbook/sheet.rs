@@ -19,7 +19,7 @@ use super::xml::{Attributes, Xml};
 const MOST_COLUMNS: u32 = 16_384;
 const MOST_ROWS: u32 = 1_048_576;
 
-/// The most ranges of cells that are merged over several rows.
+/// The most ranges of merged cells.
 const MOST_MERGES: usize = 1 << 20;
 
 /// The longest error value, in characters.
@@ -323,9 +323,10 @@ impl<'a, R: Read> Sheet<'a, R> {
     fn looking(&mut self, number: f64, looks: &Looks) -> Value {
         match looks.look(number) {
             Look::Number => Value::Formatted(number),
-            Look::Currency(word) => Value::Currency(number, self.output.block().keep(word)),
-            Look::Percent => Value::Percent(number),
+            Look::Around(text) => Value::Around(number, self.output.block().keep(text)),
+            Look::Percent(text) => Value::Percent(number, self.output.block().keep(text)),
             Look::Scaled => Value::Scaled(number),
+            Look::Hidden => Value::Hidden(number),
         }
     }
 }
@@ -359,7 +360,7 @@ impl Head {
     }
 }
 
-/// The range of a tag for merged cells, if it has several rows.
+/// The range of a tag for merged cells, if it has several.
 fn merge(tag: &BytesStart<'_>) -> Result<Option<Merge>> {
     for attribute in Attributes::new(tag.attributes_raw()) {
         if let ("ref", range) = attribute? {
@@ -367,7 +368,7 @@ fn merge(tag: &BytesStart<'_>) -> Result<Option<Merge>> {
             let corner = |reference: &str| place(&reference.trim().replace('$', "")).ok_or_else(misshapen);
             let ((left, top), (right, bottom)) = (corner(first)?, corner(last)?);
             let merge = Merge { rows: (top.min(bottom), top.max(bottom)), columns: (left.min(right), left.max(right)) };
-            return Ok(Some(merge).filter(|merge| merge.rows.0 < merge.rows.1));
+            return Ok(Some(merge).filter(|_| (left, top) != (right, bottom)));
         }
     }
     Ok(None)

@@ -1,0 +1,184 @@
+//! Merged cells of a sheet that leave records without their values: only a range's first cell has one.
+//!
+//! A sheet names its merged ranges after its last row. Until then, what they have to be compared with is kept in one bit per
+//! cell: which rows are records, and which cells are filled.
+
+use crate::layout::{FileColumn, Layout};
+use crate::workbook::Merge;
+
+/// Merged cells that leave records without their values.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Merged {
+    /// The first range, such as `B3:B7`.
+    pub(crate) range: String,
+    /// The sheet's name, of a format that reads several.
+    pub(crate) sheet: Option<String>,
+    /// The first column that lacks a value, as the contract names it.
+    pub(crate) column: String,
+    /// How many other ranges there are.
+    pub(crate) others: usize,
+}
+
+/// Columns of which filled cells are kept; a cell further to the right counts as filled. With 2²⁰ rows these are 64 MiB.
+const MOST_COLUMNS: usize = 511;
+
+/// The rows of a sheet from its header on.
+#[derive(Debug)]
+pub(crate) struct SheetCells {
+    /// The header's row.
+    first: u64,
+    /// Of each row: whether it is a record, then whether each column is filled.
+    bits: Vec<u64>,
+    /// The width of a row in `bits`.
+    words: usize,
+}
+
+impl SheetCells {
+    /// The rows from the header's on, of which so many columns are looked at.
+    pub(crate) fn new(first: u64, columns: usize) -> Self {
+        Self { first, bits: Vec::new(), words: columns.min(MOST_COLUMNS) / 64 + 1 }
+    }
+
+    /// Adds a row: whether it is a record, and its filled columns.
+    pub(crate) fn add(&mut self, row: u64, record: bool, filled: impl Iterator<Item = usize>) {
+        let Some(start) = self.start(row) else { return };
+        if self.bits.len() < start + self.words {
+            self.bits.resize(start + self.words, 0);
+        }
+        let most = (self.words * 64).min(MOST_COLUMNS + 1);
+        let filled = filled.map(|column| column + 1).take_while(|bit| *bit < most);
+        for bit in filled.chain(record.then_some(0)) {
+            self.bits[start + bit / 64] |= 1 << (bit % 64);
+        }
+    }
+
+    /// Where a row begins; `None` above the header.
+    fn start(&self, row: u64) -> Option<usize> {
+        usize::try_from(row.checked_sub(self.first)?).ok()?.checked_mul(self.words)
+    }
+
+    fn bit(&self, row: u64, bit: usize) -> bool {
+        let word = self.start(row).and_then(|start| self.bits.get(start + bit / 64));
+        word.is_some_and(|word| word & 1 << (bit % 64) != 0)
+    }
+
+    /// Whether a cell has a value.
+    fn is_filled(&self, row: u32, column: usize) -> bool {
+        column >= MOST_COLUMNS || column + 1 < self.words * 64 && self.bit(row.into(), column + 1)
+    }
+
+    /// The ranges whose first cell has a value that a record below it, or another column of a record beside it, would need: the
+    /// first of them in reading order with its first such column, and how many there are.
+    pub(crate) fn lacking<'l>(&self, merges: &[Merge], layout: &'l Layout) -> Option<(Merge, &'l FileColumn, usize)> {
+        // How many records stand up to each row, and columns that are read up to each column.
+        let rows = self.bits.len() / self.words;
+        let records = Sums::of((0..rows as u64).map(|row| self.bit(self.first + row, 0)));
+        let is_read = |column: &FileColumn| !column.fields.is_empty() || !column.skipped_values.is_empty();
+        let read = Sums::of(layout.columns.iter().map(is_read));
+        let index = |row: u32| usize::try_from(u64::from(row).saturating_sub(self.first)).unwrap_or(usize::MAX);
+        let column = |column: u32| usize::try_from(column).unwrap_or(usize::MAX);
+        // The first column that is read of those that lack the value.
+        let lacks = |merge: &Merge| {
+            let ((top, bottom), (left, right)) = (merge.rows, (column(merge.columns.0), column(merge.columns.1)));
+            let below =
+                bottom > top && records.between(index(top + 1), index(bottom)) && u64::from(bottom) >= self.first;
+            let beside = self.bit(top.into(), 0);
+            let from = if below { left } else { left.saturating_add(1) };
+            let lacks = (below || beside) && self.is_filled(top, left) && read.between(from, right);
+            lacks.then_some(from)
+        };
+        let found = merges.iter().filter_map(|merge| Some((*merge, lacks(merge)?)));
+        let (merge, from) = found.clone().min_by_key(|(merge, _)| (merge.rows.0, merge.columns.0))?;
+        let column = layout.columns.iter().skip(from).find(|column| is_read(column))?;
+        Some((merge, column, found.count()))
+    }
+}
+
+/// Sums over a list, so that a part of it is looked through at once: a sheet may have a million ranges of a million rows.
+struct Sums(Vec<u32>);
+
+impl Sums {
+    fn of(list: impl Iterator<Item = bool>) -> Self {
+        let add = |sum: &mut u32, one: bool| {
+            *sum += u32::from(one);
+            Some(*sum)
+        };
+        Self(std::iter::once(0).chain(list.scan(0, add)).collect())
+    }
+
+    /// Whether there is one at these positions, both included.
+    fn between(&self, first: usize, last: usize) -> bool {
+        let end = self.0.len() - 1;
+        let (first, last) = (first.min(end), last.saturating_add(1).min(end));
+        self.0[first] < self.0[last.max(first)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn layout(read: &[bool]) -> Layout {
+        let column = |(at, read): (usize, &bool)| FileColumn {
+            header: format!("c{at}"),
+            shown: format!("c{at}"),
+            fields: if *read { vec![at] } else { vec![] },
+            amount: false,
+            skipped_values: Vec::new(),
+        };
+        Layout { columns: read.iter().enumerate().map(column).collect(), unnamed: 0, skips_rows: false }
+    }
+
+    proptest! {
+        /// Compared with a walk over each cell of each range.
+        #[test]
+        fn a_range_matters_if_a_record_lacks_its_value(
+            first in 1..4_u32,
+            rows in prop::collection::vec((any::<bool>(), prop::collection::hash_set(0..6_usize, 0..6)), 0..8),
+            read in prop::collection::vec(any::<bool>(), 1..6),
+            corners in prop::collection::vec((1..12_u32, 0..4_u32, 0..7_u32, 0..4_u32), 0..5),
+        ) {
+            let layout = layout(&read);
+            let merges: Vec<Merge> = corners.iter().map(|(top, high, left, wide)| {
+                Merge { rows: (*top, top + high), columns: (*left, left + wide) }
+            }).collect();
+            let mut cells = SheetCells::new(first.into(), read.len());
+            for (row, (record, filled)) in (first..).zip(&rows) {
+                let mut filled: Vec<usize> = filled.iter().copied().collect();
+                filled.sort_unstable();
+                cells.add(row.into(), *record, filled.into_iter());
+            }
+            let of = |row: u32| row.checked_sub(first).and_then(|at| rows.get(at as usize));
+            let records: HashSet<u32> = (1..20).filter(|row| of(*row).is_some_and(|(record, _)| *record)).collect();
+            let lacking: Vec<(Merge, usize)> = merges.iter().filter_map(|merge| {
+                let (top, left) = (merge.rows.0, merge.columns.0 as usize);
+                of(top).filter(|(_, filled)| filled.contains(&left))?;
+                let cells = (top..=merge.rows.1).flat_map(|row| (left..=merge.columns.1 as usize).map(move |column| (row, column)));
+                let lacks = |(row, column): &(u32, usize)| {
+                    (*row, *column) != (top, left) && records.contains(row) && read.get(*column) == Some(&true)
+                };
+                Some((*merge, cells.filter(lacks).map(|(_, column)| column).min()?))
+            }).collect();
+            let found = cells.lacking(&merges, &layout);
+            prop_assert_eq!(found.as_ref().map_or(0, |(.., count)| *count), lacking.len());
+            let first = lacking.iter().map(|(merge, _)| (merge.rows.0, merge.columns.0)).min();
+            prop_assert_eq!(found.as_ref().map(|(merge, ..)| (merge.rows.0, merge.columns.0)), first);
+            if let Some((merge, column, _)) = found {
+                let expected = lacking.iter().find(|(other, _)| *other == merge).map(|(_, column)| format!("c{column}"));
+                prop_assert_eq!(Some(column.shown.clone()), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_sheet_of_any_size_takes_bounded_memory() {
+        let mut cells = SheetCells::new(1, 16_384);
+        cells.add(1 << 20, true, 0..16_384);
+        assert_eq!(cells.bits.len() * 8, 64 << 20);
+        assert!(cells.is_filled(1, 511) && !cells.is_filled(1, 510) && cells.is_filled(1 << 20, 510));
+    }
+}
