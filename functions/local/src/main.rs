@@ -19,6 +19,8 @@ mod print;
 mod private;
 mod progress;
 mod query;
+mod rebuild;
+mod rebuild_plan;
 mod restore;
 mod rows;
 mod run;
@@ -82,6 +84,7 @@ fn called(arguments: &ArgMatches) -> ExitCode {
             Command::Generate(arguments) => generate::run(&arguments),
             Command::Query(arguments) => query::run(arguments).await,
             Command::Owed(arguments) => owed::run(arguments).await,
+            Command::Rebuild(arguments) => rebuild::run(arguments).await,
             Command::Backup(arguments) => backup::run(arguments).await,
             Command::Restore(arguments) => restore::run(arguments).await,
             Command::Serve(arguments) => serve::run(arguments).await,

@@ -15,6 +15,7 @@ pub mod money;
 mod notice;
 pub mod object;
 pub mod run;
+mod run_record;
 mod scoring;
 pub mod sentence;
 pub mod stage;
@@ -27,6 +28,7 @@ pub use hex::hex;
 pub use notice::Notice;
 pub use object::{ObjectRef, ObjectVersion, Order};
 pub use run::{BundleRef, Run, RunRequest};
+pub use run_record::{BesideSilver, LoadRecord, RunRecord};
 pub use scoring::DatasetRun;
 pub use tally::Tally;
 
