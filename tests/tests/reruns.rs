@@ -152,7 +152,8 @@ async fn a_payment_that_falls_is_taken_and_reported_in_any_order() {
         assert!(code == 0 && text.contains("already loaded") && !text.contains("WARNING"), "{text}");
         let reports = trial.path("state/s3/reports/facturation/etablissement_b");
         let reports = fs::read_dir(reports).unwrap().map(|run| run.unwrap().path().join("report.json"));
-        let warned = reports.filter(|report| fs::read_to_string(report).unwrap().contains("paiement_en_baisse")).count();
+        let warned =
+            reports.filter(|report| fs::read_to_string(report).unwrap().contains("paiement_en_baisse")).count();
         assert_eq!(warned, expected.iter().filter(|count| **count > 0).count(), "{order:?}");
     }
 }

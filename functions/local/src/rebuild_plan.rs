@@ -6,9 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use fonderie_core::run::output_key;
 use fonderie_core::stage::{Loaded, Transformed, Validated, Verdict};
-use fonderie_core::{
-    BesideSilver, BundleRef, ErrorCode, LoadRecord, ObjectRef, ObjectVersion, Result, Run, RunRecord, StageError,
-};
+use fonderie_core::{BesideSilver, BundleRef, ErrorCode, LoadRecord, ObjectRef, ObjectVersion, Result, Run, RunRecord};
 use fonderie_storage::{Datasets, Storage};
 use fonderie_warehouse::LedgerLoad;
 
