@@ -245,7 +245,7 @@ async fn a_foreign_table_is_named_and_kept_and_a_lost_ledger_is_no_obstacle() {
     trial.unrecord("2026-06-01");
     let text = trial.rebuild(&[], 0, &["what stood there is in the schema dw_before_", "staging_before_"]);
     trial.same(&expected.clone().without("audit.r"), "a foreign table").await;
-    let schema = text.split("DROP SCHEMA ").filter(|part| part.starts_with("dw_before")).next().unwrap();
+    let schema = text.split("DROP SCHEMA ").find(|part| part.starts_with("dw_before")).unwrap();
     let schema = schema.split(' ').next().unwrap();
     let kept = format!("SELECT count(*) FROM {schema}.dim_service");
     assert_eq!(trial.database.connect().await.query_one(&kept, &[]).await.unwrap().get::<_, i64>(0), 1);

@@ -122,7 +122,7 @@ impl Done {
         }
         let left = found.saturating_sub(filled + gone.len());
         if left > 0 || trouble.is_some() {
-            let because = trouble.map_or_else(|| "the time did not suffice".to_owned(), |trouble| trouble);
+            let because = trouble.unwrap_or_else(|| "the time did not suffice".to_owned());
             notices.push(format!(
                 "staging.{dataset} still lacks the rows of {} ({because}): the next load fills them in, facts and history are not concerned",
                 files(left)

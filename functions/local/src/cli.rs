@@ -21,7 +21,8 @@ records that it left in silver, else from its file in bronze. Facts, dimensions,
 were; scores and marts are made once at the end. The runs are those of the ledger (schema audit), else those that silver
 knows. What stands in the dataset's schemas is moved aside, not dropped.
 
-A version of which neither silver nor bronze is there is listed, and nothing is changed unless --partial is given.";
+A version of which neither silver nor bronze is there is listed, and nothing is changed (exit code 2) unless --partial
+is given.";
 
 /// Billing files, in whatever shape they come, to a warehouse that people can trust.
 #[derive(Parser)]

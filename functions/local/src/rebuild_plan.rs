@@ -192,12 +192,17 @@ impl Finder<'_> {
             let mut found = None;
             for object in [run.bundle.object.clone(), copy] {
                 let candidate = BundleRef { object, ..run.bundle.clone() };
+                // one that this release no longer understands is of no use either
                 match self.bundles.pinned(&candidate).await {
                     Ok(_) => {
                         found = Some(candidate);
                         break;
                     }
-                    Err(error) if matches!(error.code, ErrorCode::BundleMissing | ErrorCode::ObjectChanged) => {}
+                    Err(error)
+                        if matches!(
+                            error.code,
+                            ErrorCode::BundleMissing | ErrorCode::ObjectChanged | ErrorCode::ContractInvalid
+                        ) => {}
                     Err(error) => return Err(error),
                 }
             }
