@@ -1,12 +1,15 @@
 //! A PostgreSQL that a test can take away and bring back: on one port and one data directory as long as it lives.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use fonderie_postgres_server::{Server, ServerOptions};
 use fonderie_test_security::Authority;
 use tempfile::TempDir;
 
-use crate::{Result, warehouse};
+use crate::{Result, run, warehouse};
 
 /// The name that a secure server's certificate is made for.
 pub const HOST: &str = "localhost";
@@ -64,6 +67,53 @@ impl Postgres {
         self.server.take().map_or(Ok(()), |server| Ok(server.stop()?))
     }
 
+    /// Ends the server's first process as a crash does, and waits until its others have noticed: to be brought back.
+    ///
+    /// # Errors
+    /// It does not run, or one of its processes stays.
+    pub fn crash(&mut self) -> Result<()> {
+        let server = self.server.take().ok_or("PostgreSQL was taken away")?;
+        let file = std::fs::read_to_string(server.data_dir().join("postmaster.pid"))?;
+        let postmaster: u32 = file.lines().next().ok_or("postmaster.pid is empty")?.trim().parse()?;
+        let others = children(postmaster)?;
+        kill(postmaster)?;
+        // it is not there to be asked, and is only waited for
+        let _ = server.stop();
+        let limit = Instant::now() + Duration::from_secs(30);
+        while others.iter().any(|process| Path::new(&format!("/proc/{process}")).exists()) {
+            if Instant::now() > limit {
+                return Err("processes of a PostgreSQL that was killed did not end".into());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Kills the processes that serve connections to a database; the server then restarts all of itself and empties what is not
+    /// logged. Returns how many there were, once it answers again.
+    ///
+    /// # Errors
+    /// It does not run, or does not come back.
+    pub async fn kill_backends(&self, database: &str) -> Result<usize> {
+        let client = warehouse::connect(&self.url("postgres")?).await?;
+        let query = "SELECT pid FROM pg_stat_activity WHERE datname = $1";
+        let found = client.query(query, &[&database]).await?;
+        for row in &found {
+            // one that ended meanwhile needs no signal
+            let _ = kill(u32::try_from(row.try_get::<_, i32>(0)?)?);
+        }
+        drop(client);
+        let limit = Instant::now() + Duration::from_secs(30);
+        loop {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            match warehouse::connect(&self.url("postgres")?).await {
+                Ok(client) if client.execute("SELECT 1", &[]).await.is_ok() => return Ok(found.len()),
+                _ if Instant::now() > limit => return Err("PostgreSQL did not come back".into()),
+                _ => {}
+            }
+        }
+    }
+
     /// Starts the server, if it does not run.
     ///
     /// # Errors
@@ -102,4 +152,14 @@ impl Postgres {
         client.batch_execute(statement).await.map_err(|error| format!("{statement}: {error:?}"))?;
         Ok(())
     }
+}
+
+/// The processes that a process has started.
+fn children(parent: u32) -> Result<Vec<u32>> {
+    let text = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
+    Ok(text.split_whitespace().map(str::parse).collect::<std::result::Result<_, _>>()?)
+}
+
+fn kill(process: u32) -> Result<()> {
+    run(Command::new("kill").arg("-KILL").arg(process.to_string())).map(|_| ())
 }

@@ -117,3 +117,43 @@ async fn a_bad_mart_leaves_the_rows_loaded_and_says_so() {
     check(&told, 3, &["ContractInvalid", "the rows are loaded", "marts/relance.sql"]);
     assert_eq!(trial.text("SELECT count(*)::text FROM dw.fact_facturation").await, "1");
 }
+
+#[tokio::test]
+async fn a_payment_that_falls_is_taken_and_reported_in_any_order() {
+    let paid = |id: u32, cents: u32| Invoice {
+        paid: cents,
+        paid_on: (cents > 0).then(|| "2026-04-02".to_owned()),
+        ..unpaid(id)
+    };
+    // the files of docs/corrections.md
+    let files = [
+        ("etablissement_B_2026-05-31.csv", vec![paid(1, 5_000), paid(2, 0), paid(3, 100)]),
+        ("etablissement_B_2026-06-15.csv", vec![paid(1, 3_000), paid(3, 200)]),
+        ("etablissement_B_2026-04-30.csv", vec![paid(1, 2_000), paid(2, 500), paid(3, 100)]),
+    ];
+    for (order, expected) in [([0, 1, 2], [0, 1, 1]), ([1, 2, 0], [0, 0, 2]), ([2, 0, 1], [0, 1, 1])] {
+        let trial = Trial::new("falling").await;
+        for (index, count) in order.into_iter().zip(expected) {
+            let (name, rows) = &files[index];
+            let file = trial.file(name, rows);
+            let (code, text) = trial.run(&[&file], &["--as-of", "2026-06-30"]);
+            assert_eq!(code, 0, "{text}");
+            let warning = format!("WARNING paiement_en_baisse: {count} (Le montant payé");
+            assert_eq!(text.contains(&warning), count > 0, "{order:?}, {name}: {text}");
+            assert_eq!(text.contains("WARNING"), count > 0, "{order:?}, {name}: {text}");
+        }
+        let facts = "SELECT string_agg(montant_paye::text, ' ' ORDER BY facture_id) FROM dw.fact_facturation";
+        assert_eq!(trial.text(facts).await, "30.00 0.00 2.00", "{order:?}");
+        let ledger = "SELECT sum(rows) || ' ' || string_agg(DISTINCT severity, ',') || ' ' || bool_and(message LIKE 'Le montant payé%') \
+                      FROM audit.rule_result WHERE rule = 'paiement_en_baisse'";
+        assert_eq!(trial.text(ledger).await, "2 warn true", "{order:?}");
+        // the same again did nothing, and warns of nothing
+        let (code, text) = trial.run(&[&trial.path(files[1].0)], &["--as-of", "2026-06-30"]);
+        assert!(code == 0 && text.contains("already loaded") && !text.contains("WARNING"), "{text}");
+        let reports = trial.path("state/s3/reports/facturation/etablissement_b");
+        let reports = fs::read_dir(reports).unwrap().map(|run| run.unwrap().path().join("report.json"));
+        let warned =
+            reports.filter(|report| fs::read_to_string(report).unwrap().contains("paiement_en_baisse")).count();
+        assert_eq!(warned, expected.iter().filter(|count| **count > 0).count(), "{order:?}");
+    }
+}

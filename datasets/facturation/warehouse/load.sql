@@ -7,6 +7,7 @@
 -- and takes:
 --   outcome    one row: inserted, updated, unchanged, superseded; their sum must be the number of incoming rows.
 --   removed    a row with the amounts for each invoice that this version showed before and no longer shows.
+--   warning    what only the warehouse can see: rule, number of invoices, sentence.
 --
 -- What must come out (any order of arrival gives the same): the observations of an invoice are, for each loaded version
 -- that shows it, (rank of the version, state). Sorted by rank, equal neighbours collapse into one interval that begins with
@@ -292,6 +293,18 @@ SELECT i.facture_id, i.patient_id, i.nom, i.prenom, i.age, i.etablissement_id, i
   i.patient_domain, c.source_file, c.loaded_at, c.object_version_key, i.source_line
 FROM incoming i CROSS JOIN courante c
 WHERE NOT EXISTS (SELECT FROM meme_fichier WHERE plus_recente);
+
+---------------------------------------------------------------------------------------------------------- warnings
+-- A payment is a state: one that is lower than the state before it is taken, and counted. A late version may also be the state before.
+-- Of a credit note the part that is settled counts, whatever its sign.
+CREATE TEMP TABLE warning ON COMMIT DROP AS
+SELECT 'paiement_en_baisse'::text AS rule, count(DISTINCT p.facture_key) AS rows,
+       'Le montant payé d''une facture est inférieur à celui de l''état précédent : le plus récent compte.'::text AS message
+FROM (SELECT facture_key, object_version_key, montant_paye, lag(object_version_key) OVER w AS version_avant,
+             lag(montant_paye) OVER w AS paye_avant
+      FROM apres WINDOW w AS (PARTITION BY facture_key ORDER BY rang)) AS p
+CROSS JOIN courante c
+WHERE abs(p.montant_paye) < abs(p.paye_avant) AND c.object_version_key IN (p.object_version_key, p.version_avant);
 
 ---------------------------------------------------------------------------------------------------------- outcome
 CREATE TEMP TABLE outcome ON COMMIT DROP AS

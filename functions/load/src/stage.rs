@@ -1,13 +1,15 @@
 //! One connection, migrations, one transaction.
 
+use bytes::Bytes;
 use fonderie_contract::Dataset;
 use fonderie_core::stage::{LoadInput, Loaded, Verdict};
-use fonderie_core::{ErrorCode, Result, StageError};
+use fonderie_core::{BesideSilver, ErrorCode, LoadRecord, Result, StageError};
 use fonderie_storage::parquet_error;
-use fonderie_warehouse::{ConnectOptions, LoadPlan, Warehouse};
+use fonderie_warehouse::{ConnectOptions, LoadPlan, Uncommitted, Warehouse};
 use futures::TryStreamExt;
 
 use crate::Context;
+use crate::refill::refill;
 
 /// Loads a run's accepted records.
 ///
@@ -29,10 +31,25 @@ pub async fn run(context: &Context, input: LoadInput) -> Result<Loaded> {
 
 async fn load(context: &Context, warehouse: &mut Warehouse, dataset: &Dataset, input: &LoadInput) -> Result<Loaded> {
     let LoadInput { run, transform, validate } = input;
-    warehouse.migrate(&dataset.name, &dataset.warehouse).await?;
+    warehouse.ready(&dataset.name, &dataset.warehouse).await?;
     let object = &validate.accepted_records;
     let stream = context.storage.parquet_reader(object).await?.with_batch_size(8192).build();
     let batches = stream.map_err(|error| parquet_error(object, error))?.map_err(|error| parquet_error(object, error));
     let plan = LoadPlan { run, transform, validate, record: &dataset.record, sql: &dataset.warehouse };
-    warehouse.load(&plan, batches).await
+    let uncommitted = warehouse.load(&plan, batches).await?;
+    // before the commit, so that no loaded version is without it
+    record(context, input, &uncommitted).await?;
+    let mut loaded = uncommitted.commit().await?;
+    loaded.notices = refill(context, warehouse, dataset, &object.bucket).await;
+    if !loaded.notices.is_empty() {
+        warehouse.add_notices(&run.run_id, &loaded.notices).await?;
+    }
+    Ok(loaded)
+}
+
+/// Writes beside the run's silver that it was loaded.
+async fn record(context: &Context, input: &LoadInput, uncommitted: &Uncommitted<'_>) -> Result<()> {
+    let place = input.run.output(&input.validate.accepted_records.bucket, LoadRecord::NAME);
+    let record = LoadRecord { load: uncommitted.loaded().clone(), at: uncommitted.at() };
+    context.storage.put(&place, Bytes::from(record.to_json()?), "application/json").await
 }

@@ -13,6 +13,17 @@ Exit codes:
   2  usage or configuration: an argument, a contract, a query
   3  a file was halted by its quality rules, failed, or is known to no contract";
 
+const REBUILD: &str = "\
+Make the warehouse's tables again from silver, else from bronze: after they were dropped or damaged.
+
+Each run that was loaded is loaded again, in the same order, under the contract and the as-of date that it had: from the
+records that it left in silver, else from its file in bronze. Facts, dimensions, history and staging come out as they
+were; scores and marts are made once at the end. The runs are those of the ledger (schema audit), else those that silver
+knows. What stands in the dataset's schemas is moved aside, not dropped.
+
+A version of which neither silver nor bronze is there is listed, and nothing is changed (exit code 2) unless --partial
+is given.";
+
 /// Billing files, in whatever shape they come, to a warehouse that people can trust.
 #[derive(Parser)]
 #[command(name = "fonderie", version, after_help = EXIT_CODES)]
@@ -53,6 +64,9 @@ pub(crate) enum Command {
     /// Copy a dataset that the program carries into a folder, to be edited; nothing is overwritten
     #[command(after_help = EXIT_CODES)]
     Init(InitArguments),
+    /// Make the warehouse's tables again from silver, else from bronze: after they were dropped or damaged
+    #[command(after_help = EXIT_CODES, long_about = REBUILD)]
+    Rebuild(RebuildArguments),
     /// Write the state folder into one file, while nothing else uses it
     #[command(after_help = EXIT_CODES)]
     Backup(BackupArguments),
@@ -94,6 +108,17 @@ pub(crate) struct ServeArguments {
     /// The port of S3 on this machine; 0 for any that is free; 9000 if not given, or the next that is free
     #[arg(long, value_name = "PORT")]
     pub(crate) s3_port: Option<u16>,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+#[derive(Args)]
+pub(crate) struct RebuildArguments {
+    /// Go on without the versions that can be loaded neither from silver nor from bronze
+    #[arg(long)]
+    pub(crate) partial: bool,
+    #[command(flatten)]
+    pub(crate) dataset: DatasetArguments,
     #[command(flatten)]
     pub(crate) state: StateArguments,
 }

@@ -24,6 +24,8 @@ mod print;
 mod private;
 mod progress;
 mod query;
+mod rebuild;
+mod rebuild_plan;
 mod restore;
 mod rows;
 mod run;
@@ -97,6 +99,7 @@ fn called(arguments: &ArgMatches) -> ExitCode {
             Command::Show(arguments) => ledger::show(arguments).await,
             Command::Datasets(arguments) => datasets::run(&arguments),
             Command::Init(arguments) => init::run(&arguments),
+            Command::Rebuild(arguments) => rebuild::run(arguments).await,
             Command::Backup(arguments) => backup::run(arguments).await,
             Command::Restore(arguments) => restore::run(arguments).await,
             Command::Watch(arguments) => watch::run(arguments).await,

@@ -90,12 +90,12 @@ pub(crate) struct Pipeline {
     database: DatabaseSettings,
     ingest: fonderie_ingest::Context<Waiting>,
     admit: fonderie_admit::Context,
-    transform: fonderie_transform::Context,
-    validate: fonderie_validate::Context,
-    load: fonderie_load::Context,
-    score: fonderie_score::Context,
-    publish: fonderie_publish::Context,
-    summarize: fonderie_summarize::Context,
+    pub(crate) transform: fonderie_transform::Context,
+    pub(crate) validate: fonderie_validate::Context,
+    pub(crate) load: fonderie_load::Context,
+    pub(crate) score: fonderie_score::Context,
+    pub(crate) publish: fonderie_publish::Context,
+    pub(crate) summarize: fonderie_summarize::Context,
     record_failure: fonderie_record_failure::Context,
 }
 

@@ -86,7 +86,8 @@ pub(crate) fn line(file: &Path, end: &Finished) {
     match end {
         Finished::Ran(report, _) => {
             say!("{} {}", mark(report), escaped(&report.sentence));
-            for notice in &report.said.transform.notices {
+            let of_load = report.said.load.iter().flat_map(|load| &load.notices);
+            for notice in report.said.transform.notices.iter().chain(of_load) {
                 say!("         note: {}", escaped(notice));
             }
         }

@@ -13,6 +13,7 @@ use crate::dataset::DatasetFolder;
 use crate::postgres::{Access, Postgres};
 use crate::print::escaped;
 use crate::private::{close_inside, close_state};
+use crate::rebuild_plan::bundle_copy;
 use crate::state_folder::{self, Age, Use};
 
 pub(crate) const BRONZE: &str = "bronze";
@@ -63,10 +64,16 @@ impl Buckets {
             StageError::new(ErrorCode::Internal, "the dataset's bundle is no JSON").caused_by(error)
         })?;
         let object = ObjectRef { bucket: DATASETS.to_owned(), key: Datasets::key(&dataset.name) };
-        let there = self.storage.read(&object.bucket, &object.key, None, 64 << 20).await;
-        match there {
+        // the store keeps no versions: a rebuild may need a bundle that another one has replaced
+        let copy = ObjectRef { key: bundle_copy(&dataset.name, &dataset.bundle.sha256()), ..object.clone() };
+        self.put_unless_there(&copy, &json).await?;
+        self.put_unless_there(&object, &json).await
+    }
+
+    async fn put_unless_there(&self, object: &ObjectRef, json: &[u8]) -> Result<()> {
+        match self.storage.read(&object.bucket, &object.key, None, 64 << 20).await {
             Ok(bytes) if bytes == json => Ok(()),
-            _ => self.storage.put(&object, Bytes::from(json), "application/json").await,
+            _ => self.storage.put(object, Bytes::copy_from_slice(json), "application/json").await,
         }
     }
 

@@ -35,7 +35,7 @@ async fn all(
     dataset: &Dataset,
     run: &DatasetRun,
 ) -> Result<Vec<ModelScored>> {
-    warehouse.migrate(&dataset.name, &dataset.warehouse).await?;
+    warehouse.ready(&dataset.name, &dataset.warehouse).await?;
     warehouse.check_as_of(run).await?;
     let run = warehouse.with_loads_known(run).await?;
     let mut models = Vec::with_capacity(dataset.models.len());

@@ -1,7 +1,7 @@
 //! The report of one object version.
 
 use fonderie_core::money::format_cents;
-use fonderie_core::stage::{ObjectRun, RunReport, Scored, Summary, Verdict};
+use fonderie_core::stage::{LoadWarning, ObjectRun, RunReport, Scored, Summary, Verdict};
 use fonderie_core::{ErrorCode, Notice, Result, StageError, Tally};
 use fonderie_warehouse::{LedgerEntry, Warehouse};
 
@@ -23,7 +23,8 @@ pub(crate) async fn summarize(context: &Context, warehouse: &mut Warehouse, said
         return Err(StageError::new(ErrorCode::NotConserved, message));
     }
     let place = run.output(&context.reports_bucket, "report.json");
-    let sentence = sentence(&entry, run.object.file_name(), score.as_ref());
+    let warnings = load.as_ref().map_or(&[][..], |load| &load.warnings);
+    let sentence = sentence(&entry, run.object.file_name(), warnings, score.as_ref());
     let verdict = validate.verdict;
     let notice = match verdict {
         Verdict::Halted => Some(halted(&said, &sentence)),
@@ -44,7 +45,7 @@ async fn ledger(context: &Context, warehouse: &mut Warehouse, said: &ObjectRun) 
     let ObjectRun { run, transform, validate, .. } = said;
     if validate.verdict == Verdict::Halted {
         let dataset = context.bundles.pinned(&run.bundle).await?;
-        warehouse.migrate(&dataset.name, &dataset.warehouse).await?;
+        warehouse.ready(&dataset.name, &dataset.warehouse).await?;
         warehouse.record_halted(run, transform, validate).await?;
     }
     warehouse.ledger(&run.run_id).await?.ok_or_else(|| {
@@ -76,7 +77,7 @@ fn rows_removed(said: &ObjectRun, sentence: &str) -> Notice {
 }
 
 /// Rows and amounts in, out and refused, and what the models found, in one sentence.
-fn sentence(entry: &LedgerEntry, file_name: &str, score: Option<&Scored>) -> String {
+fn sentence(entry: &LedgerEntry, file_name: &str, warnings: &[LoadWarning], score: Option<&Scored>) -> String {
     let amounts = |tally: &Tally| {
         let parts = tally.amounts.iter().map(|(name, amount)| format!("{name} {}", format_cents(amount.sum)));
         parts.collect::<Vec<_>>().join(", ")
@@ -100,6 +101,10 @@ fn sentence(entry: &LedgerEntry, file_name: &str, score: Option<&Scored>) -> Str
         removed if removed.is_empty() => String::new(),
         removed => format!("; REMOVED {} that this file showed before", told(removed)),
     };
+    let warned: String = warnings
+        .iter()
+        .map(|LoadWarning { rule, rows, message }| format!("; WARNING {rule}: {rows} ({message})"))
+        .collect();
     let same = entry.same_bytes_as.as_ref().map(|key| format!("; the same bytes as {key}")).unwrap_or_default();
     let left_out = left_out(entry);
     let alone = entry.read.rows == 0 && entry.outcomes.is_some() && left_out.is_empty();
@@ -107,7 +112,7 @@ fn sentence(entry: &LedgerEntry, file_name: &str, score: Option<&Scored>) -> Str
     let (read, accepted, rejected) = (told(&entry.read), told(&entry.accepted), told(&entry.rejected));
     let scored: String = score.iter().flat_map(|score| &score.models).map(|model| format!("; {model}")).collect();
     format!(
-        "{file_name}: {read} rows read, {accepted} accepted, {rejected} rejected{left_out}; {became}{removed}{header_alone}{same}{scored}"
+        "{file_name}: {read} rows read, {accepted} accepted, {rejected} rejected{left_out}; {became}{removed}{warned}{header_alone}{same}{scored}"
     )
 }
 

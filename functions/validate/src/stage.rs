@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
 use fonderie_contract::{Dataset, Source};
 use fonderie_core::sentence::{LONGEST, bounded};
 use fonderie_core::stage::{ValidateInput, Validated};
 use fonderie_core::tally::check_conserved;
-use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
+use fonderie_core::{BesideSilver, ErrorCode, ObjectRef, Result, Run, RunRecord, StageError};
 use fonderie_quality::{KeyScan, Reading, RepeatedKeys, Validator, inputs, judge, passes, unique_fields};
 use fonderie_storage::{ParquetObjectWriter, parquet_error};
 use fonderie_tabular::{record_properties, record_schema, reject_properties, reject_schema};
@@ -39,7 +40,7 @@ pub async fn run(context: &Context, input: ValidateInput) -> Result<Validated> {
             ("as_of", run.as_of.to_string()),
         ]
     };
-    let accepted_records = run.output(&context.silver_bucket, "accepted.parquet");
+    let accepted_records = run.output(&context.silver_bucket, Run::ACCEPTED);
     let rejects = run.output(&context.quarantine_bucket, "validate-rejects.parquet");
     let mut accepted_writer = context.storage.parquet_writer(
         accepted_records.clone(),
@@ -76,7 +77,7 @@ pub async fn run(context: &Context, input: ValidateInput) -> Result<Validated> {
         halts: &transform.halts,
     };
     let judgement = judge(&dataset.record, reading, &validation, run.strict);
-    Ok(Validated {
+    let validated = Validated {
         verdict: judgement.verdict,
         accepted_records,
         rejects,
@@ -87,7 +88,12 @@ pub async fn run(context: &Context, input: ValidateInput) -> Result<Validated> {
         rules: judgement.rules,
         halted_because: judgement.halted_because.map(|because| bounded(because, LONGEST)),
         millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-    })
+    };
+    let place = run.output(&context.silver_bucket, RunRecord::NAME);
+    let ValidateInput { run, transform } = input;
+    let record = RunRecord { run, transform, validate: validated.clone() };
+    context.storage.put(&place, Bytes::from(record.to_json()?), "application/json").await?;
+    Ok(validated)
 }
 
 /// Of each rule that forbids repeats, the keys that occur more than once: from their columns and those that they are derived

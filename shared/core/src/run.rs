@@ -144,11 +144,19 @@ pub struct Run {
     pub source: String,
 }
 
+/// The key of what a stage of a run writes, for who knows of the run no more than the ledger does.
+pub fn output_key(dataset: &str, source: &str, run_id: &str, name: &str) -> String {
+    format!("{dataset}/{source}/{run_id}/{name}")
+}
+
 impl Run {
+    /// The name of the accepted records in silver, which `load` reads.
+    pub const ACCEPTED: &str = "accepted.parquet";
+
     /// The key under which a stage of this run writes: `<dataset>/<source>/<run id>/<name>`. The same for each attempt, so
     /// that a stage that is run again replaces what it wrote before.
     pub fn key(&self, name: &str) -> String {
-        format!("{}/{}/{}/{name}", self.bundle.dataset, self.source, self.run_id)
+        output_key(&self.bundle.dataset, &self.source, &self.run_id, name)
     }
 
     /// The object that a stage of this run writes into a bucket under a name.

@@ -260,8 +260,25 @@ pub struct Loaded {
     pub removed: Tally,
     /// This very object version was in the warehouse before this run: nothing was done.
     pub already_loaded: bool,
+    /// What the dataset's load script warns of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<LoadWarning>,
+    /// What is reported on the load: sentences, in English.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
     /// Milliseconds of work.
     pub millis: u64,
+}
+
+/// A warning that only the warehouse can give, since it compares a file with those before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadWarning {
+    /// The rule's id, as the dataset's load script names it.
+    pub rule: String,
+    /// Keys that it concerns; at least one.
+    pub rows: u64,
+    /// One sentence, for whoever reads the report.
+    pub message: String,
 }
 
 /// Input of `summarize`: a run of an object version, or of a dataset.

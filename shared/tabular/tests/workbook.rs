@@ -941,7 +941,7 @@ proptest! {
         let file = read(&dataset, &bytes).unwrap();
         let amounts: Vec<_> = file.batches.iter().flat_map(|batch| {
             let column = |at: usize| batch.column(at).clone();
-            let lines = batch.column_by_name("source_line").unwrap().as_primitive::<arrow::datatypes::Int64Type>().values().to_vec();
+            let lines = batch.column_by_name("source_line").unwrap().as_primitive::<arrow_array::types::Int64Type>().values().to_vec();
             lines.into_iter().zip(column(14).as_primitive::<Decimal128Type>().values().to_vec()).collect::<Vec<_>>()
         }).collect();
         let of = |line: i64| amounts.iter().find(|(at, _)| *at == line).map(|(_, amount)| *amount);

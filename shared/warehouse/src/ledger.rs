@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use fonderie_core::failpoint::step;
-use fonderie_core::stage::{Loaded, Outcomes, RuleResult, Transformed, Validated, Verdict};
+use fonderie_core::stage::{LoadWarning, Loaded, Outcomes, RuleResult, Transformed, Validated, Verdict};
 use fonderie_core::tally::Amount;
 use fonderie_core::units::{UnitKind, Units};
 use fonderie_core::{ErrorCode, ObjectVersion, Result, Run, StageError, Tally, money};
@@ -104,6 +104,7 @@ pub(crate) struct Ending<'a> {
     pub(crate) outcomes: Option<Outcomes>,
     pub(crate) removed: &'a Tally,
     pub(crate) already_loaded: bool,
+    pub(crate) warnings: &'a [LoadWarning],
     pub(crate) load_millis: Option<u64>,
 }
 
@@ -124,6 +125,7 @@ impl Warehouse {
                 outcomes: None,
                 removed: &Tally::default(),
                 already_loaded: false,
+                warnings: &[],
                 load_millis: None,
             };
             write(&transaction, key, &ending).await?;
@@ -162,7 +164,7 @@ impl Warehouse {
 /// An object version's row in the ledger.
 pub(crate) struct Version {
     pub(crate) key: i64,
-    /// The run that last loaded it.
+    /// The run that last loaded it; none either if staging lost its rows for good, for then it must be loaded again.
     pub(crate) loaded_run_id: Option<String>,
 }
 
@@ -177,7 +179,7 @@ pub(crate) async fn register_version(client: &impl GenericClient, run: &Run, con
              order_instant = CASE WHEN v.loaded_run_id IS NULL THEN excluded.order_instant ELSE v.order_instant END, \
              order_modified = CASE WHEN v.loaded_run_id IS NULL THEN excluded.order_modified ELSE v.order_modified END, \
              order_position = CASE WHEN v.loaded_run_id IS NULL THEN excluded.order_position ELSE v.order_position END \
-             RETURNING object_version_key, loaded_run_id, content_sha256",
+             RETURNING object_version_key, CASE WHEN staging_lost THEN NULL ELSE loaded_run_id END, content_sha256",
             &[
                 &run.bundle.dataset,
                 &run.source,
@@ -204,11 +206,11 @@ pub(crate) async fn register_version(client: &impl GenericClient, run: &Run, con
     Ok(Version { key: row.get(0), loaded_run_id: row.get(1) })
 }
 
-/// What an earlier attempt of this very run loaded.
-pub(crate) async fn recorded(client: &impl GenericClient, run_id: &str) -> Result<Option<Loaded>> {
+/// What an earlier attempt of this very run loaded, and when. Its notices are those of what came after the commit, and are not given.
+pub(crate) async fn recorded(client: &impl GenericClient, run_id: &str) -> Result<Option<(Loaded, DateTime<Utc>)>> {
     let row = client
         .query_opt(
-            "SELECT rows_inserted, rows_updated, rows_unchanged, rows_superseded, already_loaded, load_millis, rows_removed \
+            "SELECT rows_inserted, rows_updated, rows_unchanged, rows_superseded, already_loaded, load_millis, rows_removed, finished_at \
              FROM audit.run WHERE run_id = $1 AND status IN ('loaded', 'unchanged')",
             &[&run_id],
         )
@@ -219,7 +221,30 @@ pub(crate) async fn recorded(client: &impl GenericClient, run_id: &str) -> Resul
     let outcomes = Outcomes { inserted: count(0)?, updated: count(1)?, unchanged: count(2)?, superseded: count(3)? };
     let removed =
         Tally { rows: count(6)?, amounts: amounts(client, run_id).await?.remove(REMOVED).unwrap_or_default() };
-    Ok(Some(Loaded { outcomes, removed, already_loaded: row.get(4), millis: count(5)? }))
+    let warnings = client
+        .query(
+            "SELECT rule, rows, message FROM audit.rule_result WHERE run_id = $1 AND message IS NOT NULL ORDER BY rule COLLATE \"C\"",
+            &[&run_id],
+        )
+        .await
+        .doing(READING)?
+        .iter()
+        .map(|row| Ok(LoadWarning { rule: row.get(0), rows: unsigned(row.get(1))?, message: row.get(2) }))
+        .collect::<Result<_>>()?;
+    let (already_loaded, millis) = (row.get(4), count(5)?);
+    Ok(Some((Loaded { outcomes, removed, already_loaded, warnings, notices: Vec::new(), millis }, row.get(7))))
+}
+
+/// Adds notices to those of a run that is recorded; one that is there is not repeated.
+pub(crate) async fn add_notices(client: &impl GenericClient, run_id: &str, notices: &[String]) -> Result<()> {
+    client
+        .execute(
+            "UPDATE audit.run SET notices = notices || ARRAY(SELECT n FROM unnest($2::text[]) AS n WHERE n <> ALL (notices)) WHERE run_id = $1",
+            &[&run_id, &notices],
+        )
+        .await
+        .doing(WRITING)?;
+    Ok(())
 }
 
 /// Whether the version's rows are in the tables just as this run would put them: the same bundle, the same accepted rows and
@@ -234,22 +259,22 @@ pub(crate) async fn loaded_alike(
     Ok(loaded.bundle_sha256 == run.bundle.sha256 && loaded.source == run.source && loaded.accepted == *accepted)
 }
 
-/// Writes a run's rows, in place of those that an earlier attempt wrote.
-pub(crate) async fn write(transaction: &Transaction<'_>, version: i64, ending: &Ending<'_>) -> Result<()> {
+/// Writes a run's rows, in place of those that an earlier attempt wrote; returns the time that the ledger gives the run.
+pub(crate) async fn write(transaction: &Transaction<'_>, version: i64, ending: &Ending<'_>) -> Result<DateTime<Utc>> {
     let Ending { run, transform, validate, outcomes, removed, .. } = ending;
     let units = &transform.units;
     let other = serde_json::to_string(&units.other).unwrap_or_else(|_| "{}".to_owned());
     let rejected = transform.rejected.plus(&validate.rejected);
     let count = |pick: fn(&Outcomes) -> u64| outcomes.as_ref().map(|outcomes| signed(pick(outcomes))).transpose();
     transaction.execute("DELETE FROM audit.run WHERE run_id = $1", &[&run.run_id]).await.doing(WRITING)?;
-    transaction
-        .execute(
+    let row = transaction
+        .query_one(
             "INSERT INTO audit.run (run_id, object_version_key, dataset, source, bundle_sha256, bundle_version, as_of, status, verdict, \
              already_loaded, halted_because, rows_read, rows_accepted, rows_rejected, rows_inserted, rows_updated, rows_unchanged, \
              rows_superseded, transform_millis, validate_millis, load_millis, started_at, load_only, rows_removed, units_kind, \
              units_total, units_records, units_passed_over, units_other, notices, halts, finished_at) VALUES ($1, $2, $3, $4, $5, $6, \
              $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, \
-             $29::text::jsonb, $30, $31, clock_timestamp())",
+             $29::text::jsonb, $30, $31, clock_timestamp()) RETURNING finished_at",
             &[
                 &run.run_id,
                 &version,
@@ -317,7 +342,16 @@ pub(crate) async fn write(transaction: &Transaction<'_>, version: i64, ending: &
             .await
             .doing(WRITING)?;
     }
-    Ok(())
+    for LoadWarning { rule, rows, message } in ending.warnings {
+        transaction
+            .execute(
+                "INSERT INTO audit.rule_result (run_id, rule, severity, rows, message) VALUES ($1, $2, 'warn', $3, $4)",
+                &[&run.run_id, rule, &signed(*rows)?, message],
+            )
+            .await
+            .doing(WRITING)?;
+    }
+    Ok(row.get(0))
 }
 
 /// Notes which other object of the dataset has the version's bytes and came before it. Under the dataset's lock, where there

@@ -18,7 +18,16 @@
 //! money columns: a row for each record that this version showed when it was loaded before and no longer shows. The script is run again for a version that was loaded
 //! under another bundle, and must then replace what that version said.
 //!
+//! It may leave a temporary table `warning(rule text, rows bigint, message text)`: what only the warehouse can see of a file, since it compares
+//! it with those before. Rows with a count of 0 are passed over; the others are in the outcome, the line, the report and the ledger.
+//!
 //! Its tables must come out the same in whatever order the versions arrive.
+//!
+//! # Staging
+//! A table `staging.<dataset>` that is UNLOGGED is empty after a crash, a failover or a restore of the database. The next load fills it
+//! again from silver ([`StagingGap`]), so it must hold what is known without the script: of each file's newest loaded version the accepted
+//! records, one row each, with the canonical fields that it has columns for, `source_file` (the last part of the key), `load_timestamp`,
+//! `object_version_key` and `source_line`.
 //!
 //! # The dataset's models
 //! `models/<id>.sql` is a SELECT of `key` (a row's number, unique), `state` (a number that is another where the row's content
@@ -45,6 +54,7 @@ mod migrate;
 mod publish;
 mod query;
 mod reader;
+mod rebuild;
 mod roles;
 mod score;
 mod secret;
@@ -52,6 +62,8 @@ mod secret;
 mod secrets_manager;
 mod settings;
 mod sql;
+mod staging;
+mod tables;
 mod tls;
 
 pub use arrivals::NEWEST_ARRIVAL;
@@ -59,13 +71,15 @@ pub use connect::{ConnectOptions, Warehouse};
 pub use database::{Database, SecretLogin};
 pub use error::is_login_refused;
 pub use ledger::{LedgerEntry, RunStatus};
-pub use load::LoadPlan;
+pub use load::{LoadPlan, Uncommitted};
 pub use login::{Login, Place, new_password};
 pub use query::{Part, Question, Session, Table};
+pub use rebuild::LedgerLoad;
 pub use roles::{ANALYST, OPERATOR, PIPELINE, RolesChanged};
 pub use score::{Score, ScorePlan, TrainedModel, Turn};
 pub use secret::{Label, SecretStore};
 #[cfg(feature = "secrets-manager")]
 pub use secrets_manager::SecretsManager;
 pub use settings::DatabaseSettings;
+pub use staging::StagingGap;
 pub use tls::Tls;

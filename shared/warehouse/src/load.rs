@@ -10,9 +10,10 @@ use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use bytes::Bytes;
-use fonderie_contract::{Kind, Record, WarehouseSql};
+use chrono::{DateTime, Utc};
+use fonderie_contract::{Field, Kind, Record, WarehouseSql};
 use fonderie_core::failpoint::step;
-use fonderie_core::stage::{Loaded, Outcomes, Transformed, Validated};
+use fonderie_core::stage::{LoadWarning, Loaded, Outcomes, Transformed, Validated};
 use fonderie_core::{ErrorCode, Result, Run, StageError, Tally, money};
 use futures::{SinkExt, Stream, StreamExt};
 use tokio_postgres::{CopyInSink, Transaction};
@@ -44,9 +45,39 @@ pub struct LoadPlan<'a> {
 /// loads that run at once.
 pub(crate) const WORK_MEM: &str = "64MB";
 
+/// A load that is done but not committed: dropped, it is rolled back.
+pub struct Uncommitted<'w> {
+    transaction: Transaction<'w>,
+    loaded: Loaded,
+    at: DateTime<Utc>,
+}
+
+impl Uncommitted<'_> {
+    /// What the load did.
+    pub fn loaded(&self) -> &Loaded {
+        &self.loaded
+    }
+
+    /// When, by the database's clock.
+    pub fn at(&self) -> DateTime<Utc> {
+        self.at
+    }
+
+    /// Commits it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn commit(self) -> Result<Loaded> {
+        step("before the load was committed");
+        self.transaction.commit().await.doing("committing the load")?;
+        step("after the load was committed");
+        Ok(self.loaded)
+    }
+}
+
 impl Warehouse {
-    /// Loads the accepted records: all or nothing. The schema must be migrated. Batches have the record's fields by name, and
-    /// `source_line` and `source_record` as 64-bit integers.
+    /// Loads the accepted records: all or nothing, once it is committed. The schema must be migrated. Batches have the record's
+    /// fields by name, and `source_line` and `source_record` as 64-bit integers.
     ///
     /// The same run again gives the numbers of its first time; another run of an object version that is already loaded
     /// alike writes the ledger alone, and reads no batch.
@@ -55,19 +86,14 @@ impl Warehouse {
     /// [`ErrorCode::NotConserved`] where rows or cents do not arrive or are not accounted for, [`ErrorCode::DatabaseBusy`]
     /// where the dataset's lock is not had in time, [`ErrorCode::AsOfEarlier`], [`ErrorCode::ObjectChanged`] where the ledger knows the version with
     /// other content; the stream's errors and the database's.
-    pub async fn load<S>(&mut self, plan: &LoadPlan<'_>, batches: S) -> Result<Loaded>
+    pub async fn load<S>(&mut self, plan: &LoadPlan<'_>, batches: S) -> Result<Uncommitted<'_>>
     where
         S: Stream<Item = Result<RecordBatch>>,
     {
         let started = Instant::now();
         let transaction = self.client.transaction().await.doing("beginning the load")?;
         match load_in(&transaction, plan, batches, started).await {
-            Ok(loaded) => {
-                step("before the load was committed");
-                transaction.commit().await.doing("committing the load")?;
-                step("after the load was committed");
-                Ok(loaded)
-            }
+            Ok((loaded, at)) => Ok(Uncommitted { transaction, loaded, at }),
             Err(error) => {
                 // the connection may be gone, in which case the server rolls back by itself
                 if let Err(rollback) = transaction.rollback().await {
@@ -79,13 +105,18 @@ impl Warehouse {
     }
 }
 
-async fn load_in<S>(transaction: &Transaction<'_>, plan: &LoadPlan<'_>, batches: S, started: Instant) -> Result<Loaded>
+async fn load_in<S>(
+    transaction: &Transaction<'_>,
+    plan: &LoadPlan<'_>,
+    batches: S,
+    started: Instant,
+) -> Result<(Loaded, DateTime<Utc>)>
 where
     S: Stream<Item = Result<RecordBatch>>,
 {
     let run = plan.run;
-    if let Some(loaded) = recorded(transaction, run).await? {
-        return Ok(loaded);
+    if let Some(recorded) = ledger::recorded(transaction, &run.run_id).await? {
+        return Ok(recorded);
     }
     check_columns(transaction, &run.bundle.dataset, plan.record).await?;
     check_as_of(transaction, &run.bundle.dataset, run.as_of, run.force).await?;
@@ -98,61 +129,56 @@ where
     };
     if !alike {
         step("before the records were copied");
-        copy(transaction, plan.record, batches).await?;
+        copy(transaction, &plan.record.fields, &incoming_columns(&plan.record.fields), batches).await?;
         step("after the records were copied");
         check_arrived(transaction, plan.record, accepted).await?;
     }
     dataset_lock(transaction, &run.bundle.dataset).await?;
     // another attempt of this run, or another run of this version, may have come first
-    if let Some(loaded) = recorded(transaction, run).await? {
-        return Ok(loaded);
+    if let Some(recorded) = ledger::recorded(transaction, &run.run_id).await? {
+        return Ok(recorded);
     }
     let loaded_run_id = loaded_by(transaction, version.key).await?;
     let alike = match &loaded_run_id {
         Some(run_id) => ledger::loaded_alike(transaction, run_id, run, accepted).await?,
         None => false,
     };
-    let (outcomes, removed) = if alike {
-        (Outcomes { unchanged: accepted.rows, ..Outcomes::default() }, Tally::default())
+    let merged = if alike {
+        let outcomes = Outcomes { unchanged: accepted.rows, ..Outcomes::default() };
+        Merged { outcomes, removed: Tally::default(), warnings: Vec::new() }
     } else {
-        let outcomes = merge(transaction, plan, version.key).await?;
-        step("after the records were merged");
-        outcomes
+        merge(transaction, plan, version.key).await?
     };
-    if outcomes.rows() != accepted.rows {
-        return Err(StageError::new(
-            ErrorCode::NotConserved,
-            format!(
-                "{} rows were accepted from {} and the load script accounts for {}; nothing was written: check that the dataset requires each field of its keys, or report a defect of Fonderie",
-                accepted.rows,
-                run.object,
-                outcomes.rows()
-            ),
-        ));
-    }
     let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let status = if alike { RunStatus::Unchanged } else { RunStatus::Loaded };
+    let Merged { outcomes, removed, warnings } = merged;
     let ending = Ending {
         run,
         transform: plan.transform,
         validate: plan.validate,
-        status,
+        status: if alike { RunStatus::Unchanged } else { RunStatus::Loaded },
         outcomes: Some(outcomes),
         removed: &removed,
         already_loaded: alike,
+        warnings: &warnings,
         load_millis: Some(millis),
     };
-    ledger::write(transaction, version.key, &ending).await?;
+    let at = ledger::write(transaction, version.key, &ending).await?;
     if !alike {
-        transaction
-            .execute(
-                "UPDATE audit.object_version SET loaded_run_id = $1 WHERE object_version_key = $2",
-                &[&run.run_id, &version.key],
-            )
-            .await
-            .doing("writing the ledger")?;
+        loaded_by_now(transaction, version.key, &run.run_id).await?;
     }
-    Ok(Loaded { outcomes, removed, already_loaded: alike, millis })
+    Ok((Loaded { outcomes, removed, already_loaded: alike, warnings, notices: Vec::new(), millis }, at))
+}
+
+/// Notes which run put a version's rows into the tables.
+pub(crate) async fn loaded_by_now(transaction: &Transaction<'_>, version: i64, run_id: &str) -> Result<()> {
+    transaction
+        .execute(
+            "UPDATE audit.object_version SET loaded_run_id = $1, staging_lost = false WHERE object_version_key = $2",
+            &[&run_id, &version],
+        )
+        .await
+        .doing("writing the ledger")?;
+    Ok(())
 }
 
 /// A field must fit its column of `staging.<dataset>`, if the dataset has such a table: by its type, and a text by its width.
@@ -199,33 +225,36 @@ async fn check_columns(transaction: &Transaction<'_>, dataset: &str, record: &Re
     Ok(())
 }
 
-/// What an earlier attempt of this run recorded.
-async fn recorded(transaction: &Transaction<'_>, run: &Run) -> Result<Option<Loaded>> {
-    ledger::recorded(transaction, &run.run_id).await
-}
-
+/// The run that loaded a version, as [`ledger::register_version`] gives it.
 async fn loaded_by(transaction: &Transaction<'_>, version: i64) -> Result<Option<String>> {
     let row = transaction
-        .query_one("SELECT loaded_run_id FROM audit.object_version WHERE object_version_key = $1", &[&version])
+        .query_one(
+            "SELECT CASE WHEN staging_lost THEN NULL ELSE loaded_run_id END FROM audit.object_version WHERE object_version_key = $1",
+            &[&version],
+        )
         .await
         .doing("reading the ledger")?;
     Ok(row.get(0))
 }
 
-/// Copies the batches into the run's own table.
-async fn copy<S>(transaction: &Transaction<'_>, record: &Record, batches: S) -> Result<()>
+/// Copies these columns of the batches into the run's own table, `incoming`, which has those of the fields: the others are NULL.
+pub(crate) async fn copy<S>(
+    transaction: &Transaction<'_>,
+    fields: &[Field],
+    columns: &[String],
+    batches: S,
+) -> Result<()>
 where
     S: Stream<Item = Result<RecordBatch>>,
 {
     const COPYING: &str = "copying the accepted records";
-    transaction.batch_execute(&create_incoming(record)).await.doing(COPYING)?;
-    let columns = incoming_columns(record);
+    transaction.batch_execute(&create_incoming(fields)).await.doing(COPYING)?;
     let names: Vec<String> = columns.iter().map(|name| quote(name)).collect();
     let statement = format!("COPY incoming ({}) FROM STDIN (FORMAT binary)", names.join(", "));
     let sink: CopyInSink<Bytes> = transaction.copy_in(&statement).await.doing(COPYING)?;
     let mut sink = pin!(sink);
     let mut batches = pin!(batches);
-    let mut encoder = Encoder::new(columns);
+    let mut encoder = Encoder::new(columns.to_vec());
     while let Some(batch) = batches.next().await {
         let batch = batch?;
         let mut row = 0;
@@ -242,7 +271,7 @@ where
 }
 
 /// Rows and cents as PostgreSQL counts them must be what `validate` accepted.
-async fn check_arrived(transaction: &Transaction<'_>, record: &Record, accepted: &Tally) -> Result<()> {
+pub(crate) async fn check_arrived(transaction: &Transaction<'_>, record: &Record, accepted: &Tally) -> Result<()> {
     let arrived = tally(transaction, record, "incoming", "counting the copied records").await?;
     if arrived == *accepted {
         return Ok(());
@@ -270,8 +299,16 @@ async fn tally(transaction: &Transaction<'_>, record: &Record, table: &str, doin
     Ok(tally)
 }
 
-/// Runs the dataset's load script over the run's own table: what became of its rows, and which records are gone.
-async fn merge(transaction: &Transaction<'_>, plan: &LoadPlan<'_>, version: i64) -> Result<(Outcomes, Tally)> {
+/// What the dataset's load script did.
+pub(crate) struct Merged {
+    pub(crate) outcomes: Outcomes,
+    /// The records that are gone.
+    pub(crate) removed: Tally,
+    pub(crate) warnings: Vec<LoadWarning>,
+}
+
+/// Runs the dataset's load script over the run's own table; every row must be accounted for.
+pub(crate) async fn merge(transaction: &Transaction<'_>, plan: &LoadPlan<'_>, version: i64) -> Result<Merged> {
     const MERGING: &str = "merging into the dataset's tables";
     let run = plan.run;
     transaction
@@ -305,5 +342,31 @@ async fn merge(transaction: &Transaction<'_>, plan: &LoadPlan<'_>, version: i64)
     if removed.is_empty() {
         removed = Tally::default();
     }
-    Ok((outcomes, removed))
+    step("after the records were merged");
+    let accepted = plan.validate.accepted.rows;
+    if outcomes.rows() != accepted {
+        return Err(StageError::new(
+            ErrorCode::NotConserved,
+            format!(
+                "{accepted} rows were accepted from {} and the load script accounts for {}; nothing was written: check that the dataset requires each field of its keys, or report a defect of Fonderie",
+                run.object,
+                outcomes.rows()
+            ),
+        ));
+    }
+    Ok(Merged { outcomes, removed, warnings: warnings(transaction).await? })
+}
+
+/// What the load script warns of, if it warns at all: the rows of its table `warning`.
+async fn warnings(transaction: &Transaction<'_>) -> Result<Vec<LoadWarning>> {
+    const READING: &str = "reading what the load script warns of";
+    let there = transaction.query_one("SELECT to_regclass('pg_temp.warning') IS NOT NULL", &[]).await.doing(READING)?;
+    if !there.get::<_, bool>(0) {
+        return Ok(Vec::new());
+    }
+    let query = "SELECT rule, rows, message FROM pg_temp.warning WHERE rows > 0 ORDER BY rule COLLATE \"C\"";
+    let rows = transaction.query(query, &[]).await.doing(READING)?;
+    rows.iter()
+        .map(|row| Ok(LoadWarning { rule: row.get(0), rows: unsigned(row.get(1))?, message: row.get(2) }))
+        .collect()
 }

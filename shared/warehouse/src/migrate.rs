@@ -13,11 +13,13 @@ use tokio_postgres::error::SqlState;
 use crate::connect::Warehouse;
 use crate::error::{Doing, database_error};
 use crate::sql::{advisory_key, quote};
+use crate::tables::rebuild_advice;
 
 const ENGINE: &[(&str, &str)] = &[
     ("V1__audit.sql", include_str!("../migrations/V1__audit.sql")),
     ("V2__scores_and_marts.sql", include_str!("../migrations/V2__scores_and_marts.sql")),
     ("V3__load_only.sql", include_str!("../migrations/V3__load_only.sql")),
+    ("V4__recovery.sql", include_str!("../migrations/V4__recovery.sql")),
 ];
 
 /// One set of migrations and the table that remembers which were applied.
@@ -47,13 +49,29 @@ impl Warehouse {
         if self.is_current(&sets).await? {
             return Ok(Vec::new());
         }
+        self.run_alone(&sets).await
+    }
+
+    /// Brings the schema `audit` to what this program needs, whatever the dataset's tables are.
+    ///
+    /// # Errors
+    /// As [`Self::migrate`].
+    pub(crate) async fn migrate_engine(&mut self) -> Result<()> {
+        let engine = [engine()?];
+        if !self.is_current(&engine).await? {
+            self.run_alone(&engine).await?;
+        }
+        Ok(())
+    }
+
+    async fn run_alone(&mut self, sets: &[Set]) -> Result<Vec<String>> {
         // two first runs of a new database must not create its schemas at once
         let key = advisory_key("migrate");
         self.client
             .execute("SELECT pg_advisory_lock($1)", &[&key])
             .await
             .doing("waiting for another run's migrations")?;
-        let result = self.run_migrations(&sets).await;
+        let result = self.run_migrations(sets).await;
         let unlocked =
             self.client.execute("SELECT pg_advisory_unlock($1)", &[&key]).await.doing("ending the migrations");
         let applied = result?;
@@ -116,24 +134,28 @@ impl Warehouse {
     }
 }
 
+fn table(name: &str) -> String {
+    format!("{}.{}", quote("audit"), quote(&format!("migration_{name}")))
+}
+
+fn engine() -> Result<Set> {
+    let migrations = ENGINE.iter().map(|(name, sql)| unapplied(name, sql)).collect::<Result<Vec<_>>>()?;
+    Ok(Set { owner: "the engine".into(), table: table("engine"), migrations })
+}
+
 fn sets(dataset: &str, sql: &WarehouseSql) -> Result<[Set; 2]> {
-    let engine = ENGINE.iter().map(|(name, sql)| unapplied(name, sql)).collect::<Result<Vec<_>>>()?;
     let own = sql
         .migrations
         .iter()
         .map(|migration| unapplied(&format!("V{}__{}.sql", migration.version, migration.name), &migration.sql))
         .collect::<Result<Vec<_>>>()?;
-    let table = |name: &str| format!("{}.{}", quote("audit"), quote(&format!("migration_{name}")));
     if dataset == "engine" {
         return Err(StageError::new(
             ErrorCode::ContractInvalid,
             "a dataset cannot be named engine, which is the name of Fonderie's own migrations: rename it",
         ));
     }
-    Ok([
-        Set { owner: "the engine".into(), table: table("engine"), migrations: engine },
-        Set { owner: dataset.into(), table: table(dataset), migrations: own },
-    ])
+    Ok([engine()?, Set { owner: dataset.into(), table: table(dataset), migrations: own }])
 }
 
 fn unapplied(name: &str, sql: &str) -> Result<Migration> {
@@ -164,6 +186,14 @@ fn refused(set: &Set, error: refinery_core::Error) -> StageError {
             mismatch(format!("two migrations of {owner} have the number of {migration}: renumber one"))
         }
         Kind::Connection(_, cause) => match postgres_error(cause.as_ref()) {
+            // objects without the ledger that knows them: it was dropped, or they are somebody else's
+            Some(cause) if is_there_already(cause) => {
+                let object = cause.as_db_error().map(|error| error.message().to_owned()).unwrap_or_default();
+                mismatch(format!(
+                    "migrating {owner} to {newest}: {object}, and the ledger does not know it; nothing was written: {}",
+                    rebuild_advice(owner)
+                ))
+            }
             Some(cause) => {
                 let mut error = database_error(&format!("migrating {owner} to {newest}"), cause);
                 if error.code == ErrorCode::Internal {
@@ -175,6 +205,11 @@ fn refused(set: &Set, error: refinery_core::Error) -> StageError {
         },
         _ => mismatch(format!("the migrations of {owner} to {newest} cannot be run: {error}")),
     }
+}
+
+/// A schema, or a relation.
+fn is_there_already(error: &tokio_postgres::Error) -> bool {
+    matches!(error.code(), Some(&SqlState::DUPLICATE_SCHEMA | &SqlState::DUPLICATE_TABLE))
 }
 
 /// The error of PostgreSQL in a chain of causes.

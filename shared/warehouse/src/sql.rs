@@ -1,6 +1,6 @@
 //! Names, types and locks in SQL.
 
-use fonderie_contract::{Kind, Record};
+use fonderie_contract::{Field, Kind};
 use sha2::{Digest, Sha256};
 
 /// A quoted identifier.
@@ -15,14 +15,13 @@ pub(crate) fn advisory_key(name: &str) -> i64 {
 }
 
 /// The columns of the run's own table: the record's fields, then where each row stood in the file.
-pub(crate) fn incoming_columns(record: &Record) -> Vec<String> {
-    record.fields.iter().map(|field| field.name.clone()).chain(["source_line".into(), "source_record".into()]).collect()
+pub(crate) fn incoming_columns(fields: &[Field]) -> Vec<String> {
+    fields.iter().map(|field| field.name.clone()).chain(["source_line".into(), "source_record".into()]).collect()
 }
 
 /// The run's own table. Text compares by bytes: faster, and the same on every server.
-pub(crate) fn create_incoming(record: &Record) -> String {
-    let fields: String = record
-        .fields
+pub(crate) fn create_incoming(fields: &[Field]) -> String {
+    let fields: String = fields
         .iter()
         .map(|field| {
             let kind = match field.kind {

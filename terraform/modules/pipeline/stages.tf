@@ -52,7 +52,7 @@ locals {
 
   # Without it, S3 answers "denied" for an object that is not there, and the error would name the wrong culprit.
   may_list = {
-    for role in ["bronze", "datasets", "quarantine"] :
+    for role in ["bronze", "datasets", "quarantine", "silver"] :
     role => { sid = "TellMissing${title(role)}", actions = ["s3:ListBucket"], resources = [local.arns[role]] }
   }
 
@@ -112,14 +112,17 @@ locals {
       ]
     }
 
+    # After a crash of the database, staging is filled again from the silver of all files. What a run was is noted beside its silver.
     load = {
       timeout_seconds = 600
       environment     = local.database_environment
       statements = [
         local.read_bundles,
         { sid = "ReadSilver", actions = local.read_actions, resources = ["${local.arns.silver}/*"] },
+        local.may_list.silver,
+        { sid = "NoteLoads", actions = local.write_actions, resources = ["${local.arns.silver}/*/loaded.json"] },
         local.read_secret,
-        local.read_encrypted,
+        local.read_and_write_encrypted,
       ]
     }
 

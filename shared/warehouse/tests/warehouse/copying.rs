@@ -92,7 +92,7 @@ async fn every_value_arrives_as_it_was() {
     let mut run = version.run("r1", "b1");
     run.bundle.dataset = "valeurs".into();
     let plan = LoadPlan { run: &run, transform: &transform, validate: &validate, record: &record, sql: &sql };
-    let loaded = warehouse.load(&plan, stream::iter(batch_slices(&batch))).await.unwrap();
+    let loaded = warehouse.load(&plan, stream::iter(batch_slices(&batch))).await.unwrap().commit().await.unwrap();
     assert_eq!(loaded.outcomes.inserted, count as u64);
 
     let arrived = rows(

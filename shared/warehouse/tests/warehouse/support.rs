@@ -239,6 +239,7 @@ pub(crate) async fn migrated(name: &str) -> TestDatabase {
         include_str!("../../migrations/V1__audit.sql"),
         include_str!("../../migrations/V2__scores_and_marts.sql"),
         include_str!("../../migrations/V3__load_only.sql"),
+        include_str!("../../migrations/V4__recovery.sql"),
     ];
     let version: String = sql.migrations.iter().map(|migration| migration.sql.as_str()).chain(engine).collect();
     fonderie_test_support::database_like(name, &version, async |url| {
@@ -309,7 +310,7 @@ pub(crate) async fn load_batches(
     let (transform, validate) = before(version, accepted);
     let (run, record, sql) = (version.run(run_id, bundle), record(), dataset_sql());
     let plan = LoadPlan { run: &run, transform: &transform, validate: &validate, record: &record, sql: &sql };
-    warehouse.load(&plan, stream::iter(batches)).await
+    warehouse.load(&plan, stream::iter(batches)).await?.commit().await
 }
 
 /// Rows as text, `∅` for NULL, columns parted by `|`.
