@@ -13,7 +13,7 @@ use tar::{Builder, EntryType, Header};
 use crate::Ending;
 use crate::archive::{BUFFER, Entry, FORMAT, MANIFEST, Manifest, Work, failed, interruptible};
 use crate::cli::{BackupArguments, StateArguments};
-use crate::print::say;
+use crate::print::{remark, say};
 use crate::state::Database;
 use crate::state_folder::{LOCK, Use, is_state, version};
 
@@ -48,7 +48,7 @@ pub(crate) async fn run(arguments: BackupArguments) -> Result<Ending> {
         )));
     }
     if state.database_url.is_some() {
-        eprintln!("note: the database of --database-url is not in the backup: pg_dump saves it");
+        remark!("note: the database of --database-url is not in the backup: pg_dump saves it");
     }
     if state.state.join("postgres/postmaster.pid").exists() {
         // A killed run left the database as it was: started and stopped, it is whole.
@@ -169,7 +169,7 @@ fn walk(folder: &Path, prefix: &str, around: &mut Vec<(u64, u64)>, items: &mut V
         // A link is followed: the folder may be spread over disks.
         let metadata = fs::metadata(&path).map_err(|error| failed("read", &path, error))?;
         if is_state(&path) {
-            eprintln!("note: {} is a state folder of its own, and not in the backup", path.display());
+            remark!("note: {} is a state folder of its own, and not in the backup", path.display());
         } else if metadata.is_dir() {
             let identity = (metadata.dev(), metadata.ino());
             if around.contains(&identity) {

@@ -357,7 +357,7 @@ pub(crate) enum Shape {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For a terminal; of a long answer the first 5000 rows
+    /// For a terminal; of a long answer the first 5000 rows, of a long value the first 300 characters
     Table,
     /// Comma-separated, with a header; for programs: a value such as `=1+1` stays as it is, see --spreadsheet
     Csv,

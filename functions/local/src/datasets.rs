@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::Ending;
 use crate::cli::{DatasetsArguments, Shape};
 use crate::dataset::Origin;
-use crate::print::{document, escaped, escaped_lines, say, table};
+use crate::print::{document, escaped, escaped_lines, remark, say, table};
 
 /// A dataset of the list.
 #[derive(Serialize)]
@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &DatasetsArguments) -> Result<Ending> {
     }
     // The others are shown all the same.
     let last = mistakes.pop();
-    mistakes.iter().for_each(|error| eprintln!("error: {}", escaped_lines(&error.to_string())));
+    mistakes.iter().for_each(|error| remark!("error: {}", escaped_lines(&error.to_string())));
     last.map_or(Ok(Ending::Good), Err)
 }
 

@@ -44,6 +44,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use fonderie_core::{Disposition, StageError};
 
 use crate::cli::{Cli, Command, CompletionsArguments};
+use crate::print::remark;
 
 /// How the program ends; `--help` documents it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +69,7 @@ fn main() -> ExitCode {
     match out::end() {
         Ok(()) => code,
         Err(error) => {
-            eprintln!("error: standard output could not be written, and what is there is not whole: {error}");
+            remark!("error: what was printed could not be written, and is not whole: {error}");
             ExitCode::from(1)
         }
     }
@@ -82,7 +83,7 @@ fn called(arguments: &ArgMatches) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: the program cannot start its threads: {error}");
+            remark!("error: the program cannot start its threads: {error}");
             return ExitCode::from(1);
         }
     };
@@ -112,10 +113,10 @@ fn called(arguments: &ArgMatches) -> ExitCode {
         Ok(Ending::FileFailed) => ExitCode::from(3),
         Ok(Ending::Usage) => ExitCode::from(2),
         Err(error) => {
-            eprintln!("error: {}", print::escaped_lines(&error.to_string()));
+            remark!("error: {}", print::escaped_lines(&error.to_string()));
             let chain = error.chain();
             if !chain.is_empty() {
-                eprintln!("  because: {}", print::escaped_lines(&chain));
+                remark!("  because: {}", print::escaped_lines(&chain));
             }
             ExitCode::from(exit_code(&error))
         }

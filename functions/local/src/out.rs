@@ -1,4 +1,4 @@
-//! Standard output, checked: what could not be written is reported once, when the program ends.
+//! Standard output and standard error, checked: what could not be written is reported once, when the program ends.
 //!
 //! A reader that went away (`| head`) wants no more; anything else that goes wrong (a full disk) leaves what was printed
 //! incomplete, and the program must not end well.
@@ -11,7 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Bytes that are gathered before they are written.
 const BUFFER: usize = 64 << 10;
 
-static OUT: Mutex<Out<io::Stdout>> = Mutex::new(Out { to: None, buffer: Vec::new(), failed: None });
+static OUT: Mutex<Out<io::Stdout>> =
+    Mutex::new(Out { to: None, buffer: Vec::new(), failed: None, remark_failed: None });
 
 /// A buffer before standard output, and why that cannot be written to, once that is known.
 struct Out<W> {
@@ -19,6 +20,8 @@ struct Out<W> {
     to: Option<W>,
     buffer: Vec<u8>,
     failed: Option<io::Error>,
+    /// Why a line of standard error could not be written.
+    remark_failed: Option<io::Error>,
 }
 
 impl Out<io::Stdout> {
@@ -53,7 +56,7 @@ impl<W: Write> Out<W> {
 
     fn end(&mut self) -> io::Result<()> {
         let _ = self.flush();
-        match self.failed.take() {
+        match self.failed.take().or(self.remark_failed.take()) {
             Some(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
             _ => Ok(()),
         }
@@ -65,6 +68,13 @@ pub(crate) fn line(text: fmt::Arguments<'_>) {
     let mut out = Out::lock();
     let _ = out.write(format!("{text}\n").as_bytes());
     let _ = out.flush();
+}
+
+/// Writes a line to standard error.
+pub(crate) fn remark(text: fmt::Arguments<'_>) {
+    if let Err(error) = io::stderr().write_all(format!("{text}\n").as_bytes()) {
+        Out::lock().remark_failed = Some(error);
+    }
 }
 
 /// Writes soon; breaks if nobody gets it.
@@ -81,7 +91,7 @@ pub(crate) fn printed(result: io::Result<()>) {
 /// Writes what is left.
 ///
 /// # Errors
-/// Something of what was printed could not be written, for another reason than that its reader went away.
+/// Something of what was printed, on standard output or standard error, could not be written, for another reason than that its reader went away.
 pub(crate) fn end() -> io::Result<()> {
     Out::lock().end()
 }
@@ -108,13 +118,14 @@ mod tests {
     #[test]
     fn a_full_disk_is_an_error_at_the_end_and_a_closed_pipe_is_not() {
         for (kind, ends_well) in [(ErrorKind::StorageFull, false), (ErrorKind::BrokenPipe, true)] {
-            let mut out = Out { to: Some(Full(100, kind)), buffer: Vec::new(), failed: None };
+            let mut out = Out { to: Some(Full(100, kind)), buffer: Vec::new(), failed: None, remark_failed: None };
             assert!(out.write(&[b'x'; 100]).is_continue());
             assert!(out.flush().is_continue());
             assert!(out.write(b"the last byte is written at the end").is_continue());
             assert_eq!(out.end().is_ok(), ends_well, "{kind}");
         }
-        let mut out = Out { to: Some(Full(0, ErrorKind::BrokenPipe)), buffer: Vec::new(), failed: None };
+        let mut out =
+            Out { to: Some(Full(0, ErrorKind::BrokenPipe)), buffer: Vec::new(), failed: None, remark_failed: None };
         assert!(out.write(&[b'x'; BUFFER]).is_break(), "nobody reads: the query may stop");
         assert!(out.write(b"more").is_break());
         assert!(out.buffer.is_empty(), "and nothing is kept for nobody");

@@ -8,7 +8,7 @@ use fonderie_embedded_postgres as embedded;
 use fonderie_postgres_server as native;
 
 use crate::cli::PostgresKind;
-use crate::print::path;
+use crate::print::{path, remark};
 use crate::private::close_state;
 
 const NATIVE: &str = "postgres";
@@ -43,7 +43,7 @@ impl Postgres {
         };
         close_state(state)?;
         if !quiet {
-            eprintln!("database: {name} on {}{remark}", path(&folder));
+            remark!("database: {name} on {}{remark}", path(&folder));
         }
         match kind {
             PostgresKind::Native => {

@@ -43,6 +43,12 @@ macro_rules! say {
 }
 pub(crate) use say;
 
+/// Prints a line on standard error, likewise.
+macro_rules! remark {
+    ($($text:tt)*) => { $crate::out::remark(format_args!($($text)*)) };
+}
+pub(crate) use remark;
+
 /// A name, a key or a value on one line of a terminal: what would steer the terminal, break the line or turn its direction is
 /// written as an escape.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
@@ -63,6 +69,17 @@ pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
 /// [`escaped`], of each line of a text that has several by right.
 pub(crate) fn escaped_lines(text: &str) -> String {
     text.split('\n').map(escaped).collect::<Vec<_>>().join("\n")
+}
+
+/// The most characters of a value in a table; the formats for programs have values whole.
+const CELL: usize = 300;
+
+/// [`escaped_lines`], of a value in a table: a long one is cut, which is seen.
+pub(crate) fn in_table(value: &str) -> String {
+    match value.char_indices().nth(CELL) {
+        Some((end, _)) => escaped_lines(&value[..end]) + "…",
+        None => escaped_lines(value),
+    }
 }
 
 /// [`escaped`], of a path.
@@ -181,7 +198,7 @@ fn answered(answer: &Answer) -> Table {
     for row in &answer.rows {
         // A decimal is an amount; a number without one may be an id, and stays as it is.
         let amount = |text: &String| {
-            if number(text) && text.contains('.') { group_digits(text) } else { escaped(text).into_owned() }
+            if number(text) && text.contains('.') { group_digits(text) } else { in_table(text) }
         };
         table.add_row(row.iter().map(|value| value.as_ref().map(amount).unwrap_or_default()));
     }
@@ -332,5 +349,8 @@ mod tests {
         assert_eq!(escaped("a\u{202e}vsc.\u{2028}"), r"a\u{202e}vsc.\u{2028}");
         assert_eq!(escaped_lines("two:\n  a\x07\n  b"), "two:\n  a\\u{7}\n  b");
         assert_eq!(path(Path::new("d/a\nb")), r"d/a\nb");
+        let long = "é".repeat(CELL + 1);
+        assert_eq!(in_table(&long[2..]), long[2..], "as long as it may be");
+        assert_eq!(in_table(&long), format!("{}…", &long[2..]));
     }
 }

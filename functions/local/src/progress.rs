@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::print::{Output, escaped};
+use crate::print::{Output, escaped, remark};
 use crate::terminal::bars;
 
 /// The stages' times, in the order in which they first began.
@@ -34,7 +34,7 @@ impl Progress {
             return;
         }
         if !bars() {
-            eprintln!("{prefix}");
+            remark!("{prefix}");
             return;
         }
         let bar = ProgressBar::new(of as u64).with_position(index.saturating_sub(1) as u64);

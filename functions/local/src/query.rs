@@ -9,6 +9,7 @@ use fonderie_warehouse::{ConnectOptions, Question, Session};
 use crate::Ending;
 use crate::cli::{LimitArguments, QueryArguments, StateArguments};
 use crate::dataset::DatasetFolder;
+use crate::print::remark;
 use crate::rows::{Print, Rows};
 use crate::state::Database;
 
@@ -34,7 +35,7 @@ pub(crate) async fn ask(database: Database, question: Question<'_>, mut rows: Ro
     let asked = async {
         let session = Session::connect(&database.settings, &ConnectOptions::default(), question.write).await?;
         if let Some(note) = session.note() {
-            eprintln!("note: {note}");
+            remark!("note: {note}");
         }
         session.ask(question, |part| rows.part(part)).await
     };

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::Format;
 use crate::out;
-use crate::print::escaped_lines;
+use crate::print::in_table;
 
 /// A table's columns are as wide as their widest cell, so that its rows are held: no more than these.
 const HELD_ROWS: usize = 5_000;
@@ -65,8 +65,9 @@ impl<W: FnMut(&[u8]) -> ControlFlow<()>> Rows<W> {
         match self.format {
             Format::Table => {
                 if self.held.len() < HELD_ROWS && self.held_bytes < HELD_BYTES {
-                    self.held_bytes += row.iter().flatten().map(|value| value.len()).sum::<usize>();
-                    self.held.push(row.iter().map(|value| escaped_lines(value.unwrap_or_default())).collect());
+                    let row: Vec<_> = row.iter().map(|value| in_table(value.unwrap_or_default())).collect();
+                    self.held_bytes += row.iter().map(String::len).sum::<usize>();
+                    self.held.push(row);
                 }
                 ControlFlow::Continue(())
             }
@@ -179,10 +180,10 @@ mod tests {
         let text = written(Format::Table, false, &many);
         assert_eq!(text.matches("│ a").count(), HELD_ROWS);
         assert!(text.ends_with("\n5007 rows, 7 of them not shown (--format csv prints all)\n"));
-        let wide = "x".repeat(HELD_BYTES / 2);
+        let row = vec![Some("xxxxxxxx"); HELD_BYTES / 16];
         let mut out = Rows::new(Format::Table, false, |_: &[u8]| ControlFlow::Continue(()));
         for _ in 0..5 {
-            let _ = out.part(Part::Row(vec![Some(&wide), None]));
+            let _ = out.part(Part::Row(row.clone()));
         }
         assert_eq!((out.held.len(), out.count), (2, 5), "wide rows are fewer");
     }

@@ -11,7 +11,7 @@ use crate::cli::{RunArguments, StateArguments};
 use crate::dataset::DatasetFolder;
 use crate::files::{Found, find};
 use crate::pipeline::{Arrived, Asked, Finished, Pipeline};
-use crate::print::{Output, escaped, escaped_lines};
+use crate::print::{Output, escaped, escaped_lines, remark};
 use crate::progress::Progress;
 use crate::signals::Stop;
 use crate::state::{BRONZE, Buckets, Database, connect};
@@ -41,7 +41,7 @@ pub(crate) async fn run(mut arguments: RunArguments) -> Result<Ending> {
     let dataset = DatasetFolder::read(&arguments.dataset)?;
     let Found { files, mut refused, skipped } = find(&arguments.paths, &dataset.name)?;
     if output != Output::Quiet {
-        skipped.iter().for_each(|sentence| eprintln!("skipped: {}", escaped(sentence)));
+        skipped.iter().for_each(|sentence| remark!("skipped: {}", escaped(sentence)));
     }
     if files.is_empty() && !refused.is_empty() {
         // Nothing is started for nothing.
@@ -53,7 +53,7 @@ pub(crate) async fn run(mut arguments: RunArguments) -> Result<Ending> {
             return Ok(Ending::Usage);
         }
         let (_, first) = refused.remove(0);
-        refused.iter().for_each(|(_, error)| eprintln!("error: {}", escaped_lines(&error.to_string())));
+        refused.iter().for_each(|(_, error)| remark!("error: {}", escaped_lines(&error.to_string())));
         return Err(first);
     }
     let RunArguments { as_of, force, strict, state, .. } = &arguments;

@@ -11,7 +11,7 @@ use fonderie_warehouse::{ConnectOptions, DatabaseSettings, Warehouse};
 use crate::cli::StateArguments;
 use crate::dataset::DatasetFolder;
 use crate::postgres::{Access, Postgres};
-use crate::print::escaped;
+use crate::print::{escaped, remark};
 use crate::private::{close_inside, close_state};
 use crate::rebuild_plan::bundle_copy;
 use crate::state_folder::{self, Age, Use};
@@ -111,7 +111,7 @@ impl Database {
         if let Some(url) = &arguments.database_url {
             let settings = DatabaseSettings::from_url(url)?;
             if !arguments.quiet {
-                eprintln!("database: {}", escaped(&settings.place()));
+                remark!("database: {}", escaped(&settings.place()));
             }
             return Ok(Self { settings, server: None, _used: None });
         }

@@ -16,7 +16,7 @@ use crate::cli::WatchArguments;
 use crate::dataset::DatasetFolder;
 use crate::files::{Found, find_below};
 use crate::pipeline::Finished;
-use crate::print::{self, Output, escaped_lines};
+use crate::print::{self, Output, escaped_lines, remark};
 use crate::progress::Progress;
 use crate::run::{Job, all, report};
 use crate::signals::Stop;
@@ -130,7 +130,7 @@ impl Watch<'_> {
     /// A remark that is no result.
     fn note(&mut self, sentence: &str) {
         if self.output != Output::Quiet && self.notes.insert(sentence.to_owned()) {
-            eprintln!("{}", escaped_lines(sentence));
+            remark!("{}", escaped_lines(sentence));
         }
     }
 
@@ -141,7 +141,7 @@ impl Watch<'_> {
             if chain.is_empty() { error.to_string() } else { format!("{error}\n  because: {chain}") }
         });
         if let Some(sentence) = trouble.as_ref().filter(|sentence| self.trouble.as_ref() != Some(sentence)) {
-            eprintln!("error: {}", escaped_lines(sentence));
+            remark!("error: {}", escaped_lines(sentence));
         }
         self.trouble = trouble;
     }
@@ -174,9 +174,7 @@ impl Watch<'_> {
         let twice = async {
             stop.times(1).await;
             if !quiet {
-                eprintln!(
-                    "stopping: the file under way is finished first; a second signal leaves it for the next start"
-                );
+                remark!("stopping: the file under way is finished first; a second signal leaves it for the next start");
             }
             stop.times(2).await;
         };

@@ -1,4 +1,4 @@
-//! Standard output that cannot be written is an error of every command.
+//! What cannot be printed is an error of every command.
 
 use std::fs::{File, OpenOptions};
 use std::path::Path;
@@ -15,7 +15,7 @@ fn full() -> File {
 fn not_whole(mut command: Command) {
     let ended = Ended::of(command.stdout(full()).output().unwrap());
     let last = ended.error.lines().last().unwrap_or_default();
-    assert!(last.starts_with("error: standard output could not be written"), "{command:?}: {}", ended.error);
+    assert!(last.starts_with("error: what was printed could not be written"), "{command:?}: {}", ended.error);
     assert_eq!(ended.code, Some(1), "{command:?}: {}", ended.error);
 }
 
@@ -39,4 +39,10 @@ async fn a_full_disk_is_an_error_of_every_command() {
         not_whole(with(&["query", "--format", format, "-c", "SELECT 1"]));
         not_whole(with(&["query", "--format", format, "-c", "SELECT n FROM generate_series(1, 100000) AS n"]));
     }
+    // Remarks that cannot be written are an error too, and no panic.
+    let remarks = |arguments: &[&str]| with(arguments).stderr(full()).output().unwrap();
+    let run = remarks(&["run", &at("sample/files"), "--as-of", "2026-06-30", "--state", &at("again")]);
+    assert_eq!(run.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&run.stdout).contains("Stages, all files together"), "the run is done all the same");
+    assert_eq!(remarks(&["query", "-c", "SELEC"]).status.code(), Some(1));
 }
