@@ -139,6 +139,7 @@ async fn a_new_database_is_prepared_once_and_again_without_a_change() {
             "the engine V1__audit",
             "the engine V2__scores_and_marts",
             "the engine V3__load_only",
+            "the engine V4__recovery",
             "facturation V1__entrepot",
             "facturation V2__score_et_mart"
         ]
