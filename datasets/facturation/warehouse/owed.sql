@@ -31,19 +31,19 @@ WITH question AS (
          montant_facture - CASE WHEN date_paiement > jour THEN 0 ELSE montant_paye END AS du
   FROM retenus, question
   WHERE date_facture <= jour
-), debiteurs AS (
-  SELECT patient_key FROM dus GROUP BY patient_key HAVING sum(du) > 0
+), nets AS (
+  -- A window and no join with itself, of which PostgreSQL would expect too few rows, and take hours.
+  SELECT *, sum(du) OVER (PARTITION BY patient_key) AS net FROM dus
 )
 SELECT coalesce(e.etablissement_id, 'TOTAL') AS etablissement_id,
        count(*) FILTER (WHERE d.du > 0) AS nb_factures_impayees,
        count(DISTINCT d.patient_key) FILTER (WHERE d.du > 0) AS nb_patients,
        coalesce(sum(d.du), 0.00) AS montant_du,
        coalesce(sum(d.du) FILTER (WHERE d.reconstitue), 0.00) AS dont_reconstitue
-FROM dus d
-JOIN debiteurs USING (patient_key)
+FROM nets d
 JOIN dw.dim_etablissement e USING (etablissement_key)
 JOIN dw.dim_patient p USING (patient_key)
-WHERE d.du <> 0
+WHERE d.net > 0 AND d.du <> 0
   AND current_setting('fonderie.patient') IN ('', p.patient_id)
   AND current_setting('fonderie.facility') IN ('', e.etablissement_id)
 GROUP BY ROLLUP (e.etablissement_id)
