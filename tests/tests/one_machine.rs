@@ -272,6 +272,47 @@ async fn a_program_reads_one_object_per_file() {
 }
 
 #[tokio::test]
+async fn one_rule_may_refuse_one_row_and_warn_of_another_and_falls_are_among_the_rules() {
+    let machine = Machine::new("two_severities").await;
+    let paid = |id: u32, paid: u32| Invoice { paid, paid_on: Some("2026-03-20".to_owned()), ..unpaid(id) };
+    let text = invoices::text(&[paid(1, 5_000), unpaid(2), unpaid(3)]);
+    // An id that is a word for "nothing", which is refused, and a name that is one, which is counted.
+    let text = text.replacen(",P002,", ",NULL,", 1).replacen(",P003,Martin,", ",P003,NULL,", 1);
+    fs::write(machine.path("etablissement_B_2026-04-30.csv"), text).unwrap();
+    let run =
+        |file: &str| machine.call(&["run", file, "--as-of", "2026-06-30", "--json"]).expect(0, &[]).lines().remove(0);
+    let first = run("etablissement_B_2026-04-30.csv");
+    assert_eq!((&first["state"], &first["rows"]["rejected"]), (&json!("loaded"), &json!(1)), "{first}");
+    let severities = |line: &Value| {
+        let rules = line["rules"].as_array().unwrap().iter();
+        rules.map(|rule| format!("{} {} {}", rule["rule"], rule["severity"], rule["rows"])).collect::<Vec<_>>()
+    };
+    let both = ["\"mot_vide_non_declare\" \"reject\" 1", "\"mot_vide_non_declare\" \"warn\" 1"];
+    assert!(both.iter().all(|rule| severities(&first).iter().any(|found| found == rule)), "{first}");
+    let ledger = "SELECT string_agg(severity || ' ' || rows, ', ' ORDER BY severity) FROM audit.rule_result
+                  WHERE rule = 'mot_vide_non_declare' AND rows > 0";
+    assert_eq!(machine.text(ledger).await, "reject 1, warn 1");
+
+    machine.file("etablissement_B_2026-05-31.csv", &[paid(1, 3_000)]);
+    let second = run("etablissement_B_2026-05-31.csv");
+    assert_eq!(severities(&second), ["\"paiement_en_baisse\" \"warn\" 1"]);
+    // Read again on another day, it changes nothing, and there is nothing to warn of.
+    let again = machine.call(&["run", "etablissement_B_2026-05-31.csv", "--as-of", "2026-07-01", "--json"]);
+    assert!(severities(&again.expect(0, &[]).lines()[0]).is_empty());
+}
+
+#[tokio::test]
+async fn versions_that_come_within_a_second_are_taken_in_their_order() {
+    let machine = Machine::new("same_second").await;
+    for paid in [1_000, 2_000, 3_000, 4_000, 5_000] {
+        let invoice = Invoice { paid, paid_on: Some("2026-03-20".to_owned()), ..unpaid(1) };
+        machine.file("etablissement_B_2026-04-30.csv", &[invoice]);
+        machine.call(&["run", "etablissement_B_2026-04-30.csv", "--as-of", "2026-06-30"]).expect(0, &[]);
+    }
+    assert_eq!(machine.text("SELECT string_agg(montant_paye::text, ' ') FROM dw.fact_facturation").await, "50.00");
+}
+
+#[tokio::test]
 async fn colours_are_for_a_terminal_only() {
     let machine = Machine::new("colours").await;
     machine.file("etablissement_B.csv", &[unpaid(1)]);

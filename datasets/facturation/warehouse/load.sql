@@ -296,7 +296,7 @@ WHERE NOT EXISTS (SELECT FROM meme_fichier WHERE plus_recente);
 
 ---------------------------------------------------------------------------------------------------------- warnings
 -- A payment is a state: one that is lower than the state before it is taken, and counted. A late version may also be the state before.
--- Of a credit note the part that is settled counts, whatever its sign.
+-- Of a credit note the part that is settled counts, whatever its sign. A load that changes nothing of an invoice says nothing of it again.
 CREATE TEMP TABLE warning ON COMMIT DROP AS
 SELECT 'paiement_en_baisse'::text AS rule, count(DISTINCT p.facture_key) AS rows,
        'Le montant payé d''une facture est inférieur à celui de l''état précédent : le plus récent compte.'::text AS message
@@ -304,6 +304,7 @@ FROM (SELECT facture_key, object_version_key, montant_paye, lag(object_version_k
              lag(montant_paye) OVER w AS paye_avant
       FROM apres WINDOW w AS (PARTITION BY facture_key ORDER BY rang)) AS p
 CROSS JOIN courante c
+JOIN touchee t USING (facture_key)
 WHERE abs(p.montant_paye) < abs(p.paye_avant) AND c.object_version_key IN (p.object_version_key, p.version_avant);
 
 ---------------------------------------------------------------------------------------------------------- outcome

@@ -26,8 +26,8 @@ struct Outcome<'a> {
     rows: Option<Rows>,
     currency: Option<&'a str>,
     amounts: BTreeMap<&'a str, Amount>,
-    /// Those that a row broke.
-    rules: Vec<&'a RuleResult>,
+    /// Those that a row broke, and what the load warns of.
+    rules: Vec<RuleResult>,
     notices: &'a [String],
     halted_because: Option<&'a str>,
     halts: &'a [String],
@@ -140,7 +140,13 @@ fn ran<'a>(outcome: &mut Outcome<'a>, report: &'a RunReport) {
         };
         outcome.amounts.insert(field, amount);
     }
-    outcome.rules = said.validate.rules.iter().filter(|rule| rule.rows > 0).collect();
+    outcome.rules = said.validate.rules.iter().filter(|rule| rule.rows > 0).cloned().collect();
+    outcome.rules.extend(load.iter().flat_map(|load| &load.warnings).map(|warning| RuleResult {
+        rule: warning.rule.clone(),
+        severity: "warn".to_owned(),
+        rows: warning.rows,
+        budget: None,
+    }));
     outcome.notices = &said.transform.notices;
     outcome.halted_because = said.validate.halted_because.as_deref();
     outcome.halts = &said.transform.halts;

@@ -23,6 +23,9 @@ use crate::state::{Buckets, DATASETS, Database, connect};
 pub(crate) async fn run(arguments: RebuildArguments) -> Result<Ending> {
     let folder = DatasetFolder::read(&arguments.dataset)?;
     let dataset = folder.compile()?;
+    if !arguments.state.state.is_dir() {
+        return Err(Database::nothing_here());
+    }
     let buckets = Buckets::open(&arguments.state.state)?;
     buckets.deploy(&folder).await?;
     let database = Database::open(&arguments.state).await?;

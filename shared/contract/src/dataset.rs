@@ -67,12 +67,17 @@ pub(crate) fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
 
     let warehouse = warehouse(bundle, found);
     let (mut record, time_zone) = (record?, time_zone.unwrap_or(Tz::UTC));
-    let sources: Vec<Source> = bundle
+    let mut sources: Vec<Source> = bundle
         .folder("sources/", ".toml")
         .filter_map(|(path, stem, _)| {
             source::compile(path, stem, &document(bundle, path, found)?, &record, time_zone, found)
         })
         .collect();
+    for origin in sources.iter_mut().flat_map(|source| &mut source.columns) {
+        if let Origin::Column { reading, .. } = origin {
+            reading.numbers.dataset_currency.clone_from(&currency);
+        }
+    }
     // A field that some source derives of a personal one tells of a person too.
     for (index, origin) in sources.iter().flat_map(|source| source.columns.iter().enumerate()) {
         if let Origin::Hash(inputs) = origin {

@@ -12,6 +12,8 @@ pub struct NumberFormat {
     pub thousands: Vec<char>,
     /// What may stand before or after an amount (`€`, `EUR`): words of one currency.
     pub currency: Vec<String>,
+    /// The dataset's currency, a code of ISO 4217: the one that an amount may show if `currency` is empty.
+    pub dataset_currency: Option<String>,
     /// A workbook's number with more decimals than its field is rounded, half away from zero; else its row is rejected.
     pub round_cells: bool,
     /// A sign may stand behind the number: `48,00-`.
@@ -40,6 +42,7 @@ impl NumberFormat {
             decimal_mark,
             thousands: Vec::new(),
             currency: Vec::new(),
+            dataset_currency: None,
             round_cells: false,
             trailing_sign: false,
             credit_suffix: false,
@@ -51,10 +54,25 @@ impl NumberFormat {
         }
     }
 
-    /// Whether a word stands for another currency than the declared words.
+    /// Whether a word stands for another currency than the declared words, or than the dataset's if there are none.
     pub fn is_other_currency(&self, word: &str) -> bool {
-        let declared = common_codes(self.currency.iter().map(String::as_str)).unwrap_or_default();
-        !self.currency.is_empty() && !currency_codes(word).iter().any(|code| declared.contains(code))
+        let codes = currency_codes(word);
+        match &self.dataset_currency {
+            _ if !self.currency.is_empty() => {
+                let declared = common_codes(self.currency.iter().map(String::as_str)).unwrap_or_default();
+                !codes.iter().any(|code| declared.contains(code))
+            }
+            Some(expected) => !codes.contains(&expected.as_str()),
+            None => false,
+        }
+    }
+
+    /// The currency that amounts may show, for a sentence.
+    pub fn agreed_currency(&self) -> String {
+        match &self.dataset_currency {
+            Some(expected) if self.currency.is_empty() => expected.clone(),
+            _ => self.currency.join(" ou "),
+        }
     }
 }
 

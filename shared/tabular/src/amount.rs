@@ -332,7 +332,7 @@ impl Taken {
                 return if fits { Ok(Some(inner)) } else { Err(Problem::Amount) };
             }
             let problem = if other {
-                Problem::OtherCurrency { expected: format.currency.join(" ou ") }
+                Problem::OtherCurrency { expected: format.agreed_currency() }
             } else {
                 Problem::AmountNeeds { key: "currency".into() }
             };
@@ -745,6 +745,27 @@ mod tests {
         assert_eq!(workbook(4_800.0, 2), Ok(4_800));
         assert_eq!(workbook(4_800.5, 2), Err(DECIMALS));
         assert_eq!((workbook(48_000.0, 3), workbook(48_005.0, 3)), (Ok(4_800), Err(DECIMALS)));
+    }
+
+    #[test]
+    fn a_number_format_shows_the_datasets_currency_unless_another_is_declared() {
+        let of = |dataset: Option<&str>, declared: &[&str]| NumberFormat {
+            dataset_currency: dataset.map(str::to_owned),
+            currency: declared.iter().map(|&word| word.to_owned()).collect(),
+            ..NumberFormat::plain(',')
+        };
+        let other = |expected: &str| Err(Problem::OtherCurrency { expected: expected.to_owned() });
+        for (text, dataset, declared, expected) in [
+            ("1 €", Some("EUR"), &[][..], Ok(())),
+            ("1 EUR", Some("EUR"), &[], Ok(())),
+            ("$1", Some("EUR"), &[], other("EUR")),
+            ("1 CHF", Some("EUR"), &[], other("EUR")),
+            ("1 CHF", None, &[], Ok(())),
+            ("1 CHF", Some("EUR"), &["CHF"], Ok(())),
+            ("1 €", Some("EUR"), &["CHF"], other("CHF")),
+        ] {
+            assert_eq!(around(text, 48.0, &of(dataset, declared)), expected, "{text} {dataset:?} {declared:?}");
+        }
     }
 
     #[test]

@@ -1,10 +1,41 @@
 //! What people and software write for "nothing".
 
 /// Words for "nothing", in small letters.
-const WORDS: [&str; 28] = [
-    "null", "(null)", "<null>", "[null]", "none", "(none)", "<none>", "nil", "nan", "nat", "n/a", "<na>", "#na",
-    "n.a.", "n/d", "n.d.", "\\n", "vide", "(vide)", "blank", "(blank)", "(empty)", "néant", "neant", "(néant)",
-    "aucun", "aucune", "#n/a",
+const WORDS: [&str; 34] = [
+    "null",
+    "(null)",
+    "<null>",
+    "[null]",
+    "none",
+    "(none)",
+    "<none>",
+    "nil",
+    "nan",
+    "nat",
+    "n/a",
+    "<na>",
+    "#na",
+    "n.a.",
+    "n/d",
+    "n.d.",
+    "\\n",
+    "vide",
+    "(vide)",
+    "blank",
+    "(blank)",
+    "(empty)",
+    "néant",
+    "neant",
+    "(néant)",
+    "aucun",
+    "aucune",
+    "#n/a",
+    "#n/d",
+    "#nv",
+    "#nd",
+    "n.a",
+    "n / a",
+    "undefined",
 ];
 
 /// Names of two letters, unless all are small or all are capitals: Na is a person's.
@@ -13,14 +44,14 @@ const EXACT: [&str; 4] = ["na", "NA", "nd", "ND"];
 /// Whether a text is what people and software write for "nothing", or a spreadsheet's error: to be declared, or refused if it
 /// would identify a row, be an amount, a number or a date.
 pub(crate) fn means_nothing(text: &str) -> bool {
-    let filler = |c: char| matches!(c, '-' | '–' | '—' | '_' | '.' | '?' | '*' | '/' | '#' | ' ');
+    let filler = |c: char| matches!(c, '-' | '–' | '—' | '_' | '.' | '…' | '?' | '*' | '/' | '#' | ' ');
     let same = |word: &&str| {
         word.len() == text.len()
             && (text.eq_ignore_ascii_case(word) || !text.is_ascii() && text.to_lowercase() == **word)
     };
     // Most texts are told apart by their first letter.
     if text.len() <= 9
-        && text.bytes().next().is_some_and(|first| b"nN(<[#\\vVbBaA".contains(&first))
+        && text.bytes().next().is_some_and(|first| b"nN(<[#\\vVbBaAuU".contains(&first))
         && (EXACT.contains(&text) || WORDS.iter().any(same))
     {
         return true;
@@ -28,11 +59,12 @@ pub(crate) fn means_nothing(text: &str) -> bool {
     is_spreadsheet_error(text) || text.chars().all(filler)
 }
 
-/// Whether a text is a spreadsheet's error: `#REF!`, `#DIV/0!`, `#NOM?`, `#N/A`.
+/// Whether a text is a spreadsheet's error in any language: `#REF!`, `#DIV/0!`, `#NOM?`, `#¡VALOR!`.
 fn is_spreadsheet_error(text: &str) -> bool {
     let Some(word) = text.strip_prefix('#') else { return false };
-    let letters = |word: &str| word.len() > 1 && word.bytes().all(|b| b.is_ascii_uppercase() || b"/0_".contains(&b));
-    word == "N/A" || word.strip_suffix(['!', '?']).is_some_and(letters)
+    let letter = |c: char| c.is_uppercase() || matches!(c, '/' | '0' | '_' | '\u{a1}' | '\u{bf}');
+    let letters = |word: &str| word.len() > 1 && word.chars().all(letter);
+    word.strip_suffix(['!', '?']).is_some_and(letters)
 }
 
 #[cfg(test)]
@@ -45,7 +77,22 @@ mod tests {
             assert!(word.len() <= 9 && means_nothing(word) && means_nothing(&word.to_uppercase()), "{word}");
             assert!(!means_nothing(&format!("{word}x")) && !means_nothing(&format!("x{word}")), "{word}");
         }
-        for text in ["", "-", "—", "?", "----", "####", "#REF!", "#DIV/0!", "#NOM?", "NA", "nd"] {
+        for text in [
+            "",
+            "-",
+            "—",
+            "?",
+            "----",
+            "####",
+            "#REF!",
+            "#DIV/0!",
+            "#NOM?",
+            "#\u{a1}VALOR!",
+            "#ÜBERLAUF!",
+            "…",
+            "NA",
+            "nd",
+        ] {
             assert!(means_nothing(text), "{text}");
         }
         for text in ["Na", "Nd", "0", "00", "A-1", "Nadia", "#1", "#Ref!", "Vidé"] {

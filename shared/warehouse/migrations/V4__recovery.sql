@@ -3,6 +3,9 @@
 -- The sentence of a warning that the load itself gave; NULL for the rules of the contract, whose sentences stand there.
 ALTER TABLE audit.rule_result ADD COLUMN message text;
 
+-- The reader refuses a word for "nothing" in an id, and counts it in another text: one rule, two severities.
+ALTER TABLE audit.rule_result DROP CONSTRAINT rule_result_pkey, ADD PRIMARY KEY (run_id, rule, severity);
+
 -- The version's rows were lost from staging, and its silver is gone: reported once, then not looked for again.
 ALTER TABLE audit.object_version ADD COLUMN staging_lost boolean NOT NULL DEFAULT false;
 

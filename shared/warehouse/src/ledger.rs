@@ -409,7 +409,7 @@ async fn entry(client: &impl GenericClient, run_id: &str) -> Result<Option<Ledge
     let removed = tally(REMOVED, 21)?;
     let rules = client
         .query(
-            "SELECT rule, severity, rows, budget FROM audit.rule_result WHERE run_id = $1 ORDER BY rule COLLATE \"C\"",
+            "SELECT rule, severity, rows, budget FROM audit.rule_result WHERE run_id = $1 ORDER BY rule COLLATE \"C\", severity",
             &[&run_id],
         )
         .await

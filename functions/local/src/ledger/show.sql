@@ -29,7 +29,7 @@ SELECT json_build_object('found', (SELECT coalesce(json_agg(run_id ORDER BY star
     'amounts', (SELECT coalesce(json_agg(json_build_object('field', column_name, 'stage', stage, 'sum', sum::text,
         'unreadable', unreadable) ORDER BY column_name, stage), '[]') FROM audit.run_amount a WHERE a.run_id = run.run_id),
     'rules', (SELECT coalesce(json_agg(json_build_object('rule', rule, 'severity', severity, 'rows', rows, 'budget', budget)
-        ORDER BY rule COLLATE "C"), '[]') FROM audit.rule_result e WHERE e.run_id = run.run_id AND e.rows > 0),
+        ORDER BY rule COLLATE "C", severity), '[]') FROM audit.rule_result e WHERE e.run_id = run.run_id AND e.rows > 0),
     'notices', to_json(notices), 'halts', to_json(halts),
     'failure', CASE WHEN status = 'failed' THEN json_build_object('stage', failed_stage, 'code', failure_code,
         'sentence', failure_cause) END,

@@ -43,6 +43,9 @@ async fn a_full_disk_is_an_error_of_every_command() {
     let remarks = |arguments: &[&str]| with(arguments).stderr(full()).output().unwrap();
     let run = remarks(&["run", &at("sample/files"), "--as-of", "2026-06-30", "--state", &at("again")]);
     assert_eq!(run.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&run.stdout).contains("Stages, all files together"), "the run is done all the same");
+    assert!(
+        String::from_utf8_lossy(&run.stdout).contains("Stages, all files together"),
+        "the run is done all the same"
+    );
     assert_eq!(remarks(&["query", "-c", "SELEC"]).status.code(), Some(1));
 }

@@ -190,11 +190,13 @@ struct Part {
     pattern: String,
     scaled: bool,
     percent: bool,
+    /// It is shown in red, as spreadsheets show negative numbers.
+    red: bool,
 }
 
 impl Part {
     fn parse(section: &str) -> Self {
-        let (mut condition, mut pattern) = (None, String::new());
+        let (mut condition, mut pattern, mut red) = (None, String::new(), false);
         let (mut digits, mut decimals, mut comma, mut scaled, mut percents) = (false, false, false, false, 0);
         let mut characters = section.chars();
         while let Some(c) = characters.next() {
@@ -219,6 +221,7 @@ impl Part {
                         pattern.extend([" ", word, " "]);
                     }
                     condition = condition.or(Condition::parse(inner));
+                    red |= inner.eq_ignore_ascii_case("red");
                 }
                 '0' | '#' | '?' | '@' => {
                     (digits, comma) = (true, false);
@@ -251,7 +254,7 @@ impl Part {
                 c => pattern.push(c),
             }
         }
-        Self { condition, pattern, scaled: scaled || comma || percents > 1, percent: percents == 1 }
+        Self { condition, pattern, scaled: scaled || comma || percents > 1, percent: percents == 1, red }
     }
 
     /// What it shows of a positive number, a negative one and zero; `unsigned` if negative ones come without their sign.
@@ -264,7 +267,9 @@ impl Part {
             Around::OtherNumber => Look::Scaled,
             Around::Nothing => Look::Hidden,
         };
-        let signed = if unsigned { self.pattern.clone() } else { format!("-{}", self.pattern) };
+        // Excel's choice "negative numbers in red" shows no other sign.
+        let by_colour = self.red && !self.pattern.contains(DASHES) && !self.pattern.contains('(');
+        let signed = if unsigned && !by_colour { self.pattern.clone() } else { format!("-{}", self.pattern) };
         // Zero has no sign; a dash, nothing, and a fixed zero are what it looks like too.
         let mut zero = self.pattern.replace(DASHES, " ").replace(['(', ')'], " ");
         if !zero.contains(DIGIT) {
@@ -579,12 +584,14 @@ mod tests {
     /// the number, it is shown as itself with its sign and the currency.
     #[test]
     fn the_usual_formats_of_amounts_are_read() {
-        const CODES: [(&str, &str); 24] = [
+        const CODES: [(&str, &str); 26] = [
             ("€", "_-* #,##0.00\\ \"€\"_-;\\-* #,##0.00\\ \"€\"_-;_-* \"-\"??\\ \"€\"_-;_-@_-"),
             ("€", "_-* #,##0.00\\ [$€-40C]_-;\\-* #,##0.00\\ [$€-40C]_-;_-* \"-\"??\\ [$€-40C]_-;_-@_-"),
             ("€", "_-* #,##0\\ _€_-;\\-* #,##0\\ _€_-;_-* \"-\"\\ _€_-;_-@_-"),
             ("€", "#,##0.00\\ \"€\";[Red]\\-#,##0.00\\ \"€\""),
             ("€", "#,##0.00 \"€\";-#,##0.00 \"€\""),
+            ("€", "#,##0.00\\ \"€\";[Red]#,##0.00\\ \"€\""),
+            ("€", "0.00;[RED]0.00"),
             ("€", "#,##0.00\\ [$€-40C];[RED]\\-#,##0.00\\ [$€-40C]"),
             ("€", "[$€-2]\\ #,##0.00;[Red]\\-[$€-2]\\ #,##0.00"),
             ("€", "_ [$€-413]\\ * #,##0.00_ ;_ [$€-413]\\ * \\-#,##0.00_ ;_ [$€-413]\\ * \"-\"??_ ;_ @_ "),
