@@ -34,7 +34,7 @@ async fn open(state: &StateArguments) -> Result<Database> {
         Ok(true) => Ok(database),
         other => {
             database.close().await;
-            Err(other.err().unwrap_or_else(Database::nothing_here))
+            Err(other.err().unwrap_or_else(|| Database::nothing_here(&state.state)))
         }
     }
 }

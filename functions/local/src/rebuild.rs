@@ -24,7 +24,7 @@ pub(crate) async fn run(arguments: RebuildArguments) -> Result<Ending> {
     let folder = DatasetFolder::read(&arguments.dataset)?;
     let dataset = folder.compile()?;
     if !arguments.state.state.is_dir() {
-        return Err(Database::nothing_here());
+        return Err(Database::nothing_here(&arguments.state.state));
     }
     let buckets = Buckets::open(&arguments.state.state)?;
     buckets.deploy(&folder).await?;

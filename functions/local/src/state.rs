@@ -138,14 +138,17 @@ impl Database {
             state_folder::age(&arguments.state)?;
         }
         if arguments.database_url.is_none() && !Postgres::holds(&arguments.state, arguments.postgres) {
-            return Err(Self::nothing_here());
+            return Err(Self::nothing_here(&arguments.state));
         }
         Self::open(arguments).await
     }
 
     /// What a question gets before the first run.
-    pub(crate) fn nothing_here() -> StageError {
-        StageError::new(ErrorCode::SettingsInvalid, "nothing here yet: run files first")
+    pub(crate) fn nothing_here(state: &Path) -> StageError {
+        let state = state.display();
+        let message =
+            format!("nothing here yet: run files first, or name another state folder than {state} with --state");
+        StageError::new(ErrorCode::SettingsInvalid, message)
     }
 
     /// How other programs reach it, if the server was started here.
