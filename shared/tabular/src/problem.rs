@@ -257,6 +257,7 @@ impl Problem {
                 let name = match c {
                     '\0' => ", un octet nul : fichier écrit en partie ou abîmé",
                     '\u{1a}' => ", la marque de fin de fichier de DOS",
+                    c if fonderie_contract::is_invisible(*c, true) => ", invisible",
                     _ => "",
                 };
                 write!(f, "La cellule contient un caractère de contrôle (U+{:04X}{name}).", u32::from(*c))

@@ -140,9 +140,18 @@ impl<'a> FieldReader<'a> {
         dates: &mut DateCounts,
     ) -> Result<Parsed<'b>, Problem> {
         match cell {
-            Cell::Text(text) => self.text(text, notes, dates).map_err(|problem| for_control(text, problem)),
+            Cell::Text(text) => self.text(text, notes, dates).map_err(|problem| self.by_character(text, problem)),
             _ => self.other(cell, notes, dates),
         }
+    }
+
+    /// What is wrong with a cell that cannot be read: a character that nobody sees, if it has one, before all else. Texts are
+    /// stored without the invisible ones.
+    #[cold]
+    fn by_character(&self, text: &str, problem: Problem) -> Problem {
+        let texts = matches!(self.kind, Kind::Text { .. });
+        let odd = |c: &char| fonderie_contract::is_control(*c) || !texts && fonderie_contract::is_invisible(*c, true);
+        text.chars().find(odd).map_or(problem, Problem::ControlCharacter)
     }
 
     /// The value of an empty cell.
@@ -384,12 +393,6 @@ impl<'a> FieldReader<'a> {
 fn mapped_value(mapped: &str) -> Parsed<'_> {
     // A mapped empty value is no value.
     if mapped.is_empty() { Parsed::Null } else { Parsed::Text(Cow::Borrowed(mapped)) }
-}
-
-/// The problem of a text; if it cannot be read and has a control character, this is why.
-#[cold]
-fn for_control(text: &str, problem: Problem) -> Problem {
-    text.chars().find(|c| fonderie_contract::is_control(*c)).map_or(problem, Problem::ControlCharacter)
 }
 
 /// Whether a text is a number as a spreadsheet shows a long one: `2,4952E+19`.

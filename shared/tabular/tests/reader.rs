@@ -651,6 +651,21 @@ fn a_name_that_only_looks_like_the_contracts_is_not_blamed_on_the_encoding() {
 }
 
 #[test]
+fn an_invisible_character_in_a_date_or_an_amount_is_named() {
+    let dataset = billing();
+    for (date, billed, named) in [
+        ("2024-01-31", "10.00\u{200b}", "U+200B"),
+        ("2024-01-31\u{feff}", "10.00", "U+FEFF"),
+        ("2024-01\u{ad}-31", "10.00", "U+00AD"),
+    ] {
+        let text = format!("{HEADER_B}{}", row_b("1", "Mar\u{200b}tin", "40", date, billed));
+        let file = read(&dataset, "etablissement_b", text.as_bytes(), 97).unwrap();
+        assert_eq!(file.rejects.len(), 1, "the name is stored without it");
+        assert!(file.rejects[0].message.contains(named), "{:?}", file.rejects);
+    }
+}
+
+#[test]
 fn what_is_no_delimited_text_is_refused_by_its_name() {
     for (text, told) in [
         ("[{\"invoice_id\": 1}]", "JSON"),
