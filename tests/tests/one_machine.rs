@@ -302,6 +302,17 @@ async fn one_rule_may_refuse_one_row_and_warn_of_another_and_falls_are_among_the
 }
 
 #[tokio::test]
+async fn versions_that_come_within_a_second_are_taken_in_their_order() {
+    let machine = Machine::new("same_second").await;
+    for paid in [1_000, 2_000, 3_000, 4_000, 5_000] {
+        let invoice = Invoice { paid, paid_on: Some("2026-03-20".to_owned()), ..unpaid(1) };
+        machine.file("etablissement_B_2026-04-30.csv", &[invoice]);
+        machine.call(&["run", "etablissement_B_2026-04-30.csv", "--as-of", "2026-06-30"]).expect(0, &[]);
+    }
+    assert_eq!(machine.text("SELECT string_agg(montant_paye::text, ' ') FROM dw.fact_facturation").await, "50.00");
+}
+
+#[tokio::test]
 async fn colours_are_for_a_terminal_only() {
     let machine = Machine::new("colours").await;
     machine.file("etablissement_B.csv", &[unpaid(1)]);

@@ -1,6 +1,7 @@
 //! `fonderie run`: files and folders through the pipeline, one after the other, scored and published once.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::NaiveDate;
 use fonderie_contract::Dataset;
@@ -151,6 +152,7 @@ async fn one(
 ) -> Result<Arrived> {
     progress.stage("upload");
     let object = ObjectRef { bucket: BRONZE.to_owned(), key: key.to_owned() };
+    after_the_version_before(buckets, key).await;
     match buckets.storage.put_file(path, &object, "application/octet-stream").await {
         Ok((there, _)) if job.new_only => {
             let ObjectRef { bucket, key } = object;
@@ -164,6 +166,17 @@ async fn one(
     }
     let asked = Asked { as_of: job.as_of, force: job.force, strict: job.strict };
     pipeline.load_file(key, asked, &|stage| progress.stage(stage)).await
+}
+
+/// Waits while the second lasts in which the key's present version was written: S3's times are whole seconds, and two versions of one
+/// second have no order.
+async fn after_the_version_before(buckets: &Buckets, key: &str) {
+    let Ok(there) = buckets.storage.head(BRONZE, key, None).await else { return };
+    let second = Duration::from_secs(1);
+    let left = (there.last_modified + second).signed_duration_since(chrono::Utc::now()).to_std();
+    if let Ok(left) = left {
+        tokio::time::sleep(left.min(second)).await;
+    }
 }
 
 /// Whether an upload failed because of its file, so that the next one may not: it vanished, is written to, cannot be read, or has a
