@@ -130,7 +130,7 @@ impl Warehouse {
                 continue;
             }
             if fresh {
-                let name = "SELECT $1 || '_before_' || to_char(clock_timestamp(), 'YYYYMMDD_HH24MISS')";
+                let name = "SELECT $1 || '_before_' || to_char(clock_timestamp(), 'YYYYMMDD_HH24MISS_US')";
                 let name: String = transaction.query_one(name, &[&schema]).await.doing(BEGINNING)?.get(0);
                 let rename = format!("ALTER SCHEMA {} RENAME TO {}", quote(&schema), quote(&name));
                 transaction.batch_execute(&rename).await.doing(BEGINNING)?;
