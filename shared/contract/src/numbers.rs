@@ -57,14 +57,11 @@ impl NumberFormat {
     /// Whether a word stands for another currency than the declared words, or than the dataset's if there are none.
     pub fn is_other_currency(&self, word: &str) -> bool {
         let codes = currency_codes(word);
-        match &self.dataset_currency {
-            _ if !self.currency.is_empty() => {
-                let declared = common_codes(self.currency.iter().map(String::as_str)).unwrap_or_default();
-                !codes.iter().any(|code| declared.contains(code))
-            }
-            Some(expected) => !codes.contains(&expected.as_str()),
-            None => false,
+        if self.currency.is_empty() {
+            return self.dataset_currency.as_ref().is_some_and(|expected| !codes.contains(&expected.as_str()));
         }
+        let declared = common_codes(self.currency.iter().map(String::as_str)).unwrap_or_default();
+        !codes.iter().any(|code| declared.contains(code))
     }
 
     /// The currency that amounts may show, for a sentence.

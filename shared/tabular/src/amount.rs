@@ -248,7 +248,11 @@ fn beside_word(text: &str, format: &NumberFormat, field: Field) -> Option<Proble
         }
         taken.number(rest, &others, field).ok()
     };
-    let known = word.is_empty() || word.chars().count() > LONGEST || !currency_codes(word).is_empty();
+    // `CR` before a number has a meaning that no unit has.
+    let known = word.is_empty()
+        || word.chars().count() > LONGEST
+        || !currency_codes(word).is_empty()
+        || credit_suffix(word).is_some();
     (!known && reads().is_some()).then(|| Problem::AmountWord(word.to_owned()))
 }
 
@@ -562,6 +566,8 @@ mod tests {
             ("12,50 € TTC", Err(Problem::AmountWord("TTC".into()))),
             ("12,50HT", Err(Problem::AmountWord("HT".into()))),
             ("TTC 12,50", Err(Problem::AmountWord("TTC".into()))),
+            ("CR 12,50", Err(Problem::Amount)),
+            ("dr 12,50", Err(Problem::Amount)),
             ("48,00 EURx", Err(Problem::AmountWord("EURx".into()))),
             ("12,50 TTC TTC", Err(Problem::Amount)),
             ("12,50 k€", Err(Problem::Amount)),

@@ -207,14 +207,15 @@ impl<'a> Builder<'a> {
                 }
                 continue;
             }
-            let bytes = if column.fields.len() == 1 { rows.plain_bytes(at) } else { None };
-            if let Some(bytes) = bytes
-                && let Some(known) = self.memos[column.fields[0]].find(bytes)
-            {
-                rows.count(known.shows);
-                notes.add_all(known.notes);
-                self.columns[column.fields[0]].push(&known.text.as_deref().map_or(Value::Null, Value::Text));
-                continue;
+            let mut bytes = None;
+            if let [index] = column.fields[..] {
+                bytes = rows.plain_bytes(at);
+                if let Some(known) = bytes.and_then(|bytes| self.memos[index].find(bytes)) {
+                    rows.count(known.shows);
+                    notes.add_all(known.notes);
+                    self.columns[index].push(&known.text.as_deref().map_or(Value::Null, Value::Text));
+                    continue;
+                }
             }
             let (cell, shows) = rows.read(at);
             rows.count(shows);

@@ -73,8 +73,8 @@ impl Container {
             }
             Self::Empty => "the file is empty: have it exported and sent again",
             Self::Blank => {
-                "the file holds nothing but NUL bytes: it was never written, or a disk error has lost it: have it exported and \
-                 sent again"
+                "the file holds no text, only NUL bytes or marks of its end (0x1A): it was never written, or a disk error has \
+                 lost it: have it exported and sent again"
             }
             Self::Binary => "the file is neither a workbook nor text: have it exported again as .xlsx or CSV",
         }

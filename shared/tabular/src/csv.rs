@@ -207,7 +207,8 @@ impl CsvInput {
 }
 
 /// What stands at a file's end and is no record: the mark by which DOS ended a text (0x1A), and the NULs of a file whose space was
-/// taken before it was written. They are kept back until it is known whether something follows.
+/// taken before it was written, with the end of their line if it has one. They are kept back until it is known whether something
+/// follows.
 #[derive(Debug, Default)]
 struct EndMarks {
     /// Those at the end of what has arrived; as many as make a line too long stand for more.
@@ -225,21 +226,30 @@ impl EndMarks {
         matches!(byte, 0 | 0x1A)
     }
 
+    /// Where the marks at the end of bytes begin.
+    fn start(bytes: &[u8]) -> usize {
+        let line_end = [&b"\r\n"[..], b"\n", b"\r"].into_iter().find(|end| bytes.ends_with(end)).map_or(0, <[u8]>::len);
+        let marks = &bytes[..bytes.len() - line_end];
+        let start = marks.iter().rposition(|byte| !Self::is_mark(*byte)).map_or(0, |at| at + 1);
+        // a line end alone is no mark
+        if start == marks.len() { bytes.len() } else { start }
+    }
+
     /// Takes the marks off the end of what was added to the buffer from a position on, and puts those before it back if it has
     /// more than marks.
     fn take_off(&mut self, buffer: &mut Vec<u8>, from: usize, most: usize) {
-        let end = buffer[from..].iter().rposition(|byte| !Self::is_mark(*byte)).map_or(from, |at| from + at + 1);
-        if end == buffer.len() && self.kept.is_empty() {
-            self.last = buffer.last().copied().or(self.last);
-            return;
-        }
-        let marks = buffer.split_off(end);
-        if end > from {
-            self.last = buffer.last().copied();
+        let only_marks = !self.kept.ends_with(b"\n") && !self.kept.ends_with(b"\r");
+        if !(only_marks && buffer[from..].iter().all(|byte| Self::is_mark(*byte))) {
             buffer.splice(from..from, self.kept.drain(..));
         }
+        let start = from + Self::start(&buffer[from..]);
+        if start > from {
+            self.last = Some(buffer[start - 1]);
+        }
         let room = most.saturating_add(1).saturating_sub(self.kept.len());
-        self.kept.extend(marks.into_iter().take(room));
+        let marks = buffer.split_off(start);
+        let ended = marks.last().is_some_and(|last| !Self::is_mark(*last));
+        self.kept.extend(marks.into_iter().take(if ended { usize::MAX } else { room }));
     }
 
     /// At the file's end: marks on a line of their own are counted, others are part of the line that they stand on.
@@ -294,7 +304,7 @@ mod tests {
             let before = buffer.len();
             buffer.extend_from_slice(piece);
             marks.take_off(&mut buffer, before, most);
-            assert!(marks.kept.len() <= most + 1);
+            assert!(marks.kept.len() <= most + 1 + piece.len());
         }
         marks.end(&mut buffer)?;
         Ok((buffer, marks.lines))
@@ -308,7 +318,13 @@ mod tests {
             (b"a\n\x1a\0\0\x1a", b"a\n", 1),
             (b"a\x1a", b"a\x1a", 0),
             (b"a\0\0", b"a\0\0", 0),
-            (b"a\n\x1a\n", b"a\n\x1a\n", 0),
+            (b"a\n\x1a\n", b"a\n", 1),
+            (b"a\r\n\0\x1a\r\n", b"a\r\n", 1),
+            (b"a\x1a\r\n", b"a\x1a\r\n", 0),
+            (b"a\n\x1a\n\n", b"a\n\x1a\n\n", 0),
+            (b"a\n\x1a\n\x1a", b"a\n\x1a\n", 1),
+            (b"a\n\n", b"a\n\n", 0),
+            (b"\n", b"\n", 0),
             (b"a\n\0\0b\n\0", b"a\n\0\0b\n", 1),
             (b"\0a\n", b"\0a\n", 0),
             (b"", b"", 0),
@@ -317,9 +333,9 @@ mod tests {
                 assert_eq!(without_marks(file, piece, 100).unwrap(), (left.to_vec(), lines), "{file:?} by {piece}");
             }
         }
-        for file in [&b"\0"[..], &[0; 5_000], b"\x1a"] {
+        for file in [&b"\0"[..], &[0; 5_000], b"\x1a", b"\x1a\r\n"] {
             let error = without_marks(file, 7, 100).unwrap_err();
-            assert!(error.message.contains("nothing but NUL bytes"), "{error}");
+            assert!(error.message.contains("no text"), "{error}");
         }
         let (left, lines) = without_marks(&[b"a\n".as_slice(), &[0; 5_000]].concat(), 64, 100).unwrap();
         assert_eq!((left.as_slice(), lines), (&b"a\n"[..], 1));
@@ -328,12 +344,17 @@ mod tests {
     proptest! {
         /// However a file arrives, nothing but a last line of marks is taken off.
         #[test]
-        fn nothing_but_a_last_line_of_marks_is_taken_off(file in "[a\n\0\x1a]{0,12}", piece in 1_usize..13) {
-            let text = file.trim_end_matches(['\0', '\x1a']);
+        fn nothing_but_a_last_line_of_marks_is_taken_off(file in "[a\r\n\0\x1a]{0,12}", piece in 1_usize..13) {
+            let line_end = ["\r\n", "\n", "\r"].into_iter().find(|end| file.ends_with(end)).unwrap_or_default();
+            let line = &file[..file.len() - line_end.len()];
+            let text = line.trim_end_matches(['\0', '\x1a']);
+            let marked = text != line;
             match without_marks(file.as_bytes(), piece, 100) {
-                Err(_) => prop_assert!(text.is_empty() && !file.is_empty()),
-                Ok((left, 1)) => prop_assert!(left == text.as_bytes() && text.ends_with('\n') && text != file),
-                Ok((left, lines)) => prop_assert!(lines == 0 && left == file.as_bytes() && (text == file || !text.ends_with('\n'))),
+                Err(_) => prop_assert!(text.is_empty() && marked),
+                Ok((left, 1)) => prop_assert!(left == text.as_bytes() && text.ends_with(['\n', '\r']) && marked),
+                Ok((left, lines)) => {
+                    prop_assert!(lines == 0 && left == file.as_bytes() && (!marked || !text.ends_with(['\n', '\r'])));
+                }
             }
         }
     }

@@ -144,7 +144,7 @@ impl Decoding {
         self.ended = ended;
         let mut piece = [0_u8; 4096];
         loop {
-            // An undecodable sequence becomes U+FFFD, by which `cell` knows it again.
+            // An undecodable sequence becomes U+FFFD, by which `read` knows it again.
             let (result, read, written, _) = transcoder.decode_to_utf8(bytes, &mut piece, ended);
             buffer.extend_from_slice(&piece[..written]);
             bytes = &bytes[read..];
@@ -154,19 +154,11 @@ impl Decoding {
         }
     }
 
-    /// A cell's text. Counts what it shows of the file's encoding: see [`Self::double_encoding`] and
-    /// [`Self::foreign_encoding`].
+    /// A cell's text and what it shows of the file's encoding, which is not counted.
     ///
     /// # Errors
     /// [`Problem::Encoding`] if its bytes are not of the encoding, or hold U+FFFD; [`Problem::DoubleEncoding`] if they are UTF-8 in another
     /// encoding's place, or UTF-8 that was taken for windows-1252 and encoded again.
-    pub fn cell<'a>(&self, bytes: &'a [u8]) -> Decoded<'a> {
-        let (text, shows) = self.read(bytes);
-        self.count(shows);
-        text
-    }
-
-    /// A cell's text and what it shows, not counted.
     #[inline]
     pub(crate) fn read<'a>(&self, bytes: &'a [u8]) -> (Decoded<'a>, Shows) {
         if bytes.is_ascii() { (ascii(bytes), Shows::default()) } else { self.read_other(bytes) }
@@ -188,7 +180,7 @@ impl Decoding {
         (text, shows)
     }
 
-    /// Counts what a cell shows.
+    /// Counts what a cell shows: see [`Self::double_encoding`] and [`Self::foreign_encoding`].
     pub(crate) fn count(&self, shows: Shows) {
         let Shows { double, single, odd, ordinary } = shows;
         for (count, shown) in
@@ -198,10 +190,10 @@ impl Decoding {
         }
     }
 
-    /// The same, not counted.
+    /// A cell's text alone.
     ///
     /// # Errors
-    /// As [`Self::cell`].
+    /// Those of a cell that is read.
     pub fn peek<'a>(&self, bytes: &'a [u8]) -> Decoded<'a> {
         if bytes.is_ascii() { ascii(bytes) } else { self.decode(bytes).0 }
     }
@@ -275,6 +267,15 @@ fn is_c1(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Decoding {
+        /// A cell's text; what it shows is counted.
+        fn cell<'a>(&self, bytes: &'a [u8]) -> Decoded<'a> {
+            let (text, shows) = self.read(bytes);
+            self.count(shows);
+            text
+        }
+    }
 
     fn decode(label: &str, pieces: &[&[u8]]) -> Result<Vec<u8>> {
         let mut decoding = Decoding::new(Encoding::of_label(label).unwrap());

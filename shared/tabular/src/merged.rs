@@ -19,8 +19,11 @@ pub(crate) struct Merged {
     pub(crate) others: usize,
 }
 
-/// Columns of which filled cells are kept; a cell further to the right counts as filled. With 2²⁰ rows these are 64 MiB.
+/// Columns of which filled cells are kept; a cell further to the right is taken for a filled one that covers empty ones. With 2²⁰ rows these are 64 MiB.
 const MOST_COLUMNS: usize = 511;
+
+/// Rows of ranges that are looked at: twice those of the longest sheet.
+const MOST_ROWS: usize = 1 << 21;
 
 /// The rows of a sheet from its header on.
 #[derive(Debug)]
@@ -67,50 +70,45 @@ impl SheetCells {
         column >= MOST_COLUMNS || column + 1 < self.words * 64 && self.bit(row.into(), column + 1)
     }
 
-    /// The ranges whose first cell has a value that a record below it, or another column of a record beside it, would need: the
-    /// first of them in reading order with its first such column, and how many there are.
+    /// The ranges whose first cell has a value that an empty cell of a record in the range would need: the first of them in reading
+    /// order with its first such column, and how many there are. Some programs write values into covered cells, which are
+    /// read like others.
     pub(crate) fn lacking<'l>(&self, merges: &[Merge], layout: &'l Layout) -> Option<(Merge, &'l FileColumn, usize)> {
-        // How many records stand up to each row, and columns that are read up to each column.
-        let rows = self.bits.len() / self.words;
-        let records = Sums::of((0..rows as u64).map(|row| self.bit(self.first + row, 0)));
         let is_read = |column: &FileColumn| !column.fields.is_empty() || !column.skipped_values.is_empty();
-        let read = Sums::of(layout.columns.iter().map(is_read));
-        let index = |row: u32| usize::try_from(u64::from(row).saturating_sub(self.first)).unwrap_or(usize::MAX);
+        let read: Vec<bool> = layout.columns.iter().map(is_read).collect();
+        // Ranges of one sheet do not overlap, so that the rows of all are few; those of a damaged sheet may.
+        let mut left = MOST_ROWS;
+        let found = merges.iter().filter_map(|merge| Some((*merge, self.lacks(merge, &read, &mut left)?)));
+        let found: Vec<(Merge, usize)> = found.collect();
+        let (merge, column) = found.iter().min_by_key(|(merge, _)| (merge.rows.0, merge.columns.0))?;
+        Some((*merge, &layout.columns[*column], found.len()))
+    }
+
+    /// The first column that is read and empty in a record of a range, whose first cell is not. No more rows are looked at than are
+    /// left: a range of others is taken to lack a value.
+    fn lacks(&self, merge: &Merge, read: &[bool], left: &mut usize) -> Option<usize> {
         let column = |column: u32| usize::try_from(column).unwrap_or(usize::MAX);
-        // The first column that is read of those that lack the value.
-        let lacks = |merge: &Merge| {
-            let ((top, bottom), (left, right)) = (merge.rows, (column(merge.columns.0), column(merge.columns.1)));
-            let below =
-                bottom > top && records.between(index(top + 1), index(bottom)) && u64::from(bottom) >= self.first;
-            let beside = self.bit(top.into(), 0);
-            let from = if below { left } else { left.saturating_add(1) };
-            let lacks = (below || beside) && self.is_filled(top, left) && read.between(from, right);
-            lacks.then_some(from)
-        };
-        let found = merges.iter().filter_map(|merge| Some((*merge, lacks(merge)?)));
-        let (merge, from) = found.clone().min_by_key(|(merge, _)| (merge.rows.0, merge.columns.0))?;
-        let column = layout.columns.iter().skip(from).find(|column| is_read(column))?;
-        Some((merge, column, found.count()))
-    }
-}
-
-/// Sums over a list, so that a part of it is looked through at once: a sheet may have a million ranges of a million rows.
-struct Sums(Vec<u32>);
-
-impl Sums {
-    fn of(list: impl Iterator<Item = bool>) -> Self {
-        let add = |sum: &mut u32, one: bool| {
-            *sum += u32::from(one);
-            Some(*sum)
-        };
-        Self(std::iter::once(0).chain(list.scan(0, add)).collect())
-    }
-
-    /// Whether there is one at these positions, both included.
-    fn between(&self, first: usize, last: usize) -> bool {
-        let end = self.0.len() - 1;
-        let (first, last) = (first.min(end), last.saturating_add(1).min(end));
-        self.0[first] < self.0[last.max(first)]
+        let columns = column(merge.columns.0)..column(merge.columns.1).saturating_add(1).min(read.len());
+        let first = columns.clone().find(|column| read[*column])?;
+        if !self.is_filled(merge.rows.0, columns.start) {
+            return None;
+        }
+        let last = self.first + (self.bits.len() / self.words) as u64;
+        let rows = merge.rows.0..=merge.rows.1.min(u32::try_from(last).unwrap_or(u32::MAX));
+        for row in rows {
+            let Some(fewer) = left.checked_sub(1) else { return Some(first) };
+            *left = fewer;
+            let covered = |column: usize| (row, column) != (merge.rows.0, columns.start);
+            let lacks = |column: &usize| {
+                read[*column] && covered(*column) && (*column >= MOST_COLUMNS || !self.is_filled(row, *column))
+            };
+            if self.bit(row.into(), 0)
+                && let Some(column) = columns.clone().find(lacks)
+            {
+                return Some(column);
+            }
+        }
+        None
     }
 }
 
@@ -157,11 +155,12 @@ mod tests {
             let lacking: Vec<(Merge, usize)> = merges.iter().filter_map(|merge| {
                 let (top, left) = (merge.rows.0, merge.columns.0 as usize);
                 of(top).filter(|(_, filled)| filled.contains(&left))?;
-                let cells = (top..=merge.rows.1).flat_map(|row| (left..=merge.columns.1 as usize).map(move |column| (row, column)));
+                let mut cells = (top..=merge.rows.1).flat_map(|row| (left..=merge.columns.1 as usize).map(move |column| (row, column)));
                 let lacks = |(row, column): &(u32, usize)| {
-                    (*row, *column) != (top, left) && records.contains(row) && read.get(*column) == Some(&true)
+                    let filled = of(*row).is_some_and(|(_, filled)| filled.contains(column));
+                    records.contains(row) && !filled && read.get(*column) == Some(&true)
                 };
-                Some((*merge, cells.filter(lacks).map(|(_, column)| column).min()?))
+                Some((*merge, cells.find(lacks)?.1))
             }).collect();
             let found = cells.lacking(&merges, &layout);
             prop_assert_eq!(found.as_ref().map_or(0, |(.., count)| *count), lacking.len());

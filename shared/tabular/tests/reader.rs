@@ -629,7 +629,7 @@ fn marks_at_the_end_of_a_file_are_no_record() {
         assert_eq!(file.rejects[0].rule, "caractere_interdit");
     }
     for nothing in ["\0", &"\0".repeat(20_000), "\u{1a}"] {
-        refused("etablissement_b", nothing, ErrorCode::WorkbookUnreadable, "nothing but NUL bytes");
+        refused("etablissement_b", nothing, ErrorCode::WorkbookUnreadable, "only NUL bytes");
     }
     refused(
         "etablissement_b",
