@@ -6,6 +6,19 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::Result;
 
+/// The places of a run at which it may be stopped while it works on the warehouse, in their order.
+pub const STEPS: [&str; 9] = [
+    "before the records were copied",
+    "after the records were copied",
+    "after the records were merged",
+    "before the load was committed",
+    "after the load was committed",
+    "before the scores were committed",
+    "after the scores were committed",
+    "before the marts were committed",
+    "after the marts were committed",
+];
+
 /// Each table's rows, sorted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {

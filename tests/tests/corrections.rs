@@ -66,10 +66,26 @@ async fn three_versions_in_any_order_end_in_the_same_tables() {
             ("2026-03-09", &[], "0", "0.00"),
             ("2026-05-31", &["--patient", "P003"], "1", "312.50"),
             ("2026-04-30", &["--facility", "ETAB_B"], "2", "450.00"),
-            ("2026-04-30", &["--facility", "ETAB_A"], "0", "0.00"),
+            ("2026-05-31", &["--patient", "P003", "--facility", "ETAB_B"], "1", "312.50"),
         ] {
             let found = owed(&fonderie, &database.url, &state, on, more);
             assert_eq!((found.0.as_str(), found.1.as_str()), (count, amount), "{order:?}, on {on} {more:?}");
+        }
+        for (option, id) in [("--facility", "ETAB_A"), ("--patient", "P00")] {
+            let mut command = Command::new(&fonderie);
+            command.args(["owed", "--on", "2026-05-31", "--database-url", &database.url, option, id]);
+            let output = command
+                .arg("--datasets")
+                .arg(workspace().join("datasets"))
+                .arg("--state")
+                .arg(&state)
+                .output()
+                .unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert!(
+                output.status.code() == Some(2) && said.contains("nothing is known of") && said.contains(id),
+                "{said}"
+            );
         }
         match &first {
             None => first = Some(tables),

@@ -6,22 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use fonderie_tests::postgres::Postgres;
-use fonderie_tests::warehouse::{Snapshot, connect};
+use fonderie_tests::warehouse::{STEPS, Snapshot, connect};
 use fonderie_tests::{invoices, packages, workspace};
-
-/// Where a run waits for the crash; the last is after its end.
-const PLACES: [&str; 10] = [
-    "before the records were copied",
-    "after the records were copied",
-    "after the records were merged",
-    "before the load was committed",
-    "after the load was committed",
-    "before the scores were committed",
-    "after the scores were committed",
-    "before the marts were committed",
-    "after the marts were committed",
-    "",
-];
 
 struct Trial {
     fonderie: PathBuf,
@@ -117,7 +103,8 @@ async fn after_twenty_crashes_of_the_database_every_table_is_as_if_there_were_no
     assert_eq!((expected.count("staging.facturation"), expected.count("dw.fact_facturation")), (660, 360));
 
     let mut emptied = 0;
-    for (round, place) in PLACES.into_iter().enumerate() {
+    // Where the run waits for the crash; the last is after its end.
+    for (round, place) in STEPS.into_iter().chain([""]).enumerate() {
         for whole in [true, false] {
             let name = format!("crash_{round}_{whole}");
             let url = server.create(&name).await.unwrap();

@@ -10,8 +10,8 @@ use xtask::FUNCTIONS;
 
 const MACHINES: [&str; 2] = ["pipeline", "backfill"];
 
-/// Functions that no state machine calls: by SQS, by Terraform, by Secrets Manager.
-const ALONE: [&str; 3] = ["ingest", "prepare-database", "rotate-secret"];
+/// Functions that `pipeline` does not call.
+const OTHERS: [&str; 4] = ["ingest", "rebuild", "prepare-database", "rotate-secret"];
 
 /// Lambda's own errors that pass by themselves, from AWS's list of those to retry.
 const LAMBDA: [&str; 4] = [
@@ -62,44 +62,79 @@ fn codes(disposition: Disposition) -> impl Iterator<Item = &'static str> {
     ErrorCode::ALL.iter().filter(move |code| code.disposition() == disposition).map(|code| code.name())
 }
 
-/// What a state of a backfill's child does for one object is called so within the machine: the name without that.
-fn of_an_object(name: &str) -> String {
-    name.replace("-object-", "-").replace("object-", "")
+/// What a state of a backfill's child does for one object, or one load, is called so within the machine: the name without that.
+fn of_a_child(name: &str) -> String {
+    ["object", "load"]
+        .iter()
+        .fold(name.to_owned(), |name, what| name.replace(&format!("-{what}-"), "-").replace(&format!("{what}-"), ""))
+}
+
+/// The function that a task calls.
+fn function(task: &str) -> String {
+    match task {
+        "plan-rebuild" | "end-rebuild" => "rebuild".to_owned(),
+        "begin-rebuild" => "prepare-database".to_owned(),
+        name => of_a_child(name),
+    }
 }
 
 fn all_states(scope: &Value) -> BTreeSet<&str> {
     scope["States"].as_object().unwrap().keys().map(String::as_str).collect()
 }
 
+/// The states but those that name the one that failed, of which each task has one.
+fn own_states(scope: &Value) -> BTreeSet<&str> {
+    all_states(scope).into_iter().filter(|name| !name.starts_with("stage-")).collect()
+}
+
 #[test]
 fn the_tasks_are_the_stages_and_call_their_functions() {
     let pipeline = definition("pipeline");
-    let expected: BTreeSet<_> = FUNCTIONS.into_iter().filter(|name| !ALONE.contains(name)).collect();
+    let expected: BTreeSet<_> = FUNCTIONS.into_iter().filter(|name| !OTHERS.contains(name)).collect();
     assert_eq!(stages(&pipeline).map(|(name, _)| name).collect::<BTreeSet<_>>(), expected);
     let others =
         ["accepted?", "done", "failed", "failed-unrecorded", "halted", "halted?", "load-only?", "object?", "request"];
-    assert_eq!(all_states(&pipeline).difference(&expected).copied().collect::<BTreeSet<_>>(), others.into());
+    assert_eq!(own_states(&pipeline).difference(&expected).copied().collect::<BTreeSet<_>>(), others.into());
 
     let backfill = definition("backfill");
-    let [machine, child] = scopes(&backfill)[..] else { panic!("backfill has one kind of child") };
+    let [machine, load, object] = scopes(&backfill)[..] else { panic!("backfill has two kinds of children") };
     assert_eq!(
-        all_states(machine),
+        own_states(machine),
         BTreeSet::from([
             "admit",
+            "begin-rebuild",
             "counts",
             "done",
+            "end-rebuild",
             "failed",
             "failed-unrecorded",
+            "loads",
             "objects",
+            "plan-rebuild",
             "publish",
+            "rebuild?",
             "record-failure",
             "request",
             "score",
             "summarize",
+            "unknown?",
         ])
     );
     assert_eq!(
-        all_states(child),
+        own_states(load),
+        BTreeSet::from([
+            "load",
+            "load-done",
+            "load-failed",
+            "load-failed-unrecorded",
+            "record-load-failure",
+            "silver?",
+            "transform",
+            "validate",
+        ])
+    );
+    assert_eq!(
+        own_states(object),
         BTreeSet::from([
             "folder?",
             "object-done",
@@ -113,7 +148,7 @@ fn the_tasks_are_the_stages_and_call_their_functions() {
 
     for definition in [&pipeline, &backfill] {
         for (name, task) in scopes(definition).into_iter().flat_map(stages) {
-            assert_eq!(task["Resource"], format!("${{{}_arn}}", of_an_object(name).replace('-', "_")));
+            assert_eq!(task["Resource"], format!("${{{}_arn}}", function(name).replace('-', "_")));
         }
     }
 }
@@ -156,8 +191,7 @@ fn retries_are_exactly_the_codes_that_pass_by_themselves() {
 #[test]
 fn step_functions_own_calls_are_retried_on_its_own_throttling_alone() {
     let backfill = definition("backfill");
-    let [machine, child] = scopes(&backfill)[..] else { panic!("backfill has one kind of child") };
-    let calls: BTreeMap<_, _> = [machine, child]
+    let calls: BTreeMap<_, _> = scopes(&backfill)
         .into_iter()
         .flat_map(|scope| states_of_type(scope, &["Task"]))
         .filter(|(_, task)| !task["Resource"].as_str().unwrap().starts_with("${"))
@@ -185,17 +219,32 @@ fn every_task_is_caught_and_the_error_goes_where_record_failure_reads_it() {
                     panic!("{name} has not one catcher")
                 };
                 assert_eq!(names(&catch["ErrorEquals"]), BTreeSet::from(["States.ALL"]), "{name}");
-                let expected = if of_an_object(name) == "record-failure" {
-                    ("failed-unrecorded", "$.failure")
+                let next = catch["Next"].as_str().unwrap();
+                if of_a_child(name) == "record-failure" {
+                    assert_eq!(
+                        (of_a_child(next).as_str(), &catch["ResultPath"]),
+                        ("failed-unrecorded", &"$.failure".into())
+                    );
+                    continue;
+                }
+                assert_eq!(catch["ResultPath"], "$.error", "{name}");
+                // The state that failed is told by its name; of an object's child there is one.
+                let record = if name == "pipeline" {
+                    assert_eq!(scope["States"][next]["Parameters"]["stage"], name);
+                    next
                 } else {
-                    ("record-failure", "$.error")
+                    assert_eq!(next, format!("stage-{name}"));
+                    let stage = &scope["States"][next];
+                    assert_eq!((&stage["Result"], &stage["ResultPath"]), (&name.into(), &"$.stage".into()));
+                    let record = stage["Next"].as_str().unwrap();
+                    assert_eq!(scope["States"][record]["Parameters"]["stage.$"], "$.stage");
+                    record
                 };
-                let next = of_an_object(catch["Next"].as_str().unwrap());
-                assert_eq!((next.as_str(), catch["ResultPath"].as_str().unwrap()), expected, "{name}");
+                assert_eq!(of_a_child(record), "record-failure", "{name}");
             }
             let states: BTreeMap<_, _> =
-                scope["States"].as_object().unwrap().iter().map(|(name, state)| (of_an_object(name), state)).collect();
-            assert_eq!(of_an_object(states["record-failure"]["Next"].as_str().unwrap()), "failed");
+                scope["States"].as_object().unwrap().iter().map(|(name, state)| (of_a_child(name), state)).collect();
+            assert_eq!(of_a_child(states["record-failure"]["Next"].as_str().unwrap()), "failed");
             assert_eq!(states["failed"]["ErrorPath"], "$.failure.code");
             assert_eq!(states["failed"]["CausePath"], "$.failure.cause");
             // Where recording fails too, the execution ends with what made the run fail, not with what made the recording fail.
@@ -217,11 +266,16 @@ fn results_lie_where_the_stages_read_them() {
         ("publish", "$.publish"),
         ("summarize", "$.summary"),
         ("record-failure", "$.failure"),
+        ("plan-rebuild", "$.rebuild"),
+        ("end-rebuild", "$.rebuild"),
     ]);
     for machine in MACHINES {
         let definition = definition(machine);
         for (name, task) in scopes(&definition).into_iter().flat_map(stages) {
-            assert_eq!(task["ResultPath"], paths[of_an_object(name).as_str()], "{machine}: {name}");
+            // What was moved aside is said by the function's log.
+            let expected = paths.get(of_a_child(name).as_str()).map_or(Value::Null, |path| Value::from(*path));
+            assert!(expected.is_string() || name == "begin-rebuild", "{name}");
+            assert_eq!(task["ResultPath"], expected, "{machine}: {name}");
         }
         let admit = &definition["States"]["admit"]["Parameters"];
         assert_eq!(
@@ -316,7 +370,11 @@ fn each_kind_of_run_takes_its_own_way() {
     }
     let backfill = definition("backfill");
     for (stage, after) in [
-        ("admit", "objects"),
+        ("admit", "rebuild?"),
+        ("plan-rebuild", "begin-rebuild"),
+        ("begin-rebuild", "loads"),
+        ("loads", "end-rebuild"),
+        ("end-rebuild", "unknown?"),
         ("objects", "counts"),
         ("counts", "score"),
         ("score", "publish"),
@@ -324,6 +382,37 @@ fn each_kind_of_run_takes_its_own_way() {
         ("summarize", "done"),
     ] {
         assert_eq!(next(&backfill, stage), after, "{stage}");
+    }
+    for (state, choice, default) in [
+        ("rebuild?", json!({ "Variable": "$.run.rebuild", "IsPresent": true, "Next": "plan-rebuild" }), "objects"),
+        ("unknown?", json!({ "Variable": "$.rebuild.unknown", "NumericGreaterThan": 0, "Next": "objects" }), "score"),
+    ] {
+        let state = &backfill["States"][state];
+        assert_eq!((&state["Choices"], &state["Default"]), (&json!([choice]), &Value::from(default)));
+    }
+}
+
+#[test]
+fn a_rebuilds_children_load_what_was_planned_and_none_may_fail() {
+    let backfill = definition("backfill");
+    let loads = &backfill["States"]["loads"];
+    assert_eq!(
+        loads["ItemProcessor"]["ProcessorConfig"],
+        json!({ "Mode": "DISTRIBUTED", "ExecutionType": "STANDARD" })
+    );
+    assert_eq!(loads["Label"], "loads");
+    assert_eq!(loads["ToleratedFailurePercentage"], 0.0);
+    assert_eq!(loads["ItemReader"]["ReaderConfig"], json!({ "InputType": "JSON" }));
+    let child = &loads["ItemProcessor"]["States"];
+    assert_eq!(loads["ItemProcessor"]["StartAt"], "silver?");
+    let bronze = json!({ "Variable": "$.from", "StringEquals": "bronze", "Next": "transform" });
+    assert_eq!((&child["silver?"]["Choices"], &child["silver?"]["Default"]), (&json!([bronze]), &"load".into()));
+    // `load` gets the item as it is, with what the two before it said.
+    assert_eq!(child["transform"]["Parameters"], json!({ "run.$": "$.record.run" }));
+    assert_eq!(child["validate"]["Parameters"], json!({ "run.$": "$.record.run", "transform.$": "$.transform" }));
+    assert_eq!(child["load"]["Parameters"], Value::Null);
+    for (stage, after) in [("transform", "validate"), ("validate", "load"), ("load", "load-done")] {
+        assert_eq!(child[stage]["Next"], after);
     }
 }
 

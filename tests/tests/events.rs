@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use aws_lambda_events::s3::S3Event;
 use aws_lambda_events::sqs::SqsEvent;
 use fonderie_core::RunRequest;
+use fonderie_core::rebuild::{LoadRequest, RebuildInput, ReplayFrom};
 use fonderie_core::stage::{
-    AdmitInput, LoadInput, PublishInput, RecordFailureInput, Request, ScoreInput, SummarizeInput, TransformInput,
-    ValidateInput, Verdict,
+    AdmitInput, PublishInput, RecordFailureInput, Request, ScoreInput, SummarizeInput, TransformInput, ValidateInput,
+    Verdict,
 };
 use fonderie_core::tally::check_conserved;
 use fonderie_rotate_secret::Step;
@@ -72,6 +73,10 @@ const SAMPLES: &[Sample] = &[
         let Request::Backfill(request) = read::<AdmitInput>(path).request().unwrap() else { panic!("no backfill") };
         assert_eq!((request.prefix.as_str(), request.dataset), ("facturation/2026/", None));
     }),
+    ("admit/rebuild", |path| {
+        let Request::Rebuild(request) = read::<AdmitInput>(path).request().unwrap() else { panic!("no rebuild") };
+        assert_eq!((request.rebuild.as_str(), request.partial, request.as_of), ("facturation", false, None));
+    }),
     ("admit/backfill-child", |path| {
         let request = object_request(path);
         assert!(request.load_only);
@@ -87,8 +92,22 @@ const SAMPLES: &[Sample] = &[
         let transformed = &input.transform;
         check_conserved("transform", &transformed.read, &transformed.kept, &transformed.rejected).unwrap();
     }),
+    ("load/again", |path| {
+        let LoadRequest::Again(again) = read(path) else { panic!("a run's own load") };
+        assert_eq!((again.from, again.transform), (ReplayFrom::Silver, None));
+        assert_eq!(again.load.unwrap().load.outcomes.rows(), again.record.validate.accepted.rows);
+    }),
+    ("rebuild/plan", |path| {
+        let input: RebuildInput = read(path);
+        assert_eq!((input.run.rebuild.map(|order| order.partial), input.rebuild), (Some(false), None));
+    }),
+    ("rebuild/end", |path| {
+        let plan = read::<RebuildInput>(path).rebuild.unwrap();
+        assert_eq!(plan.items.key, "rebuilds/rebuild-2026.json");
+        assert_eq!((plan.from_silver, plan.from_bronze, plan.unknown), (41, 2, 1));
+    }),
     ("load/accepted", |path| {
-        let input: LoadInput = read(path);
+        let LoadRequest::Run(input) = read(path) else { panic!("a load that is done again") };
         let validated = &input.validate;
         assert_eq!(validated.verdict, Verdict::AcceptedWithRejects);
         check_conserved("validate", &validated.read, &validated.accepted, &validated.rejected).unwrap();
@@ -139,7 +158,7 @@ const SAMPLES: &[Sample] = &[
     ("record-failure/database-unavailable", |path| {
         let input: RecordFailureInput = read(path);
         assert_eq!(input.state.error.error, "DatabaseUnavailable");
-        assert!(input.state.validate.is_some());
+        assert_eq!(input.stage, "load");
     }),
     ("record-failure/killed", |path| {
         let input: RecordFailureInput = read(path);
@@ -157,6 +176,10 @@ const SAMPLES: &[Sample] = &[
         let input: fonderie_prepare_database::Input = read(path);
         assert_eq!(input.datasets, ["facturation"]);
         assert_eq!(input.fingerprint.map(|fingerprint| fingerprint.len()), Some(64));
+    }),
+    ("prepare-database/rebuild", |path| {
+        let input: fonderie_prepare_database::Input = read(path);
+        assert_eq!((input.datasets.len(), input.rebuild.as_deref()), (0, Some("facturation")));
     }),
     ("prepare-database/console", |path| {
         let input: fonderie_prepare_database::Input = read(path);

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use fonderie_tests::warehouse::{Snapshot, connect};
+use fonderie_tests::warehouse::{STEPS, Snapshot, connect};
 use fonderie_tests::{invoices, packages, workspace};
 
 struct Trial {
@@ -76,16 +76,10 @@ async fn killed_at_any_step_and_run_again_it_ends_in_the_same_tables() {
         "after an object was put",
         "before an object was completed",
         "after an object was completed",
-        "before the records were copied",
-        "after the records were copied",
-        "after the records were merged",
-        "before the load was committed",
-        "after the load was committed",
-        "before the scores were committed",
-        "after the scores were committed",
-        "before the marts were committed",
-        "after the marts were committed",
-    ] {
+    ]
+    .into_iter()
+    .chain(STEPS)
+    {
         assert!(places.iter().any(|passed| passed == place), "the process was never killed {place}: {places:?}");
     }
 }

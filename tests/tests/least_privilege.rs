@@ -34,6 +34,7 @@ const CALLS: &[(&str, &[&[&str]])] = &[
     ("storage.list(", &[&["s3:ListBucket"]]),
     ("storage.position(", &[&["s3:ListBucket", "s3:ListBucketVersions"]]),
     (".record_failure(", &[WRITE, ENCRYPT]),
+    (".failed_runs(", &[&["s3:ListBucket"]]),
     (".recorded_failure(", &[READ, TELL_MISSING, DECRYPT]),
     ("bundles.newest(", &[READ, TELL_MISSING, DECRYPT]),
     ("bundles.pinned(", &[READ, DECRYPT]),

@@ -106,6 +106,39 @@ fn example(name: &str) -> String {
     body.split_once("```").unwrap().0.to_owned()
 }
 
+/// A database that is lost, or another one, is no empty warehouse: the buckets have reports of runs that it does not know.
+#[tokio::test]
+async fn a_database_that_does_not_know_the_states_runs_takes_no_file() {
+    let machine = Machine::new("lost").await;
+    machine.file("etablissement_B_2026-05-31.csv", &(1..20).map(unpaid).collect::<Vec<_>>());
+    machine.file("etablissement_B_2026-06-01.csv", &[unpaid(40)]);
+    let run = |file: &'static str| ["run", file, "--as-of", "2026-06-30"];
+    machine.call(&run("etablissement_B_2026-05-31.csv")).expect(0, &["19 inserted"]);
+    let words = ["reports of runs that its database does not know", "--database-url", "`fonderie rebuild`"];
+
+    // without the address, the folder has no database of its own
+    let own = |arguments: &[&str]| {
+        let mut command = machine.command(arguments);
+        told(command.env_remove("DATABASE_URL").spawn().unwrap())
+    };
+    own(&["status"]).expect(2, &words);
+    own(&["owed", "--on", "2026-06-30"]).expect(2, &words);
+    own(&run("etablissement_B_2026-06-01.csv")).expect(2, &words);
+    own(&["watch", ".", "--once", "--settle", "0"]).expect(2, &words);
+    // one that is empty is another one, too
+    let other = fonderie_test_support::database("lost_other").await;
+    let at = |url: &str, arguments: &[&str]| {
+        let mut command = machine.command(arguments);
+        told(command.env("DATABASE_URL", url).args(["--state", ".fonderie"]).spawn().unwrap())
+    };
+    fs::remove_dir_all(machine.path(".fonderie/postgres")).ok();
+    fs::remove_dir_all(machine.path(".fonderie/postgres-embedded")).ok();
+    at(&other.url, &run("etablissement_B_2026-06-01.csv")).expect(2, &words);
+    at(&other.url, &["rebuild"]).expect(0, &["rebuilt  1 loads"]);
+    at(&other.url, &run("etablissement_B_2026-06-01.csv")).expect(0, &["1 inserted"]);
+    at(&other.url, &["owed", "--on", "2026-06-30", "--format", "csv"]).expect(0, &["TOTAL,20"]);
+}
+
 #[tokio::test]
 async fn the_copied_binary_works_in_an_empty_folder() {
     let machine = Machine::new("copied").await;

@@ -47,4 +47,8 @@ WHERE d.net > 0 AND d.du <> 0
   AND current_setting('fonderie.patient') IN ('', p.patient_id)
   AND current_setting('fonderie.facility') IN ('', e.etablissement_id)
 GROUP BY ROLLUP (e.etablissement_id)
+-- An id that nobody has is a mistake: no row, not a debt of zero.
+HAVING (current_setting('fonderie.patient') = '' OR EXISTS (SELECT FROM dw.dim_patient WHERE patient_id = current_setting('fonderie.patient')))
+   AND (current_setting('fonderie.facility') = ''
+        OR EXISTS (SELECT FROM dw.dim_etablissement WHERE etablissement_id = current_setting('fonderie.facility')))
 ORDER BY grouping(e.etablissement_id), e.etablissement_id;

@@ -3,6 +3,7 @@
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use fonderie_contract::dataset_of_key;
+use fonderie_core::rebuild::{RebuildOrder, RebuildRequest};
 use fonderie_core::run::{BackfillRequest, DatasetRequest};
 use fonderie_core::stage::{AdmitInput, Admitted, Request};
 use fonderie_core::{DatasetRun, ErrorCode, ObjectVersion, Order, Result, Run, RunRequest, StageError};
@@ -25,6 +26,13 @@ pub async fn run(context: &Context, input: AdmitInput) -> Result<Admitted> {
             let name = named(context, dataset.as_deref(), &prefix)?;
             let run = self::dataset(context, run_id, *started_at, name, as_of, force).await?;
             Ok(Admitted::Dataset(DatasetRun { prefix: Some(prefix), ..run }))
+        }
+        Request::Rebuild(RebuildRequest { rebuild, partial, as_of, force }) => {
+            let name = named(context, Some(&rebuild), "")?;
+            let run = self::dataset(context, run_id, *started_at, name, as_of, force).await?;
+            // files of which no run is known are taken by a backfill of all
+            let prefix = Some(format!("{name}/"));
+            Ok(Admitted::Dataset(DatasetRun { prefix, rebuild: Some(RebuildOrder { partial }), ..run }))
         }
     }
 }
@@ -90,7 +98,16 @@ async fn dataset(
     let (bundle, dataset) = context.bundles.newest(&context.datasets_bucket, name).await?;
     let as_of = typed.unwrap_or_else(|| started_at.with_timezone(&dataset.time_zone).date_naive());
     let force = force || typed.is_none();
-    Ok(DatasetRun { run_id: run_id.to_owned(), started_at, as_of, force, bundle, object: None, prefix: None })
+    Ok(DatasetRun {
+        run_id: run_id.to_owned(),
+        started_at,
+        as_of,
+        force,
+        bundle,
+        object: None,
+        prefix: None,
+        rebuild: None,
+    })
 }
 
 /// The dataset that is asked for by name, or else by the beginning of a key.

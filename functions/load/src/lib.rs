@@ -6,5 +6,5 @@ mod replay;
 mod stage;
 
 pub use context::Context;
-pub use replay::replay;
+pub use replay::{handle, replay};
 pub use stage::run;

@@ -1,20 +1,41 @@
 //! A run that was loaded before, loaded again into tables that are made anew.
 
 use bytes::Bytes;
-use fonderie_core::{BesideSilver, LoadRecord, Result, RunRecord};
+use fonderie_core::rebuild::{LoadAnswer, LoadRequest, ReplayInput};
+use fonderie_core::{BesideSilver, ErrorCode, LoadRecord, Result, RunRecord, StageError};
 use fonderie_storage::parquet_error;
 use fonderie_warehouse::{ConnectOptions, LoadPlan, Warehouse};
 use futures::TryStreamExt;
 
 use crate::Context;
 
+/// What the function does: loads a run, or loads one again.
+///
+/// # Errors
+/// Those of [`crate::run`] and [`replay`].
+pub async fn handle(context: &Context, request: LoadRequest) -> Result<LoadAnswer> {
+    match request {
+        LoadRequest::Run(input) => crate::run(context, *input).await.map(LoadAnswer::Run),
+        LoadRequest::Again(again) => {
+            let run_id = again.record.run.run_id.clone();
+            replay(context, *again).await.map(|()| LoadAnswer::Again { run_id })
+        }
+    }
+}
+
 /// Loads a run again from its accepted records, under the bundle that it pinned. One that changed no table, because it was halted or its version
 /// was loaded before, enters the ledger alone, if it is not there. For a dataset of which a rebuild is under way
 /// ([`Warehouse::begin_rebuild`]).
 ///
 /// # Errors
-/// Those of [`crate::run`].
-pub async fn replay(context: &Context, record: &RunRecord, load: Option<&LoadRecord>) -> Result<()> {
+/// Those of [`crate::run`]; `ObjectChanged` if the file was read again and gives other records than it gave.
+pub async fn replay(context: &Context, again: ReplayInput) -> Result<()> {
+    let ReplayInput { record, load, transform, validate, .. } = again;
+    let record = match transform.zip(validate) {
+        Some((transform, validate)) => read_again(&record, RunRecord { transform, validate, run: record.run.clone() })?,
+        None => record,
+    };
+    let (record, load) = (&record, load.as_ref());
     let mut warehouse = context.database.connect(&ConnectOptions::of_stage("load")).await?;
     let replayed = replay_in(context, &mut warehouse, record, load).await;
     warehouse.close().await;
@@ -43,4 +64,18 @@ async fn replay_in(
     // a run of before there was such a record, or one whose silver was made again, has none
     let place = run.output(&object.bucket, LoadRecord::NAME);
     context.storage.put(&place, Bytes::from(load.to_json()?), "application/json").await
+}
+
+/// The record of a file that was read again, which must give as many records, with the same sums, as when it was loaded.
+fn read_again(before: &RunRecord, now: RunRecord) -> Result<RunRecord> {
+    let (before, found) = (&before.validate.accepted, &now.validate.accepted);
+    if found == before {
+        return Ok(now);
+    }
+    let message = format!(
+        "{} gives {found} accepted records now, and gave {before} when it was loaded: this release reads the file in another way; run the \
+         release that loaded it, or send the file again and leave this version out (`--partial`)",
+        now.run.object
+    );
+    Err(StageError::new(ErrorCode::ObjectChanged, message))
 }

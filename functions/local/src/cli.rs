@@ -257,8 +257,8 @@ pub(crate) struct OwedArguments {
     /// The day (yyyy-mm-dd)
     #[arg(long, value_name = "DATE", value_parser = day)]
     pub(crate) on: NaiveDate,
-    /// One patient's debts alone
-    #[arg(long, value_name = "ID", conflicts_with = "facility")]
+    /// One patient's debts alone; with --facility those to that facility, since the same id may be of another patient elsewhere
+    #[arg(long, value_name = "ID")]
     pub(crate) patient: Option<String>,
     /// One facility's alone
     #[arg(long, value_name = "ID")]

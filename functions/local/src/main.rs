@@ -25,7 +25,6 @@ mod private;
 mod progress;
 mod query;
 mod rebuild;
-mod rebuild_plan;
 mod restore;
 mod rows;
 mod run;

@@ -25,5 +25,11 @@ pub(crate) async fn run(arguments: OwedArguments) -> Result<Ending> {
     ];
     let OwedArguments { format, spreadsheet, .. } = arguments;
     let question = Question { sql, settings: &settings, timeout: query::timeout(&arguments.limit), write: false };
-    query::answer(&arguments.state, question, Rows::printed(format, spreadsheet)).await
+    if query::answer(&arguments.state, question, Rows::printed(format, spreadsheet)).await? > 0 {
+        return Ok(Ending::Good);
+    }
+    let asked = [("patient", &arguments.patient), ("facility", &arguments.facility)];
+    let asked = asked.iter().filter_map(|(what, id)| Some(format!("{what} {}", id.as_ref()?))).collect::<Vec<_>>();
+    let message = format!("nothing is known of {}: ids are written as in the files", asked.join(" or "));
+    Err(StageError::new(ErrorCode::SettingsInvalid, message))
 }

@@ -1,7 +1,7 @@
 //! The state machine's order, on one machine: admit, transform, validate, load for each file; then, once for all of them,
 //! score and publish; then summarize for each; any failure, record-failure.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use fonderie_core::stage::{
@@ -17,8 +17,6 @@ use fonderie_warehouse::{Database, DatabaseSettings};
 use crate::run_id::run_id;
 use crate::state::{BRONZE, DATASETS, QUARANTINE, REPORTS, SILVER, connect};
 
-/// What a run's report is called.
-pub(crate) const REPORT: &str = "report.json";
 /// The failures of one object version that are looked at.
 const FAILURES: usize = 1000;
 
@@ -143,13 +141,8 @@ impl Pipeline {
     pub(crate) async fn was_run(&self, object: &ObjectVersion) -> Result<bool> {
         // The ids of its runs begin with it.
         let name = RunRequest::of(object).execution_name();
-        let prefix = format!("{}{name}", Storage::FAILURES);
-        for listed in self.storage.list(QUARANTINE, &prefix, FAILURES).await?.objects {
-            let id = listed.key.strip_prefix(Storage::FAILURES).and_then(|file| file.strip_suffix(".json"));
-            let failure = match id {
-                Some(id) => self.storage.recorded_failure(QUARANTINE, id).await?,
-                None => None,
-            };
+        for id in self.storage.failed_runs(QUARANTINE, &name, FAILURES).await? {
+            let failure = self.storage.recorded_failure(QUARANTINE, &id).await?;
             let passes = |failure: &Failure| matches!(failure.disposition, Disposition::Transient | Disposition::Busy);
             if failure.is_some_and(|failure| !passes(&failure)) {
                 return Ok(true);
@@ -160,7 +153,7 @@ impl Pipeline {
         warehouse.close().await;
         // The report is the last that a run writes: one that was killed before is scored and published by the next.
         for (run_id, dataset, source) in runs? {
-            match self.storage.head(REPORTS, &format!("{dataset}/{source}/{run_id}/{REPORT}"), None).await {
+            match self.storage.head(REPORTS, &format!("{dataset}/{source}/{run_id}/{}", Run::REPORT), None).await {
                 Ok(_) => return Ok(true),
                 Err(error) if error.code == ErrorCode::ObjectMissing => {}
                 Err(error) => return Err(error),
@@ -184,22 +177,35 @@ impl Pipeline {
         let started_at = Utc::now();
         let name = run_id(&name, started_at);
         let mut execution = Box::new(Execution { name, started_at, request, said: Said::default() });
-        match self.to_warehouse(&mut execution, stage).await {
+        let at = Cell::new("admit");
+        let told = |name| {
+            at.set(name);
+            stage(name);
+        };
+        match self.to_warehouse(&mut execution, &told).await {
             Ok(()) => Ok(Arrived::Waits(execution)),
-            Err(error) => Ok(Arrived::Failed(Box::new(self.record_failure(*execution, error, stage).await?))),
+            Err(error) => {
+                let failure = self.record_failure(*execution, at.get(), error, stage).await?;
+                Ok(Arrived::Failed(Box::new(failure)))
+            }
         }
     }
 
     /// Scores and publishes once for all files, as the run that loaded last; then summarizes each. Gives the files' ends in
     /// the order in which they came.
     pub(crate) async fn finish(&self, files: Vec<Arrived>, stage: &dyn Fn(&'static str)) -> Result<Vec<Finished>> {
+        let at = Cell::new("score");
+        let told = |name| {
+            at.set(name);
+            stage(name);
+        };
         let loaded = |file: &Arrived| matches!(file, Arrived::Waits(execution) if execution.said.load.is_some());
         let last = files.iter().rposition(loaded);
         let (mut said, mut failed) = ((None, None), None);
         if let Some(Arrived::Waits(execution)) = last.and_then(|last| files.get(last))
             && let Some(run) = &execution.said.run
         {
-            failed = self.for_all(run.into(), &mut said, stage).await.err();
+            failed = self.for_all(run.into(), &mut said, &told).await.err().map(|error| (at.get(), error));
         }
         let mut finished = Vec::with_capacity(files.len());
         for (index, file) in files.into_iter().enumerate() {
@@ -223,12 +229,12 @@ impl Pipeline {
             }
             // The others are loaded all the same, and have their reports.
             let result = match failed.take_if(|_| Some(index) == last) {
-                Some(error) => Err(error),
-                None => self.summarize(&execution.said, stage).await,
+                Some(failed) => Err(failed),
+                None => self.summarize(&execution.said, stage).await.map_err(|error| ("summarize", error)),
             };
             finished.push(match result {
                 Ok((report, place)) => Finished::Ran(Box::new(report), place),
-                Err(error) => Finished::Failed(Box::new(self.record_failure(execution, error, stage).await?)),
+                Err((at, error)) => Finished::Failed(Box::new(self.record_failure(execution, at, error, stage).await?)),
             });
         }
         if finished.iter().any(|end| matches!(end, Finished::Failed(_))) {
@@ -295,6 +301,7 @@ impl Pipeline {
     async fn record_failure(
         &self,
         execution: Execution,
+        failed: &str,
         error: StageError,
         stage: &dyn Fn(&'static str),
     ) -> Result<Failure> {
@@ -305,14 +312,8 @@ impl Pipeline {
             error: CaughtError { error: error.code.name().to_owned(), cause: error.message },
             request: serde_json::to_value(request).unwrap_or_default(),
             run: said.run.as_ref().map(FailedRun::from),
-            objects: None,
-            transform: said.transform,
-            validate: said.validate,
-            load: said.load,
-            score: said.score,
-            publish: said.publish,
         };
-        let input = RecordFailureInput { execution_name: name, started_at, state };
+        let input = RecordFailureInput { execution_name: name, started_at, stage: failed.to_owned(), state };
         fonderie_record_failure::run(&self.record_failure, input).await
     }
 

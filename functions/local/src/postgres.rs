@@ -11,8 +11,8 @@ use crate::cli::PostgresKind;
 use crate::print::{path, remark};
 use crate::private::close_state;
 
-const NATIVE: &str = "postgres";
-const EMBEDDED: &str = "postgres-embedded";
+pub(crate) const NATIVE: &str = "postgres";
+pub(crate) const EMBEDDED: &str = "postgres-embedded";
 
 /// A running server of either kind. Dropping it stops it.
 pub(crate) enum Postgres {

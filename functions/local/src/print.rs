@@ -112,7 +112,13 @@ pub(crate) fn line(file: &Path, end: &Finished) {
             let (code, cause) = (escaped(&failure.code), escaped(&failure.cause));
             say!("{} {}: {code}: {cause}", failed(), path(file));
         }
-        Finished::Refused(error) => say!("{} {}: {}: {}", failed(), path(file), error.code, escaped(&error.message)),
+        Finished::Refused(error) => {
+            say!("{} {}: {}: {}", failed(), path(file), error.code, escaped(&error.message));
+            let because = error.chain();
+            if !because.is_empty() {
+                say!("         because: {}", escaped(&because));
+            }
+        }
         Finished::Before => {}
     }
 }

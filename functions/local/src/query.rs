@@ -17,7 +17,7 @@ pub(crate) async fn run(arguments: QueryArguments) -> Result<Ending> {
     let sql = sql(&arguments)?;
     let QueryArguments { format, spreadsheet, write, .. } = arguments;
     let question = Question { sql: &sql, settings: &[], timeout: timeout(&arguments.limit), write };
-    answer(&arguments.state, question, Rows::printed(format, spreadsheet)).await
+    answer(&arguments.state, question, Rows::printed(format, spreadsheet)).await.map(|_| Ending::Good)
 }
 
 /// The time-out of a query.
@@ -26,12 +26,12 @@ pub(crate) fn timeout(limit: &LimitArguments) -> Option<Duration> {
 }
 
 /// Asks the warehouse that an earlier run made, and prints the answer.
-pub(crate) async fn answer(state: &StateArguments, question: Question<'_>, rows: Rows<Print>) -> Result<Ending> {
+pub(crate) async fn answer(state: &StateArguments, question: Question<'_>, rows: Rows<Print>) -> Result<u64> {
     ask(Database::open_existing(state).await?, question, rows).await
 }
 
-/// Asks a database, prints the answer and closes the database.
-pub(crate) async fn ask(database: Database, question: Question<'_>, mut rows: Rows<Print>) -> Result<Ending> {
+/// Asks a database, prints the answer and closes the database; returns how many rows the last statement gave.
+pub(crate) async fn ask(database: Database, question: Question<'_>, mut rows: Rows<Print>) -> Result<u64> {
     let asked = async {
         let session = Session::connect(&database.settings, &ConnectOptions::default(), question.write).await?;
         if let Some(note) = session.note() {
@@ -41,7 +41,7 @@ pub(crate) async fn ask(database: Database, question: Question<'_>, mut rows: Ro
     };
     let asked = asked.await;
     database.close().await;
-    asked.map(|()| Ending::Good)
+    asked.map(|()| rows.ended())
 }
 
 fn sql(arguments: &QueryArguments) -> Result<String> {

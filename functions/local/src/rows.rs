@@ -29,6 +29,8 @@ pub(crate) struct Rows<W> {
     held_bytes: usize,
     /// Rows of this statement.
     count: u64,
+    /// Rows of the statement before.
+    ended: u64,
 }
 
 impl Rows<Print> {
@@ -40,7 +42,12 @@ impl Rows<Print> {
 
 impl<W: FnMut(&[u8]) -> ControlFlow<()>> Rows<W> {
     fn new(format: Format, spreadsheet: bool, write: W) -> Self {
-        Self { format, spreadsheet, write, columns: Vec::new(), held: Vec::new(), held_bytes: 0, count: 0 }
+        Self { format, spreadsheet, write, columns: Vec::new(), held: Vec::new(), held_bytes: 0, count: 0, ended: 0 }
+    }
+
+    /// Rows of the last statement that has ended.
+    pub(crate) fn ended(&self) -> u64 {
+        self.ended
     }
 
     /// Writes a part, or holds it; breaks if nobody reads what is written.
@@ -85,6 +92,7 @@ impl<W: FnMut(&[u8]) -> ControlFlow<()>> Rows<W> {
     fn end(&mut self, rows: u64) -> ControlFlow<()> {
         let (columns, held) = (std::mem::take(&mut self.columns), std::mem::take(&mut self.held));
         let count = std::mem::take(&mut self.count);
+        self.ended = count;
         self.held_bytes = 0;
         let unit = |rows: u64| if rows == 1 { "row" } else { "rows" };
         match self.format {

@@ -1,7 +1,7 @@
 //! `fonderie run`: files and folders through the pipeline, one after the other, scored and published once.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use chrono::NaiveDate;
 use fonderie_contract::Dataset;
@@ -15,7 +15,7 @@ use crate::pipeline::{Arrived, Asked, Finished, Pipeline};
 use crate::print::{Output, escaped, escaped_lines, remark};
 use crate::progress::Progress;
 use crate::signals::Stop;
-use crate::state::{BRONZE, Buckets, Database, connect};
+use crate::state::{BRONZE, Buckets, Database, check_known, connect};
 use crate::{Ending, outcome, print};
 
 /// Files to be run.
@@ -97,10 +97,10 @@ pub(crate) fn report(
     buckets: &Buckets,
     finished: &[(PathBuf, Finished)],
 ) -> Result<()> {
-    let key = |path: &Path| job.files.iter().find(|(file, _)| file == path).map(|(_, key)| key.as_str());
+    let keys: HashMap<&Path, &str> = job.files.iter().map(|(path, key)| (path.as_path(), key.as_str())).collect();
     for (path, end) in finished {
         match job.output {
-            Output::Json => outcome::line(Some(buckets), dataset, path, key(path), end)?,
+            Output::Json => outcome::line(Some(buckets), dataset, path, keys.get(path.as_path()).copied(), end)?,
             Output::Quiet if end.is_good() => {}
             Output::Quiet | Output::Text => print::line(path, end),
         }
@@ -115,6 +115,9 @@ pub(crate) async fn all(
     database: &Database,
     progress: &Progress,
 ) -> (Vec<(PathBuf, Finished)>, Result<()>) {
+    if let Err(error) = check_known(buckets, database, &job.dataset.name).await {
+        return (Vec::new(), Err(error));
+    }
     let pipeline = Pipeline::new(&buckets.storage, &job.dataset.name, &database.settings);
     let (mut arrived, mut failed) = (Vec::new(), Ok(()));
     for (index, (path, key)) in job.files.iter().enumerate() {
@@ -152,9 +155,9 @@ async fn one(
 ) -> Result<Arrived> {
     progress.stage("upload");
     let object = ObjectRef { bucket: BRONZE.to_owned(), key: key.to_owned() };
-    after_the_version_before(buckets, key).await;
     match buckets.storage.put_file(path, &object, "application/octet-stream").await {
-        Ok((there, _)) if job.new_only => {
+        // What was put just now was not run.
+        Ok((there, false)) if job.new_only => {
             let ObjectRef { bucket, key } = object;
             if pipeline.was_run(&ObjectVersion { bucket, key, version_id: there.version_id }).await? {
                 return Ok(Arrived::Before);
@@ -166,17 +169,6 @@ async fn one(
     }
     let asked = Asked { as_of: job.as_of, force: job.force, strict: job.strict };
     pipeline.load_file(key, asked, &|stage| progress.stage(stage)).await
-}
-
-/// Waits while the second lasts in which the key's present version was written: S3's times are whole seconds, and two versions of one
-/// second have no order.
-async fn after_the_version_before(buckets: &Buckets, key: &str) {
-    let Ok(there) = buckets.storage.head(BRONZE, key, None).await else { return };
-    let second = Duration::from_secs(1);
-    let left = (there.last_modified + second).signed_duration_since(chrono::Utc::now()).to_std();
-    if let Ok(left) = left {
-        tokio::time::sleep(left.min(second)).await;
-    }
 }
 
 /// Whether an upload failed because of its file, so that the next one may not: it vanished, is written to, cannot be read, or has a

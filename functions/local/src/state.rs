@@ -13,7 +13,6 @@ use crate::dataset::DatasetFolder;
 use crate::postgres::{Access, Postgres};
 use crate::print::{escaped, remark};
 use crate::private::{close_inside, close_state};
-use crate::rebuild_plan::bundle_copy;
 use crate::state_folder::{self, Age, Use};
 
 pub(crate) const BRONZE: &str = "bronze";
@@ -65,7 +64,8 @@ impl Buckets {
         })?;
         let object = ObjectRef { bucket: DATASETS.to_owned(), key: Datasets::key(&dataset.name) };
         // the store keeps no versions: a rebuild may need a bundle that another one has replaced
-        let copy = ObjectRef { key: bundle_copy(&dataset.name, &dataset.bundle.sha256()), ..object.clone() };
+        let copy =
+            ObjectRef { key: fonderie_rebuild::bundle_copy(&dataset.name, &dataset.bundle.sha256()), ..object.clone() };
         self.put_unless_there(&copy, &json).await?;
         self.put_unless_there(&object, &json).await
     }
@@ -86,6 +86,28 @@ impl Buckets {
     pub(crate) fn path(&self, object: &ObjectRef) -> PathBuf {
         self.server.root().join(&object.bucket).join(&object.key)
     }
+}
+
+/// Refuses a database that knows nothing of a dataset of which runs have left reports: it was lost, or it is not the one that they used. What
+/// they loaded would be missing in it, and nobody would notice.
+///
+/// # Errors
+/// [`ErrorCode::SettingsInvalid`]; the store's and the database's.
+pub(crate) async fn check_known(buckets: &Buckets, database: &Database, dataset: &str) -> Result<()> {
+    if buckets.storage.list(REPORTS, &format!("{dataset}/"), 1).await?.objects.is_empty() {
+        return Ok(());
+    }
+    let warehouse = connect(&database.settings).await?;
+    let known = warehouse.knows(dataset).await;
+    warehouse.close().await;
+    if known? { Ok(()) } else { Err(StageError::new(ErrorCode::SettingsInvalid, lost_database())) }
+}
+
+/// What to do about a state folder whose database is gone.
+fn lost_database() -> &'static str {
+    "the state folder has reports of runs that its database does not know: it was lost, or the runs used another one \
+         (--database-url): give that one, or make the tables again from the buckets with `fonderie rebuild`; to begin anew, name another folder with \
+     --state"
 }
 
 /// The database, and the server if it was started here.
@@ -135,6 +157,15 @@ impl Database {
     /// [`Self::open`] of a database that an earlier run made: if there is none, nothing is made or started.
     pub(crate) async fn open_existing(arguments: &StateArguments) -> Result<Self> {
         if arguments.database_url.is_none() {
+            if let Err(error) = std::fs::read_dir(&arguments.state)
+                && error.kind() == std::io::ErrorKind::PermissionDenied
+            {
+                let message = format!(
+                    "the state folder {} belongs to another user: be that user, or name another folder with --state",
+                    crate::print::path(&arguments.state)
+                );
+                return Err(StageError::new(ErrorCode::SettingsInvalid, message).caused_by(error));
+            }
             state_folder::age(&arguments.state)?;
         }
         if arguments.database_url.is_none() && !Postgres::holds(&arguments.state, arguments.postgres) {
@@ -145,6 +176,10 @@ impl Database {
 
     /// What a question gets before the first run.
     pub(crate) fn nothing_here(state: &Path) -> StageError {
+        let reports = bucket_folder(state, REPORTS);
+        if std::fs::read_dir(reports).is_ok_and(|mut entries| entries.next().is_some()) {
+            return StageError::new(ErrorCode::SettingsInvalid, lost_database());
+        }
         let state = state.display();
         let message =
             format!("nothing here yet: run files first, or name another state folder than {state} with --state");

@@ -24,6 +24,9 @@ pub struct Input {
     /// What the invocation depends on, so that Terraform invokes again when it changes; told in the log.
     #[serde(default)]
     pub fingerprint: Option<String>,
+    /// The dataset of which what is left is moved aside, so that its tables are made anew: the beginning of a rebuild.
+    #[serde(default)]
+    pub rebuild: Option<String>,
 }
 
 /// What became of the pipeline's secret.
@@ -51,6 +54,8 @@ pub struct Prepared {
     pub password_set: bool,
     /// The migrations that were applied, each with its dataset.
     pub migrations: Vec<String>,
+    /// The schemas in which what stood there is found, of a dataset that is rebuilt.
+    pub moved_aside: Vec<String>,
     /// The same for a person; nothing to do is a sentence too.
     pub sentences: Vec<String>,
 }
@@ -67,12 +72,13 @@ impl Measured for Prepared {}
 pub async fn run<S: SecretStore>(context: &Context<S>, input: Input) -> Result<Prepared> {
     tracing::info!(fingerprint = input.fingerprint.as_deref().unwrap_or("none"), "preparing the database");
     // first, for a bundle with a mistake must change nothing
-    let datasets = bundles(context, &input.datasets).await?;
+    let asked: Vec<String> = input.datasets.into_iter().chain(input.rebuild.clone()).collect();
+    let datasets = bundles(context, &asked).await?;
     let options = ConnectOptions::of_stage("prepare-database");
     let master = Login::from_json_at(&context.master.current().await?, &context.place)?;
     let settings = DatabaseSettings::from_login(&master, context.tls.clone());
     let mut master = Warehouse::connect(&settings, &options).await?;
-    let prepared = prepare(context, &mut master, &options, &datasets).await;
+    let prepared = prepare(context, &mut master, &options, &datasets, input.rebuild.as_deref()).await;
     master.close().await;
     prepared
 }
@@ -95,6 +101,7 @@ async fn prepare<S: SecretStore>(
     master: &mut Warehouse,
     options: &ConnectOptions,
     datasets: &[Arc<Dataset>],
+    rebuild: Option<&str>,
 ) -> Result<Prepared> {
     // the secret before the role: a role whose password nobody knows would be found by the next invocation, and be of no use
     let (login, secret) = pipelines_login(context).await?;
@@ -107,15 +114,16 @@ async fn prepare<S: SecretStore>(
         }
         connected => (connected?, false),
     };
-    let migrations = migrate(master, &mut pipeline, datasets).await;
-    let readers = match &migrations {
+    let migrated = migrate(master, &mut pipeline, datasets, rebuild).await;
+    let readers = match &migrated {
         Ok(_) => pipeline.let_readers_in().await,
         Err(_) => Ok(()),
     };
     pipeline.close().await;
-    let migrations = migrations?;
+    let (moved_aside, migrations) = migrated?;
     readers?;
-    let mut prepared = Prepared { roles_made, connections, secret, password_set, migrations, sentences: Vec::new() };
+    let mut prepared =
+        Prepared { roles_made, connections, secret, password_set, migrations, moved_aside, sentences: Vec::new() };
     prepared.sentences = sentences(&prepared);
     Ok(prepared)
 }
@@ -149,24 +157,38 @@ async fn pipelines_login<S: SecretStore>(context: &Context<S>) -> Result<(Login,
 }
 
 /// Migrates as the pipeline, so that it owns what is made; it may make schemas for just as long.
-async fn migrate(master: &mut Warehouse, pipeline: &mut Warehouse, datasets: &[Arc<Dataset>]) -> Result<Vec<String>> {
+///
+/// Returns the schemas that were moved aside, and the migrations.
+async fn migrate(
+    master: &mut Warehouse,
+    pipeline: &mut Warehouse,
+    datasets: &[Arc<Dataset>],
+    rebuild: Option<&str>,
+) -> Result<(Vec<String>, Vec<String>)> {
     master.let_pipeline_make_schemas(true).await?;
-    let migrated = migrate_all(pipeline, datasets).await;
+    let migrated = migrate_all(pipeline, datasets, rebuild).await;
     let taken = master.let_pipeline_make_schemas(false).await;
-    let migrations = migrated?;
-    taken.map(|()| migrations)
+    let migrated = migrated?;
+    taken.map(|()| migrated)
 }
 
-async fn migrate_all(pipeline: &mut Warehouse, datasets: &[Arc<Dataset>]) -> Result<Vec<String>> {
-    let mut migrations = Vec::new();
+async fn migrate_all(
+    pipeline: &mut Warehouse,
+    datasets: &[Arc<Dataset>],
+    rebuild: Option<&str>,
+) -> Result<(Vec<String>, Vec<String>)> {
+    let (mut moved_aside, mut migrations) = (Vec::new(), Vec::new());
     for dataset in datasets {
+        if rebuild == Some(dataset.name.as_str()) {
+            moved_aside = pipeline.begin_rebuild(&dataset.name, &dataset.warehouse, &dataset.marts).await?;
+        }
         migrations.extend(pipeline.migrate(&dataset.name, &dataset.warehouse).await?);
     }
-    Ok(migrations)
+    Ok((moved_aside, migrations))
 }
 
 fn sentences(prepared: &Prepared) -> Vec<String> {
-    let Prepared { roles_made, connections, secret, password_set, migrations, .. } = prepared;
+    let Prepared { roles_made, connections, secret, password_set, migrations, moved_aside, .. } = prepared;
     let mut sentences = Vec::new();
     if !roles_made.is_empty() {
         sentences.push(format!("Roles made: {}.", roles_made.join(", ")));
@@ -183,6 +205,9 @@ fn sentences(prepared: &Prepared) -> Vec<String> {
     }
     if *password_set {
         sentences.push("The database refused the secret's password, which the role has now.".to_owned());
+    }
+    if !moved_aside.is_empty() {
+        sentences.push(format!("What stood there is in the schemas {}.", moved_aside.join(", ")));
     }
     if !migrations.is_empty() {
         sentences.push(format!("Migrations applied: {}.", migrations.join(", ")));

@@ -122,6 +122,7 @@ async fn publish(pipeline: &mut Warehouse, run_id: &str, marts: &[Mart]) {
         bundle: BundleRef { dataset: "facturation".to_owned(), object, sha256: "0".repeat(64) },
         object: None,
         prefix: None,
+        rebuild: None,
     };
     pipeline.publish(&run, marts).await.unwrap();
 }
@@ -153,6 +154,7 @@ async fn a_new_database_is_prepared_once_and_again_without_a_change() {
         connections: None,
         secret: SecretOutcome::Kept,
         password_set: false,
+        moved_aside: Vec::new(),
         migrations: Vec::new(),
         sentences: vec!["Roles, secret and schema were as they should be; nothing was changed.".to_owned()],
     };
@@ -316,7 +318,7 @@ async fn what_is_not_as_it_should_be_is_refused_and_nothing_is_changed() {
         Context::new(deployment.storage(), (BUCKET.to_owned(), datasets), secrets, database)
     };
     let wrong = r#"{"username":"master","password":"wrong"}"#;
-    let input = Input { datasets: vec!["autre".to_owned()], fingerprint: None };
+    let input = Input { datasets: vec!["autre".to_owned()], fingerprint: None, rebuild: None };
     let error = run(&context(&["facturation"], wrong), input).await.unwrap_err();
     assert!(error.code == ErrorCode::RequestInvalid && error.message.contains("`autre`"), "{error}");
     let error = run(&context(&["facturation"], wrong), Input::default()).await.unwrap_err();

@@ -1,6 +1,6 @@
 //! Makes one record of whatever failed.
 
-use fonderie_core::stage::{CaughtError, FailedState, Failure, RecordFailureInput, Verdict, requested};
+use fonderie_core::stage::{CaughtError, Failure, RecordFailureInput, requested};
 use fonderie_core::{ErrorCode, Notice, Result};
 use fonderie_storage::Storage;
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use crate::Context;
 /// # Errors
 /// The store's.
 pub async fn run(context: &Context, input: RecordFailureInput) -> Result<Failure> {
-    let RecordFailureInput { execution_name, started_at, state } = input;
+    let RecordFailureInput { execution_name, started_at, stage, state } = input;
     let mut told = false;
     let (code, cause) = match nested(&state.error) {
         Some(nested) => {
@@ -33,7 +33,7 @@ pub async fn run(context: &Context, input: RecordFailureInput) -> Result<Failure
     let run = state.run.as_ref();
     let object = run.and_then(|run| run.object.as_ref());
     let failure = Failure {
-        stage: stage(&state).map(str::to_owned),
+        stage: Some(stage),
         code: code.name().to_owned(),
         disposition: code.disposition(),
         cause,
@@ -84,27 +84,6 @@ fn nested(error: &CaughtError) -> Option<Nested> {
     serde_json::from_value(document).ok()
 }
 
-/// The stage that failed: the first that has said nothing. A halted file, and one whose scores are left to a later run, go
-/// on to `summarize` at once; a dataset's run begins with `score`, a backfill with its objects.
-fn stage(state: &FailedState) -> Option<&'static str> {
-    let Some(run) = &state.run else {
-        return nested(&state.error).is_none().then_some("admit");
-    };
-    if run.prefix.is_some() && state.objects.is_none() {
-        return Some("objects");
-    }
-    let halted = state.validate.as_ref().is_some_and(|validate| validate.verdict == Verdict::Halted);
-    let (file, all) = (run.object.is_some(), !halted && !run.load_only);
-    let said = [
-        ("transform", !file || state.transform.is_some()),
-        ("validate", !file || state.validate.is_some()),
-        ("load", !file || halted || state.load.is_some()),
-        ("score", !all || state.score.is_some()),
-        ("publish", !all || state.publish.is_some()),
-    ];
-    Some(said.iter().find(|(_, said)| !said).map_or("summarize", |(stage, _)| stage))
-}
-
 /// A code of ours and a sentence, from what Step Functions caught.
 fn understand(error: &CaughtError) -> (ErrorCode, String) {
     let document: Option<Value> = serde_json::from_str(&error.cause).ok();
@@ -114,8 +93,8 @@ fn understand(error: &CaughtError) -> (ErrorCode, String) {
         return (code, sentence);
     }
     if error.error == "States.ExceedToleratedFailureThreshold" {
-        let sentence = "more objects of the backfill failed than are tolerated; each has its record under `failures/`: mend \
-                        them, and start the backfill again";
+        let sentence = "more executions of the backfill failed than are tolerated; each has its record under `failures/`: mend \
+                        what they name, and start the backfill again";
         return (ErrorCode::BackfillFailed, sentence.to_owned());
     }
     let code = match error.error.as_str() {
@@ -173,25 +152,5 @@ mod tests {
         assert_eq!(aborted.understand(), (ErrorCode::StageKilled, "the execution run-2 ended ABORTED".to_owned()));
         assert!(super::nested(&caught(r#"{"errorType":"ColumnMissing","errorMessage":"no"}"#)).is_none());
         assert!(super::nested(&caught("Task timed out")).is_none());
-    }
-
-    #[test]
-    fn the_stage_that_failed_is_the_first_that_said_nothing() {
-        let stage = |state: &str| {
-            let state = state.replace(
-                "BUNDLE",
-                r#""bundle":{"dataset":"d","object":{"bucket":"b","key":"k","version_id":"1"},"sha256":"0"}"#,
-            );
-            super::stage(&serde_json::from_str(&state).unwrap())
-        };
-        let error = r#""error":{"Error":"DatabaseBusy","Cause":""}"#;
-        let object = r#""object":{"bucket":"b","key":"k","version_id":"1"},"source":"s""#;
-        assert_eq!(stage(&format!("{{{error}}}")), Some("admit"));
-        assert_eq!(stage(&format!("{{{error},\"run\":{{BUNDLE}}}}")), Some("score"));
-        assert_eq!(stage(&format!("{{{error},\"run\":{{BUNDLE,\"prefix\":\"p\"}}}}")), Some("objects"));
-        assert_eq!(stage(&format!("{{{error},\"objects\":{{}},\"run\":{{BUNDLE,\"prefix\":\"p\"}}}}")), Some("score"));
-        assert_eq!(stage(&format!("{{{error},\"run\":{{BUNDLE,{object}}}}}")), Some("transform"));
-        let score = r#""score":{"models":[],"millis":1}"#;
-        assert_eq!(stage(&format!("{{{error},{score},\"run\":{{BUNDLE}}}}")), Some("publish"));
     }
 }

@@ -26,7 +26,7 @@ pub(crate) async fn summarize(
     let place = ObjectRef { bucket: context.reports_bucket.clone(), key };
     let sentence = sentence(&said, &freshness);
     // A backfill says what came of its objects; what is missing is the daily run's to say.
-    let notice = if said.objects.is_none() { missing(&said, &freshness) } else { None };
+    let notice = if said.run.prefix.is_none() { missing(&said, &freshness) } else { None };
     let report = DatasetReport { sentence: sentence.clone(), freshness: freshness.clone(), said };
     write(context, &place, &report).await?;
     Ok((Summary { report: place, verdict: None, sentence, freshness }, notice))
@@ -34,6 +34,9 @@ pub(crate) async fn summarize(
 
 fn sentence(said: &DatasetSummaryInput, freshness: &[Freshness]) -> String {
     let mut parts = Vec::new();
+    if let Some(rebuild) = &said.rebuild {
+        parts.push(rebuild.to_string());
+    }
     if let (Some(objects), Some(prefix)) = (&said.objects, &said.run.prefix) {
         let counts = objects.counts;
         parts.push(format!(

@@ -1,7 +1,6 @@
 //! The failures that were recorded in the store while the database may have been away, brought into the ledger.
 
 use fonderie_core::Result;
-use fonderie_storage::Storage;
 use fonderie_warehouse::{ConnectOptions, Warehouse};
 
 use crate::Context;
@@ -38,9 +37,7 @@ pub async fn bring_in_failures(context: &Context) {
 
 async fn attempt(context: &Context, warehouse: &Warehouse) -> Result<usize> {
     let bucket = &context.quarantine_bucket;
-    let listing = context.storage.list(bucket, Storage::FAILURES, LISTED).await?;
-    let id = |key: &str| Some(key.strip_prefix(Storage::FAILURES)?.strip_suffix(".json")?.to_owned());
-    let runs: Vec<String> = listing.objects.iter().filter_map(|object| id(&object.key)).collect();
+    let runs = context.storage.failed_runs(bucket, "", LISTED).await?;
     if runs.is_empty() {
         return Ok(0);
     }

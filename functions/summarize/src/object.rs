@@ -2,7 +2,7 @@
 
 use fonderie_core::money::format_cents;
 use fonderie_core::stage::{LoadWarning, ObjectRun, RunReport, Scored, Summary, Verdict};
-use fonderie_core::{ErrorCode, Notice, Result, StageError, Tally};
+use fonderie_core::{ErrorCode, Notice, Result, Run, StageError, Tally};
 use fonderie_warehouse::{LedgerEntry, Warehouse};
 
 use crate::Context;
@@ -22,7 +22,7 @@ pub(crate) async fn summarize(context: &Context, warehouse: &mut Warehouse, said
         let message = format!("the ledger of run {} does not say what its stages said", run.run_id);
         return Err(StageError::new(ErrorCode::NotConserved, message));
     }
-    let place = run.output(&context.reports_bucket, "report.json");
+    let place = run.output(&context.reports_bucket, Run::REPORT);
     let warnings = load.as_ref().map_or(&[][..], |load| &load.warnings);
     let sentence = sentence(&entry, run.object.file_name(), warnings, score.as_ref());
     let verdict = validate.verdict;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use fonderie_core::stage::{TransformInput, Transformed};
 use fonderie_core::tally::check_conserved;
-use fonderie_core::{ErrorCode, Result, StageError, hex};
+use fonderie_core::{ErrorCode, Result, Run, StageError, hex};
 use fonderie_storage::{ObjectReader, ParquetObjectWriter};
 use fonderie_tabular::{Batch, Limits, Reader, record_properties, reject_properties, reject_schema};
 use sha2::{Digest, Sha256};
@@ -35,8 +35,8 @@ pub async fn run(context: &Context, input: TransformInput) -> Result<Transformed
             ("contract_sha256", run.bundle.sha256.clone()),
         ]
     };
-    let silver = run.output(&context.silver_bucket, "transformed.parquet");
-    let rejects = run.output(&context.quarantine_bucket, "transform-rejects.parquet");
+    let silver = run.output(&context.silver_bucket, Run::TRANSFORMED);
+    let rejects = run.output(&context.quarantine_bucket, Run::TRANSFORM_REJECTS);
     let mut silver_writer =
         context.storage.parquet_writer(silver.clone(), reader.schema(), record_properties(&dataset.record, about()))?;
     let mut rejects_writer =

@@ -41,7 +41,7 @@ pub async fn run(context: &Context, input: ValidateInput) -> Result<Validated> {
         ]
     };
     let accepted_records = run.output(&context.silver_bucket, Run::ACCEPTED);
-    let rejects = run.output(&context.quarantine_bucket, "validate-rejects.parquet");
+    let rejects = run.output(&context.quarantine_bucket, Run::VALIDATE_REJECTS);
     let mut accepted_writer = context.storage.parquet_writer(
         accepted_records.clone(),
         record_schema(&dataset.record),
@@ -65,7 +65,7 @@ pub async fn run(context: &Context, input: ValidateInput) -> Result<Validated> {
     accepted_writer.finish().await?;
     rejects_writer.finish().await?;
     let refused = transform.rejected.rows + validation.rejected.rows;
-    let csv = run.output(&context.quarantine_bucket, "rejets.csv");
+    let csv = run.output(&context.quarantine_bucket, Run::REJECTS_CSV);
     if refused > 0 {
         facility_csv::write(&context.storage, &dataset, &input, &rejects, csv.clone()).await?;
     }

@@ -14,6 +14,7 @@ pub mod measure;
 pub mod money;
 mod notice;
 pub mod object;
+pub mod rebuild;
 pub mod run;
 mod run_record;
 mod scoring;

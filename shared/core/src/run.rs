@@ -150,8 +150,18 @@ pub fn output_key(dataset: &str, source: &str, run_id: &str, name: &str) -> Stri
 }
 
 impl Run {
+    /// The name of the canonical records in silver, which `validate` reads.
+    pub const TRANSFORMED: &str = "transformed.parquet";
     /// The name of the accepted records in silver, which `load` reads.
     pub const ACCEPTED: &str = "accepted.parquet";
+    /// The name of the rows in quarantine that cannot be read.
+    pub const TRANSFORM_REJECTS: &str = "transform-rejects.parquet";
+    /// The name of the rows in quarantine that break a rule.
+    pub const VALIDATE_REJECTS: &str = "validate-rejects.parquet";
+    /// The name of all refused rows in quarantine, for the sender.
+    pub const REJECTS_CSV: &str = "rejets.csv";
+    /// The name of the report.
+    pub const REPORT: &str = "report.json";
 
     /// The key under which a stage of this run writes: `<dataset>/<source>/<run id>/<name>`. The same for each attempt, so
     /// that a stage that is run again replaces what it wrote before.

@@ -7,6 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::object::{ObjectRef, ObjectVersion};
+use crate::rebuild::RebuildOrder;
 use crate::run::{BundleRef, Run, unchecked};
 
 /// What is pinned where no object is concerned: the part of a [`Run`] that every run has.
@@ -29,6 +30,9 @@ pub struct DatasetRun {
     /// Of a backfill: what its objects' keys begin with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
+    /// Of a rebuild: how it is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuild: Option<RebuildOrder>,
 }
 
 impl From<&Run> for DatasetRun {
@@ -42,6 +46,7 @@ impl From<&Run> for DatasetRun {
             bundle: bundle.clone(),
             object: Some(object.clone()),
             prefix: None,
+            rebuild: None,
         }
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Disposition;
 use crate::freshness::Freshness;
 use crate::object::{ObjectRef, ObjectVersion};
+use crate::rebuild::{RebuildPlan, RebuildRequest};
 use crate::run::{BackfillRequest, BundleRef, DatasetRequest, Run, RunRequest};
 pub use crate::scoring::{
     DatasetRun, Flagged, MartPublished, ModelScored, PublishInput, Published, ScoreInput, ScoreStatus, Scored,
@@ -58,7 +59,8 @@ impl AdmitInput {
                      may be added; {\"dataset\": …} scores and publishes what is loaded"
                 }
                 Machine::Backfill => {
-                    "{\"prefix\": …} is enough, `dataset`, `as_of` (yyyy-mm-dd) and `force` may be added"
+                    "{\"prefix\": …} is enough, `dataset`, `as_of` (yyyy-mm-dd) and `force` may be added; {\"rebuild\": \"<dataset>\"} \
+                     makes the dataset's tables again, `partial`, `as_of` and `force` may be added"
                 }
             };
             let message = format!("the execution's input is not understood ({error}); {enough}");
@@ -72,11 +74,14 @@ impl AdmitInput {
             Machine::Backfill if has("key") => {
                 Err(invalid(&"one object is the business of the state machine `pipeline`"))
             }
+            Machine::Backfill if has("rebuild") => {
+                RebuildRequest::deserialize(&self.request).map(Request::Rebuild).map_err(|error| invalid(&error))
+            }
             Machine::Backfill => {
                 BackfillRequest::deserialize(&self.request).map(Request::Backfill).map_err(|error| invalid(&error))
             }
-            Machine::Pipeline if has("prefix") => {
-                Err(invalid(&"a prefix is the business of the state machine `backfill`"))
+            Machine::Pipeline if has("prefix") || has("rebuild") => {
+                Err(invalid(&"a prefix or a rebuild is the business of the state machine `backfill`"))
             }
             Machine::Pipeline if has("dataset") && !has("key") && !has("bucket") => {
                 DatasetRequest::deserialize(&self.request).map(Request::Dataset).map_err(|error| invalid(&error))
@@ -106,6 +111,8 @@ pub enum Request {
     Dataset(DatasetRequest),
     /// All objects below a prefix.
     Backfill(BackfillRequest),
+    /// A dataset's tables, made again.
+    Rebuild(RebuildRequest),
 }
 
 /// Output of `admit`.
@@ -220,7 +227,7 @@ pub struct Validated {
 }
 
 /// Input of `load`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadInput {
     /// The pinned run.
     pub run: Run,
@@ -323,6 +330,9 @@ pub struct DatasetSummaryInput {
     /// What became of a backfill's objects.
     #[serde(default)]
     pub objects: Option<Backfilled>,
+    /// What a rebuild loaded again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuild: Option<RebuildPlan>,
 }
 
 /// What became of a backfill's objects, each of which had an execution of its own.
@@ -424,27 +434,15 @@ pub struct FailedRun {
     /// Its source.
     #[serde(default)]
     pub source: Option<String>,
-    /// It stops after the load.
-    #[serde(default)]
-    pub load_only: bool,
-    /// Of a backfill: what its objects' keys begin with.
-    #[serde(default)]
-    pub prefix: Option<String>,
 }
 
 impl From<&Run> for FailedRun {
     fn from(run: &Run) -> Self {
-        Self {
-            bundle: run.bundle.clone(),
-            object: Some(run.object.clone()),
-            source: Some(run.source.clone()),
-            load_only: run.load_only,
-            prefix: None,
-        }
+        Self { bundle: run.bundle.clone(), object: Some(run.object.clone()), source: Some(run.source.clone()) }
     }
 }
 
-/// The state of a failed run: whatever was there when it failed. What does not have its shape is left out.
+/// The state of a failed run, as far as it says whose it is. What does not have its shape is left out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FailedState {
     /// What was caught.
@@ -455,24 +453,6 @@ pub struct FailedState {
     /// What was asked for, unchecked, as [`AdmitInput`] has it.
     #[serde(default)]
     pub request: serde_json::Value,
-    /// Of a backfill: what became of its objects, where it got that far.
-    #[serde(default, deserialize_with = "lenient")]
-    pub objects: Option<serde_json::Value>,
-    /// What `transform` said, where it got that far.
-    #[serde(default, deserialize_with = "lenient")]
-    pub transform: Option<Transformed>,
-    /// What `validate` said, where it got that far.
-    #[serde(default, deserialize_with = "lenient")]
-    pub validate: Option<Validated>,
-    /// What `load` said, where it got that far.
-    #[serde(default, deserialize_with = "lenient")]
-    pub load: Option<Loaded>,
-    /// What `score` said, where it got that far.
-    #[serde(default, deserialize_with = "lenient")]
-    pub score: Option<Scored>,
-    /// What `publish` said, where it got that far.
-    #[serde(default, deserialize_with = "lenient")]
-    pub publish: Option<Published>,
 }
 
 /// What has the shape that is read, or nothing: a failure is recorded where a stage of another release said it otherwise, too.
@@ -490,7 +470,9 @@ pub struct RecordFailureInput {
     pub execution_name: String,
     /// When it started.
     pub started_at: DateTime<Utc>,
-    /// The state in which it failed.
+    /// The state of the state machine that failed.
+    pub stage: String,
+    /// What it had been given, and the error.
     pub state: FailedState,
 }
 
@@ -542,6 +524,8 @@ mod tests {
         assert!(matches!(asked("pipeline", r#"{"bucket":"b","key":"k","dataset":"d"}"#), Ok(Request::Object(_))));
         assert!(matches!(asked("pipeline", r#"{"dataset":"d"}"#), Ok(Request::Dataset(_))));
         assert!(matches!(asked("backfill", r#"{"prefix":"p"}"#), Ok(Request::Backfill(_))));
+        let rebuild = asked("backfill", r#"{"rebuild":"d","partial":true}"#);
+        assert!(matches!(rebuild, Ok(Request::Rebuild(rebuild)) if rebuild.partial && !rebuild.force));
         for (machine, request, words) in [
             ("pipeline", r#"{"prefix":"p"}"#, "state machine `backfill`"),
             ("pipeline", r#"{"key":"k"}"#, "bucket"),
@@ -556,6 +540,8 @@ mod tests {
             ("pipeline", r#"{"bucket":"b","key":""}"#, "empty"),
             ("pipeline", r#"{"dataset":"d","strict":true}"#, "strict"),
             ("backfill", r#"{}"#, "prefix"),
+            ("backfill", r#"{"rebuild":"d","prefix":"p"}"#, "prefix"),
+            ("pipeline", r#"{"rebuild":"d"}"#, "state machine `backfill`"),
             ("backfill", r#"{"prefix":"p","load_only":true}"#, "load_only"),
         ] {
             let error = asked(machine, request).unwrap_err();
@@ -572,7 +558,7 @@ mod tests {
             serde_json::from_str::<FailedState>(&state).unwrap()
         };
         let typed = state(r#"{"bucket":7,"key":"k","run":"x"}"#);
-        assert!(typed.run.is_none() && typed.transform.is_none() && typed.load.is_none());
+        assert!(typed.run.is_none());
         assert_eq!(
             (typed.error.error.as_str(), requested(&typed.request, "bucket"), requested(&typed.request, "key")),
             ("RequestInvalid", None, Some("k".to_owned()))

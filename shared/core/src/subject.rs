@@ -5,6 +5,7 @@ use serde_json::Number;
 use crate::measure::{About, Measure, Measured, Measures, Subject};
 use crate::money::format_cents;
 use crate::object::ObjectVersion;
+use crate::rebuild::{LoadAnswer, LoadRequest, RebuildInput, RebuildPlan};
 use crate::run::Run;
 use crate::scoring::{DatasetRun, Published, ScoreInput, Scored};
 use crate::stage::{
@@ -61,6 +62,21 @@ impl Subject for LoadInput {
     }
 }
 
+impl Subject for LoadRequest {
+    fn about(&self) -> About {
+        match self {
+            Self::Run(input) => input.about(),
+            Self::Again(again) => again.record.about(),
+        }
+    }
+}
+
+impl Subject for RebuildInput {
+    fn about(&self) -> About {
+        (&self.run).into()
+    }
+}
+
 impl Subject for ScoreInput {
     fn about(&self) -> About {
         (&self.run).into()
@@ -92,6 +108,7 @@ impl Measured for Admitted {}
 impl Measured for Scored {}
 impl Measured for Published {}
 impl Measured for Failure {}
+impl Measured for RebuildPlan {}
 
 impl Measured for Transformed {
     fn measures(&self, about: &About) -> Vec<Measures> {
@@ -129,6 +146,16 @@ impl Measured for Loaded {
             Measure::count("RowsRemoved", self.removed.rows),
         ];
         of_source(about, values)
+    }
+}
+
+impl Measured for LoadAnswer {
+    fn measures(&self, about: &About) -> Vec<Measures> {
+        match self {
+            Self::Run(loaded) => loaded.measures(about),
+            // its rows were counted when they came
+            Self::Again { .. } => Vec::new(),
+        }
     }
 }
 

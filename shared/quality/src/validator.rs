@@ -8,9 +8,9 @@ use arrow_array::{BooleanArray, RecordBatch};
 use arrow_schema::ArrowError;
 use arrow_select::filter::filter_record_batch;
 use chrono::NaiveDate;
-use fonderie_contract::{Budget, Check, Keep, Origin, ReaderRule, Record, Severity, Source};
+use fonderie_contract::{Budget, Check, FileFormat, Format, Keep, Origin, ReaderRule, Record, Severity, Source};
 use fonderie_core::{ErrorCode, Result, StageError, Tally};
-use fonderie_tabular::{Problem, Reject, RejectBuffer, SOURCE_LINE, SOURCE_RECORD, tally_batch};
+use fonderie_tabular::{Problem, Reject, RejectBuffer, SHEET_LINES, SOURCE_LINE, SOURCE_RECORD, tally_batch};
 
 use crate::keys::{RepeatedKeys, columns, hash_row, hash_values};
 use crate::rules::{self, BrokenRule, Violation};
@@ -305,7 +305,10 @@ impl<'a> Validator<'a> {
                     return;
                 }
                 let (id, message) = conflict.map_or((&rule.id, &rule.message), |(id, message)| (id, message));
-                let first = first_line.map(|line| format!(" Première occurrence : ligne {line}."));
+                let own = number(batch, SOURCE_LINE, repeat.row);
+                let is_workbook = |format: &FileFormat| matches!(format.format, Format::Workbook(_));
+                let workbook = self.source.formats.iter().any(is_workbook);
+                let first = first_line.map(|line| first_occurrence(line, own, workbook));
                 (id.as_str(), format!("{message}{}", first.unwrap_or_default()))
             }
         };
@@ -323,6 +326,16 @@ impl<'a> Validator<'a> {
             message,
         });
     }
+}
+
+/// Where the first of several rows stands, for the sender; the lines of a workbook count on from sheet to sheet.
+fn first_occurrence(first: i64, own: i64, workbook: bool) -> String {
+    const LINES: i64 = SHEET_LINES.cast_signed();
+    let (sheet, row) = if workbook { (first / LINES, first % LINES) } else { (0, first) };
+    if !workbook || sheet == own / LINES {
+        return format!(" Première occurrence : ligne {row}.");
+    }
+    format!(" Première occurrence : ligne {row} d'une autre feuille, la n° {sheet}.")
 }
 
 /// A row whose key another row has.
@@ -347,4 +360,19 @@ fn number(batch: &RecordBatch, column: &str, row: usize) -> i64 {
 
 fn arrow_error(error: ArrowError) -> StageError {
     StageError::new(ErrorCode::Internal, "a batch of records could not be validated").caused_by(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_several_rows_is_named_as_the_sender_sees_it() {
+        let of = |first, own, workbook| first_occurrence(first, own, workbook);
+        assert_eq!(of(3, 7, false), " Première occurrence : ligne 3.");
+        assert_eq!(of(10_000_003, 10_000_007, true), " Première occurrence : ligne 3.");
+        assert_eq!(of(10_000_003, 20_000_002, true), " Première occurrence : ligne 3 d'une autre feuille, la n° 1.");
+        // a text may be as long
+        assert_eq!(of(10_000_003, 20_000_002, false), " Première occurrence : ligne 10000003.");
+    }
 }

@@ -9,13 +9,24 @@ use crate::Storage;
 /// A record is a few hundred bytes.
 const RECORD_LIMIT: u64 = 1 << 20;
 
-impl Storage {
-    /// Where all failures are recorded in the quarantine bucket.
-    pub const FAILURES: &str = "failures/";
+/// Where all failures are recorded in the quarantine bucket, and how a record's key ends.
+const FAILURES: &str = "failures/";
+const ENDING: &str = ".json";
 
+impl Storage {
     /// Where the failure of a run is recorded.
     pub fn failure_record(quarantine_bucket: &str, run_id: &str) -> ObjectRef {
-        ObjectRef { bucket: quarantine_bucket.to_owned(), key: format!("{}{run_id}.json", Self::FAILURES) }
+        ObjectRef { bucket: quarantine_bucket.to_owned(), key: format!("{FAILURES}{run_id}{ENDING}") }
+    }
+
+    /// The ids of runs whose failures are recorded: the first `most` that begin with a text, in their order.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn failed_runs(&self, quarantine_bucket: &str, begin: &str, most: usize) -> Result<Vec<String>> {
+        let listing = self.list(quarantine_bucket, &format!("{FAILURES}{begin}"), most).await?;
+        let id = |key: &str| Some(key.strip_prefix(FAILURES)?.strip_suffix(ENDING)?.to_owned());
+        Ok(listing.objects.iter().filter_map(|object| id(&object.key)).collect())
     }
 
     /// Writes a failure where it says that its record is; again and again is once.

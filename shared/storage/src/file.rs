@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError, hex};
@@ -20,13 +20,17 @@ const CHUNK: usize = 1024 * 1024;
 impl Storage {
     /// Uploads a file unless the object is there with the same content, and returns whether it did. The file is read twice,
     /// once for its digest. `ObjectChanged` if it is not the same both times, or changes meanwhile; `RequestInvalid` for
-    /// what is no file and may have no end.
+    /// what is no file and may have no end. Another content is written in a later second than the one that is there.
     pub async fn put_file(&self, path: &Path, object: &ObjectRef, content_type: &str) -> Result<(ObjectMeta, bool)> {
         let first = Content::of(path, async |_| Ok(())).await?;
         let digest = &first.digest;
-        let there = self.client.head_object().bucket(&object.bucket).key(&object.key).send().await.ok();
-        if there.is_some_and(|answer| answer.metadata().and_then(|all| all.get(DIGEST)) == Some(digest)) {
-            return Ok((self.head(&object.bucket, &object.key, None).await?, false));
+        if let Ok(there) = self.client.head_object().bucket(&object.bucket).key(&object.key).send().await {
+            if there.metadata().and_then(|all| all.get(DIGEST)) == Some(digest) {
+                return Ok((self.head(&object.bucket, &object.key, None).await?, false));
+            }
+            if let Some(at) = there.last_modified().and_then(|at| SystemTime::try_from(*at).ok()) {
+                end_of_second(at).await;
+            }
         }
         let metadata = HashMap::from([(DIGEST.to_owned(), digest.clone())]);
         let mut writer = self.writer_with(object.clone(), content_type, metadata);
@@ -38,6 +42,15 @@ impl Storage {
         }
         writer.finish().await?;
         Ok((self.head(&object.bucket, &object.key, None).await?, true))
+    }
+}
+
+/// Waits while the second lasts in which an object was written: S3's times are whole seconds, and two versions of one second
+/// have no order.
+async fn end_of_second(written: SystemTime) {
+    const SECOND: Duration = Duration::from_secs(1);
+    if let Ok(left) = (written + SECOND).duration_since(SystemTime::now()) {
+        tokio::time::sleep(left.min(SECOND)).await;
     }
 }
 

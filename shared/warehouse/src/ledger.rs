@@ -168,18 +168,23 @@ pub(crate) struct Version {
     pub(crate) loaded_run_id: Option<String>,
 }
 
+/// The run that put a version's rows into the tables; none either if staging lost them for good, for then the version must be loaded again.
+pub(crate) const LOADED_BY: &str = "CASE WHEN staging_lost THEN NULL ELSE loaded_run_id END";
+
 /// Finds or makes the object version's row. One whose rows are in the tables keeps its first order.
 pub(crate) async fn register_version(client: &impl GenericClient, run: &Run, content_sha256: &str) -> Result<Version> {
     let object = &run.object;
     let row = client
         .query_one(
-            "INSERT INTO audit.object_version AS v (dataset, source, bucket, key, version_id, order_instant, order_modified, \
+            &format!(
+                "INSERT INTO audit.object_version AS v (dataset, source, bucket, key, version_id, order_instant, order_modified, \
              order_position, size, content_sha256) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
              ON CONFLICT (bucket, key, version_id) DO UPDATE SET \
              order_instant = CASE WHEN v.loaded_run_id IS NULL THEN excluded.order_instant ELSE v.order_instant END, \
              order_modified = CASE WHEN v.loaded_run_id IS NULL THEN excluded.order_modified ELSE v.order_modified END, \
              order_position = CASE WHEN v.loaded_run_id IS NULL THEN excluded.order_position ELSE v.order_position END \
-             RETURNING object_version_key, CASE WHEN staging_lost THEN NULL ELSE loaded_run_id END, content_sha256",
+             RETURNING object_version_key, {LOADED_BY}, content_sha256"
+            ),
             &[
                 &run.bundle.dataset,
                 &run.source,

@@ -229,7 +229,7 @@ async fn check_columns(transaction: &Transaction<'_>, dataset: &str, record: &Re
 async fn loaded_by(transaction: &Transaction<'_>, version: i64) -> Result<Option<String>> {
     let row = transaction
         .query_one(
-            "SELECT CASE WHEN staging_lost THEN NULL ELSE loaded_run_id END FROM audit.object_version WHERE object_version_key = $1",
+            &format!("SELECT {} FROM audit.object_version WHERE object_version_key = $1", ledger::LOADED_BY),
             &[&version],
         )
         .await

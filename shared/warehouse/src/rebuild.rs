@@ -100,6 +100,18 @@ impl Warehouse {
             .collect())
     }
 
+    /// Whether the ledger has an object version of a dataset, whatever became of it.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn knows(&self, dataset: &str) -> Result<bool> {
+        if !self.has_ledger().await? {
+            return Ok(false);
+        }
+        let query = "SELECT EXISTS (SELECT FROM audit.object_version WHERE dataset = $1)";
+        Ok(self.client.query_one(query, &[&dataset]).await.doing(READING)?.get(0))
+    }
+
     async fn has_ledger(&self) -> Result<bool> {
         let there = "SELECT to_regclass('audit.run') IS NOT NULL AND to_regclass('audit.object_version') IS NOT NULL";
         Ok(self.client.query_one(there, &[]).await.doing(READING)?.get(0))
@@ -251,12 +263,24 @@ impl Warehouse {
         transaction.commit().await.doing(REPLAYING)
     }
 
-    /// Lets the stages work on the dataset again: its tables are now its own.
+    /// Lets the stages work on the dataset again: its tables are now its own. `lost` versions are not in them.
     ///
     /// # Errors
-    /// The database's.
-    pub async fn end_rebuild(&mut self, dataset: &str, sql: &WarehouseSql) -> Result<()> {
+    /// `NotConserved` if other versions are missing that the ledger knows as loaded: the rebuild did not know of them, because a run loaded them
+    /// after it was planned; the database's.
+    pub async fn end_rebuild(&mut self, dataset: &str, sql: &WarehouseSql, lost: u64) -> Result<()> {
         let transaction = self.client.transaction().await.doing(ENDING)?;
+        let missing = "SELECT count(*) FROM audit.object_version v WHERE dataset = $1 AND loaded_run_id IS NULL AND EXISTS \
+                       (SELECT FROM audit.run r WHERE r.object_version_key = v.object_version_key AND r.status = 'loaded')";
+        let missing = unsigned(transaction.query_one(missing, &[&dataset]).await.doing(ENDING)?.get(0))?;
+        if missing > lost {
+            let message = format!(
+                "{} versions of `{dataset}` that the ledger knows as loaded are not in the tables again, because they were loaded after the \
+                 rebuild was planned: start it again",
+                missing - lost
+            );
+            return Err(StageError::new(ErrorCode::NotConserved, message));
+        }
         record(&transaction, dataset, sql).await?;
         transaction.execute("DELETE FROM audit.rebuild WHERE dataset = $1", &[&dataset]).await.doing(ENDING)?;
         step("before the rebuild was ended");

@@ -103,7 +103,8 @@ fn statements(sql: &str) -> Vec<Vec<String>> {
 /// How a sentence about a dataset's tables ends.
 pub(crate) fn rebuild_advice(dataset: &str) -> String {
     format!(
-        "`fonderie rebuild --dataset {dataset}` makes the dataset's tables again from silver; what stands there is kept aside"
+        "`fonderie rebuild --dataset {dataset}`, in AWS the state machine `backfill` with {{\"rebuild\": \"{dataset}\"}}, makes the dataset's tables \
+         again from silver; what stands there is kept aside"
     )
 }
 
@@ -132,7 +133,8 @@ impl Warehouse {
         let (missing, foreign): (Vec<String>, Vec<String>) = (row.get(2), row.get(3));
         if rebuilding {
             return Err(mismatch(format!(
-                "the tables of `{dataset}` are being made again, or that was broken off: wait for its end, or run `fonderie rebuild --dataset {dataset}` again"
+                "the tables of `{dataset}` are being made again, or that was broken off: wait for its end, or start it again (`fonderie rebuild --dataset \
+                 {dataset}`, in AWS the state machine `backfill` with {{\"rebuild\": \"{dataset}\"}})"
             )));
         }
         if !missing.is_empty() || !foreign.is_empty() {

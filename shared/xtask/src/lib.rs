@@ -21,7 +21,7 @@ pub fn cargo() -> Command {
 }
 
 /// The functions that are deployed: folder, binary and Terraform key in one.
-pub const FUNCTIONS: [&str; 11] = [
+pub const FUNCTIONS: [&str; 12] = [
     "ingest",
     "admit",
     "transform",
@@ -31,6 +31,7 @@ pub const FUNCTIONS: [&str; 11] = [
     "publish",
     "summarize",
     "record-failure",
+    "rebuild",
     "prepare-database",
     "rotate-secret",
 ];

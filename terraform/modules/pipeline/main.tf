@@ -27,7 +27,7 @@ module "state_machines" {
   source = "../state-machine"
 
   name               = var.name
-  function_arns      = { for stage in keys(local.stages) : stage => module.function[stage].arn }
+  function_arns      = { for name in concat(keys(local.stages), ["prepare-database"]) : name => module.function[name].arn }
   buckets            = { bronze = local.buckets["bronze"], reports = local.buckets["reports"] }
   retry              = var.retry
   backfill           = var.backfill

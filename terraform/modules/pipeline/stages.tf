@@ -10,7 +10,7 @@ locals {
   buckets = module.data_lake.buckets
 
   # Those that work with the database, and no others.
-  in_network = ["load", "score", "publish", "summarize", "prepare-database", "rotate-secret"]
+  in_network = ["load", "score", "publish", "summarize", "rebuild", "prepare-database", "rotate-secret"]
 
   # Processor time grows with memory: what reads every row has more; `score` holds its models' samples and trees.
   memory_mb = { transform = 1024, validate = 1024, load = 1024, score = 2048 }
@@ -161,6 +161,29 @@ locals {
         local.may_list.quarantine,
         local.read_secret,
         local.notify,
+        local.read_and_write_encrypted,
+      ]
+    }
+
+    # A plan says which runs are loaded again: it looks at what they left, and at the files and bundles that they pinned.
+    rebuild = {
+      timeout_seconds = 600
+      environment = merge(local.database_environment, {
+        for role in ["bronze", "silver", "quarantine", "datasets", "reports"] :
+        "${upper(role)}_BUCKET" => local.buckets[role]
+      })
+      statements = [
+        local.read_bundles,
+        local.may_list.datasets,
+        local.read_uploads,
+        local.may_list.bronze,
+        { sid = "ReadRuns", actions = local.read_actions, resources = ["${local.arns.silver}/*/run.json", "${local.arns.silver}/*/loaded.json"] },
+        local.may_list.silver,
+        { sid = "ReadKeptBundles", actions = local.read_actions, resources = ["${local.arns.datasets}/bundles/*"] },
+        { sid = "ReadFailures", actions = local.read_actions, resources = ["${local.arns.quarantine}/failures/*"] },
+        local.may_list.quarantine,
+        { sid = "WritePlans", actions = local.write_actions, resources = ["${local.arns.reports}/rebuilds/*"] },
+        local.read_secret,
         local.read_and_write_encrypted,
       ]
     }

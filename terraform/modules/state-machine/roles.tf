@@ -3,7 +3,9 @@
 locals {
   stages = {
     pipeline = ["admit", "transform", "validate", "load", "score", "publish", "summarize", "record-failure"]
-    backfill = ["admit", "score", "publish", "summarize", "record-failure"]
+    backfill = [
+      "admit", "rebuild", "prepare-database", "transform", "validate", "load", "score", "publish", "summarize", "record-failure",
+    ]
   }
 
   statements = {
@@ -25,6 +27,7 @@ locals {
       Resource = [
         "${local.arn_prefix["execution"]}:${local.names["backfill"]}:*",
         "${local.arn_prefix["execution"]}:${local.names["backfill"]}/objects:*",
+        "${local.arn_prefix["execution"]}:${local.names["backfill"]}/loads:*",
       ]
     },
     {
@@ -38,6 +41,12 @@ locals {
       Effect   = "Allow"
       Action   = ["s3:ListBucket"]
       Resource = ["arn:${data.aws_partition.current.partition}:s3:::${var.buckets.bronze}"]
+    },
+    {
+      Sid      = "ReadPlan"
+      Effect   = "Allow"
+      Action   = ["s3:GetObject"]
+      Resource = ["arn:${data.aws_partition.current.partition}:s3:::${var.buckets.reports}/rebuilds/*"]
     },
     {
       Sid      = "WriteResults"

@@ -9,19 +9,20 @@ variable "name" {
 }
 
 variable "function_arns" {
-  description = "ARN of each stage's function, by stage name."
+  description = "ARN of each function that a state machine calls, by the function's name."
   type        = map(string)
 
   validation {
     condition = length(setsubtract(
-      ["admit", "transform", "validate", "load", "score", "publish", "summarize", "record-failure"], keys(var.function_arns)
+      ["admit", "transform", "validate", "load", "score", "publish", "summarize", "record-failure", "rebuild", "prepare-database"],
+      keys(var.function_arns)
     )) == 0
-    error_message = "Each stage has a function: admit, transform, validate, load, score, publish, summarize, record-failure."
+    error_message = "Each stage has a function: admit, transform, validate, load, score, publish, summarize, record-failure, rebuild, prepare-database."
   }
 }
 
 variable "buckets" {
-  description = "Names of the buckets that `backfill` uses itself: it lists `bronze`, and writes its children's results to `reports`."
+  description = "Names of the buckets that `backfill` uses itself: it lists `bronze`, reads the plans of rebuilds in `reports`, and writes its children's results there."
   type = object({
     bronze  = string
     reports = string

@@ -28,6 +28,15 @@ impl Stack {
         Ok(())
     }
 
+    /// Deletes an object: a bucket with versions keeps those that there are.
+    ///
+    /// # Errors
+    /// S3 refuses it.
+    pub async fn hide(&self, role: &str, key: &str) -> Result<()> {
+        self.s3.delete_object().bucket(self.bucket(role)?).key(key).send().await?;
+        Ok(())
+    }
+
     /// The keys of a bucket below a prefix.
     ///
     /// # Errors

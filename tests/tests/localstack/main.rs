@@ -9,6 +9,7 @@ mod deployment;
 mod kills;
 mod order;
 mod outage;
+mod rebuilds;
 mod refusals;
 mod reruns;
 mod secrecy;
@@ -50,6 +51,8 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("an object deleted before transform", |world| Box::pin(refusals::deleted_object(world))),
     ("a backfill of thirty objects", |world| Box::pin(backfills::thirty_objects(world))),
     ("a backfill with a broken object", |world| Box::pin(backfills::broken_object(world))),
+    ("a rebuild: tables dropped, a file unread, the ledger dropped", |world| Box::pin(rebuilds::dropped(world))),
+    ("a rebuild that lacks a version", |world| Box::pin(rebuilds::lost_version(world))),
     ("PostgreSQL away for ten seconds", |world| Box::pin(outage::ten_seconds(world))),
     ("PostgreSQL away for good, and back", |world| Box::pin(outage::for_good(world))),
     ("the password rotated between two files", |world| Box::pin(secrecy::rotation(world))),

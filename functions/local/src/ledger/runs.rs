@@ -17,5 +17,5 @@ pub(crate) async fn run(arguments: RunsArguments) -> Result<Ending> {
         write: false,
     };
     let database = super::open(&arguments.state).await?;
-    query::ask(database, question, Rows::printed(arguments.format, false)).await
+    query::ask(database, question, Rows::printed(arguments.format, false)).await.map(|_| Ending::Good)
 }

@@ -13,7 +13,6 @@ use super::{ask, existing, moment};
 use crate::Ending;
 use crate::cli::{Shape, ShowArguments};
 use crate::dataset::{DatasetFolder, Origin};
-use crate::pipeline::REPORT;
 use crate::print::{self, align_right, escaped, say, table, unit};
 use crate::state::{QUARANTINE, REPORTS, bucket_folder};
 
@@ -185,8 +184,8 @@ fn places(state: &Path, run: &Run) -> Places {
     };
     let record = Storage::failure_record(QUARANTINE, &run.run_id);
     Places {
-        report: written(REPORTS, REPORT),
-        rejects: written(QUARANTINE, "rejets.csv"),
+        report: written(REPORTS, fonderie_core::Run::REPORT),
+        rejects: written(QUARANTINE, fonderie_core::Run::REJECTS_CSV),
         failure_record: existing(&bucket_folder(state, &record.bucket).join(record.key)),
     }
 }

@@ -1,7 +1,7 @@
 //! `fonderie status`: what is there, what is open, what is late.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use fonderie_contract::Dataset;
@@ -15,8 +15,9 @@ use super::{ask, moment};
 use crate::Ending;
 use crate::cli::{Shape, StatusArguments};
 use crate::dataset::DatasetFolder;
+use crate::postgres::{EMBEDDED, NATIVE};
 use crate::print::{self, align_right, escaped, say, table, unit};
-use crate::state::BUCKETS;
+use crate::state::{BUCKETS, bucket_folder};
 
 /// What the ledger answers.
 #[derive(Debug, Deserialize, Serialize)]
@@ -204,12 +205,12 @@ fn size(bytes: u64) -> String {
 
 /// What the state folder takes of the disk.
 fn disk(state: &Path) -> Result<Disk> {
-    let buckets = BUCKETS.iter().map(|bucket| format!("s3/{bucket}"));
+    let buckets = BUCKETS.iter().map(|bucket| bucket_folder(Path::new(""), bucket));
     let mut parts = BTreeMap::new();
-    for part in buckets.chain(["postgres".to_owned(), "postgres-embedded".to_owned()]) {
+    for part in buckets.chain([NATIVE, EMBEDDED].map(PathBuf::from)) {
         let path = state.join(&part);
         if path.exists() {
-            parts.insert(part, used(&path)?);
+            parts.insert(part.to_string_lossy().into_owned(), used(&path)?);
         }
     }
     Ok(Disk {

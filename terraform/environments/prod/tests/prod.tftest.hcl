@@ -30,8 +30,8 @@ run "apply" {
   assert {
     condition = output.functions == {
       for key in [
-        "admit", "ingest", "load", "prepare-database", "publish", "record-failure", "rotate-secret", "score", "summarize",
-        "transform", "validate",
+        "admit", "ingest", "load", "prepare-database", "publish", "rebuild", "record-failure", "rotate-secret", "score",
+        "summarize", "transform", "validate",
       ] : key => "fonderie-prod-${key}"
     }
     error_message = "The functions are those of functions/, each with the environment's name."

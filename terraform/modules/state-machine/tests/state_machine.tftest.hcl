@@ -19,7 +19,7 @@ mock_provider "aws" {
 variables {
   name = "fonderie-test"
   function_arns = {
-    for stage in ["admit", "transform", "validate", "load", "score", "publish", "summarize", "record-failure"] :
+    for stage in ["admit", "transform", "validate", "load", "score", "publish", "summarize", "record-failure", "rebuild", "prepare-database"] :
     stage => "arn:aws:lambda:eu-west-1:111122223333:function:fonderie-test-${stage}"
   }
   buckets            = { bronze = "test-bronze", reports = "test-reports" }

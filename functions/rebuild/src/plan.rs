@@ -4,74 +4,77 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use fonderie_core::rebuild::{RebuildPlan, ReplayFrom, ReplayInput};
 use fonderie_core::run::output_key;
 use fonderie_core::stage::{Loaded, Transformed, Validated, Verdict};
-use fonderie_core::{BesideSilver, BundleRef, ErrorCode, LoadRecord, ObjectRef, ObjectVersion, Result, Run, RunRecord};
+use fonderie_core::{
+    BesideSilver, BundleRef, ErrorCode, LoadRecord, ObjectRef, ObjectVersion, Result, Run, RunRecord, StageError,
+};
 use fonderie_storage::{Datasets, Storage};
-use fonderie_warehouse::LedgerLoad;
+use fonderie_warehouse::{LedgerLoad, Warehouse};
+use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::state::{BRONZE, DATASETS, QUARANTINE, SILVER};
+use crate::context::Buckets;
 
-/// More objects than a state folder can hold in practice.
+/// More objects than one listing is asked for in practice.
 const LISTED: usize = 5_000_000;
 
-/// Where a run's rows come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum From {
-    /// It changed no table.
-    Nowhere,
-    /// Its accepted records.
-    Silver,
-    /// The file, read and validated once more.
-    Bronze,
-}
-
-/// A run to be loaded again.
-pub(crate) struct Step {
-    pub(crate) record: RunRecord,
-    pub(crate) load: Option<LoadRecord>,
-    pub(crate) from: From,
-}
+/// Records that are read at once.
+const AT_ONCE: usize = 16;
 
 /// A version that was loaded and cannot be loaded again.
-pub(crate) struct Lost {
-    pub(crate) object: ObjectVersion,
-    pub(crate) because: &'static str,
+#[derive(Debug)]
+pub struct Lost {
+    /// The version.
+    pub object: ObjectVersion,
+    /// A sentence's end.
+    pub because: &'static str,
 }
 
 /// What is to be done.
-#[derive(Default)]
-pub(crate) struct Plan {
+#[derive(Debug, Default)]
+pub struct Plan {
     /// In the order of the loads.
-    pub(crate) steps: Vec<Step>,
-    pub(crate) lost: Vec<Lost>,
+    pub steps: Vec<ReplayInput>,
+    /// What cannot be loaded.
+    pub lost: Vec<Lost>,
     /// How many loads the ledger knows.
-    pub(crate) in_ledger: usize,
+    pub in_ledger: usize,
     /// Keys in bronze of which no record and no failure is known: whether they were loaded is not known either.
-    pub(crate) unknown: Vec<String>,
+    pub unknown: Vec<String>,
     /// Runs whose bundle is gone, and that are loaded under the present one.
-    pub(crate) under_present: usize,
+    pub under_present: usize,
 }
 
-/// What the ledger knows of a dataset.
-#[derive(Default)]
-pub(crate) struct Ledger {
-    /// Its loads.
-    pub(crate) loads: Vec<LedgerLoad>,
-    /// Its object versions, whatever became of them.
-    pub(crate) versions: Vec<ObjectVersion>,
+impl Plan {
+    /// How much there is to do, with the place of the runs.
+    pub(crate) fn summary(&self, items: ObjectRef) -> RebuildPlan {
+        let of = |from| self.steps.iter().filter(|step| step.from == from).count() as u64;
+        RebuildPlan {
+            items,
+            from_silver: of(ReplayFrom::Silver),
+            from_bronze: of(ReplayFrom::Bronze),
+            lost: self.lost.len() as u64,
+            under_present: self.under_present as u64,
+            unknown: self.unknown.len() as u64,
+        }
+    }
 }
 
-/// Finds what can be loaded again.
+/// Finds what can be loaded again. `present` is the dataset's bundle as it is now.
 ///
 /// # Errors
-/// The store's; `ObjectChanged` if a record was changed.
-pub(crate) async fn plan(storage: &Storage, present: &BundleRef, ledger: Ledger) -> Result<Plan> {
-    let mut finder = Finder { storage, bundles: Datasets::new(storage.clone()), found: HashMap::new(), present };
-    let mut plan = Plan { in_ledger: ledger.loads.len(), ..Plan::default() };
-    let runs = finder.runs(ledger.loads).await?;
+/// The store's and the database's; `ObjectChanged` if a record was changed.
+pub async fn plan(storage: &Storage, buckets: &Buckets, warehouse: &Warehouse, present: &BundleRef) -> Result<Plan> {
+    let loads = warehouse.ledger_loads(&present.dataset).await?;
+    let versions = warehouse.ledger_versions(&present.dataset).await?;
+    let bundles = Datasets::new(storage.clone());
+    let mut finder =
+        Finder { storage, buckets, bundles, found: HashMap::new(), present, silver: HashSet::new(), under_present: 0 };
+    let mut plan = Plan { in_ledger: loads.len(), ..Plan::default() };
+    let runs = finder.runs(loads).await?;
     let recorded = runs.iter().map(|(record, _)| record.run.object.clone());
-    plan.unknown = finder.unknown(&recorded.chain(ledger.versions).collect()).await?;
+    plan.unknown = finder.unknown(&recorded.chain(versions).collect()).await?;
     // the last load of a version decides what the tables have of it: the ones before matter only if it can be had
     let mut last: HashMap<ObjectVersion, String> = HashMap::new();
     for (record, load) in &runs {
@@ -83,14 +86,14 @@ pub(crate) async fn plan(storage: &Storage, present: &BundleRef, ledger: Ledger)
     let mut lost = HashSet::new();
     for (mut record, load) in runs {
         let changes = load.as_ref().is_some_and(|load| !load.load.already_loaded);
-        let from = if changes { finder.source(&mut record, &mut plan.under_present).await? } else { Ok(From::Nowhere) };
+        let from = if changes { finder.source(&mut record).await? } else { Ok(ReplayFrom::Nowhere) };
         match from {
-            Ok(From::Nowhere) => {
+            Ok(ReplayFrom::Nowhere) => {
                 // only the ledger is concerned, which takes whatever bundle is named
-                finder.bundle(&mut record.run, true, &mut 0).await?;
-                steps.push(Step { record, load, from: From::Nowhere });
+                finder.bundle_or_present(&mut record.run).await?;
+                steps.push(step(record, load, ReplayFrom::Nowhere));
             }
-            Ok(from) => steps.push(Step { record, load, from }),
+            Ok(from) => steps.push(step(record, load, from)),
             Err(because) if last.get(&record.run.object) == Some(&record.run.run_id) => {
                 lost.insert(record.run.object.clone());
                 plan.lost.push(Lost { object: record.run.object, because });
@@ -98,35 +101,51 @@ pub(crate) async fn plan(storage: &Storage, present: &BundleRef, ledger: Ledger)
             Err(_) => {}
         }
     }
-    steps.retain(|step| !lost.contains(&step.record.run.object) || step.from == From::Nowhere);
+    steps.retain(|step| !lost.contains(&step.record.run.object) || step.from == ReplayFrom::Nowhere);
     plan.steps = steps;
+    plan.under_present = finder.under_present;
     Ok(plan)
+}
+
+fn step(record: RunRecord, load: Option<LoadRecord>, from: ReplayFrom) -> ReplayInput {
+    ReplayInput { record, load, from, transform: None, validate: None }
 }
 
 struct Finder<'a> {
     storage: &'a Storage,
+    buckets: &'a Buckets,
     bundles: Datasets,
     /// By a bundle's hash, where it was found.
     found: HashMap<String, Option<BundleRef>>,
     present: &'a BundleRef,
+    /// All keys of the dataset in silver.
+    silver: HashSet<String>,
+    /// Runs whose rows are in silver, and whose bundle is gone.
+    under_present: usize,
 }
 
 type Found = (RunRecord, Option<LoadRecord>);
 
 impl Finder<'_> {
     /// All runs of the dataset, in the order of their loads: those whose records lie in silver, and those that only the ledger knows.
-    async fn runs(&self, loads: Vec<LedgerLoad>) -> Result<Vec<Found>> {
+    async fn runs(&mut self, loads: Vec<LedgerLoad>) -> Result<Vec<Found>> {
         let prefix = format!("{}/", self.present.dataset);
-        let listing = self.storage.list(SILVER, &prefix, LISTED).await?;
+        let listing = self.storage.list(&self.buckets.silver, &prefix, LISTED).await?;
         let ending = format!("/{}", RunRecord::NAME);
-        let mut runs = BTreeMap::new();
-        for folder in listing.objects.iter().filter_map(|object| object.key.strip_suffix(&ending)) {
-            let Some(record) = self.document::<RunRecord>(format!("{folder}{ending}")).await? else { continue };
-            let load = self.document::<LoadRecord>(format!("{folder}/{}", LoadRecord::NAME)).await?;
-            runs.insert(record.run.run_id.clone(), (record, load));
-        }
+        let folders = listing.objects.iter().filter_map(|object| object.key.strip_suffix(&ending));
+        let this = &*self;
+        let records = folders.map(|folder| async move {
+            let Some(record) = this.document::<RunRecord>(format!("{folder}/{}", RunRecord::NAME)).await? else {
+                return Ok(None);
+            };
+            let load = this.document::<LoadRecord>(format!("{folder}/{}", LoadRecord::NAME)).await?;
+            Ok::<_, StageError>(Some((record.run.run_id.clone(), (record, load))))
+        });
+        let records: Vec<_> = stream::iter(records).buffered(AT_ONCE).try_collect().await?;
+        let mut runs: BTreeMap<String, Found> = records.into_iter().flatten().collect();
+        self.silver = listing.objects.into_iter().map(|object| object.key).collect();
         for load in loads {
-            let known = runs.entry(load.entry.run_id.clone()).or_insert_with(|| (of_entry(&load), None));
+            let known = runs.entry(load.entry.run_id.clone()).or_insert_with(|| (of_entry(&load, self.buckets), None));
             known.1 = Some(LoadRecord {
                 load: Loaded {
                     outcomes: load.entry.outcomes.unwrap_or_default(),
@@ -146,7 +165,7 @@ impl Finder<'_> {
     }
 
     async fn document<T: BesideSilver>(&self, key: String) -> Result<Option<T>> {
-        let place = ObjectRef { bucket: SILVER.to_owned(), key };
+        let place = ObjectRef { bucket: self.buckets.silver.clone(), key };
         match self.storage.read(&place.bucket, &place.key, None, T::LIMIT).await {
             Ok(json) => T::from_json(&place, &json).map(Some),
             Err(error) if error.code == ErrorCode::ObjectMissing => Ok(None),
@@ -155,40 +174,45 @@ impl Finder<'_> {
     }
 
     /// Where a run's rows can be had, or why they cannot. Its bundle is put where it lies now.
-    async fn source(
-        &mut self,
-        record: &mut RunRecord,
-        under_present: &mut usize,
-    ) -> Result<Result<From, &'static str>> {
-        if self.is_there(&record.validate.accepted_records, None).await? {
-            self.bundle(&mut record.run, true, under_present).await?;
-            return Ok(Ok(From::Silver));
+    async fn source(&mut self, record: &mut RunRecord) -> Result<Result<ReplayFrom, &'static str>> {
+        if self.silver.contains(&record.validate.accepted_records.key) {
+            let found = self.bundle_or_present(&mut record.run).await?;
+            self.under_present += usize::from(!found);
+            return Ok(Ok(ReplayFrom::Silver));
         }
         let ObjectVersion { bucket, key, version_id } = &record.run.object;
         let bronze = ObjectRef { bucket: bucket.clone(), key: key.clone() };
-        if !self.is_there(&bronze, Some(version_id)).await? {
+        if !self.is_there(&bronze, version_id).await? {
             return Ok(Err("neither its silver nor this version of the file is there"));
         }
-        Ok(match self.bundle(&mut record.run, false, under_present).await? {
-            true => Ok(From::Bronze),
+        Ok(match self.bundle(&mut record.run).await? {
+            true => Ok(ReplayFrom::Bronze),
             false => Err("its silver is gone, and so is the contract under which the file was read"),
         })
     }
 
-    async fn is_there(&self, object: &ObjectRef, version: Option<&str>) -> Result<bool> {
-        match self.storage.head(&object.bucket, &object.key, version).await {
+    async fn is_there(&self, object: &ObjectRef, version: &str) -> Result<bool> {
+        match self.storage.head(&object.bucket, &object.key, Some(version)).await {
             Ok(_) => Ok(true),
             Err(error) if matches!(error.code, ErrorCode::ObjectMissing | ErrorCode::ObjectChanged) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Puts into a run where its bundle lies: as it pinned it, or the copy that is kept under its hash. `or_present` takes the present
-    /// one else, for the load alone. Returns whether there is one.
-    async fn bundle(&mut self, run: &mut Run, or_present: bool, under_present: &mut usize) -> Result<bool> {
+    /// The same as [`Self::bundle`]; a run without one gets the present one, which is enough for its load.
+    async fn bundle_or_present(&mut self, run: &mut Run) -> Result<bool> {
+        let found = self.bundle(run).await?;
+        if !found {
+            run.bundle = self.present.clone();
+        }
+        Ok(found)
+    }
+
+    /// Puts into a run where its bundle lies: as it pinned it, or the copy that is kept under its hash. Returns whether there is one.
+    async fn bundle(&mut self, run: &mut Run) -> Result<bool> {
         if !self.found.contains_key(&run.bundle.sha256) {
             let key = bundle_copy(&run.bundle.dataset, &run.bundle.sha256);
-            let copy = ObjectVersion { bucket: DATASETS.to_owned(), key, version_id: "null".to_owned() };
+            let copy = ObjectVersion { bucket: self.buckets.datasets.clone(), key, version_id: "null".to_owned() };
             let mut found = None;
             for object in [run.bundle.object.clone(), copy] {
                 let candidate = BundleRef { object, ..run.bundle.clone() };
@@ -208,57 +232,50 @@ impl Finder<'_> {
             }
             self.found.insert(run.bundle.sha256.clone(), found);
         }
-        match self.found.get(&run.bundle.sha256).cloned().flatten() {
-            Some(found) => run.bundle = found,
-            None if or_present => {
-                *under_present += 1;
-                run.bundle = self.present.clone();
-            }
-            None => return Ok(false),
-        }
+        let Some(found) = self.found.get(&run.bundle.sha256).cloned().flatten() else { return Ok(false) };
+        run.bundle = found;
         Ok(true)
     }
 
     /// Keys of bronze whose present version no run and no failure names.
     async fn unknown(&self, known: &HashSet<ObjectVersion>) -> Result<Vec<String>> {
-        let failures = self.storage.list(QUARANTINE, Storage::FAILURES, LISTED).await?;
-        let mut failed = HashSet::new();
-        for object in &failures.objects {
-            let Some(id) = object.key.strip_prefix(Storage::FAILURES).and_then(|name| name.strip_suffix(".json"))
-            else {
-                continue;
-            };
-            if let Some(failure) = self.storage.recorded_failure(QUARANTINE, id).await? {
-                failed.extend(failure.key.zip(failure.version_id));
-            }
-        }
+        let Buckets { bronze, quarantine, .. } = self.buckets;
+        let failures = self.storage.failed_runs(quarantine, "", LISTED).await?;
+        let failures = failures.iter().map(|id| self.storage.recorded_failure(quarantine, id));
+        let failures: Vec<_> = stream::iter(failures).buffered(AT_ONCE).try_collect().await?;
+        let failed: HashSet<_> =
+            failures.into_iter().flatten().filter_map(|failure| failure.key.zip(failure.version_id)).collect();
         let prefix = format!("{}/", self.present.dataset);
-        let mut unknown = Vec::new();
-        for object in self.storage.list(BRONZE, &prefix, LISTED).await?.objects {
-            let version_id = self.storage.head(BRONZE, &object.key, None).await?.version_id;
-            let version = ObjectVersion { bucket: BRONZE.to_owned(), key: object.key, version_id };
-            if !known.contains(&version) && !failed.contains(&(version.key.clone(), version.version_id.clone())) {
-                unknown.push(version.key);
-            }
-        }
-        Ok(unknown)
+        let files = self.storage.list(bronze, &prefix, LISTED).await?.objects;
+        let versions = files.into_iter().map(|object| async move {
+            let version_id = self.storage.head(bronze, &object.key, None).await?.version_id;
+            Ok::<_, StageError>(ObjectVersion { bucket: bronze.clone(), key: object.key, version_id })
+        });
+        let mut versions: Vec<_> = stream::iter(versions).buffered(AT_ONCE).try_collect().await?;
+        versions.retain(|version| {
+            // the console marks a folder by an empty object
+            !version.key.ends_with('/')
+                && !known.contains(version)
+                && !failed.contains(&(version.key.clone(), version.version_id.clone()))
+        });
+        Ok(versions.into_iter().map(|version| version.key).collect())
     }
 }
 
 /// Where a copy of each bundle is kept on one machine, whose store keeps no versions.
-pub(crate) fn bundle_copy(dataset: &str, sha256: &str) -> String {
+pub fn bundle_copy(dataset: &str, sha256: &str) -> String {
     format!("bundles/{dataset}/{sha256}.json")
 }
 
 /// A run as far as the ledger knows it: what a load needs.
-fn of_entry(load: &LedgerLoad) -> RunRecord {
+fn of_entry(load: &LedgerLoad, buckets: &Buckets) -> RunRecord {
     let LedgerLoad { entry, object, size, order, content_sha256, bundle_version } = load;
     let place = |bucket: &str, name: &str| ObjectRef {
         bucket: bucket.to_owned(),
         key: output_key(&entry.dataset, &entry.source, &entry.run_id, name),
     };
     let bundle = ObjectVersion {
-        bucket: DATASETS.to_owned(),
+        bucket: buckets.datasets.clone(),
         key: Datasets::key(&entry.dataset),
         version_id: bundle_version.clone(),
     };
@@ -276,8 +293,8 @@ fn of_entry(load: &LedgerLoad) -> RunRecord {
         source: entry.source.clone(),
     };
     let transform = Transformed {
-        silver: place(SILVER, "transformed.parquet"),
-        rejects: place(QUARANTINE, "transform-rejects.parquet"),
+        silver: place(&buckets.silver, Run::TRANSFORMED),
+        rejects: place(&buckets.quarantine, Run::TRANSFORM_REJECTS),
         content_sha256: content_sha256.clone(),
         read: entry.read.clone(),
         kept: entry.read.clone(),
@@ -292,8 +309,8 @@ fn of_entry(load: &LedgerLoad) -> RunRecord {
     };
     let validate = Validated {
         verdict: entry.verdict.unwrap_or(Verdict::AcceptedWithRejects),
-        accepted_records: place(SILVER, Run::ACCEPTED),
-        rejects: place(QUARANTINE, "validate-rejects.parquet"),
+        accepted_records: place(&buckets.silver, Run::ACCEPTED),
+        rejects: place(&buckets.quarantine, Run::VALIDATE_REJECTS),
         rejects_csv: None,
         read: entry.read.clone(),
         accepted: entry.accepted.clone(),

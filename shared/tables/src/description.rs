@@ -1,0 +1,117 @@
+//! What a dataset declares of its tables, as the SQL is made from it.
+
+use std::fmt;
+
+/// A column's type in PostgreSQL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SqlType {
+    /// Text, compared by its bytes, of so many characters at most.
+    Text(u32),
+    /// A whole number of 64 bits.
+    Integer,
+    /// A decimal number of so many digits, so many of them behind the mark.
+    Decimal(u8, u8),
+    /// A floating-point number of 64 bits.
+    Number,
+    /// A day.
+    Date,
+    /// An instant.
+    Timestamp,
+    /// True or false.
+    Boolean,
+}
+
+impl fmt::Display for SqlType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(length) => write!(f, "varchar({length}) COLLATE \"C\""),
+            Self::Integer => f.write_str("bigint"),
+            Self::Decimal(precision, scale) => write!(f, "numeric({precision},{scale})"),
+            Self::Number => f.write_str("double precision"),
+            Self::Date => f.write_str("date"),
+            Self::Timestamp => f.write_str("timestamptz"),
+            Self::Boolean => f.write_str("boolean"),
+        }
+    }
+}
+
+/// A column of a record, and of the tables that it becomes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub sql_type: SqlType,
+}
+
+impl Column {
+    /// A column.
+    pub fn new(name: &str, sql_type: SqlType) -> Self {
+        Self { name: name.to_owned(), sql_type }
+    }
+}
+
+/// What a table is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Things that others refer to: a customer, a product. A member that is absent or open stays, for others refer to it.
+    Dimension,
+    /// What happened: an invoice, a sale. A row that is absent is none.
+    Fact,
+}
+
+/// A reference of a table to a dimension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The column that holds the surrogate: `customer_key`.
+    pub name: String,
+    /// The dimension's name.
+    pub table: String,
+    /// The dimension's natural key.
+    pub columns: Vec<String>,
+    /// The record's fields that hold it, in its order. If one is NULL, so is the reference.
+    pub fields: Vec<String>,
+}
+
+/// A table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Its public name.
+    pub name: String,
+    /// What it is for.
+    pub kind: Kind,
+    /// The surrogate's public name: `customer_key`.
+    pub surrogate: String,
+    /// The natural key: fields of the record.
+    pub key: Vec<Column>,
+    /// What a state is made of, the references excepted: fields of the record.
+    pub state: Vec<Column>,
+    /// Its references, which are part of the state.
+    pub references: Vec<Reference>,
+    /// The field by which a version's rows, and versions among each other, are ordered before the versions' own rank. A version shows a key on
+    /// several lines only in a table that has one.
+    pub newest_by: Option<Column>,
+    /// Of a table whose files are complete: the fields of the key that a file is complete of; none of them is the whole record.
+    pub snapshot: Option<Vec<String>>,
+    /// Whether the earlier states are shown.
+    pub history: bool,
+}
+
+impl Table {
+    /// The columns of a state: references first.
+    pub(crate) fn state_columns(&self) -> Vec<Column> {
+        let references = self.references.iter().map(|reference| Column::new(&reference.name, SqlType::Integer));
+        references.chain(self.state.iter().cloned()).collect()
+    }
+}
+
+/// A record: what a file holds, and the tables that it becomes. A dimension that lives inside a fact's record stands before the fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its name.
+    pub name: String,
+    /// Its fields.
+    pub fields: Vec<Column>,
+    /// Its tables.
+    pub tables: Vec<Table>,
+}

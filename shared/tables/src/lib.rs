@@ -1,0 +1,27 @@
+//! The SQL of tables that are declared: what makes them, what loads a version into them, and what readers see.
+//!
+//! The tables are a function of a set of loaded versions, whatever the order in which they came. What is kept for it, of each table:
+//!
+//! - `<table>_rows`: a row per member, the durable pair of natural key and surrogate, with its current state. A member is *open* while it has
+//!   no state of its own: another row refers to it. It is *absent* if the newest complete file of its scope does not show it.
+//! - `<table>_history`: the earlier intervals, each with the version that opened it and the one that closed it.
+//! - `<table>_presence`: per version, the members that it showed, and on which line.
+//! - `<table>_snapshots`, `<table>_refused`: per complete file, the scopes that it was complete of, and the keys that it showed in rows that
+//!   were refused.
+//!
+//! An interval's state is stored where it opens. The observations merged behind it have the same state by construction, so that a late
+//! version, a reload or a withdrawal needs no other state.
+
+mod ddl;
+mod description;
+mod load;
+mod views;
+
+pub use ddl::create;
+pub use description::{Column, Kind, Record, Reference, SqlType, Table};
+pub use load::load;
+
+/// A quoted identifier.
+pub(crate) fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

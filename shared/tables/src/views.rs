@@ -1,0 +1,53 @@
+//! What readers see of a table.
+
+use crate::ddl::{list, name};
+use crate::description::{Kind, Table};
+use crate::quote;
+
+/// The public view, that of the earlier states, and the function that gives the states at the end of a day.
+pub(crate) fn create(schema: &str, table: &Table) -> String {
+    let of = |ending: &str| name(schema, &table.name, ending);
+    let key = list(table.key.iter().map(|column| column.name.as_str()));
+    let state = table.state_columns();
+    let names = || state.iter().map(|column| quote(&column.name));
+    let surrogate = quote(&table.surrogate);
+    let mut sql = match table.kind {
+        Kind::Fact => {
+            let state: String = names().map(|name| format!(", {name}")).collect();
+            format!(
+                "CREATE VIEW {} AS\nSELECT row_key AS {surrogate}, {key}{state}, valid_from, object_version_key, source_line\nFROM {} WHERE status = \
+                 'current';\n",
+                of(""),
+                of("_rows"),
+            )
+        }
+        // a member that is absent has the last state that it had
+        Kind::Dimension => {
+            let own: String = names()
+                .map(|name| format!(", CASE WHEN r.status = 'absent' THEN h.{name} ELSE r.{name} END AS {name}"))
+                .collect();
+            let key =
+                table.key.iter().map(|column| format!("r.{}", quote(&column.name))).collect::<Vec<_>>().join(", ");
+            format!(
+                "CREATE VIEW {} AS\nSELECT r.row_key AS {surrogate}, {key}{own}, r.status, r.valid_from, r.object_version_key, \
+                 r.source_line\nFROM {} r LEFT JOIN {} h ON r.status = 'absent' AND h.row_key = r.row_key AND h.closing_version_key = \
+                 r.object_version_key;\n",
+                of(""),
+                of("_rows"),
+                of("_history"),
+            )
+        }
+    };
+    if table.history {
+        let state: String = names().map(|name| format!(", h.{name}")).collect();
+        let key = table.key.iter().map(|column| format!("r.{}", quote(&column.name))).collect::<Vec<_>>().join(", ");
+        sql.push_str(&format!(
+            "CREATE VIEW {} AS\nSELECT h.row_key AS {surrogate}, {key}{state}, h.valid_from, h.valid_to, h.object_version_key, h.source_line\nFROM \
+             {} h JOIN {} r USING (row_key) WHERE NOT h.absent;\n",
+            name(schema, &format!("hist_{}", table.name), ""),
+            of("_history"),
+            of("_rows"),
+        ));
+    }
+    sql
+}

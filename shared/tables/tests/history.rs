@@ -1,0 +1,161 @@
+//! The tables of a shop after random loads, reloads and withdrawals, against a computation from scratch after each step.
+#![allow(clippy::unwrap_used)]
+
+mod model;
+mod shop;
+
+use std::fmt::Write as _;
+
+use fonderie_tables::{Record, create, load};
+use fonderie_test_support::{TestDatabase, database};
+use tokio_postgres::{Client, NoTls};
+
+use crate::model::{Version, Versions};
+use crate::shop::Chance;
+
+struct Trial {
+    client: Client,
+    records: Vec<Record>,
+    _database: TestDatabase,
+}
+
+impl Trial {
+    async fn new(name: &str, records: Vec<Record>) -> Self {
+        let database = database(name).await;
+        let (client, connection) = tokio_postgres::connect(&database.url, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let trial = Self { client, records, _database: database };
+        trial.client.batch_execute(
+            "CREATE SCHEMA audit; CREATE TABLE audit.version_order (dataset text, object_version_key bigint PRIMARY KEY, rank bigint UNIQUE, order_instant timestamptz)",
+        ).await.unwrap();
+        trial.client.batch_execute(&create("dw", &trial.records)).await.unwrap();
+        trial
+    }
+
+    async fn clear(&self) {
+        let tables = self.records.iter().flat_map(|record| &record.tables);
+        let mut sql = String::from("TRUNCATE audit.version_order");
+        for table in tables {
+            let endings = ["_rows", "_history", "_presence"].into_iter();
+            for ending in
+                endings.chain(table.snapshot.as_ref().map(|_| ["_snapshots", "_refused"]).into_iter().flatten())
+            {
+                let _ = write!(sql, ", dw.\"{}{ending}\"", table.name);
+            }
+        }
+        self.client.batch_execute(&sql).await.unwrap();
+    }
+
+    /// Loads a version, or withdraws it.
+    async fn load(&self, key: usize, version: &Version, withdrawn: bool) {
+        let record = &self.records[version.record];
+        let mut sql = format!(
+            "BEGIN;\nINSERT INTO audit.version_order VALUES ('shop', {key}, {rank}, timestamptz '2025-01-01 00:00Z' + interval '1 day' * {rank}) ON CONFLICT DO NOTHING;\n\
+             CREATE TEMP TABLE loading ON COMMIT DROP AS SELECT 'shop'::text AS dataset, {key}::bigint AS object_version_key, {withdrawn} AS withdrawn, {blind} AS blind;\n",
+            rank = version.rank,
+            blind = version.blind,
+        );
+        let columns: String =
+            record.fields.iter().map(|field| format!("\"{}\" {}, ", field.name, field.sql_type)).collect();
+        let _ = writeln!(
+            sql,
+            "CREATE TEMP TABLE incoming ({columns}source_line bigint, source_record bigint) ON COMMIT DROP;"
+        );
+        let text = |value: Option<&String>| value.map_or("NULL".to_owned(), |value| format!("'{value}'"));
+        for (at, row) in version.rows.iter().enumerate().filter(|_| !withdrawn) {
+            let values: String = record.fields.iter().map(|field| text(row.get(field.name.as_str())) + ", ").collect();
+            let _ = writeln!(sql, "INSERT INTO incoming VALUES ({values}{}, {at});", at + 2);
+        }
+        for table in record.tables.iter().filter(|table| table.snapshot.is_some()) {
+            let scope = table.snapshot.as_deref().unwrap();
+            let of =
+                |names: &[String]| names.iter().map(|name| format!("\"{name}\" text")).collect::<Vec<_>>().join(", ");
+            let _ = writeln!(sql, "CREATE TEMP TABLE \"scopes_{}\" ({}) ON COMMIT DROP;", table.name, of(scope));
+            for value in version.scopes.iter().filter(|_| !withdrawn) {
+                let values = if scope.is_empty() { "DEFAULT VALUES".to_owned() } else { format!("VALUES ('{value}')") };
+                let _ = writeln!(sql, "INSERT INTO \"scopes_{}\" {values};", table.name);
+            }
+            let key: Vec<String> = table.key.iter().map(|column| column.name.clone()).collect();
+            let _ = writeln!(sql, "CREATE TEMP TABLE \"refused_{}\" ({}) ON COMMIT DROP;", table.name, of(&key));
+            for refused in version.refused.iter().filter(|_| !withdrawn) {
+                let values = refused.iter().map(|value| format!("'{value}'")).collect::<Vec<_>>().join(", ");
+                let _ = writeln!(sql, "INSERT INTO \"refused_{}\" VALUES ({values});", table.name);
+            }
+        }
+        sql.push_str(&load("dw", &self.records, record));
+        sql.push_str("COMMIT;");
+        if let Err(error) = self.client.batch_execute(&sql).await {
+            unreachable!("{error:?}\n{sql}");
+        }
+    }
+
+    /// All that the tables hold, references as natural keys.
+    async fn tables(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        for table in self.records.iter().flat_map(|record| &record.tables) {
+            let key = table.key.iter().map(|column| format!("m.\"{}\"", column.name)).collect::<Vec<_>>().join(", ");
+            let state = |alias: &str| {
+                let references = table.references.iter().map(|reference| {
+                    let columns =
+                        reference.columns.iter().map(|column| format!("d.\"{column}\"")).collect::<Vec<_>>().join(", ");
+                    format!(
+                        "(SELECT concat_ws(',', {columns}) FROM dw.\"{}_rows\" d WHERE d.row_key = {alias}.\"{}\")",
+                        reference.table, reference.name
+                    )
+                });
+                let columns = table.state.iter().map(|column| format!("{alias}.\"{}\"::text", column.name));
+                references.chain(columns).map(|value| format!("coalesce({value}, '∅')")).collect::<Vec<_>>().join(", ")
+            };
+            let query = format!(
+                "SELECT concat_ws('|', '{name}', concat_ws(',', {key}), m.status, {m}, coalesce(m.object_version_key::text, '∅'), coalesce(m.source_line::text, '∅')) FROM dw.\"{name}_rows\" m\n\
+                 UNION ALL SELECT concat_ws('|', '{name} history', concat_ws(',', {key}), h.absent, {h}, h.object_version_key, coalesce(h.source_line::text, '∅'), h.closing_version_key) \
+                 FROM dw.\"{name}_history\" h JOIN dw.\"{name}_rows\" m USING (row_key)",
+                name = table.name,
+                m = state("m"),
+                h = state("h"),
+            );
+            all.extend(self.client.query(&query, &[]).await.unwrap().iter().map(|row| row.get::<_, String>(0)));
+        }
+        all.sort();
+        all
+    }
+}
+
+#[tokio::test]
+async fn the_tables_are_a_function_of_the_versions() {
+    let trial = Trial::new("tables", shop::records()).await;
+    let sequences = std::env::var("FONDERIE_SEQUENCES").map_or(60, |count| count.parse().unwrap());
+    let mut seen = model::Seen::default();
+    for seed in 0..sequences {
+        trial.clear().await;
+        let mut chance = Chance::new(seed);
+        let count = chance.below(6) + 2;
+        let ranks = chance.distinct(count, 20);
+        // few records at a time, so that their versions meet
+        let focus = [chance.below(trial.records.len()), chance.below(trial.records.len())];
+        let kinds: Vec<usize> = (0..count).map(|_| focus[chance.below(2)]).collect();
+        let mut versions = Versions::new();
+        for step in 0..chance.below(9) + 2 {
+            let key = chance.below(count);
+            let withdrawn = versions.contains_key(&key) && chance.one_in(3);
+            if withdrawn {
+                let version = versions.remove(&key).unwrap();
+                trial.load(key, &version, true).await;
+            } else {
+                let version = shop::version(&mut chance, kinds[key], ranks[key]);
+                trial.load(key, &version, false).await;
+                versions.insert(key, version);
+            }
+            let (expected, found) = (model::tables(&trial.records, &versions), trial.tables().await);
+            seen.count(&expected);
+            let lacks: Vec<_> = expected.iter().filter(|line| !found.contains(line)).collect();
+            let surplus: Vec<_> = found.iter().filter(|line| !expected.contains(line)).collect();
+            assert!(
+                expected == found,
+                "sequence {seed}, step {step}, version {key}{}\nlacks {lacks:#?}\nhas {surplus:#?}\nof {versions:#?}",
+                if withdrawn { " withdrawn" } else { "" }
+            );
+        }
+    }
+    seen.check();
+}
