@@ -43,6 +43,7 @@ pub async fn run(context: &Context, input: AdmitInput) -> Result<Admitted> {
 /// As [`run`].
 pub async fn object(context: &Context, run_id: &str, started_at: DateTime<Utc>, request: RunRequest) -> Result<Run> {
     let name = named(context, request.dataset.as_deref(), &request.key)?;
+    plausible(request.as_of, request.force, started_at)?;
     let meta = context.storage.head(&request.bucket, &request.key, request.version_id.as_deref()).await?;
     let object = ObjectVersion { bucket: request.bucket, key: request.key, version_id: meta.version_id };
     let (bundle, dataset) = context.bundles.newest(&context.datasets_bucket, name).await?;
@@ -86,6 +87,20 @@ fn not_in_future(extracted: NaiveDate, uploaded: NaiveDate) -> Result<()> {
     Err(StageError::new(ErrorCode::ExtractionInFuture, message))
 }
 
+/// A mistyped year would stay the marts' date for as long: what is published later takes the greater one.
+fn plausible(typed: Option<NaiveDate>, force: bool, started_at: DateTime<Utc>) -> Result<()> {
+    const DAYS: u64 = 3653;
+    let latest = started_at.date_naive().checked_add_days(chrono::Days::new(DAYS));
+    match typed {
+        Some(as_of) if !force && latest.is_some_and(|latest| as_of > latest) => {
+            let message =
+                format!("the as-of date {as_of} is more than ten years ahead: correct it, or force it if you mean it");
+            Err(StageError::new(ErrorCode::RequestInvalid, message))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Admits a run of a dataset, without an object.
 async fn dataset(
     context: &Context,
@@ -95,6 +110,7 @@ async fn dataset(
     typed: Option<NaiveDate>,
     force: bool,
 ) -> Result<DatasetRun> {
+    plausible(typed, force, started_at)?;
     let (bundle, dataset) = context.bundles.newest(&context.datasets_bucket, name).await?;
     let as_of = typed.unwrap_or_else(|| started_at.with_timezone(&dataset.time_zone).date_naive());
     let force = force || typed.is_none();
@@ -141,6 +157,18 @@ mod tests {
         assert_eq!(code("2026-07-02", "2026-06-30"), Err(ErrorCode::ExtractionInFuture));
         let error = not_in_future(day("2062-06-30"), day("2026-06-30")).unwrap_err();
         assert!(error.message.contains("2062-06-30") && error.message.contains("2026-06-30"), "{error}");
+    }
+
+    #[test]
+    fn a_mistyped_year_is_no_as_of_date() {
+        let day = |text: &str| Some(text.parse::<NaiveDate>().unwrap());
+        let started_at = "2026-11-26T10:00:00Z".parse().unwrap();
+        assert!(plausible(day("2999-01-01"), true, started_at).is_ok());
+        for fine in [None, day("1999-01-01"), day("2027-06-30"), day("2036-11-26")] {
+            assert!(plausible(fine, false, started_at).is_ok(), "{fine:?}");
+        }
+        let error = plausible(day("2206-06-30"), false, started_at).unwrap_err();
+        assert!(error.code == ErrorCode::RequestInvalid && error.message.contains("2206-06-30"), "{error}");
     }
 
     #[test]

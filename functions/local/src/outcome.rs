@@ -28,7 +28,11 @@ struct Outcome<'a> {
     amounts: BTreeMap<&'a str, Amount>,
     /// Those that a row broke, and what the load warns of.
     rules: Vec<RuleResult>,
-    notices: &'a [String],
+    notices: Vec<&'a str>,
+    /// Lines that are no records, by kind: blank, repeated headers, totals, those that the contract leaves out.
+    left_out: BTreeMap<&'a str, u64>,
+    /// The key of an earlier object with the same bytes.
+    same_bytes_as: Option<&'a str>,
     halted_because: Option<&'a str>,
     halts: &'a [String],
     failure: Option<Error<'a>>,
@@ -55,6 +59,8 @@ struct Amount {
     read: String,
     accepted: String,
     rejected: String,
+    /// Of records that this file showed when it was loaded before, and no longer shows.
+    removed: String,
     /// Cells of the file that are no amount.
     unreadable: u64,
 }
@@ -86,7 +92,9 @@ pub(crate) fn line(
         currency: dataset.currency.as_deref(),
         amounts: BTreeMap::new(),
         rules: Vec::new(),
-        notices: &[],
+        notices: Vec::new(),
+        same_bytes_as: None,
+        left_out: BTreeMap::new(),
         halted_because: None,
         halts: &[],
         failure: None,
@@ -136,6 +144,7 @@ fn ran<'a>(outcome: &mut Outcome<'a>, report: &'a RunReport) {
             read: format_cents(read.sum),
             accepted: sum(&said.validate.accepted, field),
             rejected: sum(&rejected, field),
+            removed: load.map_or_else(|| format_cents(0), |load| sum(&load.removed, field)),
             unreadable: read.unreadable,
         };
         outcome.amounts.insert(field, amount);
@@ -147,7 +156,10 @@ fn ran<'a>(outcome: &mut Outcome<'a>, report: &'a RunReport) {
         rows: warning.rows,
         budget: None,
     }));
-    outcome.notices = &said.transform.notices;
+    let of_load = load.iter().flat_map(|load| &load.notices);
+    outcome.notices = said.transform.notices.iter().chain(of_load).map(String::as_str).collect();
+    outcome.left_out = said.transform.skipped.iter().map(|(kind, count)| (kind.as_str(), *count)).collect();
+    outcome.same_bytes_as = report.same_bytes_as.as_deref();
     outcome.halted_because = said.validate.halted_because.as_deref();
     outcome.halts = &said.transform.halts;
 }

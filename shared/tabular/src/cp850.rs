@@ -18,6 +18,11 @@ pub(crate) fn decode(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| byte.checked_sub(0x80).map_or(char::from(*byte), |at| HIGH[usize::from(at)])).collect()
 }
 
+/// A character's byte, if it is no ASCII and cp850 has it.
+pub(crate) fn byte(c: char) -> Option<u8> {
+    HIGH.iter().position(|high| *high == c).and_then(|at| u8::try_from(0x80 + at).ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

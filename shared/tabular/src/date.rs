@@ -386,12 +386,17 @@ fn without_time(date: NaiveDate, time: NaiveTime, declared: bool, dates: &Dates)
     }
 }
 
-/// A serial number as text: up to seven digits, and perhaps decimals.
+/// A serial number as text: up to seven digits, and perhaps decimals; `46,146` may be 46 thousand.
 fn serial_text(text: &str) -> Option<f64> {
     let (whole, fraction) = text.split_once(['.', ',']).unwrap_or((text, "0"));
     let digits = |text: &str, most| (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     let padded = whole.len() > 1 && whole.starts_with('0');
-    if !padded && digits(whole, 7) && digits(fraction, 20) { format!("{whole}.{fraction}").parse().ok() } else { None }
+    let grouped = fraction.len() == 3 && whole.len() <= 3;
+    if !padded && !grouped && digits(whole, 7) && digits(fraction, 20) {
+        format!("{whole}.{fraction}").parse().ok()
+    } else {
+        None
+    }
 }
 
 /// Refuses the first and the last day of an undeclared range: much software writes them for "no date".

@@ -203,7 +203,9 @@ impl Decoding {
         if self.utf8 {
             // U+FFFD is what the transcoder, or an earlier program, put in place of what it could not decode.
             return match std::str::from_utf8(bytes) {
-                Ok(text) if !text.contains('\u{FFFD}') => refuse_double(double::text(text), || Ok(Cow::Borrowed(text))),
+                Ok(text) if !text.contains('\u{FFFD}') => {
+                    refuse_double(self.double_text(text), || Ok(Cow::Borrowed(text)))
+                }
                 _ => (Err(Problem::Encoding), Double::No),
             };
         }
@@ -215,7 +217,17 @@ impl Decoding {
         let Some(listed) = self.encoding.listed() else { return Ok(Cow::Owned(cp850::decode(bytes))) };
         let text = listed.decode_without_bom_handling_and_without_replacement(bytes).ok_or(Problem::Encoding)?;
         // The bytes that a single-byte encoding leaves undefined come out as C1 controls, which no text has.
-        if text.contains(is_c1) { Err(Problem::Encoding) } else { Ok(text) }
+        let latin_9 = || [WINDOWS_1252, WINDOWS_1254].contains(&listed) && foreign::is_latin_9(&text);
+        if text.contains(is_c1) || latin_9() { Err(Problem::Encoding) } else { Ok(text) }
+    }
+
+    /// What a text of a file in UTF-8, or in an encoding of several bytes per character, shows.
+    fn double_text(&self, text: &str) -> Double {
+        let several = self.encoding.listed().filter(|listed| ![UTF_8, UTF_16LE, UTF_16BE].contains(listed));
+        match several {
+            Some(listed) => double::beside_latin(&listed.encode(text).0),
+            None => double::text(text),
+        }
     }
 
     /// Whether bytes in a single-byte encoding hold a character's UTF-8.

@@ -1,6 +1,9 @@
 //! Text that was encoded twice: UTF-8 in a single-byte encoding's place, or taken for windows-1252 and encoded again.
 
+use encoding_rs::MACINTOSH;
 use memchr::memchr_iter;
+
+use crate::cp850;
 
 /// What a cell shows of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +61,9 @@ pub(crate) fn common_or_whole(bytes: &[u8]) -> Double {
 
 /// What a text shows that was decoded as UTF-8: `Ã©`, `â€™`, `Å“`, `Â°`, `á»…`, as windows-1252 shows UTF-8.
 pub(crate) fn text(text: &str) -> Double {
+    if through_dos_or_mac(text) {
+        return Double::Yes;
+    }
     // All leads but C0 and C1, U+00C2 to U+00F4, begin with C3 in UTF-8.
     let may_be = memchr_iter(0xC3, text.as_bytes()).any(|at| {
         let mut characters = text[at..].chars();
@@ -69,6 +75,39 @@ pub(crate) fn text(text: &str) -> Double {
     }
     // What windows-1252 lacks is neither a lead nor a letter.
     western(&text.chars().map(|c| windows_1252(c).unwrap_or(0)).collect::<Vec<u8>>())
+}
+
+/// What bytes in an encoding of several bytes per character show (Shift JIS, GB 18030, …): the UTF-8 of a Western letter is a character there too,
+/// but none that stands beside a small Latin letter: `Gﾃｩrard`, `G茅rard`.
+pub(crate) fn beside_latin(bytes: &[u8]) -> Double {
+    let letter = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_lowercase);
+    let found = std::str::from_utf8(bytes).is_ok()
+        && bytes.windows(2).enumerate().any(|(at, pair)| {
+            matches!(pair, [0xC3 | 0xC5, 0x80..=0xBF]) && (letter(at.checked_sub(1)) || letter(Some(at + 2)))
+        });
+    if found { Double::Yes } else { Double::No }
+}
+
+/// Whether a text holds the UTF-8 of a Western letter as cp850, cp437 or Mac Roman show it, beside another letter: `Zo├®`, `Zo√©`.
+fn through_dos_or_mac(text: &str) -> bool {
+    // All leads are of three bytes that begin with E2.
+    if memchr_iter(0xE2, text.as_bytes()).next().is_none() {
+        return false;
+    }
+    let follows = |lead: char, c: char| match lead {
+        '├' | '┼' => cp850::byte(c).is_some_and(|byte| byte < 0xC0) || "¢¥₧⌐╡╢╖╕╜╛".contains(c),
+        '√' | '≈' => {
+            let mut buffer = [0; 4];
+            let (bytes, _, lost) = MACINTOSH.encode(c.encode_utf8(&mut buffer));
+            !lost && matches!(bytes[..], [0x80..=0xBF])
+        }
+        _ => false,
+    };
+    let characters: Vec<char> = text.chars().collect();
+    characters.windows(2).enumerate().any(|(at, pair)| {
+        let letter = |at: Option<usize>| at.and_then(|at| characters.get(at)).is_some_and(|c| c.is_alphabetic());
+        follows(pair[0], pair[1]) && (letter(at.checked_sub(1)) || letter(Some(at + 2)))
+    })
 }
 
 /// Whether bytes hold a UTF-8 sequence that is led by C2, C3, C5 or E2: Latin letters, signs, typographic marks.
@@ -217,6 +256,50 @@ mod tests {
                     }
                     assert_ne!(text(&written), Double::Yes, "{written}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn letters_that_went_through_dos_or_mac_are_found() {
+        for word in
+            ["Zoé", "Lefèvre", "Noël", "François", "Hôtel", "Benoît", "Müller", "Élodie", "forêt", "où", "âge", "naïve"]
+        {
+            let bytes = word.as_bytes();
+            for read in [cp850::decode(bytes), MACINTOSH.decode_without_bom_handling(bytes).0.into_owned()] {
+                assert_eq!(text(&read), Double::Yes, "{word}: {read}");
+            }
+        }
+        // cp437 has other signs there
+        for read in ["Zo├⌐", "M├╝ller", "H├┤tel", "vou├⌐"] {
+            assert_eq!(text(read), Double::Yes, "{read}");
+        }
+        for plain in ["├── src", "└─┬ a", "x ≈ 3", "√2", "2 √ 3", "≈ 12 €", "a ≤ b", "│ x │", "├─┤"]
+        {
+            assert_eq!(text(plain), Double::No, "{plain}");
+        }
+    }
+
+    #[test]
+    fn western_letters_in_an_encoding_of_several_bytes_are_found() {
+        for encoding in [encoding_rs::SHIFT_JIS, encoding_rs::GB18030, encoding_rs::BIG5, encoding_rs::EUC_KR] {
+            for word in ["Gérard", "Zoé", "Lefèvre"] {
+                let (read, _, lost) = encoding.decode(word.as_bytes());
+                if !lost {
+                    assert_eq!(beside_latin(&encoding.encode(&read).0), Double::Yes, "{word}: {read}");
+                }
+            }
+        }
+        for (encoding, written) in [
+            (encoding_rs::GB18030, "茅台 A股 iPhone手机 T恤 李茅"),
+            (encoding_rs::SHIFT_JIS, "東京 ｶﾀｶﾅ Tシャツ abcﾃｽﾄ"),
+            (encoding_rs::BIG5, "台北 K歌 app下載"),
+            (encoding_rs::EUC_KR, "서울 PC방 app"),
+        ] {
+            let (bytes, _, lost) = encoding.encode(written);
+            assert!(!lost, "{written}");
+            for cell in bytes.split(|byte| *byte == b' ') {
+                assert_eq!(beside_latin(cell), Double::No, "{written}");
             }
         }
     }

@@ -37,6 +37,9 @@ fn is_odd(before: char, c: char, after: char) -> bool {
         'ƒ' => before.is_alphabetic() || after.is_alphabetic(),
         'Ž' | 'Š' | 'Ÿ' if before.is_ascii_lowercase() => !after.is_uppercase(),
         '•' => before.is_ascii_lowercase() && after.is_ascii_lowercase(),
+        // `G…RARD`, `H…L»NE`: between capitals alone, for others stand so behind words (`oui…non`).
+        '…' | '»' | '«' => before.is_ascii_uppercase() && after.is_ascii_uppercase(),
+        _ if fraction_in_word(before, c, after) => true,
         '„'
         | '†'
         | '‡'
@@ -63,10 +66,38 @@ fn is_odd(before: char, c: char, after: char) -> bool {
         | '¸'
         | '¿'
         | '─'..='╿' => before.is_alphabetic() && after.is_alphabetic(),
+        // `GÈrard`, `ZoÚ`: what `é`, `è`, `ê`, `ë` and `ü` of windows-1252 or cp850 are in another encoding.
+        'È' | 'Ë' | 'Ç' | 'Å' | 'Ú' | 'Þ' | 'Û' | 'Ù' if before.is_ascii_lowercase() => {
+            !after.is_alphabetic() || after.is_ascii_lowercase()
+        }
+        'È' | 'Ë' | 'Ç' | 'Å' | 'Ú' | 'Þ' | 'Û' | 'Ù' if before.is_ascii_uppercase() => {
+            after.is_ascii_lowercase()
+        }
         // A capital letter within a word.
         'À'..='Þ' | 'Ā'..='ž' if c.is_uppercase() => before.is_ascii_lowercase() && after.is_ascii_lowercase(),
+        // `GИrard`
+        '\u{400}'..='\u{52F}' => before.is_ascii_alphabetic() && after.is_ascii_alphabetic(),
         _ => false,
     }
+}
+
+/// Whether a fraction stands within a word: `Leb½uf`, `C¼UR`, which are `œ` and `Œ` of ISO-8859-15.
+fn fraction_in_word(before: char, c: char, after: char) -> bool {
+    match c {
+        '½' => before.is_alphabetic() && after.is_ascii_lowercase(),
+        '¼' | '¾' => before.is_ascii_uppercase() && after.is_ascii_uppercase(),
+        _ => false,
+    }
+}
+
+/// Whether a text of windows-1252 has a fraction within a word, which no word has: it is of ISO-8859-15, whose other letters are the same.
+pub(crate) fn is_latin_9(text: &str) -> bool {
+    let mut before = [' ', ' '];
+    text.chars().chain([' ']).any(|c| {
+        let found = fraction_in_word(before[0], before[1], c);
+        before = [before[1], c];
+        found
+    })
 }
 
 /// Whether a letter stands in a word as it should. Left out are letters that cp850 or Mac Roman have others for which words
@@ -131,8 +162,29 @@ mod tests {
     }
 
     #[test]
+    fn signs_capitals_and_other_scripts_within_words_are_odd() {
+        let names = ["Gérard", "Hélène", "Zoé", "RENÉE", "GÉRARD", "HÉLÈNE", "FRANÇOIS", "Müller", "Renée"];
+        let odd = |read: &dyn Fn(&str) -> String| names.iter().filter(|name| shown(&read(name)) == Shown::Odd).count();
+        let macintosh = |name: &str| MACINTOSH.decode_without_bom_handling(&WINDOWS_1252.encode(name).0).0.into_owned();
+        assert_eq!(odd(&|name| macintosh(name)), 9, "{:?}", names.map(macintosh));
+        let cp850 = |name: &str| crate::cp850::decode(&WINDOWS_1252.encode(name).0);
+        assert_eq!(odd(&|name| cp850(name)), 7, "{:?}", names.map(cp850));
+        let koi8 =
+            |name: &str| encoding_rs::KOI8_R.decode_without_bom_handling(&WINDOWS_1252.encode(name).0).0.into_owned();
+        assert_eq!(odd(&|name| koi8(name)), 8, "{:?}", names.map(koi8));
+        for (written, read) in [("Lebœuf", "Leb½uf"), ("CŒUR", "C¼UR"), ("Cœur", "C½ur")] {
+            let bytes = encoding_rs::ISO_8859_15.encode(written).0;
+            let text = WINDOWS_1252.decode_without_bom_handling(&bytes).0;
+            assert_eq!((text.as_ref(), is_latin_9(&text), shown(&text)), (read, true, Shown::Odd));
+        }
+        assert!(!is_latin_9("½ journée, 3½h, Lot F½B, l½"));
+    }
+
+    #[test]
     fn words_in_their_own_encoding_are_not_odd() {
-        for text in ["Lot A•B", "A•B", "m²de", "Art²B", "F½B", "Lot§A"] {
+        for text in
+            ["Lot A•B", "A•B", "m²de", "Art²B", "F½B", "Lot§A", "3½h", "½journée", "½ h", "oui…non", "A¼b", "OUI… NON"]
+        {
             assert_ne!(shown(text), Shown::Odd, "{text}");
         }
         for name in NAMES {

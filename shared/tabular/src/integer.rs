@@ -2,8 +2,8 @@
 
 use fonderie_contract::NumberFormat;
 
+use crate::amount;
 use crate::problem::Problem;
-use crate::spreadsheet;
 
 /// Reads a whole number; surrounding white space must be off already.
 ///
@@ -12,10 +12,28 @@ use crate::spreadsheet;
 pub(crate) fn integer(text: &str, min: i64, max: i64, format: &NumberFormat) -> Result<i64, Problem> {
     let number = without_unit(text, format).unwrap_or(text);
     let digits = number.strip_prefix('-').unwrap_or(number);
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(if spreadsheet::is_wrapped(text) { Problem::SpreadsheetText } else { Problem::Integer });
+    let bounds = Problem::IntegerBounds { min, max };
+    let within = |number: i64| if (min..=max).contains(&number) { Ok(number) } else { Err(bounds.clone()) };
+    if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
+        return within(number.parse().map_err(|_| bounds.clone())?);
     }
-    number.parse().ok().filter(|number| (min..=max).contains(number)).ok_or(Problem::IntegerBounds { min, max })
+    match amount::amount(number, format, 18, 0) {
+        // `1 000`, `+5`, `1000,0`: as the contract writes numbers
+        Ok(whole) if is_number(number, format) => within(i64::try_from(whole).map_err(|_| bounds.clone())?),
+        Err(problem @ (Problem::AmountNeeds { .. } | Problem::AmountWord(_) | Problem::AmountDecimals { .. }))
+            if number.contains(|c: char| c.is_ascii_digit()) =>
+        {
+            Err(problem.of_integer())
+        }
+        Err(Problem::SpreadsheetText) => Err(Problem::SpreadsheetText),
+        _ => Err(Problem::Integer),
+    }
+}
+
+/// Whether a text is made of digits, a sign, the decimal mark and separators of thousands alone.
+fn is_number(text: &str, format: &NumberFormat) -> bool {
+    let is_part = |c: char| c.is_ascii_digit() || c == format.decimal_mark || format.thousands.contains(&c);
+    format.scale == 0 && text.strip_prefix(['+', '-']).unwrap_or(text).chars().all(is_part)
 }
 
 /// A number's text without a declared unit behind or before it; `None` if it has none.
@@ -42,8 +60,25 @@ mod tests {
         for text in ["-1", "151", "99999999999", "99999999999999999999999", "-5 %"] {
             assert_eq!(integer(text, 0, 150, &format), Err(Problem::IntegerBounds { min: 0, max: 150 }), "{text}");
         }
-        for text in ["", "-", "4.2", "4,0", "abc", "+4", "1 000", "%", "5 % %", "5 °F", "m25", "--4"] {
+        for text in ["", "-", "abc", "%", "5 % %", "--4", "€", "4€"] {
             assert_eq!(integer(text, 0, 150, &format), Err(Problem::Integer), "{text}");
+        }
+        let grouped = NumberFormat { thousands: vec![' '], ..format.clone() };
+        for (text, number) in [("+4", 4), ("4,0", 4), ("1 000", 1000), ("-1 000,00", -1000)] {
+            assert_eq!(integer(text, -5000, 5000, &grouped), Ok(number), "{text}");
+        }
+        for (text, told) in [
+            ("4,2", "décimales"),
+            ("1 000", "`thousands = [\" \"]`"),
+            ("m25", "`units = [\"m\"]`"),
+            ("5 ans", "`units = [\"ans\"]`"),
+            ("5-", "`trailing_sign = true`"),
+        ] {
+            let problem = integer(text, 0, 150, &format).unwrap_err();
+            assert!(
+                matches!(problem, Problem::IntegerAs(_)) && problem.to_string().contains(told),
+                "{text}: {problem}"
+            );
         }
         assert_eq!(integer("=\"0010\"", 0, 150, &format), Err(Problem::SpreadsheetText));
         assert_eq!(integer("-9223372036854775808", i64::MIN, i64::MAX, &format), Ok(i64::MIN));

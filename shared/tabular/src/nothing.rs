@@ -1,7 +1,7 @@
 //! What people and software write for "nothing".
 
 /// Words for "nothing", in small letters.
-const WORDS: [&str; 34] = [
+const WORDS: [&str; 46] = [
     "null",
     "(null)",
     "<null>",
@@ -36,7 +36,22 @@ const WORDS: [&str; 34] = [
     "n.a",
     "n / a",
     "undefined",
+    "undef",
+    "n/r",
+    "n.r.",
+    "n/c",
+    "n.c.",
+    "non renseigné",
+    "non renseignée",
+    "non renseigne",
+    "inconnu",
+    "inconnue",
+    "unknown",
+    "sans objet",
 ];
+
+/// The length of the longest word, in bytes.
+const LONGEST: usize = 16;
 
 /// Names of two letters, unless all are small or all are capitals: Na is a person's.
 const EXACT: [&str; 4] = ["na", "NA", "nd", "ND"];
@@ -50,8 +65,8 @@ pub(crate) fn means_nothing(text: &str) -> bool {
             && (text.eq_ignore_ascii_case(word) || !text.is_ascii() && text.to_lowercase() == **word)
     };
     // Most texts are told apart by their first letter.
-    if text.len() <= 9
-        && text.bytes().next().is_some_and(|first| b"nN(<[#\\vVbBaAuU".contains(&first))
+    if text.len() <= LONGEST
+        && text.bytes().next().is_some_and(|first| b"nN(<[#\\vVbBaAuUiIsS".contains(&first))
         && (EXACT.contains(&text) || WORDS.iter().any(same))
     {
         return true;
@@ -74,7 +89,7 @@ mod tests {
     #[test]
     fn each_word_is_one_in_any_case_and_nothing_near_it_is() {
         for word in WORDS {
-            assert!(word.len() <= 9 && means_nothing(word) && means_nothing(&word.to_uppercase()), "{word}");
+            assert!(word.len() <= LONGEST && means_nothing(word) && means_nothing(&word.to_uppercase()), "{word}");
             assert!(!means_nothing(&format!("{word}x")) && !means_nothing(&format!("x{word}")), "{word}");
         }
         for text in [

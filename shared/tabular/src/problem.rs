@@ -59,6 +59,8 @@ pub enum Problem {
     },
     /// A text that a spreadsheet wrapped.
     SpreadsheetText,
+    /// A spreadsheet's formula of texts: `="18"&"19"`.
+    SpreadsheetFormula,
     /// An id that a spreadsheet turned into a number.
     ScientificNotation,
     /// A number of a workbook with more digits than a spreadsheet keeps.
@@ -181,7 +183,7 @@ impl Problem {
             Self::DoubleEncoding => ReaderRule::DoubleEncoding,
             Self::ControlCharacter(_) => ReaderRule::ForbiddenCharacter,
             Self::TextTooLong { .. } => ReaderRule::TextTooLong,
-            Self::SpreadsheetText => ReaderRule::SpreadsheetText,
+            Self::SpreadsheetText | Self::SpreadsheetFormula => ReaderRule::SpreadsheetText,
             Self::ScientificNotation | Self::TooManyDigits => ReaderRule::ScientificNotation,
             Self::UndeclaredEmptyWord(_) => ReaderRule::UndeclaredEmptyWord,
             Self::DateFormat { .. }
@@ -268,6 +270,9 @@ impl Problem {
             Self::SpreadsheetText => f.write_str(
                 "Un tableur a entouré le texte (=\"…\" ou une apostrophe) ; le contrat peut l'admettre par \
                  `spreadsheet_text = true`.",
+            ),
+            Self::SpreadsheetFormula => f.write_str(
+                "La cellule contient une formule de tableur et non sa valeur : exporter les valeurs.",
             ),
             Self::ScientificNotation => f.write_str(
                 "Un tableur a changé cet identifiant en nombre et en a perdu des chiffres : reprendre la valeur d'origine.",

@@ -384,6 +384,8 @@ impl<'a> FieldReader<'a> {
             _ => return Ok(text),
         };
         match inner {
+            // `="18"&"19"`
+            Some(inner) if text.starts_with('=') && inner.contains('"') => Err(Problem::SpreadsheetFormula),
             Some(inner) if self.spreadsheet_text => Ok(inner.trim()),
             _ => Err(Problem::SpreadsheetText),
         }
@@ -399,11 +401,12 @@ fn mapped_value(mapped: &str) -> Parsed<'_> {
 fn is_scientific(text: &str) -> bool {
     let Some((mantissa, exponent)) = text.split_once(['E', 'e']) else { return false };
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let Some(exponent) = exponent.strip_prefix(['+', '-']) else { return false };
-    let mantissa = mantissa.strip_prefix('-').unwrap_or(mantissa);
-    digits(exponent)
+    let signed = exponent.strip_prefix(['+', '-']);
+    let mantissa = mantissa.strip_prefix(['+', '-']).unwrap_or(mantissa);
+    digits(signed.unwrap_or(exponent))
         && match mantissa.split_once([',', '.']) {
+            // some software writes no sign: `2.4952E19`
             Some((whole, fraction)) => digits(whole) && digits(fraction),
-            None => digits(mantissa),
+            None => signed.is_some() && digits(mantissa),
         }
 }

@@ -814,7 +814,8 @@ impl<'a> Rows<'a> {
                 let cell = self.peek(at);
                 let shown = cell.text().map_or_else(|| Cow::Owned(cell.shown()), Cow::Borrowed);
                 let shown = clean(&shown, false).map_or(Cow::Borrowed(shown.trim()), |cleaned| cleaned.text);
-                column.skipped_values.iter().any(|value| *value == shown)
+                let inner = crate::spreadsheet::inner(&shown).filter(|_| self.format.spreadsheet_text);
+                column.skipped_values.iter().any(|value| *value == shown || inner == Some(value))
             }
         })
     }
