@@ -1,7 +1,7 @@
 //! Reading a TOML document while collecting every mistake in it, instead of stopping at the first.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 
@@ -46,13 +46,29 @@ impl fmt::Display for Mistakes {
 
 /// The mistakes found so far, shared by all who read a dataset's files.
 #[derive(Clone, Debug, Default)]
-pub struct Found(Rc<RefCell<Vec<Mistake>>>);
+pub struct Found(Rc<RefCell<Notes>>);
+
+#[derive(Debug, Default)]
+struct Notes {
+    mistakes: Vec<Mistake>,
+    /// The sections of each file that know a key: a key in the wrong one is the commonest mistake in TOML.
+    sections: BTreeMap<(String, String), BTreeSet<String>>,
+}
+
+/// What is found of a key that its section does not know.
+const UNKNOWN: &str = "a key that is not known here";
 
 impl Found {
     /// Adds one: the file, the dotted key, what was found, what is accepted.
     pub fn add(&self, file: &str, key: &str, found: impl Into<String>, accepted: impl Into<String>) {
         let (found, accepted) = (found.into(), accepted.into());
-        self.0.borrow_mut().push(Mistake { file: file.to_owned(), key: key.to_owned(), found, accepted });
+        self.0.borrow_mut().mistakes.push(Mistake { file: file.to_owned(), key: key.to_owned(), found, accepted });
+    }
+
+    /// Notes that a section of a file knows a key.
+    fn knows(&self, file: &str, section: &str, key: &str) {
+        let place = (file.to_owned(), key.to_owned());
+        self.0.borrow_mut().sections.entry(place).or_default().insert(section.to_owned());
     }
 
     /// The value, if it is there and nothing was found.
@@ -60,11 +76,28 @@ impl Found {
     /// # Errors
     /// All mistakes.
     pub fn into_result<T>(self, value: Option<T>) -> Result<T, Mistakes> {
-        let mistakes = self.0.borrow().clone();
+        let mut mistakes = self.0.borrow().mistakes.clone();
+        for mistake in mistakes.iter_mut().filter(|mistake| mistake.found == UNKNOWN) {
+            mistake.accepted.push_str(&self.0.borrow().elsewhere(mistake));
+        }
         match value {
             Some(value) if mistakes.is_empty() => Ok(value),
             _ => Err(Mistakes(mistakes)),
         }
+    }
+}
+
+impl Notes {
+    /// Where a key belongs that stands in the wrong section, as the end of a sentence.
+    fn elsewhere(&self, mistake: &Mistake) -> String {
+        let key = mistake.key.rsplit('.').next().unwrap_or_default();
+        let Some(sections) = self.sections.get(&(mistake.file.clone(), key.to_owned())) else { return String::new() };
+        let name = |section: &String| match section.as_str() {
+            "" => "at the top of the file, above the first `[table]`".to_owned(),
+            section => format!("in `[{section}]`"),
+        };
+        let places: Vec<String> = sections.iter().take(3).map(name).collect();
+        format!("; `{key}` belongs {}", places.join(" or "))
     }
 }
 
@@ -207,8 +240,11 @@ impl<'a> Section<'a> {
         let known = asked.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
         let unknown: BTreeSet<&str> =
             self.table.keys().map(String::as_str).filter(|key| !asked.contains(key)).collect();
+        for key in asked.iter() {
+            self.found.knows(self.file, &self.path, key);
+        }
         for key in unknown {
-            self.mistake(key, "a key that is not known here", known.clone());
+            self.mistake(key, UNKNOWN, known.clone());
         }
     }
 }

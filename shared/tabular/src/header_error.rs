@@ -62,8 +62,9 @@ pub(crate) fn missing(
     let more = missing.len().saturating_sub(MOST_NAMES);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let sheet = at.sheet.map(|sheet| format!(" of the sheet \"{}\"", visible(sheet))).unwrap_or_default();
+    let others = if is_header { not_mapped(source, &distinct, names) } else { String::new() };
     let message = format!(
-        "line {}{sheet}, read as the header, lacks {}{more}; it has {} of the {} columns of the contract of `{}`: {}",
+        "line {}{sheet}, read as the header, lacks {}{more}; it has {} of the {} columns of the contract of `{}`{others}: {}",
         at.line,
         list.join(", "),
         known,
@@ -72,6 +73,15 @@ pub(crate) fn missing(
         cause(source, wanted, missing, names, known, at),
     );
     StageError::new(ErrorCode::ColumnMissing, message)
+}
+
+/// The names of a header that the contract does not know: one of them may be the column that is missing.
+fn not_mapped(source: &Source, wanted: &[&ColumnRef], names: &[String]) -> String {
+    let known = wanted.iter().copied().chain(&source.ignored);
+    let folded: Vec<String> = known.map(|column| fold_name(&column.to_string())).collect();
+    let others = names.iter().filter(|name| !name.trim().is_empty() && !folded.contains(&fold_name(name)));
+    let others: Vec<String> = others.take(MOST_NAMES).map(|name| format!("\"{}\"", visible(name))).collect();
+    if others.is_empty() { String::new() } else { format!(", and others such as {}", others.join(", ")) }
 }
 
 /// `ColumnUnknown`: columns of the header that the contract does not have, by position; by name too if the contract knows the
