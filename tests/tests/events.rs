@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use aws_lambda_events::s3::S3Event;
 use aws_lambda_events::sqs::SqsEvent;
 use fonderie_core::RunRequest;
-use fonderie_core::rebuild::{LoadRequest, RebuildInput, ReplayFrom};
+use fonderie_core::replay::{LoadRequest, RebuildInput, ReplayFrom};
 use fonderie_core::stage::{
     AdmitInput, PublishInput, RecordFailureInput, Request, ScoreInput, SummarizeInput, TransformInput, ValidateInput,
     Verdict,

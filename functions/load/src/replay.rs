@@ -1,7 +1,7 @@
 //! A run that was loaded before, loaded again into tables that are made anew.
 
 use bytes::Bytes;
-use fonderie_core::rebuild::{LoadAnswer, LoadRequest, ReplayInput};
+use fonderie_core::replay::{LoadAnswer, LoadRequest, ReplayInput};
 use fonderie_core::{BesideSilver, ErrorCode, LoadRecord, Result, RunRecord, StageError};
 use fonderie_storage::parquet_error;
 use fonderie_warehouse::{ConnectOptions, LoadPlan, Warehouse};

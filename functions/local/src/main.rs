@@ -11,6 +11,7 @@ mod cli;
 mod dataset;
 mod datasets;
 mod demo;
+mod ends;
 mod files;
 mod generate;
 mod init;

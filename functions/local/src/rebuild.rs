@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use chrono::{NaiveDate, Utc};
 use fonderie_contract::Dataset;
-use fonderie_core::rebuild::{ReplayFrom, ReplayInput};
+use fonderie_core::replay::{ReplayFrom, ReplayInput};
 use fonderie_core::stage::{
     DatasetSummaryInput, Published, ScoreInput, Scored, SummarizeInput, TransformInput, ValidateInput,
 };
@@ -12,7 +12,6 @@ use fonderie_core::{BundleRef, DatasetRun, Result, StageError};
 use fonderie_rebuild::{Lost, Plan, allowed, plan};
 use fonderie_storage::Datasets;
 
-use crate::Ending;
 use crate::cli::RebuildArguments;
 use crate::dataset::DatasetFolder;
 use crate::pipeline::{Asked, Finished, Pipeline};
@@ -20,6 +19,7 @@ use crate::print::{self, escaped, say};
 use crate::progress::Progress;
 use crate::run_id::run_id;
 use crate::state::{BRONZE, Buckets, DATASETS, Database, QUARANTINE, SILVER, connect};
+use crate::{Ending, ends};
 
 pub(crate) async fn run(arguments: RebuildArguments) -> Result<Ending> {
     let folder = DatasetFolder::read(&arguments.dataset)?;
@@ -71,7 +71,7 @@ async fn rebuild(dataset: &Dataset, buckets: &Buckets, database: &Database, part
     ended?;
     let as_of = plan.steps.iter().map(|step| step.record.run.as_of).max();
     let finished = run_unknown(&pipeline, &plan.unknown, as_of, &progress).await?;
-    finished.iter().for_each(|(path, end)| print::line(path, end));
+    finished.iter().for_each(|(path, end)| ends::line(path, end));
     let published = publish(&pipeline, &present, as_of, &progress).await?;
     report(&plan, changed, &aside, &published);
     let failed = finished.iter().any(|(_, end)| !matches!(end, Finished::Ran(..)));

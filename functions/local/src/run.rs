@@ -16,7 +16,7 @@ use crate::print::{Output, escaped, escaped_lines, remark};
 use crate::progress::Progress;
 use crate::signals::Stop;
 use crate::state::{BRONZE, Buckets, Database, check_known, connect};
-use crate::{Ending, outcome, print};
+use crate::{Ending, ends, outcome};
 
 /// Files to be run.
 pub(crate) struct Job<'a> {
@@ -85,7 +85,7 @@ pub(crate) async fn run_files(mut job: Job<'_>) -> Result<Ending> {
     database.close().await;
     failed.and(reported)?;
     if job.output == Output::Text {
-        print::summary(&buckets, &finished, &shown?, &progress.times(), &dataset, job.state);
+        ends::summary(&buckets, &finished, &shown?, &progress.times(), &dataset, job.state);
     }
     Ok(if finished.iter().all(|(_, end)| end.is_good()) { Ending::Good } else { Ending::FileFailed })
 }
@@ -102,7 +102,7 @@ pub(crate) fn report(
         match job.output {
             Output::Json => outcome::line(Some(buckets), dataset, path, keys.get(path.as_path()).copied(), end)?,
             Output::Quiet if end.is_good() => {}
-            Output::Quiet | Output::Text => print::line(path, end),
+            Output::Quiet | Output::Text => ends::line(path, end),
         }
     }
     Ok(())

@@ -16,12 +16,12 @@ use crate::cli::WatchArguments;
 use crate::dataset::DatasetFolder;
 use crate::files::{Found, find_below};
 use crate::pipeline::Finished;
-use crate::print::{self, Output, escaped_lines, remark};
+use crate::print::{Output, escaped_lines, remark};
 use crate::progress::Progress;
 use crate::run::{Job, all, report};
 use crate::signals::Stop;
 use crate::state::{Buckets, Database};
-use crate::{Ending, outcome};
+use crate::{Ending, ends, outcome};
 
 /// How often the folder is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -157,7 +157,7 @@ impl Watch<'_> {
                 self.ending = Ending::FileFailed;
                 match self.output {
                     Output::Json => outcome::line(None, self.compiled, path, None, end)?,
-                    Output::Text | Output::Quiet => print::line(path, end),
+                    Output::Text | Output::Quiet => ends::line(path, end),
                 }
                 self.refused.insert(path.clone(), sentence);
             }
@@ -207,7 +207,7 @@ impl Watch<'_> {
         finished.retain(|(path, end)| self.inbox.ended(path, end, now));
         let reported = report(&job, self.compiled, &buckets, &finished);
         if self.output == Output::Text {
-            print::places(&buckets, &finished);
+            ends::places(&buckets, &finished);
         }
         if !finished.iter().all(|(_, end)| end.is_good()) {
             self.ending = Ending::FileFailed;

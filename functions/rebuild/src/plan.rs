@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use fonderie_core::rebuild::{RebuildPlan, ReplayFrom, ReplayInput};
+use fonderie_core::rebuild::RebuildPlan;
+use fonderie_core::replay::{ReplayFrom, ReplayInput};
 use fonderie_core::run::output_key;
 use fonderie_core::stage::{Loaded, Transformed, Validated, Verdict};
 use fonderie_core::{

@@ -1,7 +1,8 @@
 //! A plan, or the end of what it planned.
 
 use bytes::Bytes;
-use fonderie_core::rebuild::{RebuildInput, RebuildPlan};
+use fonderie_core::rebuild::RebuildPlan;
+use fonderie_core::replay::RebuildInput;
 use fonderie_core::{DatasetRun, ErrorCode, ObjectRef, Result, StageError};
 use fonderie_warehouse::{ConnectOptions, Warehouse};
 
@@ -10,7 +11,7 @@ use crate::plan::{Lost, Plan, plan};
 
 /// Plans a rebuild, or ends it, if the input has its plan.
 ///
-/// The plan is a JSON list of [`fonderie_core::rebuild::ReplayInput`] in the reports bucket: `rebuilds/<run id>.json`.
+/// The plan is a JSON list of [`fonderie_core::replay::ReplayInput`] in the reports bucket: `rebuilds/<run id>.json`.
 ///
 /// # Errors
 /// `RequestInvalid` if the run is no rebuild; `ObjectMissing` if nothing can be loaded, or something is lost that may not be;

@@ -6,7 +6,7 @@ use fonderie_core::{Notice, ObjectRef, Result};
 use fonderie_warehouse::Warehouse;
 
 use crate::Context;
-use crate::stage::{Summarized, write};
+use crate::report::{Summarized, write};
 
 pub(crate) async fn summarize(
     context: &Context,

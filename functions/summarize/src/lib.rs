@@ -5,6 +5,7 @@ mod context;
 mod dataset;
 mod failures;
 mod object;
+mod report;
 mod stage;
 
 pub use context::Context;

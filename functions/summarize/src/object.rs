@@ -6,7 +6,7 @@ use fonderie_core::{ErrorCode, Notice, Result, Run, StageError, Tally};
 use fonderie_warehouse::{LedgerEntry, Warehouse};
 
 use crate::Context;
-use crate::stage::{Summarized, write};
+use crate::report::{Summarized, write};
 
 pub(crate) async fn summarize(context: &Context, warehouse: &mut Warehouse, said: ObjectRun) -> Result<Summarized> {
     let entry = ledger(context, warehouse, &said).await?;

@@ -1,10 +1,8 @@
 //! Writes the run report and tells what needs a person; then brings into the ledger what it does not know yet.
 
-use bytes::Bytes;
+use fonderie_core::Result;
 use fonderie_core::stage::{SummarizeInput, Summary};
-use fonderie_core::{ErrorCode, Notice, ObjectRef, Result, StageError};
 use fonderie_warehouse::ConnectOptions;
-use serde::Serialize;
 
 use crate::failures::bring_in;
 use crate::{Context, dataset, object};
@@ -27,14 +25,4 @@ pub async fn run(context: &Context, input: SummarizeInput) -> Result<Summary> {
     }
     warehouse.close().await;
     summarized.map(|(summary, _)| summary)
-}
-
-/// A summary, and what is to be told of it.
-pub(crate) type Summarized = (Summary, Option<Notice>);
-
-/// Writes a report as JSON.
-pub(crate) async fn write(context: &Context, place: &ObjectRef, report: &impl Serialize) -> Result<()> {
-    let json = serde_json::to_vec_pretty(report)
-        .map_err(|error| StageError::new(ErrorCode::Internal, "the run report is no JSON").caused_by(error))?;
-    context.storage.put(place, Bytes::from(json), "application/json").await
 }

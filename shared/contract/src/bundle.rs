@@ -5,10 +5,6 @@ use std::collections::BTreeMap;
 use fonderie_core::hex;
 use sha2::{Digest, Sha256};
 
-use crate::compiled::Dataset;
-use crate::dataset;
-use crate::mistakes::{Found, Mistakes};
-
 /// The files of a dataset that make a pipeline: path relative to the dataset's folder, and text.
 ///
 /// As an object in S3 it is a plain JSON map from path to text, which Terraform's `jsonencode` can write by itself.
@@ -58,16 +54,6 @@ impl Bundle {
     /// The files, by path.
     pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
         self.files.iter().map(|(path, text)| (path.as_str(), text.as_str()))
-    }
-
-    /// Checks everything and compiles it.
-    ///
-    /// # Errors
-    /// All mistakes in all files.
-    pub fn compile(&self) -> Result<Dataset, Mistakes> {
-        let found = Found::default();
-        let dataset = dataset::compile(self, &found);
-        found.into_result(dataset)
     }
 
     /// The files of a folder, by the stem of their names.

@@ -7,7 +7,6 @@ use fonderie_core::freshness::Expected;
 
 use crate::dates::{DatePattern, DateRange, Dates};
 use crate::encoding::Encoding;
-use crate::model::{Mart, Model};
 use crate::numbers::NumberFormat;
 use crate::pattern::{NamePatterns, Patterns, Template, same_case};
 
@@ -519,4 +518,57 @@ pub enum ExtractionMissing {
     Refuse,
     /// It is ordered by the time of its upload.
     UploadTime,
+}
+
+/// A model: it reads features of the dataset's rows, is trained on them, and scores them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// Its id.
+    pub id: String,
+    /// What kind it is, with its parameters.
+    pub kind: ModelKind,
+    /// What it looks at, in order.
+    pub features: Vec<Feature>,
+    /// With fewer rows, nothing is scored.
+    pub min_rows: u64,
+    /// `models/<id>.sql`, a SELECT: a row's `key` and `state`, and each feature under its name.
+    pub select: String,
+    /// `models/<id>_write.sql`, one UPDATE: from the table `scores` to the dataset's own.
+    pub write: String,
+}
+
+/// The kind of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelKind {
+    /// Isolation forest, with scikit-learn's scores.
+    IsolationForest {
+        /// How many trees.
+        trees: u16,
+        /// Rows that each tree is grown on.
+        sample: u16,
+        /// How many rows of a hundred are taken to be abnormal.
+        contamination_percent: u8,
+        /// Where the random draws begin.
+        seed: u64,
+    },
+}
+
+/// What a model looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feature {
+    /// The column in the model's SELECT.
+    pub name: String,
+    /// The reason for an abnormal row that this feature isolated; `{value}` stands for its value.
+    pub words: String,
+}
+
+/// A mart: a materialized view in the schema `datamart`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mart {
+    /// Its name.
+    pub name: String,
+    /// The columns that tell its rows apart: without them it could not be refreshed under its readers.
+    pub key: Vec<String>,
+    /// `marts/<name>.sql`, a SELECT.
+    pub definition: String,
 }

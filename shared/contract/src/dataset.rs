@@ -11,8 +11,9 @@ use crate::compiled::{
 };
 use crate::currency::currency_codes;
 use crate::dates::DateRange;
-use crate::mistakes::{self, Found, Section};
+use crate::mistakes::{self, Found, Mistakes, Section};
 use crate::reader_rule::ReaderRule;
+use crate::text::is_identifier;
 use crate::{model, source};
 
 const FILE: &str = "dataset.toml";
@@ -21,8 +22,20 @@ const DEFAULT_TOTAL_BUDGET: Budget = Budget { percent: 20, rows: 50 };
 const SEVERITIES: &[(&str, Severity)] =
     &[("warn", Severity::Warn), ("reject", Severity::Reject), ("halt", Severity::Halt)];
 
+impl Bundle {
+    /// Checks everything and compiles it.
+    ///
+    /// # Errors
+    /// All mistakes in all files.
+    pub fn compile(&self) -> Result<Dataset, Mistakes> {
+        let found = Found::default();
+        let dataset = compile(self, &found);
+        found.into_result(dataset)
+    }
+}
+
 /// Compiles a bundle, noting every mistake; `None` where too little is there to go on.
-pub(crate) fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
+fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
     let toml = document(bundle, FILE, found)?;
     let root = Section::new(FILE, "", &toml, found);
     let name = root.required("name", root.text("name"), "the dataset's name");
@@ -118,12 +131,6 @@ fn document(bundle: &Bundle, path: &str, found: &Found) -> Option<Table> {
         return None;
     };
     mistakes::document(path, text, found)
-}
-
-pub(crate) fn is_identifier(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.len() <= 63
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 fn record(name: &str, section: &Section<'_>) -> Option<Record> {

@@ -27,7 +27,6 @@ pub use currency::currency_codes;
 pub use dates::{DateFormat, DatePart, DatePattern, DateRange, Dates, Fold};
 pub use encoding::Encoding;
 pub use mistakes::{Found, Mistake, Mistakes, Section, describe, document};
-pub use model::{Feature, Mart, Model, ModelKind};
 pub use numbers::NumberFormat;
 pub use pattern::{NamePatterns, Patterns, Template};
 pub use reader_rule::ReaderRule;

@@ -1,63 +1,11 @@
 //! Models and marts: what `dataset.toml` declares of them, and the SQL beside it.
 
 use crate::bundle::Bundle;
-use crate::dataset::is_identifier;
+use crate::compiled::{Feature, Mart, Model, ModelKind};
 use crate::mistakes::{Found, Section};
+use crate::text::is_identifier;
 
 const NAME: &str = "lower-case letters, digits and `_`, a letter first";
-
-/// A model: it reads features of the dataset's rows, is trained on them, and scores them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Model {
-    /// Its id.
-    pub id: String,
-    /// What kind it is, with its parameters.
-    pub kind: ModelKind,
-    /// What it looks at, in order.
-    pub features: Vec<Feature>,
-    /// With fewer rows, nothing is scored.
-    pub min_rows: u64,
-    /// `models/<id>.sql`, a SELECT: a row's `key` and `state`, and each feature under its name.
-    pub select: String,
-    /// `models/<id>_write.sql`, one UPDATE: from the table `scores` to the dataset's own.
-    pub write: String,
-}
-
-/// The kind of a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ModelKind {
-    /// Isolation forest, with scikit-learn's scores.
-    IsolationForest {
-        /// How many trees.
-        trees: u16,
-        /// Rows that each tree is grown on.
-        sample: u16,
-        /// How many rows of a hundred are taken to be abnormal.
-        contamination_percent: u8,
-        /// Where the random draws begin.
-        seed: u64,
-    },
-}
-
-/// What a model looks at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Feature {
-    /// The column in the model's SELECT.
-    pub name: String,
-    /// The reason for an abnormal row that this feature isolated; `{value}` stands for its value.
-    pub words: String,
-}
-
-/// A mart: a materialized view in the schema `datamart`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mart {
-    /// Its name.
-    pub name: String,
-    /// The columns that tell its rows apart: without them it could not be refreshed under its readers.
-    pub key: Vec<String>,
-    /// `marts/<name>.sql`, a SELECT.
-    pub definition: String,
-}
 
 /// Compiles `[[models]]`, noting every mistake.
 pub(crate) fn models(root: &Section<'_>, bundle: &Bundle, found: &Found) -> Vec<Model> {

@@ -36,6 +36,13 @@ pub fn is_control(c: char) -> bool {
         || matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Whether a name is one of ours: small letters, digits and `_`, a letter first, as long as PostgreSQL's names.
+pub(crate) fn is_identifier(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.len() <= 63
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+}
+
 /// A contract's text with its accents composed (NFC) and without invisible characters; `None` if it is so already.
 pub(crate) fn composed(text: &str) -> Option<String> {
     let plain = !text.chars().any(|c| is_invisible(c, false)) && is_nfc_quick(text.chars()) == IsNormalized::Yes;

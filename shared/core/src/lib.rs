@@ -15,6 +15,7 @@ pub mod money;
 mod notice;
 pub mod object;
 pub mod rebuild;
+pub mod replay;
 pub mod run;
 mod run_record;
 mod scoring;

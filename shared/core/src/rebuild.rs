@@ -1,4 +1,4 @@
-//! What a rebuild is asked for, and what its steps hand on: the warehouse made again from silver, else from bronze.
+//! What a rebuild is asked for, and its plan: the warehouse made again from silver, else from bronze.
 //!
 //! In the cloud it is an execution of `backfill`: `rebuild` plans, `prepare-database` moves what is left of the tables aside, `load` loads
 //! each run again (`transform` and `validate` come first for a file whose silver is gone), `rebuild` ends it. One machine does the
@@ -11,9 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::day;
 use crate::object::ObjectRef;
-use crate::run_record::{LoadRecord, RunRecord};
-use crate::scoring::DatasetRun;
-use crate::stage::{LoadInput, Loaded, Transformed, Validated};
 
 /// What a person asks for: `{"rebuild": "facturation"}` is enough.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,20 +36,10 @@ pub struct RebuildOrder {
     pub partial: bool,
 }
 
-/// Input of `rebuild`: without a plan it makes one, with its own it ends the rebuild.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RebuildInput {
-    /// The pinned run.
-    pub run: DatasetRun,
-    /// What was planned.
-    #[serde(default)]
-    pub rebuild: Option<RebuildPlan>,
-}
-
 /// Output of `rebuild`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RebuildPlan {
-    /// The runs to be loaded again: a JSON list of [`ReplayInput`].
+    /// The runs to be loaded again: a JSON list of [`crate::replay::ReplayInput`].
     pub items: ObjectRef,
     /// Those that are loaded from silver.
     pub from_silver: u64,
@@ -81,70 +68,4 @@ impl fmt::Display for RebuildPlan {
         }
         Ok(())
     }
-}
-
-/// Where a run's rows come from when it is loaded again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ReplayFrom {
-    /// It changed no table.
-    Nowhere,
-    /// Its accepted records.
-    Silver,
-    /// The file, read and validated once more.
-    Bronze,
-}
-
-/// A run to be loaded again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReplayInput {
-    /// The run, and what its stages found.
-    pub record: RunRecord,
-    /// Its load; without one, it was halted or never came so far.
-    #[serde(default)]
-    pub load: Option<LoadRecord>,
-    /// Where its rows come from.
-    pub from: ReplayFrom,
-    /// What `transform` said of the file now, if it was read again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub transform: Option<Transformed>,
-    /// What `validate` said of the file now, if it was read again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub validate: Option<Validated>,
-}
-
-/// Input of the function `load`.
-#[derive(Clone, Debug, Serialize)]
-#[serde(untagged)]
-pub enum LoadRequest {
-    /// A run's load.
-    Run(Box<LoadInput>),
-    /// A load that a rebuild does again.
-    Again(Box<ReplayInput>),
-}
-
-// Told apart by the record, so that a mistake in the one is not read as the other.
-impl<'de> Deserialize<'de> for LoadRequest {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let state = serde_json::Value::deserialize(deserializer)?;
-        let read = if state.get("record").is_some() {
-            serde_json::from_value(state).map(Self::Again)
-        } else {
-            serde_json::from_value(state).map(Self::Run)
-        };
-        read.map_err(serde::de::Error::custom)
-    }
-}
-
-/// Output of the function `load`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum LoadAnswer {
-    /// Of a run's load.
-    Run(Loaded),
-    /// Of a load that was done again.
-    Again {
-        /// The run.
-        run_id: String,
-    },
 }

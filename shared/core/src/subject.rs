@@ -5,7 +5,8 @@ use serde_json::Number;
 use crate::measure::{About, Measure, Measured, Measures, Subject};
 use crate::money::format_cents;
 use crate::object::ObjectVersion;
-use crate::rebuild::{LoadAnswer, LoadRequest, RebuildInput, RebuildPlan};
+use crate::rebuild::RebuildPlan;
+use crate::replay::{LoadAnswer, LoadRequest, RebuildInput};
 use crate::run::Run;
 use crate::scoring::{DatasetRun, Published, ScoreInput, Scored};
 use crate::stage::{

@@ -11,7 +11,7 @@ use std::process::Stdio;
 use crate::ServerError;
 use crate::account::Account;
 use crate::binaries::Binaries;
-use crate::server::ServerOptions;
+use crate::options::ServerOptions;
 
 /// The superuser of every server that this crate makes.
 pub(crate) const USER: &str = "fonderie";

@@ -10,12 +10,14 @@ mod access;
 mod account;
 mod binaries;
 mod leftover;
+mod options;
 mod ownership;
 mod server;
 mod socket;
 
 pub use binaries::Binaries;
-pub use server::{Server, ServerOptions, ServerTls};
+pub use options::{ServerOptions, ServerTls};
+pub use server::Server;
 
 /// Why a server could not be found, started or stopped: one sentence that says what to do.
 #[derive(Debug, thiserror::Error)]

@@ -9,8 +9,8 @@ use toml::Table;
 use crate::effect::{Class, Effect};
 use crate::effect_compile::{Against, effect, overrides};
 use crate::notation::is_writable;
-use crate::plan::{Defaults, Overrides, Plan, PlannedFile, Pool, Scope};
-use crate::spec::Spec;
+use crate::plan::{Defaults, Plan, PlannedFile, Pool, Scope};
+use crate::spec::{Overrides, Spec};
 use crate::spec_compile::{Names, shape};
 use crate::value::Shape;
 

@@ -3,7 +3,7 @@
 use fonderie_contract::{FileFormat, Format, Kind, Origin, ReaderRule, Record, Source};
 
 use crate::notation::{currency, thousands};
-use crate::plan::Overrides;
+use crate::spec::Overrides;
 
 /// Rules of the reader, which no dataset declares.
 pub(crate) const DATE_UNREADABLE: &str = ReaderRule::UnreadableDate.id();

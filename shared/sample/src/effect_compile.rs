@@ -8,7 +8,8 @@ use crate::effect::{
     AMOUNT_UNREADABLE, Act, Class, DATE_UNREADABLE, Effect, NUMBER_UNREADABLE, RECORD_LONG, RECORD_SHORT,
     TEXT_TOO_LONG, Within,
 };
-use crate::plan::{Overrides, Scope};
+use crate::plan::Scope;
+use crate::spec::Overrides;
 use crate::spec_compile::Names;
 
 /// What effects are compiled against.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 
 use crate::effect::Effect;
-use crate::spec::Spec;
+use crate::spec::{Overrides, Spec};
 
 /// What a dataset's sample files are made of. Only this can make one.
 #[derive(Debug)]
@@ -49,9 +49,6 @@ pub struct PlannedFile {
     pub(crate) columns: Vec<usize>,
     pub(crate) overrides: Overrides,
 }
-
-/// Draws that are drawn otherwise.
-pub(crate) type Overrides = Vec<(usize, Arc<Spec>)>;
 
 /// Draws that may look at each other.
 #[derive(Debug)]

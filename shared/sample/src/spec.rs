@@ -7,6 +7,9 @@ use chrono::{Datelike, NaiveDate};
 use crate::random::Random;
 use crate::value::{Shape, Value, unit};
 
+/// Draws that are drawn otherwise: which, and how.
+pub(crate) type Overrides = Vec<(usize, Arc<Spec>)>;
+
 /// What a draw's value comes from; other draws of its scope by index.
 #[derive(Clone, Debug)]
 pub(crate) enum Spec {

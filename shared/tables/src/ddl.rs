@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::description::{Column, Record, Table};
-use crate::quote;
+use crate::names::{list, name, quote};
 use crate::views;
 
 /// All statements that make the tables of a dataset's records in a schema, in an order in which they can be executed.
@@ -29,21 +29,11 @@ pub fn create(schema: &str, records: &[Record]) -> String {
     sql
 }
 
-/// A table's qualified name, with an ending for a base table.
-pub(crate) fn name(schema: &str, table: &str, ending: &str) -> String {
-    format!("{}.{}", quote(schema), quote(&format!("{table}{ending}")))
-}
-
 fn columns(columns: &[Column], ending: &str) -> String {
     columns.iter().fold(String::new(), |mut sql, column| {
         let _ = write!(sql, "  {} {}{ending},\n", quote(&column.name), column.sql_type);
         sql
     })
-}
-
-/// A list of quoted names.
-pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    names.into_iter().map(quote).collect::<Vec<_>>().join(", ")
 }
 
 fn base(schema: &str, table: &Table) -> String {

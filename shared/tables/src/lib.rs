@@ -15,13 +15,9 @@
 mod ddl;
 mod description;
 mod load;
+mod names;
 mod views;
 
 pub use ddl::create;
 pub use description::{Column, Kind, Record, Reference, SqlType, Table};
 pub use load::load;
-
-/// A quoted identifier.
-pub(crate) fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}

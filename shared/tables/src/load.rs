@@ -12,9 +12,8 @@
 
 use std::fmt::Write as _;
 
-use crate::ddl::name;
 use crate::description::{Record, Table};
-use crate::quote;
+use crate::names::{name, quote};
 
 /// The statements for a version of one record of a dataset.
 pub fn load(schema: &str, records: &[Record], record: &Record) -> String {

@@ -1,8 +1,7 @@
 //! What readers see of a table.
 
-use crate::ddl::{list, name};
 use crate::description::{Kind, Table};
-use crate::quote;
+use crate::names::{list, name, quote};
 
 /// The public view, that of the earlier states, and the function that gives the states at the end of a day.
 pub(crate) fn create(schema: &str, table: &Table) -> String {

@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 
 use crate::cell::Cell;
 use crate::column::Column;
-use crate::header_error::visible;
 use crate::read::{DateCounts, FieldReader, Notes, Parsed};
+use crate::visible::visible;
 
 /// A field's value that is the same in every row of a file or of a sheet.
 #[derive(Clone, Debug, PartialEq)]

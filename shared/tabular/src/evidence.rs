@@ -3,10 +3,10 @@
 
 use fonderie_contract::{Dates, Origin};
 
-use crate::header_error::visible;
 use crate::merged::Merged;
 use crate::read::{DateCounts, Orders};
 use crate::rows::Rows;
+use crate::visible::visible;
 
 /// What a file shows against its contract.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use crate::cell::Cell;
 use crate::header_error::{self, Surroundings};
 use crate::read::{DateCounts, FieldReader, Notes, Parsed};
 use crate::text::{fold_name, fold_space};
+use crate::visible::visible;
 
 /// A column of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,7 +137,7 @@ pub(crate) fn lay_out(
                 "the header on line {} has the name \"{}\" in several columns, so their values cannot be told apart: name them by \
                  position ({}) under `columns` or `ignored_columns`",
                 surroundings.line,
-                header_error::visible(&names[first]),
+                visible(&names[first]),
                 positions.join(", "),
             );
             return Err(StageError::new(ErrorCode::ColumnRepeated, message));
@@ -159,8 +160,8 @@ pub(crate) fn lay_out(
         let message = format!(
             "the column \"{}\" of `columns` is \"{}\" of `ignored_columns` in the header on line {}: take it out of the one or the \
              other in the contract of `{}`",
-            header_error::visible(&column.to_string()),
-            other.map(|other| header_error::visible(&other.to_string())).unwrap_or_default(),
+            visible(&column.to_string()),
+            other.map(|other| visible(&other.to_string())).unwrap_or_default(),
             surroundings.line,
             source.id,
         );

@@ -37,6 +37,7 @@ mod spreadsheet;
 mod tally;
 mod text;
 mod time;
+mod visible;
 mod workbook;
 
 pub use cell::{Appearance, Cell};

@@ -8,7 +8,7 @@ use std::fmt;
 
 use fonderie_contract::ReaderRule;
 
-use crate::header_error::visible;
+use crate::visible::visible;
 
 /// Why a record, or a cell that is present, cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use fonderie_core::rebuild::ReplayInput;
+use fonderie_core::replay::ReplayInput;
 use fonderie_core::{ErrorCode, ObjectVersion};
 use fonderie_tests::invoices::{Invoice, unpaid};
 use fonderie_tests::scenarios::Outcome;
