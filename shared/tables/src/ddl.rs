@@ -6,8 +6,9 @@ use crate::description::{Column, Record, Table};
 use crate::names::{list, name, quote};
 use crate::views;
 
-/// All statements that make the tables of a dataset's records in a schema, in an order in which they can be executed.
-pub fn create(schema: &str, records: &[Record]) -> String {
+/// All statements that make the tables of a dataset's records in a schema, in an order in which they can be executed. Days are those of a
+/// time zone.
+pub fn create(schema: &str, time_zone: &str, records: &[Record]) -> String {
     let mut sql = format!("CREATE SCHEMA IF NOT EXISTS {};\n", quote(schema));
     let tables = || records.iter().flat_map(|record| &record.tables);
     for table in tables() {
@@ -24,7 +25,7 @@ pub fn create(schema: &str, records: &[Record]) -> String {
                 name(schema, &table.name, "_rows"),
             );
         }
-        sql.push_str(&views::create(schema, table));
+        sql.push_str(&views::create(schema, time_zone, table));
     }
     sql
 }

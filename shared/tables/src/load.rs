@@ -329,11 +329,8 @@ impl<'t> Load<'t> {
                 key = self.same_key("m", "r"),
             );
         }
-        let held: String = self
-            .state
-            .iter()
-            .map(|column| format!(", CASE WHEN NOT n.absent THEN b.{column} END AS {column}"))
-            .collect();
+        // where nothing is shown next, nothing was in force either, or the absence would open an interval of its own
+        let held = self.state_of("b");
         let (start_order, next_order) = (self.order_of("s"), self.order_of("c"));
         let bare = |order: &str| order.trim_matches(['(', ')']).to_owned();
         let _ = writeln!(

@@ -4,7 +4,7 @@ use crate::description::{Kind, Table};
 use crate::names::{list, name, quote};
 
 /// The public view, that of the earlier states, and the function that gives the states at the end of a day.
-pub(crate) fn create(schema: &str, table: &Table) -> String {
+pub(crate) fn create(schema: &str, time_zone: &str, table: &Table) -> String {
     let of = |ending: &str| name(schema, &table.name, ending);
     let key = list(table.key.iter().map(|column| column.name.as_str()));
     let state = table.state_columns();
@@ -48,5 +48,41 @@ pub(crate) fn create(schema: &str, table: &Table) -> String {
             of("_rows"),
         ));
     }
+    // with `newest_by`, states do not follow each other in time
+    if table.newest_by.is_none() {
+        sql.push_str(&on_a_day(schema, time_zone, table));
+    }
     sql
+}
+
+/// `<table>_on(day)`: the states at the end of a day.
+fn on_a_day(schema: &str, time_zone: &str, table: &Table) -> String {
+    let typed = |name: &str, kind: &str| format!("{} {kind}", quote(name));
+    let columns = table
+        .key
+        .iter()
+        .chain(&table.state_columns())
+        .map(|column| {
+            let kind = column.sql_type.to_string().replace(" COLLATE \"C\"", "");
+            typed(&column.name, &kind)
+        })
+        .collect::<Vec<_>>();
+    let returned =
+        [vec![typed(&table.surrogate, "bigint")], columns, vec!["valid_from timestamptz".to_owned()]].concat();
+    let key: String = table.key.iter().map(|column| format!(", r.{}", quote(&column.name))).collect();
+    let state = |alias: &str| -> String {
+        table.state_columns().iter().map(|column| format!(", {alias}.{}", quote(&column.name))).collect()
+    };
+    let end = format!("((day + 1)::timestamp AT TIME ZONE '{}')", time_zone.replace('\'', "''"));
+    format!(
+        "CREATE FUNCTION {function}(day date) RETURNS TABLE ({returned}) LANGUAGE sql STABLE AS $body$\nSELECT r.row_key{key}{current}, r.valid_from FROM {rows} r WHERE \
+         r.status = 'current' AND r.valid_from < {end}\nUNION ALL\nSELECT r.row_key{key}{earlier}, h.valid_from FROM {history} h JOIN {rows} r USING (row_key)\nWHERE NOT \
+         h.absent AND h.valid_from < {end} AND h.valid_to >= {end}\n$body$;\n",
+        function = name(schema, &table.name, "_on"),
+        returned = returned.join(", "),
+        current = state("r"),
+        earlier = state("h"),
+        rows = name(schema, &table.name, "_rows"),
+        history = name(schema, &table.name, "_history"),
+    )
 }

@@ -202,5 +202,5 @@ pub(crate) fn version(chance: &mut Chance, record: usize, rank: usize) -> Versio
             }
         }
     }
-    Version { record, rank, rows, scopes: scopes.into_iter().collect(), refused, blind: chance.one_in(10) }
+    Version { record, rank, rows, scopes: scopes.into_iter().collect(), refused, blind: chance.one_in(8) }
 }
