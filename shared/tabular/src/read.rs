@@ -71,6 +71,8 @@ pub(crate) struct DateCounts {
     pub(crate) cells: u64,
     /// Of these, the ones whose day is above 12.
     pub(crate) late_cells: u64,
+    /// Serial numbers that a declared format has read, as texts or as numbers: counted from 1900, and from 1904.
+    pub(crate) serials: [u64; 2],
 }
 
 /// What texts show of the order of day and month in one format.
@@ -89,6 +91,16 @@ impl DateCounts {
             self.orders.resize(place + 1, Orders::default());
         }
         &mut self.orders[place]
+    }
+
+    /// Counts what a date shows.
+    fn note(&mut self, evidence: Evidence) {
+        match evidence {
+            Evidence::Declared(place) => self.orders(place).declared += 1,
+            Evidence::Other(place) => self.orders(place).other += 1,
+            Evidence::Serial { epoch1904 } => self.serials[usize::from(epoch1904)] += 1,
+            Evidence::None => {}
+        }
     }
 }
 
@@ -194,13 +206,11 @@ impl<'a> FieldReader<'a> {
             Kind::Date => match date::date_and_order(trimmed, &self.reading.dates, self.range) {
                 (Ok(day), evidence) => {
                     dates.texts += 1;
-                    if let Evidence::Declared(place) = evidence {
-                        dates.orders(place).declared += 1;
-                    }
+                    dates.note(evidence);
                     Ok(Parsed::Number(day))
                 }
-                (Err(_), Evidence::Other(place)) => {
-                    dates.orders(place).other += 1;
+                (Err(_), evidence @ Evidence::Other(_)) => {
+                    dates.note(evidence);
                     Err(Problem::DateOrder { expected: self.reading.dates.expected() })
                 }
                 (Err(problem), _) => Err(problem),
@@ -264,7 +274,10 @@ impl<'a> FieldReader<'a> {
             (Cell::Moment { day, seconds }, Kind::Date) => self.date_cell(*day, *seconds, dates),
             (Cell::Time(_), Kind::Date) => Err(Problem::NoSuchDay),
             (Cell::Number(number) | Cell::Formatted(number, _) | Cell::ShownAs(number, _), Kind::Date) => {
-                date::number_as_date(*number, &self.reading.dates, self.range).map(Parsed::Number)
+                let (result, evidence) = date::number_as_date(*number, &self.reading.dates, self.range);
+                let day = result?;
+                dates.note(evidence);
+                Ok(Parsed::Number(day))
             }
             (Cell::Formatted(number, appearance), Kind::Integer { .. } | Kind::Decimal { .. }) => {
                 self.number(self.as_shown(*number, *appearance)?)

@@ -381,6 +381,14 @@ impl<'a> Rows<'a> {
         matches!(&self.input, Input::Workbook(workbook) if workbook.recalculates())
     }
 
+    /// Whether a workbook counts its days from 1904, once it was read; `None` for delimited text.
+    pub(crate) fn counts_from_1904(&self) -> Option<bool> {
+        match &self.input {
+            Input::Csv(_) => None,
+            Input::Workbook(workbook) => Some(workbook.counts_from_1904()),
+        }
+    }
+
     /// What is wrong with the record's shape, so that no cell of it can be trusted.
     #[inline]
     pub(crate) fn broken(&self) -> Option<Problem> {

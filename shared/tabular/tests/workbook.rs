@@ -808,6 +808,46 @@ fn a_number_counts_as_its_format_shows_it() {
     assert_eq!(rows(&Book::of(sheet(&row)).part("xl/styles.xml", styles).bytes())[1], "2 '0.2' ~0.2:Percent(\"1%\")");
 }
 
+#[test]
+fn serial_numbers_of_the_other_date_system_halt_the_file() {
+    let halts = |format: &str, workbook: &str, day: &str| {
+        let dataset = billing(|text| text.replace("\"dd-mm-yyyy\"", format));
+        let cells = |texts: &[&str]| texts.iter().copied().map(text_cell).collect::<Vec<_>>();
+        let mut record = cells(&TEXTS);
+        record[12] = day.to_owned();
+        let rows = format!("<row>{}</row><row>{}</row>", cells(&HEADER).concat(), record.concat());
+        let styles = "<styleSheet><cellXfs><xf/><xf numFmtId=\"14\"/><xf numFmtId=\"2\"/></cellXfs></styleSheet>";
+        let book = Book::of(sheet(&rows)).properties(workbook).part("xl/styles.xml", styles);
+        read(&dataset, &book.bytes()).unwrap().summary.halts
+    };
+    let of_1904 = "<workbookPr date1904=\"1\"/>";
+    let number = "<c><v>44684</v></c>";
+    let (rounded, text) = ("<c s=\"2\"><v>44684</v></c>", text_cell("44684"));
+    let (day, iso) = ("<c s=\"1\"><v>44684</v></c>", text_cell("2024-03-05"));
+    let (one, both) = ("\"excel\"", "[\"excel\", \"yyyy-mm-dd\"]");
+    for cell in [number, rounded, &text] {
+        for (format, workbook, key) in [(one, of_1904, "`\"excel1904\"`"), ("\"excel1904\"", "", "`\"excel\"`")] {
+            let found = halts(format, workbook, cell);
+            assert_eq!(found.len(), 1, "{cell} by {format}: {found:?}");
+            assert!(
+                found[0].contains("\"date_facture\", 1 serial numbers")
+                    && found[0].contains(&format!("declare {key} in")),
+                "{found:?}"
+            );
+        }
+    }
+    for (format, workbook, cell) in [
+        (one, "", number),
+        ("\"excel1904\"", of_1904, number),
+        ("\"excel1904\"", of_1904, &text),
+        // Cells that are formatted as dates are the workbook's, and texts with separators count from nowhere.
+        (one, of_1904, day),
+        (both, of_1904, &iso),
+    ] {
+        assert_eq!(halts(format, workbook, cell), Vec::<String>::new(), "{cell} by {format}");
+    }
+}
+
 /// The first and the last row (from 1) and column (from 0) of a range such as `$B$3:C7`.
 fn corners(range: &str) -> [(u32, u8); 2] {
     let of = |cell: &str| {

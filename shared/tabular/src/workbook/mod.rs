@@ -34,6 +34,7 @@ use self::choice::choose;
 use self::error::{misshapen, too_large, unreadable};
 pub(crate) use self::output::Merge;
 use self::output::{Message, Output};
+use self::serial::Epoch;
 use self::sheet::{Context, Sheet};
 use self::styles::Styles;
 use self::texts::Texts;
@@ -59,6 +60,7 @@ pub(crate) struct WorkbookInput {
     merges: Vec<Merge>,
     ended: bool,
     recalculates: bool,
+    counts_from_1904: bool,
     rows_read: u64,
 }
 
@@ -76,6 +78,7 @@ impl WorkbookInput {
             merges: Vec::new(),
             ended: false,
             recalculates: false,
+            counts_from_1904: false,
             rows_read: 0,
         }
     }
@@ -132,7 +135,9 @@ impl WorkbookInput {
                     self.merges = merges;
                     return Ok(Found::Merges);
                 }
-                Ok(Ok(Message::End { recalculates })) => (self.ended, self.recalculates) = (true, recalculates),
+                Ok(Ok(Message::End { recalculates, counts_from_1904 })) => {
+                    (self.ended, self.recalculates, self.counts_from_1904) = (true, recalculates, counts_from_1904);
+                }
                 Ok(Err(error)) => return Err(error),
                 Err(_) => return Err(unreadable("its content brought the reader down")),
             }
@@ -163,6 +168,11 @@ impl WorkbookInput {
     /// their stored values may be out of date.
     pub(crate) const fn recalculates(&self) -> bool {
         self.recalculates
+    }
+
+    /// At the end: whether the workbook counts its days from 1904.
+    pub(crate) const fn counts_from_1904(&self) -> bool {
+        self.counts_from_1904
     }
 
     /// The row's number in its sheet, from 1.
@@ -217,5 +227,8 @@ fn read(mut archive: Archive, format: &Workbook, limits: &Limits, sender: &SyncS
         let part = archive.part(&sheet.path)?.ok_or_else(misshapen)?;
         formulas |= Sheet::new(part, &context, &mut output).read()?;
     }
-    output.send(Message::End { recalculates: formulas && book.recalculates })
+    output.send(Message::End {
+        recalculates: formulas && book.recalculates,
+        counts_from_1904: book.epoch == Epoch::Of1904,
+    })
 }

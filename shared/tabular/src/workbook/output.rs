@@ -44,8 +44,9 @@ pub(super) enum Message {
     Rows(Block),
     /// The ranges of the sheet whose cells are merged, after its last row.
     Merges(Vec<Merge>),
-    /// All is read: whether there are formulas whose values the workbook wants to be recalculated.
-    End { recalculates: bool },
+    /// All is read: whether there are formulas whose values the workbook wants to be recalculated, and whether its days are counted
+    /// from 1904.
+    End { recalculates: bool, counts_from_1904: bool },
 }
 
 /// The way out of the reading thread.
