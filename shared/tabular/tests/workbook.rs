@@ -741,6 +741,7 @@ fn a_number_counts_as_its_format_shows_it() {
         (euro, "+0.00", 48.0, Some((4_800, 48))),
         (euro, "0.00;0.00", 48.0, Some((4_800, 48))),
         (euro, "0;0;0", 48.0, Some((4_800, 48))),
+        (euro, "[Red]0.00;[Red]0.00", 48.0, Some((4_800, 48))),
         (euro, "(0)", 48.0, None),
         (euro, "0;0;\"-\"", 0.0, Some((0, 0))),
         (euro, "0.00;-0.00;", 0.0, Some((0, 0))),
@@ -781,6 +782,11 @@ fn a_number_counts_as_its_format_shows_it() {
     let told = formatted(euro, "0%", 0.29).unwrap_err();
     assert!(told[0].starts_with("nombre_illisible 29%") && told[1].starts_with("montant_illisible 29%"), "{told:?}");
     assert!(told.iter().all(|told| told.contains("`units = [\"%\"]`")), "{told:?}");
+    // An age below zero is refused in any format, an amount only if red is no sign.
+    let told = formatted(euro, "0.00;[Red]0.00", -48.0).unwrap_err();
+    assert!(told.len() == 1 && told[0].contains("hors des limites"), "{told:?}");
+    let told = formatted(euro, "[Red]0.00;[Red]0.00", -48.0).unwrap_err();
+    assert!(told.len() == 2 && told.iter().all(|told| told.contains("un autre signe")), "{told:?}");
     let told = formatted(euro, "#,##0,", 48.0).unwrap_err();
     assert!(told.iter().all(|told| told.contains("en milliers")), "{told:?}");
     for code in ["0.00 \"F\"", "0.00\" F\"", "[$F-40C] 0.00", "\"F\"0.00"] {
