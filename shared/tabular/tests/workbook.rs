@@ -398,7 +398,8 @@ fn a_workbook_that_asks_for_recalculation_is_reported_or_refused() {
     for (properties, asks) in [
         ("<calcPr calcId=\"1\" fullCalcOnLoad=\"1\"/>", true),
         ("<calcPr calcCompleted=\"0\"/>", true),
-        ("<calcPr fullCalcOnLoad=\"0\" calcCompleted=\"1\"/>", false),
+        ("<calcPr forceFullCalc=\"1\"/>", true),
+        ("<calcPr fullCalcOnLoad=\"0\" forceFullCalc=\"0\" calcCompleted=\"1\"/>", false),
         ("", false),
     ] {
         let formulas = Book::of(sheet(FORMULAS)).properties(properties).bytes();

@@ -86,7 +86,7 @@ impl Book {
                         "calcPr" => {
                             for attribute in attributes {
                                 match attribute? {
-                                    ("fullCalcOnLoad", value) => self.recalculates |= is_true(value),
+                                    ("fullCalcOnLoad" | "forceFullCalc", value) => self.recalculates |= is_true(value),
                                     ("calcCompleted", value) => self.recalculates |= !is_true(value),
                                     _ => {}
                                 }
