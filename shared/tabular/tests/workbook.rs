@@ -492,14 +492,14 @@ fn sheets_that_differ_from_excels_are_read_or_refused() {
         ("<row>H</row><row><c t=\"b\"><v>1</v></c></row>", Ok("2 VRAI")),
         ("<row>H</row><row r=\"1\"><c><v>1</v></c></row>", Err("order")),
         ("<row>H</row><row><c r=\"B2\"><v>1</v></c><c r=\"A2\"><v>1</v></c></row>", Err("order")),
-        ("<row>H</row><row r=\"2\"><c r=\"A2\"><v>1</v></c><c r=\"B3\"><v>1</v></c></row>", Err("order")),
+        ("<row>H</row><row r=\"2\"><c r=\"A2\"><v>1</v></c><c r=\"B3\"><v>1</v></c></row>", Err("another row")),
         ("<row>H</row><row r=\"4294967295\"><c><v>1</v></c></row>", Err("more rows")),
-        ("<row>H</row><row r=\"99999999999\"><c><v>1</v></c></row>", Err("shape")),
+        ("<row>H</row><row r=\"99999999999\"><c><v>1</v></c></row>", Err("row 1: the number of a row below it")),
         ("<row>H</row><row><c r=\"XFE2\"><v>1</v></c></row>", Err("more columns")),
-        ("<row>H</row><row><c t=\"s\"><v>7</v></c></row>", Err("shape")),
-        ("<row>H</row><row><c t=\"z\"><v>7</v></c></row>", Err("shape")),
-        ("<row>H</row><row><c><v>&unknown;</v></c></row>", Err("shape")),
-        ("<row>H</row><row><c><v>7</v></row>", Err("shape")),
+        ("<row>H</row><row><c t=\"s\"><v>7</v></c></row>", Err("cell A2: it refers to a shared text")),
+        ("<row>H</row><row><c t=\"z\"><v>7</v></c></row>", Err("row 2: it is of a type")),
+        ("<row>H</row><row><c><v>&unknown;</v></c></row>", Err("cell A2: a text has a reference")),
+        ("<row>H</row><row><c><v>7</v></row>", Err("cell A2: its XML is malformed")),
     ] {
         let bytes = Book::of(sheet(&rows_xml.replace('H', &a))).bytes();
         let found = rows_in("", &bytes).map(|(rows, _)| rows[1..].join(", ")).map_err(|error| error.message);
@@ -508,6 +508,65 @@ fn sheets_that_differ_from_excels_are_read_or_refused() {
             (Err(found), Err(expected)) => assert!(found.contains(expected), "{found} for {rows_xml}"),
             (found, expected) => panic!("{found:?} instead of {expected:?} for {rows_xml}"),
         }
+    }
+}
+
+#[test]
+fn what_is_wrong_in_a_workbook_is_said_with_its_place() {
+    let rows = |cell: &str| {
+        let cells = format!("<c r=\"A1\" t=\"inlineStr\"><is><t>a</t></is></c></row><row r=\"2\">{cell}");
+        sheet(&format!("<row r=\"1\">{cells}</row>"))
+    };
+    let failed = |book: &Book| rows_in("", &book.bytes()).err().map(|error| (error.code, error.message));
+    let of_cell = |cell: &str, place: &str, what: &str| {
+        let told = format!("the workbook cannot be read: the sheet \"Feuille\", {place}: {what}; have it saved again");
+        let book = Book::of(rows(cell)).part("xl/sharedStrings.xml", "<sst><si><t>q</t></si></sst>");
+        let (code, found) = failed(&book).unwrap_or_else(|| panic!("{cell}"));
+        assert_eq!((code, found.contains(&told)), (ErrorCode::WorkbookUnreadable, true), "{cell}: {found}");
+    };
+    let unknown_text = "it refers to a shared text that the workbook does not have";
+    of_cell("<c r=\"C2\" t=\"s\"><v>99</v></c>", "cell C2", unknown_text);
+    of_cell("<c r=\"AA2\" t=\"s\"><v>q</v></c>", "cell AA2", unknown_text);
+    of_cell("<c r=\"B2\" t=\"b\"><v>2</v></c>", "cell B2", "its truth value is neither 0 nor 1");
+    of_cell("<c t=\"x\" r=\"B2\"><v>2</v></c>", "cell B2", "it is of a type that the format does not have");
+    of_cell("<c r=\"B2\" s=\"x\"><v>2</v></c>", "cell B2", "its style is not a number");
+    of_cell("<c r=\"2B\"><v>2</v></c>", "row 2", "the reference of a cell is not one such as B2");
+    of_cell("<c r=\"B2\"><v>2</v></c><c r=\"A2\"/>", "cell A2", "the cells are not in their order");
+    of_cell("<c r=\"B2\"><v>2</x></c>", "cell B2", "its XML is malformed");
+    let utf16: Vec<u8> = rows("").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let latin1: Vec<u8> = rows("<c t=\"str\"><v>Zo\u{e9}</v></c>").chars().map(|c| c as u8).collect();
+    let declared = "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>".as_bytes();
+    let no_sheet = Book::default().sheet("Mai", "visible", "").bytes();
+    let cut: Vec<u8> = {
+        let mut archive = zip::ZipArchive::new(std::io::Cursor::new(no_sheet)).unwrap();
+        let mut copy = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for at in (0..archive.len()).filter(|at| *at != 3) {
+            copy.raw_copy_file(archive.by_index_raw(at).unwrap()).unwrap();
+        }
+        copy.finish().unwrap().into_inner()
+    };
+    let (code, found) = rows_in("", &cut).err().map(|error| (error.code, error.message)).unwrap();
+    assert_eq!(code, ErrorCode::WorkbookUnreadable);
+    assert!(found.contains("the sheet \"Mai\": the archive lacks its part xl/worksheets/sheet0.xml;"), "{found}");
+    for (book, told) in [
+        (Book::of(&utf16), "the sheet \"Feuille\": its text is in UTF-16, not in UTF-8;"),
+        (Book::of([b"\xFF\xFE", &utf16[..]].concat()), "the sheet \"Feuille\": its text is in UTF-16, not in UTF-8;"),
+        (Book::of(&latin1), "the sheet \"Feuille\", cell A2: its text is not in UTF-8;"),
+        (Book::of([declared, &latin1].concat()), "the sheet \"Feuille\", cell A2: its text is not in UTF-8;"),
+        (Book::of("<chartsheet/>"), "the sheet \"Feuille\": its part is not a sheet's;"),
+        (Book::of(sheet("")).part("xl/styles.xml", "<a></b>"), "its part xl/styles.xml: its XML is malformed;"),
+        (
+            Book::of(sheet("")).part("xl/sharedStrings.xml", "<sst><si><t>\u{e9}&x;"),
+            "its part xl/sharedStrings.xml: a text",
+        ),
+        (Book::of(sheet("")).properties("<a></b>"), "its part xl/workbook.xml: its XML is malformed;"),
+        (
+            Book::of(sheet("").replace("</worksheet>", "<mergeCell ref=\"B:C\"/></worksheet>")),
+            "the sheet \"Feuille\": a range of merged cells is not one such as B2:B3;",
+        ),
+    ] {
+        let (code, found) = failed(&book).unwrap_or_else(|| panic!("{told}"));
+        assert_eq!((code, found.contains(told)), (ErrorCode::WorkbookUnreadable, true), "{found} instead of {told}");
     }
 }
 

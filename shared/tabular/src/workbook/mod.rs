@@ -31,7 +31,7 @@ use self::archive::Archive;
 use self::block::Block;
 use self::book::Book;
 use self::choice::choose;
-use self::error::{misshapen, too_large, unreadable};
+use self::error::{Fault, too_large, unreadable};
 pub(crate) use self::output::Merge;
 use self::output::{Message, Output};
 use self::serial::Epoch;
@@ -39,6 +39,7 @@ use self::sheet::{Context, Sheet};
 use self::styles::Styles;
 use self::texts::Texts;
 use crate::cell::Cell;
+use crate::header_error::visible;
 use crate::reader::Limits;
 use crate::rows::Found;
 
@@ -212,8 +213,10 @@ impl WorkbookInput {
 fn read(mut archive: Archive, format: &Workbook, limits: &Limits, sender: &SyncSender<Result<Message>>) -> Result<()> {
     let book = Book::read(&mut archive)?;
     let sheets = choose(&book.sheets, format)?;
-    let styles = archive.part(&book.styles_path)?.map(Styles::read).transpose()?.unwrap_or_default();
-    let texts = archive.part(&book.texts_path)?.map(|part| Texts::read(part, limits)).transpose()?.unwrap_or_default();
+    let styles = archive.part(&book.styles_path)?.map(Styles::read).transpose();
+    let styles = styles.map_err(|fault| fault.within_part(&book.styles_path))?.unwrap_or_default();
+    let texts = archive.part(&book.texts_path)?.map(|part| Texts::read(part, limits)).transpose();
+    let texts = texts.map_err(|fault| fault.within_part(&book.texts_path))?.unwrap_or_default();
     let context = Context {
         styles,
         epoch: book.epoch,
@@ -223,9 +226,11 @@ fn read(mut archive: Archive, format: &Workbook, limits: &Limits, sender: &SyncS
     let mut output = Output::new(sender.clone(), texts);
     let mut formulas = false;
     for sheet in sheets {
+        let place = format!("the sheet \"{}\"", visible(&sheet.name));
         output.send(Message::Sheet(sheet.name, sheet.number))?;
-        let part = archive.part(&sheet.path)?.ok_or_else(misshapen)?;
-        formulas |= Sheet::new(part, &context, &mut output).read()?;
+        let lacking = || Fault::shape(format!("the archive lacks its part {}", visible(&sheet.path))).within(&place);
+        let part = archive.part(&sheet.path)?.ok_or_else(lacking)?;
+        formulas |= Sheet::new(part, &place, &context, &mut output).read()?;
     }
     output.send(Message::End {
         recalculates: formulas && book.recalculates,

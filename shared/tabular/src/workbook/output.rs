@@ -23,17 +23,19 @@ pub(crate) struct Merge {
 
 impl fmt::Display for Merge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let letters = |column: u32| {
-            let (mut name, mut rest) = (String::new(), column + 1);
-            while rest > 0 {
-                name.insert(0, char::from_digit((rest - 1) % 26 + 10, 36).unwrap_or('?').to_ascii_uppercase());
-                rest = (rest - 1) / 26;
-            }
-            name
-        };
         let (first, last) = (letters(self.columns.0), letters(self.columns.1));
         write!(f, "{first}{}:{last}{}", self.rows.0, self.rows.1)
     }
+}
+
+/// A column, from 0, as a reference names it.
+pub(super) fn letters(column: u32) -> String {
+    let (mut name, mut rest) = (String::new(), column + 1);
+    while rest > 0 {
+        name.insert(0, char::from_digit((rest - 1) % 26 + 10, 36).unwrap_or('?').to_ascii_uppercase());
+        rest = (rest - 1) / 26;
+    }
+    name
 }
 
 /// What the reading thread sends.

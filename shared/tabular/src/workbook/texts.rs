@@ -3,10 +3,9 @@
 use std::collections::HashSet;
 use std::io::Read;
 
-use fonderie_core::Result;
 use quick_xml::events::Event;
 
-use super::error::too_large;
+use super::error::{Parsed, too_large};
 use super::xml::{Attributes, Xml, character};
 use crate::reader::Limits;
 
@@ -44,7 +43,7 @@ impl CellText {
     }
 
     /// Takes an event of a text in, if it is a piece of it.
-    pub(super) fn take(&mut self, event: &Event<'_>) -> Result<()> {
+    pub(super) fn take(&mut self, event: &Event<'_>) -> Parsed<()> {
         match event {
             Event::Text(text) => self.push(&text.xml10_content()),
             Event::CData(text) => self.push(&text.xml10_content()),
@@ -56,7 +55,7 @@ impl CellText {
 
     /// Reads the texts of an `si` or `is` element, whose start was read last: one, or several of different looks; how they
     /// are pronounced is left out.
-    pub(super) fn read_rich<R: Read>(&mut self, xml: &mut Xml<R>) -> Result<()> {
+    pub(super) fn read_rich<R: Read>(&mut self, xml: &mut Xml<R>) -> Parsed<()> {
         self.clear();
         let depth = xml.depth();
         let (mut phonetic, mut piece) = (false, None);
@@ -163,7 +162,7 @@ pub(super) struct Texts {
 
 impl Texts {
     /// Reads the table.
-    pub(super) fn read<R: Read>(mut xml: Xml<R>, limits: &Limits) -> Result<Self> {
+    pub(super) fn read<R: Read>(mut xml: Xml<R>, limits: &Limits) -> Parsed<Self> {
         let mut texts = Self::default();
         let mut text = CellText::default();
         loop {
