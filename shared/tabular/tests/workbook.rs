@@ -488,6 +488,12 @@ fn sheets_that_differ_from_excels_are_read_or_refused() {
         ("<row r=\"1\">H</row><row r=\"7\" hidden=\"1\"><c><v>1</v></c></row>", Ok("7 1")),
         ("<row>H</row><x:row xmlns:x=\"x\"><x:c><x:v>1</x:v></x:c></x:row>", Ok("2 1")),
         ("<row>H</row><row><c><extLst><ext><v>9</v></ext></extLst><v>1</v></c></row>", Ok("2 1")),
+        // Nothing is lost with an empty element, a comment, or the sounds of a text.
+        (
+            "<row>H</row><row> <c t=\"inlineStr\"> <v> </v> <is><t>q</t><rPh><t>b</t></rPh></is><v/> </c> <!-- 1 --> </row>",
+            Ok("2 'q'"),
+        ),
+        ("<row>H</row><row><c><v/><v>1</v><v/><is/></c><extLst><c><v>9</v></c></extLst></row>", Ok("2 1")),
         ("<row>H</row><row><c t=\"d\"><v>2026-05-04T00:00:00</v></c></row>", Ok("2 2026-05-04")),
         ("<row>H</row><row><c t=\"b\"><v>1</v></c></row>", Ok("2 VRAI")),
         ("<row>H</row><row r=\"1\"><c><v>1</v></c></row>", Err("order")),
@@ -533,6 +539,19 @@ fn what_is_wrong_in_a_workbook_is_said_with_its_place() {
     of_cell("<c r=\"2B\"><v>2</v></c>", "row 2", "the reference of a cell is not one such as B2");
     of_cell("<c r=\"B2\"><v>2</v></c><c r=\"A2\"/>", "cell A2", "the cells are not in their order");
     of_cell("<c r=\"B2\"><v>2</x></c>", "cell B2", "its XML is malformed");
+    let lost = "it has content where the format has none, which would be lost";
+    of_cell("<c r=\"B2\" t=\"inlineStr\"><v>12.5</v></c>", "cell B2", lost);
+    of_cell("<c r=\"B2\" t=\"inlineStr\"><is>Ann</is></c>", "cell B2", lost);
+    of_cell("<c r=\"B2\" t=\"inlineStr\"><is><T>Ann</T></is></c>", "cell B2", lost);
+    of_cell("<c r=\"B2\">12.5</c>", "cell B2", lost);
+    of_cell("<c r=\"B2\"><![CDATA[12.5]]></c>", "cell B2", lost);
+    of_cell("<c r=\"B2\">&#49;</c>", "cell B2", lost);
+    of_cell("<c r=\"B2\"><V>12.5</V></c>", "cell B2", lost);
+    of_cell("<c r=\"B2\"><v>1</v><v>2</v></c>", "cell B2", lost);
+    of_cell("<c r=\"B2\"><is><t>1</t></is><v>2</v></c>", "cell B2", lost);
+    of_cell("<c r=\"B2\"><v>1<x>2</x></v></c>", "cell B2", lost);
+    of_cell("<C r=\"B2\"><v>12.5</v></C>", "row 2", lost);
+    of_cell("12.5", "row 2", lost);
     let utf16: Vec<u8> = rows("").encode_utf16().flat_map(u16::to_le_bytes).collect();
     let latin1: Vec<u8> = rows("<c t=\"str\"><v>Zo\u{e9}</v></c>").chars().map(|c| c as u8).collect();
     let declared = "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>".as_bytes();
@@ -553,6 +572,16 @@ fn what_is_wrong_in_a_workbook_is_said_with_its_place() {
         (Book::of([b"\xFF\xFE", &utf16[..]].concat()), "the sheet \"Feuille\": its text is in UTF-16, not in UTF-8;"),
         (Book::of(&latin1), "the sheet \"Feuille\", cell A2: its text is not in UTF-8;"),
         (Book::of([declared, &latin1].concat()), "the sheet \"Feuille\", cell A2: its text is not in UTF-8;"),
+        (Book::of(rows("<c/>").replace("row", "Row")), &format!("the sheet \"Feuille\": {lost};")),
+        (Book::of(rows("<c/>").replace("sheetData", "SheetData")), &format!("the sheet \"Feuille\": {lost};")),
+        (
+            Book::of(
+                rows("<c/>").replace("</worksheet>", "<sheetData><row><c><v>1</v></c></row></sheetData></worksheet>"),
+            ),
+            lost,
+        ),
+        (Book::of(sheet("")).part("xl/sharedStrings.xml", "<sst><SI><t>q</t></SI></sst>"), lost),
+        (Book::of(sheet("")).part("xl/sharedStrings.xml", "<sst><si>q</si></sst>"), lost),
         (Book::of("<chartsheet/>"), "the sheet \"Feuille\": its part is not a sheet's;"),
         (Book::of(sheet("")).part("xl/styles.xml", "<a></b>"), "its part xl/styles.xml: its XML is malformed;"),
         (

@@ -13,7 +13,7 @@ use super::output::{Merge, Message, Output, letters};
 use super::serial::Epoch;
 use super::styles::Styles;
 use super::texts::{CellText, PREFIX};
-use super::xml::{Attributes, Xml};
+use super::xml::{Attributes, Xml, has_text, unread};
 
 /// The largest sheet of the format.
 const MOST_COLUMNS: u32 = 16_384;
@@ -50,6 +50,10 @@ struct Head {
 enum Begun {
     Row(Option<u32>),
     Cell(Head),
+    /// What other makers add.
+    Extension,
+    /// What has cells elsewhere than the format: it may not have any.
+    Unread,
 }
 
 /// What of a sheet is read at the moment, for a sentence.
@@ -66,6 +70,8 @@ enum Element {
     Value,
     Inline,
     Formula,
+    /// What other makers add.
+    Extension,
     Other,
 }
 
@@ -139,7 +145,7 @@ impl<'a, R: Read> Sheet<'a, R> {
 
     /// Reads the cells, and returns the ranges of merged ones.
     fn content_of_sheet(&mut self) -> Parsed<Vec<Merge>> {
-        let (mut is_sheet, mut in_data, mut had_data) = (false, false, false);
+        let (mut is_sheet, mut in_data, mut had_data, mut in_row) = (false, false, false, false);
         let mut merges = Vec::new();
         loop {
             let begun = match self.xml.event()? {
@@ -164,22 +170,38 @@ impl<'a, R: Read> Sheet<'a, R> {
                         continue;
                     }
                     "row" if in_data => Begun::Row(row_number(&tag)?),
-                    "c" if in_data => Begun::Cell(Head::read(&tag)?),
+                    "c" if in_row => Begun::Cell(Head::read(&tag)?),
+                    "extLst" => Begun::Extension,
+                    "c" if in_data => Begun::Unread,
+                    // A second one, or one under another name.
+                    name if name.eq_ignore_ascii_case("sheetData") => Begun::Unread,
                     _ => continue,
                 },
-                Event::End(tag) if tag.local_name().as_ref() == "sheetData" => {
-                    in_data = false;
-                    self.at = At::Sheet;
+                Event::End(tag) => {
+                    match tag.local_name().as_ref() {
+                        "row" => in_row = false,
+                        "sheetData" => {
+                            (in_data, in_row) = (false, false);
+                            self.at = At::Sheet;
+                        }
+                        _ => {}
+                    }
                     continue;
                 }
+                event if in_data && has_text(&event) => return Err(unread()),
                 // A sheet without cells may lack the element for them.
                 Event::Eof if is_sheet => break,
                 Event::Eof => return Err(Fault::shape("its part is not a sheet's")),
                 _ => continue,
             };
             match begun {
-                Begun::Row(number) => self.begin_row(number)?,
+                Begun::Row(number) => {
+                    in_row = true;
+                    self.begin_row(number)?;
+                }
                 Begun::Cell(head) => self.cell(&head)?,
+                Begun::Extension => self.xml.skip()?,
+                Begun::Unread => self.xml.skip_blank()?,
             }
         }
         Ok(merges)
@@ -236,17 +258,23 @@ impl<'a, R: Read> Sheet<'a, R> {
     }
 
     /// Reads what stands in a cell; `None` for nothing.
+    ///
+    /// # Errors
+    /// Content that is not where the cell's type has it, and so would be lost.
     fn content(&mut self, head: &Head) -> Parsed<Option<Value>> {
         let (mut formula, mut stored, mut in_value) = (false, false, false);
         self.text.clear();
         self.inline = false;
+        let is_free = |text: &CellText| text.as_str().trim_ascii().is_empty();
         let depth = self.xml.depth();
         while self.xml.depth() >= depth {
             let element = match &self.xml.event()? {
                 Event::Start(tag) => match tag.local_name().as_ref() {
-                    "v" if head.kind != Kind::Inline => Element::Value,
-                    "is" => Element::Inline,
+                    // One value only; others may stand there empty.
+                    "v" if head.kind != Kind::Inline && is_free(&self.text) => Element::Value,
+                    "is" if is_free(&self.text) => Element::Inline,
                     "f" => Element::Formula,
+                    "extLst" => Element::Extension,
                     _ => Element::Other,
                 },
                 Event::End(_) => {
@@ -257,6 +285,7 @@ impl<'a, R: Read> Sheet<'a, R> {
                     self.text.take(event)?;
                     continue;
                 }
+                event if has_text(event) => return Err(unread()),
                 _ => continue,
             };
             match element {
@@ -272,7 +301,8 @@ impl<'a, R: Read> Sheet<'a, R> {
                     formula = true;
                     self.xml.skip()?;
                 }
-                Element::Other => self.xml.skip()?,
+                Element::Extension => self.xml.skip()?,
+                Element::Other => self.xml.skip_blank()?,
             }
         }
         if formula {

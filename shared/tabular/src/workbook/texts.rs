@@ -6,7 +6,7 @@ use std::io::Read;
 use quick_xml::events::Event;
 
 use super::error::{Parsed, too_large};
-use super::xml::{Attributes, Xml, character};
+use super::xml::{Attributes, Xml, character, has_text, unread};
 use crate::reader::Limits;
 
 /// The longest text of a cell, in UTF-16 units as Excel counts it, and in bytes.
@@ -55,6 +55,9 @@ impl CellText {
 
     /// Reads the texts of an `si` or `is` element, whose start was read last: one, or several of different looks; how they
     /// are pronounced is left out.
+    ///
+    /// # Errors
+    /// Other text in it, which would be lost.
     pub(super) fn read_rich<R: Read>(&mut self, xml: &mut Xml<R>) -> Parsed<()> {
         self.clear();
         let depth = xml.depth();
@@ -85,6 +88,7 @@ impl CellText {
                     _ => {}
                 },
                 event if piece.is_some() => self.take(event)?,
+                event if !phonetic && has_text(event) => return Err(unread()),
                 _ => {}
             }
         }
@@ -167,11 +171,19 @@ impl Texts {
         let mut text = CellText::default();
         loop {
             let is_text = match xml.event()? {
-                Event::Start(tag) => tag.local_name().as_ref() == "si",
+                Event::Start(tag) => match tag.local_name().as_ref() {
+                    "si" => true,
+                    "extLst" => false,
+                    _ => continue,
+                },
                 Event::Eof => break,
-                _ => false,
+                // A text that is not counted would give its place, and all that follow, to others.
+                event if has_text(&event) => return Err(unread()),
+                _ => continue,
             };
-            if is_text {
+            if !is_text {
+                xml.skip()?;
+            } else {
                 text.read_rich(&mut xml)?;
                 if !text.finish() {
                     texts.too_long.insert(u32::try_from(texts.ends.len()).unwrap_or(u32::MAX));

@@ -115,6 +115,18 @@ impl<R: Read> Xml<R> {
         Ok(())
     }
 
+    /// Passes over the element whose start was read last, in which no text is expected: what is not read must not be lost.
+    pub(super) fn skip_blank(&mut self) -> Parsed<()> {
+        let depth = self.depth;
+        while self.depth >= depth {
+            let event = self.event()?;
+            if has_text(&event) {
+                return Err(unread());
+            }
+        }
+        Ok(())
+    }
+
     /// Passes over all that is left, so that the archive's checksum of the part is compared.
     pub(super) fn finish(self) -> Parsed<()> {
         let Bounded { part, left, .. } = self.reader.into_inner().into_inner();
@@ -161,6 +173,21 @@ impl<'a> Iterator for Attributes<'a> {
 /// An attribute's value with its entities resolved.
 pub(super) fn unescaped(value: &str) -> Parsed<String> {
     quick_xml::escape::unescape(value).map(|text| text.into_owned()).map_err(|_| unknown_reference())
+}
+
+/// Whether an event is a piece of text that is not only white space.
+pub(super) fn has_text(event: &Event<'_>) -> bool {
+    match event {
+        Event::Text(text) => !text.trim_ascii().is_empty(),
+        Event::CData(text) => !text.trim_ascii().is_empty(),
+        Event::GeneralRef(_) => true,
+        _ => false,
+    }
+}
+
+/// A text where the format has none, so that it is not read.
+pub(super) fn unread() -> Fault {
+    Fault::shape("it has content where the format has none, which would be lost")
 }
 
 /// An XML truth value.
