@@ -57,13 +57,20 @@ pub(crate) fn of_file(dates: &[(&Origin, &DateCounts)], other_header: Option<u64
              the contract, or the file's export"
         ));
     }
-    if let Some(Merged { range, sheet, column, others }) = rows.merged() {
-        let sheet = sheet.as_ref().map(|name| format!(" of the sheet \"{}\"", visible(name))).unwrap_or_default();
-        let others = if *others > 0 { format!(" (and {others} more ranges)") } else { String::new() };
+    if let Some(merged) = rows.merged() {
         found.halts.push(format!(
-            "the cells {range}{sheet} are merged{others}, so that only the first of them has a value, and a record lacks it in \
-             the column \"{}\": unmerge them, write each row's values in its cells, and send the file again",
-            visible(column)
+            "{}, so that only the first of them has a value, and a record lacks it in the column \"{}\": unmerge them, write each \
+             row's values in its cells, and send the file again",
+            are_merged(merged),
+            visible(&merged.column)
+        ));
+    }
+    if let Some(merged) = rows.hidden_by_merges() {
+        found.notices.push(format!(
+            "{}, and a covered cell has a value that a spreadsheet does not show, which was read in the column \"{}\": unmerge them, \
+             and correct the values that should not be there",
+            are_merged(merged),
+            visible(&merged.column)
         ));
     }
     of_encoding(rows.foreign_encoding(), &mut found);
@@ -75,6 +82,13 @@ pub(crate) fn of_file(dates: &[(&Origin, &DateCounts)], other_header: Option<u64
         );
     }
     found
+}
+
+/// The beginning of a sentence on merged cells.
+fn are_merged(Merged { range, sheet, others, .. }: &Merged) -> String {
+    let sheet = sheet.as_ref().map(|name| format!(" of the sheet \"{}\"", visible(name))).unwrap_or_default();
+    let others = if *others > 0 { format!(" (and {others} more ranges)") } else { String::new() };
+    format!("the cells {range}{sheet} are merged{others}")
 }
 
 /// What cells show of another single-byte encoding, and what others show to the contrary.

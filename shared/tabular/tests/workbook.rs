@@ -957,6 +957,11 @@ fn corners(range: &str) -> [(u32, u8); 2] {
 /// The halts of a file of four records below its header on row 2, a preamble above it, and merged cells, which leave the records'
 /// cells without values, or with those that a program left there.
 fn halts(merges: &[&str], more: &str, values_left: bool) -> Vec<String> {
+    merged(merges, more, values_left).halts
+}
+
+/// The same file's summary.
+fn merged(merges: &[&str], more: &str, values_left: bool) -> ReadSummary {
     let covered = |row: u32, column: u8| {
         let covers = |[(top, left), (bottom, right)]: [(u32, u8); 2]| {
             (top..=bottom).contains(&row) && (left..=right).contains(&column) && (row, column) != (top, left)
@@ -982,7 +987,71 @@ fn halts(merges: &[&str], more: &str, values_left: bool) -> Vec<String> {
         text.replace("type = \"xlsx\"", "type = \"xlsx\"\nheader_line = 2\ntotals = [\"Total\", \"-\"]")
             .replace("owns = [", "ignored_columns = [\"remarque\"]\nowns = [")
     });
-    read(&dataset, &Book::of(part).bytes()).unwrap().summary.halts
+    read(&dataset, &Book::of(part).bytes()).unwrap().summary
+}
+
+#[test]
+fn values_under_merged_cells_are_reported() {
+    for (merges, told) in [
+        (&["B3:B4"][..], "the cells B3:B4 are merged, and a covered cell has a value"),
+        (&["B3:B4"], "which was read in the column \"patient_id\":"),
+        (&["C5:C6", "Z1:Z2", "$C$3:D4"], "the cells C3:D4 are merged (and 1 more ranges), and"),
+        (&["C3:D3"], "in the column \"prenom\""),
+        // The first cell is empty, and the one beside it is not.
+        (&["N4:O4"], "in the column \"montant_facture\""),
+    ] {
+        let summary = merged(merges, "", true);
+        assert_eq!(summary.halts, Vec::<String>::new(), "{merges:?}");
+        let [notice] = &summary.notices[..] else { panic!("{:?} for {merges:?}", summary.notices) };
+        assert!(notice.contains(told), "{notice} for {merges:?}");
+    }
+    // Outside of records, in a column that is not read, or without a covered value.
+    for merges in [&["A1:Q1"][..], &["A2:B2"], &["A7:B8"], &["R3:R6"], &["N3:N6"], &["A20:C40"], &[]] {
+        assert_eq!(merged(merges, "", true).notices, Vec::<String>::new(), "{merges:?}");
+    }
+    assert_eq!(merged(&["B3:B4"], "", false).notices, Vec::<String>::new());
+}
+
+#[test]
+fn a_header_that_lacks_names_under_merged_cells_is_refused_with_their_range() {
+    let failed = |lines: &[&[&str]], merges: &[&str], more: &str| {
+        let row = |texts: &&[&str]| format!("<row>{}</row>", texts.iter().copied().map(text_cell).collect::<String>());
+        let rows: String = lines.iter().map(row).collect();
+        let rows = format!("{rows}{}", more.repeat(3_000));
+        let ranges: String = merges.iter().map(|range| format!("<mergeCell ref=\"{range}\"/>")).collect();
+        let part = sheet(&rows).replace("</worksheet>", &format!("<mergeCells>{ranges}</mergeCells></worksheet>"));
+        let line = format!("type = \"xlsx\"\nheader_line = {}", lines.len());
+        let error =
+            read(&billing(|text| text.replace("type = \"xlsx\"", &line)), &Book::of(part).bytes()).err().unwrap();
+        assert_eq!(error.code, ErrorCode::ColumnMissing);
+        error.message
+    };
+    let without = |column: usize| {
+        HEADER.iter().enumerate().map(|(at, name)| if at == column { "" } else { *name }).collect::<Vec<_>>()
+    };
+    let (third, last) = (without(3), HEADER[..16].to_vec());
+    for more in ["", "<row><c><v>1</v></c></row>"] {
+        for (lines, merges, range) in [
+            (&[&third[..]][..], &["A9:B9", "C1:D1"][..], Some("C1:D1")),
+            (&[&last[..]], &["P1:Z1"], Some("P1:Z1")),
+            (&[&HEADER[..], &third[..]], &["D1:D2"], Some("D1:D2")),
+            (&[&third[..]], &["D1:D2"], None),
+            (&[&third[..]], &["S1:Z1"], None),
+            (&[&third[..]], &["A1:C1"], None),
+            (&[&third[..]], &["C2:D2"], None),
+            (&[&third[..]], &[], None),
+        ] {
+            let told = failed(lines, merges, more);
+            match range {
+                Some(range) if lines.len() == 1 => {
+                    assert!(told.contains(&format!("its cells {range} are merged, so")), "{told}")
+                }
+                // The line above has all names.
+                Some(_) => assert!(told.contains("line 1 has them"), "{told}"),
+                None => assert!(!told.contains("merged"), "{told} for {merges:?}"),
+            }
+        }
+    }
 }
 
 #[test]
