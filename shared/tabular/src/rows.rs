@@ -358,7 +358,10 @@ impl<'a> Rows<'a> {
 
     /// How many of some folded names the row has as cells, in whatever order.
     pub(crate) fn names_in(&self, names: &HashSet<String>) -> usize {
-        let cells = self.filled().filter_map(|(_, cell)| cell.text().map(fold_name));
+        // A text that is ten times as long as any of the names is none of them.
+        let most = names.iter().map(String::len).max().unwrap_or(0) * 10;
+        let short = |(_, cell): (usize, Cell<'_>)| cell.text().filter(|text| text.trim().len() <= most).map(fold_name);
+        let cells = self.filled().filter_map(short);
         cells.filter(|name| names.contains(name)).collect::<HashSet<_>>().len()
     }
 

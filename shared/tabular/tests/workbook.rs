@@ -185,6 +185,29 @@ fn cells_that_are_not_of_their_columns_type_are_rejected_with_row_and_reason() {
     assert_eq!(file, 30);
 }
 
+#[test]
+fn the_text_of_a_refused_row_is_short() {
+    let refused = |cells: String| {
+        let header: String = HEADER.iter().map(|name| text_cell(name)).collect();
+        let bytes = Book::of(sheet(&format!("<row>{header}</row><row>{cells}</row>"))).bytes();
+        let dataset = billing(|text| text);
+        let source = dataset.source("etablissement_d").unwrap();
+        let format = dataset.format_of_key(source, "etablissement_D.xlsx").unwrap();
+        let mut rows = Rows::new(&dataset.record, source, format, &Limits::default());
+        rows.feed(&bytes).unwrap();
+        rows.end().unwrap();
+        assert_eq!(rows.advance().unwrap(), Step::Record);
+        rows.raw()
+    };
+    assert_eq!(refused("<c r=\"B2\"><v>7</v></c><c r=\"XFD2\"><v>1</v></c>".to_owned()), ";7;…;1");
+    assert_eq!(
+        refused("<c r=\"A2\"><v>7</v></c><c r=\"CW2\"><v>1</v></c>".to_owned()),
+        format!("7{}1", ";".repeat(100))
+    );
+    let long = refused(text_cell(&"é".repeat(3_000)).repeat(40));
+    assert!(long.len() <= (8 << 10) + 3 && long.starts_with("ééé") && long.ends_with("é…"), "{}", long.len());
+}
+
 /// The amount of the only row that rounding lets in.
 fn rounded_amount(dataset: &Dataset, bytes: &[u8]) -> i128 {
     let file = read(dataset, bytes).unwrap();

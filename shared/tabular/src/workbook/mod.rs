@@ -46,6 +46,11 @@ use crate::rows::Found;
 /// How many blocks of rows may wait.
 const WAITING: usize = 4;
 
+/// The most bytes of a row as one text, and the most columns between two of its cells that are shown one by one: what a few bytes of
+/// a sheet make long is not written out for each of its rows.
+const MOST_RAW: usize = 8 << 10;
+const MOST_GAP: usize = 100;
+
 /// A workbook at work.
 pub(crate) struct WorkbookInput {
     format: Workbook,
@@ -196,14 +201,24 @@ impl WorkbookInput {
         self.block.filled(self.row)
     }
 
-    /// The row's cells as one text, with `;` between columns.
+    /// The row's cells as one text, with `;` between columns: at most [`MOST_RAW`] bytes and an ellipsis, which also stands for many
+    /// empty columns.
     pub(crate) fn raw(&self) -> String {
         let mut raw = String::new();
         let mut at = 0;
         for (column, cell) in self.filled() {
-            raw.extend(std::iter::repeat_n(';', column - at));
+            match column - at {
+                gap @ ..=MOST_GAP => raw.extend(std::iter::repeat_n(';', gap)),
+                _ => raw.push_str(";…;"),
+            }
             raw.push_str(&cell.shown());
             at = column;
+            if raw.len() > MOST_RAW {
+                raw.truncate((0..=MOST_RAW).rev().find(|end| raw.is_char_boundary(*end)).unwrap_or(0));
+                raw.push('…');
+                raw.shrink_to_fit();
+                break;
+            }
         }
         raw
     }
@@ -221,6 +236,7 @@ fn read(mut archive: Archive, format: &Workbook, limits: &Limits, sender: &SyncS
         styles,
         epoch: book.epoch,
         most_row: limits.max_record,
+        most_text: limits.max_workbook_unpacked,
         refuse_formulas: format.strict_formulas && book.recalculates,
     };
     let mut output = Output::new(sender.clone(), texts);

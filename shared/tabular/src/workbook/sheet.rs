@@ -31,6 +31,8 @@ pub(super) struct Context {
     pub(super) epoch: Epoch,
     /// The bytes of text that a row may have; what exceeds them is given out as too long.
     pub(super) most_row: usize,
+    /// The bytes of text that a sheet's cells may have together, each with its own copy of a shared one.
+    pub(super) most_text: u64,
     /// A formula is an error: the workbook asks for recalculation, which the contract excludes.
     pub(super) refuse_formulas: bool,
 }
@@ -105,6 +107,7 @@ pub(super) struct Sheet<'a, R: Read> {
     column: u32,
     row_began: bool,
     row_bytes: usize,
+    text_bytes: u64,
     formulas: bool,
 }
 
@@ -122,6 +125,7 @@ impl<'a, R: Read> Sheet<'a, R> {
             column: 0,
             row_began: false,
             row_bytes: 0,
+            text_bytes: 0,
             formulas: false,
         }
     }
@@ -208,6 +212,11 @@ impl<'a, R: Read> Sheet<'a, R> {
     }
 
     fn begin_row(&mut self, number: Option<u32>) -> Parsed<()> {
+        self.text_bytes += self.row_bytes.min(self.context.most_row) as u64;
+        if self.text_bytes > self.context.most_text {
+            let most = self.context.most_text >> 20;
+            return Err(too_large(&format!("has more than {most} MiB of text in the cells of a sheet")).into());
+        }
         let row = number.unwrap_or_else(|| self.row.saturating_add(1));
         self.at = At::Row(row);
         if row <= self.row {
