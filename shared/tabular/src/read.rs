@@ -273,12 +273,10 @@ impl<'a> FieldReader<'a> {
             (Cell::Day(day), Kind::Date) => self.date_cell(*day, 0, dates),
             (Cell::Moment { day, seconds }, Kind::Date) => self.date_cell(*day, *seconds, dates),
             (Cell::Time(_), Kind::Date) => Err(Problem::NoSuchDay),
-            (Cell::Number(number) | Cell::Formatted(number, _) | Cell::ShownAs(number, _), Kind::Date) => {
-                let (result, evidence) = date::number_as_date(*number, &self.reading.dates, self.range);
-                let day = result?;
-                dates.note(evidence);
-                Ok(Parsed::Number(day))
+            (Cell::Number(number) | Cell::Formatted(number, _), Kind::Date) => {
+                self.number_as_date(*number, &number.to_string(), dates)
             }
+            (Cell::ShownAs(number, shown), Kind::Date) => self.number_as_date(*number, shown, dates),
             (Cell::Formatted(number, appearance), Kind::Integer { .. } | Kind::Decimal { .. }) => {
                 self.number(self.as_shown(*number, *appearance)?)
             }
@@ -339,6 +337,17 @@ impl<'a> FieldReader<'a> {
             Appearance::Hidden => Err(Problem::HiddenAmount),
         };
         shown.map_err(|problem| if matches!(self.kind, Kind::Integer { .. }) { problem.of_integer() } else { problem })
+    }
+
+    /// A workbook's number in a date field, and the text that its cell shows.
+    fn number_as_date(&self, number: f64, shown: &str, dates: &mut DateCounts) -> Result<Parsed<'static>, Problem> {
+        if !self.reading.empty.is_empty() && self.is_empty_word(shown) {
+            return Ok(self.nothing());
+        }
+        let (result, evidence) = date::number_as_date(number, shown, &self.reading.dates, self.range);
+        let day = result?;
+        dates.note(evidence);
+        Ok(Parsed::Number(day))
     }
 
     /// A workbook's date cell, which is counted.

@@ -966,6 +966,50 @@ fn serial_numbers_of_the_other_date_system_halt_the_file() {
     }
 }
 
+#[test]
+fn a_date_without_separators_is_read_as_zeros_show_it() {
+    let read_as = |format: &str, code: Option<&str>, number: f64| {
+        let bytes = workbook(|sheet| {
+            write_texts(sheet, 1, &TEXTS);
+            match code {
+                Some(code) => {
+                    sheet.write_number_with_format(1, 12, number, &Format::new().set_num_format(code)).unwrap()
+                }
+                None => sheet.write_number(1, 12, number).unwrap(),
+            };
+        });
+        let dates = format!("[dates]\nformat = {format}");
+        let dataset = billing(|text| {
+            text.replace("[dates]\nformat = \"dd-mm-yyyy\"", &dates).replace(
+                "date_facture = \"date_facture\"",
+                "date_facture = { column = \"date_facture\", empty = [\"00000000\", \"0\"] }",
+            )
+        });
+        let file = read(&dataset, &bytes).unwrap();
+        match (file.batches.first(), &file.rejects[..]) {
+            (Some(batch), []) => {
+                let days = batch.column(12).as_primitive::<Date32Type>();
+                Ok(batch.column(12).is_valid(0).then(|| days.value(0)))
+            }
+            (_, rejects) => Err(rejects.iter().map(|reject| reject.rule.clone()).collect::<Vec<_>>().join(" ")),
+        }
+    };
+    let (day, unreadable) = (Ok(Some(20_577)), Err("date_illisible".to_owned()));
+    let zeros = Some("00000000");
+    assert_eq!(read_as("\"ddmmyyyy\"", zeros, 4_052_026.0), day);
+    assert_eq!(read_as("\"yyyymmdd\"", zeros, 20_260_504.0), day);
+    assert_eq!(read_as("\"yyyymmdd\"", None, 20_260_504.0), day);
+    assert_eq!(read_as("\"dd/mm/yyyy\"", Some("00\"/\"00\"/\"0000"), 4_052_026.0), day);
+    assert_eq!(read_as("\"excel\"", zeros, 46_146.0), day);
+    assert_eq!(read_as("[\"ddmmyyyy\", \"excel\"]", Some("00000"), 46_146.0), day);
+    // Seven digits, as the cell shows them without zeros, are not the declared eight.
+    assert_eq!(read_as("\"ddmmyyyy\"", None, 4_052_026.0), unreadable);
+    assert_eq!(read_as("\"dd/mm/yyyy\"", zeros, 4_052_026.0), unreadable);
+    // What stands for no date is declared as it is shown.
+    assert_eq!(read_as("\"ddmmyyyy\"", zeros, 0.0), Ok(None));
+    assert_eq!(read_as("\"excel\"", None, 0.0), Ok(None));
+}
+
 /// The first and the last row (from 1) and column (from 0) of a range such as `$B$3:C7`.
 fn corners(range: &str) -> [(u32, u8); 2] {
     let of = |cell: &str| {
