@@ -14,6 +14,8 @@ pub fn bounded(mut text: String, most: usize) -> String {
         let end = text.char_indices().nth(most.saturating_sub(1)).map_or(0, |(at, _)| at);
         text.truncate(end);
         text.push('…');
+        // Many of them may wait together.
+        text.shrink_to_fit();
     }
     text
 }

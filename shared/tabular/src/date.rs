@@ -19,6 +19,11 @@ pub(crate) enum Evidence {
     Other(usize),
     /// Either order, or neither.
     None,
+    /// A day that is counted from 1904, or from 1900.
+    Serial {
+        /// Whether it is 1904.
+        epoch1904: bool,
+    },
 }
 
 /// Reads a date into days since 1970-01-01; surrounding white space must be off already.
@@ -45,7 +50,7 @@ pub(crate) fn date_and_order(text: &str, dates: &Dates, range: DateRange) -> (Re
                     Problem::PlaceholderDate(_) => Problem::PlaceholderDate(text.to_owned()),
                     problem => problem,
                 });
-                (result, Evidence::None)
+                (result, Evidence::Serial { epoch1904: *epoch1904 })
             }),
         };
         match (reading, found) {
@@ -136,25 +141,34 @@ fn other_formats(text: &str, dates: &Dates, range: DateRange) -> Option<String> 
 /// Bytes of the longest text that can be a date: more is in no format, and no sentence repeats it.
 const LONGEST: usize = 100;
 
-/// Reads a workbook's number that is not formatted as a date: a serial number, if the formats declare them.
+/// Reads a workbook's number that is not formatted as a date, and the text that its cell shows for it: the number as a serial number,
+/// if the formats declare them, and then from which year it is counted; otherwise the text.
 ///
 /// # Errors
 /// When they do not, or as [`serial`].
-pub(crate) fn number_as_date(value: f64, dates: &Dates, range: DateRange) -> Result<i32, Problem> {
+pub(crate) fn number_as_date(
+    value: f64,
+    shown: &str,
+    dates: &Dates,
+    range: DateRange,
+) -> (Result<i32, Problem>, Evidence) {
     let epoch = dates.formats.iter().find_map(|format| match format {
         DateFormat::Serial { epoch1904 } => Some(*epoch1904),
         DateFormat::Pattern(_) => None,
     });
     match epoch {
-        Some(epoch1904) if value < SERIAL_END => declared_serial(value, epoch1904, dates, range),
-        // `20260504` as a number: only a format without separators reads it.
+        Some(epoch1904) if value < SERIAL_END => {
+            (declared_serial(value, epoch1904, dates, range), Evidence::Serial { epoch1904 })
+        }
+        // `20260504` as a number, `04052026` as its zeros show it: a format without separators reads it.
         _ if (0.0..1e9).contains(&value) && value.fract() == 0.0 => {
-            match date_and_order(&value.to_string(), dates, range).0 {
+            let result = match date_and_order(shown, dates, range).0 {
                 Err(Problem::DateFormat { .. } | Problem::OtherDateFormat { .. }) => Err(Problem::NumberForDate),
                 result => result,
-            }
+            };
+            (result, Evidence::None)
         }
-        _ => Err(Problem::NumberForDate),
+        _ => (Err(Problem::NumberForDate), Evidence::None),
     }
 }
 
@@ -710,17 +724,23 @@ mod tests {
         assert_eq!(of(46_146.999_999_999, false).as_deref(), Ok("2026-05-05"));
         let with = declared(&["excel", "dd/mm/yyyy hh:mm"]);
         assert_eq!(read("46146.5", &with).as_deref(), Ok("2026-05-04"));
-        assert_eq!(number_as_date(46_146.999_999_965_28, &with, range).map(iso).as_deref(), Ok("2026-05-04"));
-        assert_eq!(number_as_date(46_146.25, &with, range).map(iso).as_deref(), Ok("2026-05-04"));
-        assert_eq!(number_as_date(46_146.0, &dates, range), Err(Problem::NumberForDate));
+        assert_eq!(number_as_date(46_146.999_999_965_28, "", &with, range).0.map(iso).as_deref(), Ok("2026-05-04"));
+        assert_eq!(number_as_date(46_146.25, "", &with, range).0.map(iso).as_deref(), Ok("2026-05-04"));
+        assert_eq!(number_as_date(46_146.0, "46146", &dates, range).0, Err(Problem::NumberForDate));
         for formats in [&["yyyymmdd"][..], &["yyyymmdd", "excel"]] {
             let compact = declared(formats);
-            assert_eq!(number_as_date(20_260_504.0, &compact, range).map(iso).as_deref(), Ok("2026-05-04"));
-            assert_eq!(number_as_date(20_261_504.0, &compact, range), Err(Problem::NoSuchDay));
+            assert_eq!(
+                number_as_date(20_260_504.0, "20260504", &compact, range).0.map(iso).as_deref(),
+                Ok("2026-05-04")
+            );
+            assert_eq!(number_as_date(20_261_504.0, "20261504", &compact, range).0, Err(Problem::NoSuchDay));
         }
-        assert_eq!(number_as_date(20_260_504.5, &declared(&["yyyymmdd"]), range), Err(Problem::NumberForDate));
+        assert_eq!(
+            number_as_date(20_260_504.5, "20260504.5", &declared(&["yyyymmdd"]), range).0,
+            Err(Problem::NumberForDate)
+        );
         // 2026-03-29 02:30, which the clocks leave out in Paris.
-        assert_eq!(number_as_date(46_110.104_166_666_664, &with, range), Err(Problem::ImpossibleTime));
+        assert_eq!(number_as_date(46_110.104_166_666_664, "", &with, range).0, Err(Problem::ImpossibleTime));
     }
 
     /// Any format without a time, with what separates its parts.
@@ -789,7 +809,7 @@ mod tests {
         ) {
             let dates = declared(&[&format, "dd/mm/yyyy hh:mm", "yyyy-mm-dd", "dd mmmm yyyy", "excel"]);
             let _ = date_and_order(&text, &dates, DateRange::default());
-            let _ = (serial(value, true, &dates, DateRange::default()), number_as_date(value, &dates, DateRange::default()));
+            let _ = (serial(value, true, &dates, DateRange::default()), number_as_date(value, &value.to_string(), &dates, DateRange::default()));
         }
     }
 }

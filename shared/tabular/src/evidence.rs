@@ -26,7 +26,9 @@ pub(crate) fn of_file(dates: &[(&Origin, &DateCounts)], other_header: Option<u64
     let mut found = Evidence::default();
     for (origin, counts) in dates {
         let Origin::Column { column, reading } = origin else { continue };
-        of_column(&visible(&column.to_string()), &reading.dates, counts, rows.mixed_dates_halt(), &mut found);
+        let column = visible(&column.to_string());
+        of_column(&column, &reading.dates, counts, rows.mixed_dates_halt(), &mut found);
+        found.halts.extend(rows.counts_from_1904().and_then(|from_1904| of_epoch(&column, counts, from_1904)));
     }
     if let Some(line) = other_header {
         found.halts.push(format!(
@@ -55,13 +57,20 @@ pub(crate) fn of_file(dates: &[(&Origin, &DateCounts)], other_header: Option<u64
              the contract, or the file's export"
         ));
     }
-    if let Some(Merged { range, sheet, column, others }) = rows.merged() {
-        let sheet = sheet.as_ref().map(|name| format!(" of the sheet \"{}\"", visible(name))).unwrap_or_default();
-        let others = if *others > 0 { format!(" (and {others} more ranges)") } else { String::new() };
+    if let Some(merged) = rows.merged() {
         found.halts.push(format!(
-            "the cells {range}{sheet} are merged{others}, so that only the first of them has a value, and a record lacks it in \
-             the column \"{}\": unmerge them, write each row's values in its cells, and send the file again",
-            visible(column)
+            "{}, so that only the first of them has a value, and a record lacks it in the column \"{}\": unmerge them, write each \
+             row's values in its cells, and send the file again",
+            are_merged(merged),
+            visible(&merged.column)
+        ));
+    }
+    if let Some(merged) = rows.hidden_by_merges() {
+        found.notices.push(format!(
+            "{}, and a covered cell has a value that a spreadsheet does not show, which was read in the column \"{}\": unmerge them, \
+             and correct the values that should not be there",
+            are_merged(merged),
+            visible(&merged.column)
         ));
     }
     of_encoding(rows.foreign_encoding(), &mut found);
@@ -73,6 +82,13 @@ pub(crate) fn of_file(dates: &[(&Origin, &DateCounts)], other_header: Option<u64
         );
     }
     found
+}
+
+/// The beginning of a sentence on merged cells.
+fn are_merged(Merged { range, sheet, others, .. }: &Merged) -> String {
+    let sheet = sheet.as_ref().map(|name| format!(" of the sheet \"{}\"", visible(name))).unwrap_or_default();
+    let others = if *others > 0 { format!(" (and {others} more ranges)") } else { String::new() };
+    format!("the cells {range}{sheet} are merged{others}")
 }
 
 /// What cells show of another single-byte encoding, and what others show to the contrary.
@@ -87,8 +103,21 @@ fn of_encoding((odd, contrary): (u64, u64), found: &mut Evidence) {
     }
 }
 
+/// What a column's serial numbers show against the year from which their workbook counts days.
+fn of_epoch(column: &str, counts: &DateCounts, from_1904: bool) -> Option<String> {
+    let read = counts.serials[usize::from(!from_1904)];
+    let (declared, year, own, own_year) =
+        if from_1904 { ("excel", 1900, "excel1904", 1904) } else { ("excel1904", 1904, "excel", 1900) };
+    (read > 0).then(|| {
+        format!(
+            "in the column \"{column}\", {read} serial numbers were counted from {year} (`\"{declared}\"`), and the workbook counts its \
+             days from {own_year}, so they would be four years off: declare `\"{own}\"` in `dates.format` in the contract"
+        )
+    })
+}
+
 fn of_column(column: &str, dates: &Dates, counts: &DateCounts, mixed_halt: bool, found: &mut Evidence) {
-    let DateCounts { texts, orders, cells, late_cells } = counts;
+    let DateCounts { texts, orders, cells, late_cells, .. } = counts;
     for (Orders { declared, other }, format) in orders.iter().zip(&dates.formats).filter(|(orders, _)| orders.other > 0)
     {
         let sentence = format!(
@@ -167,6 +196,7 @@ mod tests {
             texts,
             late_cells,
             cells,
+            serials: [0; 2],
         };
         assert_eq!(of(&counts(0, 3, 3, 3), false), (1, 0));
         assert_eq!(of(&counts(0, 3, 3, 3), true), (0, 1));

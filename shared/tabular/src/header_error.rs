@@ -26,6 +26,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) raw: &'a str,
     /// Lines before and after it, with their numbers.
     pub(crate) others: &'a [(u64, String)],
+    /// A range of merged cells that covers some of the line.
+    pub(crate) merged: Option<&'a str>,
 }
 
 const MOST_NAMES: usize = 4;
@@ -179,6 +181,12 @@ fn cause(
         }
     } else if let Some((line, _)) = at.others.iter().find(|(_, text)| by(text, '\u{1f}') > known) {
         return format!("line {line} has them: correct `{}` in the contract, or the file", at.key);
+    }
+    if let Some(range) = at.merged {
+        return format!(
+            "its cells {range} are merged, so that only the first of them has a name: unmerge them, write each name in its cell, and send \
+             the file again"
+        );
     }
     if let Some((name, other, differ)) = missing.iter().find_map(|column| lookalike(column, names)) {
         return format!(

@@ -1,19 +1,22 @@
-//! Merged cells of a sheet that leave records without their values: only a range's first cell has one.
+//! Merged cells of a sheet that leave records without their values: only a range's first cell has one. A covered cell may have one
+//! all the same, which a spreadsheet does not show.
 //!
 //! A sheet names its merged ranges after its last row. Until then, what they have to be compared with is kept in one bit per
 //! cell: which rows are records, and which cells are filled.
 
+use std::ops::RangeInclusive;
+
 use crate::layout::{FileColumn, Layout};
 use crate::workbook::Merge;
 
-/// Merged cells that leave records without their values.
+/// Merged cells that leave records without their values, or hide values of records.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Merged {
     /// The first range, such as `B3:B7`.
     pub(crate) range: String,
     /// The sheet's name, of a format that reads several.
     pub(crate) sheet: Option<String>,
-    /// The first column that lacks a value, as the contract names it.
+    /// The first column that lacks a value, or has a hidden one, as the contract names it.
     pub(crate) column: String,
     /// How many other ranges there are.
     pub(crate) others: usize,
@@ -74,11 +77,26 @@ impl SheetCells {
     /// order with its first such column, and how many there are. Some programs write values into covered cells, which are
     /// read like others.
     pub(crate) fn lacking<'l>(&self, merges: &[Merge], layout: &'l Layout) -> Option<(Merge, &'l FileColumn, usize)> {
+        Self::first(merges, layout, |merge, read, left| self.lacks(merge, read, left))
+    }
+
+    /// The ranges that cover a cell of a record with a value, which a spreadsheet does not show: the first of them in reading order
+    /// with its first such column, and how many there are.
+    pub(crate) fn hiding<'l>(&self, merges: &[Merge], layout: &'l Layout) -> Option<(Merge, &'l FileColumn, usize)> {
+        Self::first(merges, layout, |merge, read, left| self.hides(merge, read, left))
+    }
+
+    /// The first range in reading order that has a column of a kind, with the column, and how many there are.
+    fn first<'l>(
+        merges: &[Merge],
+        layout: &'l Layout,
+        column: impl Fn(&Merge, &[bool], &mut usize) -> Option<usize>,
+    ) -> Option<(Merge, &'l FileColumn, usize)> {
         let is_read = |column: &FileColumn| !column.fields.is_empty() || !column.skipped_values.is_empty();
         let read: Vec<bool> = layout.columns.iter().map(is_read).collect();
         // Ranges of one sheet do not overlap, so that the rows of all are few; those of a damaged sheet may.
         let mut left = MOST_ROWS;
-        let found = merges.iter().filter_map(|merge| Some((*merge, self.lacks(merge, &read, &mut left)?)));
+        let found = merges.iter().filter_map(|merge| Some((*merge, column(merge, &read, &mut left)?)));
         let found: Vec<(Merge, usize)> = found.collect();
         let (merge, column) = found.iter().min_by_key(|(merge, _)| (merge.rows.0, merge.columns.0))?;
         Some((*merge, &layout.columns[*column], found.len()))
@@ -93,9 +111,7 @@ impl SheetCells {
         if !self.is_filled(merge.rows.0, columns.start) {
             return None;
         }
-        let last = self.first + (self.bits.len() / self.words) as u64;
-        let rows = merge.rows.0..=merge.rows.1.min(u32::try_from(last).unwrap_or(u32::MAX));
-        for row in rows {
+        for row in self.rows_of(merge) {
             let Some(fewer) = left.checked_sub(1) else { return Some(first) };
             *left = fewer;
             let covered = |column: usize| (row, column) != (merge.rows.0, columns.start);
@@ -109,6 +125,35 @@ impl SheetCells {
             }
         }
         None
+    }
+
+    /// The first column that is read and has a value in a covered cell of a record. No more rows are looked at than are left: nothing is
+    /// reported of the ranges that follow.
+    fn hides(&self, merge: &Merge, read: &[bool], left: &mut usize) -> Option<usize> {
+        let column = |column: u32| usize::try_from(column).unwrap_or(usize::MAX);
+        let first = column(merge.columns.0);
+        // Further to the right it is not known whether a cell has a value.
+        let columns = first..column(merge.columns.1).saturating_add(1).min(read.len()).min(MOST_COLUMNS);
+        if !columns.clone().any(|column| read[column]) {
+            return None;
+        }
+        for row in self.rows_of(merge) {
+            *left = left.checked_sub(1)?;
+            let covered = |column: usize| (row, column) != (merge.rows.0, first);
+            let hides = |column: &usize| read[*column] && covered(*column) && self.is_filled(row, *column);
+            if self.bit(row.into(), 0)
+                && let Some(column) = columns.clone().find(hides)
+            {
+                return Some(column);
+            }
+        }
+        None
+    }
+
+    /// The rows of a range down to the sheet's last one.
+    fn rows_of(&self, merge: &Merge) -> RangeInclusive<u32> {
+        let last = self.first + (self.bits.len() / self.words) as u64;
+        merge.rows.0..=merge.rows.1.min(u32::try_from(last).unwrap_or(u32::MAX))
     }
 }
 
@@ -168,6 +213,21 @@ mod tests {
             prop_assert_eq!(found.as_ref().map(|(merge, ..)| (merge.rows.0, merge.columns.0)), first);
             if let Some((merge, column, _)) = found {
                 let expected = lacking.iter().find(|(other, _)| *other == merge).map(|(_, column)| format!("c{column}"));
+                prop_assert_eq!(Some(column.shown.clone()), expected);
+            }
+            let hiding: Vec<(Merge, usize)> = merges.iter().filter_map(|merge| {
+                let (top, left) = (merge.rows.0, merge.columns.0 as usize);
+                let mut cells = (top..=merge.rows.1).flat_map(|row| (left..=merge.columns.1 as usize).map(move |column| (row, column)));
+                let hides = |(row, column): &(u32, usize)| {
+                    let filled = of(*row).is_some_and(|(_, filled)| filled.contains(column));
+                    (*row, *column) != (top, left) && records.contains(row) && filled && read.get(*column) == Some(&true)
+                };
+                Some((*merge, cells.find(hides)?.1))
+            }).collect();
+            let found = cells.hiding(&merges, &layout);
+            prop_assert_eq!(found.as_ref().map_or(0, |(.., count)| *count), hiding.len());
+            if let Some((merge, column, _)) = found {
+                let expected = hiding.iter().find(|(other, _)| *other == merge).map(|(_, column)| format!("c{column}"));
                 prop_assert_eq!(Some(column.shown.clone()), expected);
             }
         }

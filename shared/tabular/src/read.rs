@@ -71,6 +71,8 @@ pub(crate) struct DateCounts {
     pub(crate) cells: u64,
     /// Of these, the ones whose day is above 12.
     pub(crate) late_cells: u64,
+    /// Serial numbers that a declared format has read, as texts or as numbers: counted from 1900, and from 1904.
+    pub(crate) serials: [u64; 2],
 }
 
 /// What texts show of the order of day and month in one format.
@@ -89,6 +91,16 @@ impl DateCounts {
             self.orders.resize(place + 1, Orders::default());
         }
         &mut self.orders[place]
+    }
+
+    /// Counts what a date shows.
+    fn note(&mut self, evidence: Evidence) {
+        match evidence {
+            Evidence::Declared(place) => self.orders(place).declared += 1,
+            Evidence::Other(place) => self.orders(place).other += 1,
+            Evidence::Serial { epoch1904 } => self.serials[usize::from(epoch1904)] += 1,
+            Evidence::None => {}
+        }
     }
 }
 
@@ -194,13 +206,11 @@ impl<'a> FieldReader<'a> {
             Kind::Date => match date::date_and_order(trimmed, &self.reading.dates, self.range) {
                 (Ok(day), evidence) => {
                     dates.texts += 1;
-                    if let Evidence::Declared(place) = evidence {
-                        dates.orders(place).declared += 1;
-                    }
+                    dates.note(evidence);
                     Ok(Parsed::Number(day))
                 }
-                (Err(_), Evidence::Other(place)) => {
-                    dates.orders(place).other += 1;
+                (Err(_), evidence @ Evidence::Other(_)) => {
+                    dates.note(evidence);
                     Err(Problem::DateOrder { expected: self.reading.dates.expected() })
                 }
                 (Err(problem), _) => Err(problem),
@@ -263,9 +273,10 @@ impl<'a> FieldReader<'a> {
             (Cell::Day(day), Kind::Date) => self.date_cell(*day, 0, dates),
             (Cell::Moment { day, seconds }, Kind::Date) => self.date_cell(*day, *seconds, dates),
             (Cell::Time(_), Kind::Date) => Err(Problem::NoSuchDay),
-            (Cell::Number(number) | Cell::Formatted(number, _) | Cell::ShownAs(number, _), Kind::Date) => {
-                date::number_as_date(*number, &self.reading.dates, self.range).map(Parsed::Number)
+            (Cell::Number(number) | Cell::Formatted(number, _), Kind::Date) => {
+                self.number_as_date(*number, &number.to_string(), dates)
             }
+            (Cell::ShownAs(number, shown), Kind::Date) => self.number_as_date(*number, shown, dates),
             (Cell::Formatted(number, appearance), Kind::Integer { .. } | Kind::Decimal { .. }) => {
                 self.number(self.as_shown(*number, *appearance)?)
             }
@@ -326,6 +337,17 @@ impl<'a> FieldReader<'a> {
             Appearance::Hidden => Err(Problem::HiddenAmount),
         };
         shown.map_err(|problem| if matches!(self.kind, Kind::Integer { .. }) { problem.of_integer() } else { problem })
+    }
+
+    /// A workbook's number in a date field, and the text that its cell shows.
+    fn number_as_date(&self, number: f64, shown: &str, dates: &mut DateCounts) -> Result<Parsed<'static>, Problem> {
+        if !self.reading.empty.is_empty() && self.is_empty_word(shown) {
+            return Ok(self.nothing());
+        }
+        let (result, evidence) = date::number_as_date(number, shown, &self.reading.dates, self.range);
+        let day = result?;
+        dates.note(evidence);
+        Ok(Parsed::Number(day))
     }
 
     /// A workbook's date cell, which is counted.

@@ -22,7 +22,8 @@ pub struct Limits {
     pub batch_bytes: usize,
     /// The largest workbook, in bytes as it comes.
     pub max_workbook: usize,
-    /// The largest workbook, in bytes when unpacked, by what it declares.
+    /// The largest workbook, in bytes when unpacked, by what it declares; and the most text of a sheet's cells, each with a copy of its
+    /// shared text.
     pub max_workbook_unpacked: u64,
     /// The largest part of a workbook other than its sheets, in bytes when unpacked: its texts are held in memory.
     pub max_workbook_texts: u64,

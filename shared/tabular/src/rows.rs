@@ -17,7 +17,7 @@ use crate::merged::{Merged, SheetCells};
 use crate::problem::Problem;
 use crate::reader::Limits;
 use crate::text::{clean, fold_name, fold_space};
-use crate::workbook::WorkbookInput;
+use crate::workbook::{Merge, WorkbookInput};
 
 /// What an input finds next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +104,7 @@ pub struct Rows<'a> {
     /// The rows of the sheet at hand.
     cells: Option<SheetCells>,
     merged: Option<Merged>,
+    hidden_by_merges: Option<Merged>,
 }
 
 enum Input {
@@ -143,6 +144,7 @@ impl<'a> Rows<'a> {
             doubtful: None,
             cells: None,
             merged: None,
+            hidden_by_merges: None,
         };
         rows.skip_preamble();
         rows
@@ -356,7 +358,10 @@ impl<'a> Rows<'a> {
 
     /// How many of some folded names the row has as cells, in whatever order.
     pub(crate) fn names_in(&self, names: &HashSet<String>) -> usize {
-        let cells = self.filled().filter_map(|(_, cell)| cell.text().map(fold_name));
+        // A text that is ten times as long as any of the names is none of them.
+        let most = names.iter().map(String::len).max().unwrap_or(0) * 10;
+        let short = |(_, cell): (usize, Cell<'_>)| cell.text().filter(|text| text.trim().len() <= most).map(fold_name);
+        let cells = self.filled().filter_map(short);
         cells.filter(|name| names.contains(name)).collect::<HashSet<_>>().len()
     }
 
@@ -379,6 +384,14 @@ impl<'a> Rows<'a> {
     /// Whether the workbook asks to be recalculated and has formulas.
     pub fn recalculates(&self) -> bool {
         matches!(&self.input, Input::Workbook(workbook) if workbook.recalculates())
+    }
+
+    /// Whether a workbook counts its days from 1904, once it was read; `None` for delimited text.
+    pub(crate) fn counts_from_1904(&self) -> Option<bool> {
+        match &self.input {
+            Input::Csv(_) => None,
+            Input::Workbook(workbook) => Some(workbook.counts_from_1904()),
+        }
     }
 
     /// What is wrong with the record's shape, so that no cell of it can be trusted.
@@ -430,21 +443,26 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Looks for merged cells that leave a record without their value.
+    /// Looks for merged cells that leave a record without their value, or hide a value of it.
     fn note_merges(&mut self) {
         let Input::Workbook(workbook) = &mut self.input else { return };
         let merges = workbook.take_merges();
         let (Some(cells), Some(layout)) = (&self.cells, &self.layout) else { return };
-        let Some((merge, column, count)) = cells.lacking(&merges, layout) else { return };
-        match &mut self.merged {
-            Some(merged) => merged.others += count,
-            None => {
-                self.merged = Some(Merged {
-                    range: merge.to_string(),
-                    sheet: workbook.several_sheets().then(|| workbook.sheet().0.to_owned()),
-                    column: column.shown.clone(),
-                    others: count - 1,
-                });
+        let sheet = workbook.several_sheets().then(|| workbook.sheet().0);
+        let lacking = cells.lacking(&merges, layout);
+        for (noted, found) in [(&mut self.merged, lacking), (&mut self.hidden_by_merges, cells.hiding(&merges, layout))]
+        {
+            let Some((merge, column, count)) = found else { continue };
+            match noted {
+                Some(merged) => merged.others += count,
+                None => {
+                    *noted = Some(Merged {
+                        range: merge.to_string(),
+                        sheet: sheet.map(str::to_owned),
+                        column: column.shown.clone(),
+                        others: count - 1,
+                    });
+                }
             }
         }
     }
@@ -452,6 +470,11 @@ impl<'a> Rows<'a> {
     /// Merged cells that leave records without their values, of the first sheet that has some.
     pub(crate) fn merged(&self) -> Option<&Merged> {
         self.merged.as_ref()
+    }
+
+    /// Merged cells that cover cells of records with values, of the first sheet that has some.
+    pub(crate) fn hidden_by_merges(&self) -> Option<&Merged> {
+        self.hidden_by_merges.as_ref()
     }
 
     fn units_of_row(&self) -> u64 {
@@ -589,44 +612,80 @@ impl<'a> Rows<'a> {
             Err(error) if error.code == ErrorCode::ColumnMissing => {
                 // The header may stand further down: the next lines say so.
                 let (line, raw) = (self.sheet_line(), self.line_text());
+                let sheet = self.sheet_of_several().map(str::to_owned);
                 let mut others = std::mem::take(&mut self.before);
-                others.extend(self.next_lines());
-                Err(self.lay_out_at(&names, line, &raw, &others).err().unwrap_or(error))
+                let last = self.next_lines(&mut others);
+                let merged = self.merged_names(&names, line, last).map(|merge| merge.to_string());
+                let (sheet, merged) = (sheet.as_deref(), merged.as_deref());
+                let at = Surroundings { line, sheet, raw: &raw, others: &others, merged, ..Surroundings::default() };
+                Err(self.lay_out_at(&names, at).err().unwrap_or(error))
             }
             Err(error) => Err(error),
         }
     }
 
-    /// The lines after the one at hand, as far as they have arrived.
-    fn next_lines(&mut self) -> Vec<(u64, String)> {
-        let mut lines = Vec::new();
-        while lines.len() < REMEMBERED {
+    /// Adds the lines after the one at hand, as far as they have arrived. Returns what follows them, if that was found.
+    fn next_lines(&mut self, lines: &mut Vec<(u64, String)>) -> Option<Found> {
+        for _ in 0..REMEMBERED {
             let found = match &mut self.input {
                 Input::Csv(csv) => csv.next(),
                 Input::Workbook(workbook) => workbook.next(),
             };
             match found {
                 Ok(Found::Row | Found::Blank) => lines.push((self.sheet_line(), self.line_text())),
-                _ => break,
+                other => return Some(other.unwrap_or(Found::End)),
             }
         }
-        lines
+        None
+    }
+
+    /// Merged cells that cover a cell of the header without a name. Reads on to the sheet's end, where its ranges are named, from what
+    /// was found last.
+    fn merged_names(&mut self, names: &[String], line: u64, mut last: Option<Found>) -> Option<Merge> {
+        let Input::Workbook(workbook) = &mut self.input else { return None };
+        while matches!(last, None | Some(Found::Row | Found::Blank)) {
+            last = workbook.next().ok();
+            last?;
+        }
+        let merges = if last == Some(Found::Merges) { workbook.take_merges() } else { Vec::new() };
+        let line = u32::try_from(line).ok()?;
+        let most = u32::try_from(names.len()).unwrap_or(u32::MAX);
+        merges.into_iter().find(|Merge { rows, columns }| {
+            let is_unnamed = |column: &u32| {
+                let at = usize::try_from(*column).unwrap_or(usize::MAX);
+                (line, *column) != (rows.0, columns.0) && names.get(at).is_none_or(String::is_empty)
+            };
+            // What begins right of the names covers none.
+            let mut covered = columns.0..=columns.1.min(most);
+            (rows.0..=rows.1).contains(&line) && covered.any(|column| is_unnamed(&column))
+        })
+    }
+
+    /// The name of the sheet at hand, of a format that reads several.
+    fn sheet_of_several(&self) -> Option<&str> {
+        match &self.input {
+            Input::Csv(_) => None,
+            Input::Workbook(workbook) => workbook.several_sheets().then(|| workbook.sheet().0),
+        }
     }
 
     fn lay_out(&self, names: &[String]) -> Result<Layout> {
-        self.lay_out_at(names, self.sheet_line(), &self.line_text(), &self.before)
+        let (line, sheet, raw) = (self.sheet_line(), self.sheet_of_several(), self.line_text());
+        let at = Surroundings { line, sheet, raw: &raw, others: &self.before, ..Surroundings::default() };
+        self.lay_out_at(names, at)
     }
 
-    fn lay_out_at(&self, names: &[String], line: u64, raw: &str, others: &[(u64, String)]) -> Result<Layout> {
-        let (delimiter, sheet) = match &self.input {
-            Input::Csv(csv) => (Some(csv.delimiter()), None),
-            Input::Workbook(workbook) => (None, workbook.several_sheets().then(|| workbook.sheet().0)),
+    /// Lays names out that were read at a place, of which the rest is added.
+    fn lay_out_at(&self, names: &[String], at: Surroundings<'_>) -> Result<Layout> {
+        let delimiter = match &self.input {
+            Input::Csv(csv) => Some(csv.delimiter()),
+            Input::Workbook(_) => None,
         };
         let key = match &self.format.header {
             Header::Pattern(_) => "format.header_pattern",
             Header::Line(_) | Header::Absent => "format.header_line",
         };
-        let surroundings = Surroundings { line, sheet, key, delimiter, raw, others };
+        let surroundings = Surroundings { key, delimiter, ..at };
         match self.contract {
             Some((record, source)) => lay_out(record, source, names, &surroundings),
             None => Ok(Layout::of_names(names)),

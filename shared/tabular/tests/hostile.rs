@@ -92,6 +92,11 @@ fn long_texts_are_not_copied_into_each_cell() {
     let cells = "<c t=\"s\"><v>0</v></c>".repeat(16_384);
     let book = Book::of(with_header(&format!("<row>{cells}</row>").repeat(20))).part("xl/sharedStrings.xml", text);
     survives("wide", &book.bytes(), "0 records, ");
+    // Beyond what the rows of a sheet have.
+    let text = format!("<sst><si><t>{}</t></si></sst>", "x".repeat(32_767));
+    let cells = "<c t=\"s\"><v>0</v></c>".repeat(32);
+    let book = Book::of(with_header(&format!("<row>{cells}</row>").repeat(60_000))).part("xl/sharedStrings.xml", text);
+    survives("repeated", &book.bytes(), "more than 2048 MiB of text in the cells of a sheet");
     let inline = format!("<row>{}</row>", text_cell(&"x".repeat(3 << 20)));
     survives("inline", &Book::of(with_header(&inline.repeat(8))).bytes(), "0 records, ");
 }
@@ -120,7 +125,7 @@ fn parts_that_unpack_to_much_are_refused() {
         "a text or tag of",
     );
     survives("attribute", &Book::of(with_header(&format!("<row a=\"{}\">", spaces(40)))).bytes(), "a text or tag of");
-    survives("nested", &Book::of(with_header(&"<a>".repeat(10 << 20))).bytes(), "the shape of a workbook");
+    survives("nested", &Book::of(with_header(&"<a>".repeat(10 << 20))).bytes(), "nested too deep");
     survives("comment", &Book::of(with_header(&format!("<!--{}-->", spaces(40)))).bytes(), "a text or tag of");
 }
 
@@ -128,6 +133,8 @@ fn parts_that_unpack_to_much_are_refused() {
 fn far_cells_do_not_fill_their_rows() {
     let rows: String = (2..5_000).map(|row| format!("<row r=\"{row}\"><c r=\"XFD{row}\"><v>1</v></c></row>")).collect();
     survives("far", &Book::of(with_header(&rows)).bytes(), "0 records, 4998 rejects");
+    let rows: String = (2..200_000).map(|row| format!("<row><c r=\"XFD{row}\"><v>1</v></c></row>")).collect();
+    survives("many-far", &Book::of(with_header(&rows)).bytes(), "0 records, 199998 rejects");
     let far = header().replace("</row>", "<c r=\"XFD1\"><v>1</v></c></row>");
     survives("far-header", &Book::of(sheet(&far)).bytes(), "does not know");
 }

@@ -185,6 +185,29 @@ fn cells_that_are_not_of_their_columns_type_are_rejected_with_row_and_reason() {
     assert_eq!(file, 30);
 }
 
+#[test]
+fn the_text_of_a_refused_row_is_short() {
+    let refused = |cells: String| {
+        let header: String = HEADER.iter().map(|name| text_cell(name)).collect();
+        let bytes = Book::of(sheet(&format!("<row>{header}</row><row>{cells}</row>"))).bytes();
+        let dataset = billing(|text| text);
+        let source = dataset.source("etablissement_d").unwrap();
+        let format = dataset.format_of_key(source, "etablissement_D.xlsx").unwrap();
+        let mut rows = Rows::new(&dataset.record, source, format, &Limits::default());
+        rows.feed(&bytes).unwrap();
+        rows.end().unwrap();
+        assert_eq!(rows.advance().unwrap(), Step::Record);
+        rows.raw()
+    };
+    assert_eq!(refused("<c r=\"B2\"><v>7</v></c><c r=\"XFD2\"><v>1</v></c>".to_owned()), ";7;…;1");
+    assert_eq!(
+        refused("<c r=\"A2\"><v>7</v></c><c r=\"CW2\"><v>1</v></c>".to_owned()),
+        format!("7{}1", ";".repeat(100))
+    );
+    let long = refused(text_cell(&"é".repeat(3_000)).repeat(40));
+    assert!(long.len() <= (8 << 10) + 3 && long.starts_with("ééé") && long.ends_with("é…"), "{}", long.len());
+}
+
 /// The amount of the only row that rounding lets in.
 fn rounded_amount(dataset: &Dataset, bytes: &[u8]) -> i128 {
     let file = read(dataset, bytes).unwrap();
@@ -398,7 +421,8 @@ fn a_workbook_that_asks_for_recalculation_is_reported_or_refused() {
     for (properties, asks) in [
         ("<calcPr calcId=\"1\" fullCalcOnLoad=\"1\"/>", true),
         ("<calcPr calcCompleted=\"0\"/>", true),
-        ("<calcPr fullCalcOnLoad=\"0\" calcCompleted=\"1\"/>", false),
+        ("<calcPr forceFullCalc=\"1\"/>", true),
+        ("<calcPr fullCalcOnLoad=\"0\" forceFullCalc=\"0\" calcCompleted=\"1\"/>", false),
         ("", false),
     ] {
         let formulas = Book::of(sheet(FORMULAS)).properties(properties).bytes();
@@ -487,18 +511,24 @@ fn sheets_that_differ_from_excels_are_read_or_refused() {
         ("<row r=\"1\">H</row><row r=\"7\" hidden=\"1\"><c><v>1</v></c></row>", Ok("7 1")),
         ("<row>H</row><x:row xmlns:x=\"x\"><x:c><x:v>1</x:v></x:c></x:row>", Ok("2 1")),
         ("<row>H</row><row><c><extLst><ext><v>9</v></ext></extLst><v>1</v></c></row>", Ok("2 1")),
+        // Nothing is lost with an empty element, a comment, or the sounds of a text.
+        (
+            "<row>H</row><row> <c t=\"inlineStr\"> <v> </v> <is><t>q</t><rPh><t>b</t></rPh></is><v/> </c> <!-- 1 --> </row>",
+            Ok("2 'q'"),
+        ),
+        ("<row>H</row><row><c><v/><v>1</v><v/><is/></c><extLst><c><v>9</v></c></extLst></row>", Ok("2 1")),
         ("<row>H</row><row><c t=\"d\"><v>2026-05-04T00:00:00</v></c></row>", Ok("2 2026-05-04")),
         ("<row>H</row><row><c t=\"b\"><v>1</v></c></row>", Ok("2 VRAI")),
         ("<row>H</row><row r=\"1\"><c><v>1</v></c></row>", Err("order")),
         ("<row>H</row><row><c r=\"B2\"><v>1</v></c><c r=\"A2\"><v>1</v></c></row>", Err("order")),
-        ("<row>H</row><row r=\"2\"><c r=\"A2\"><v>1</v></c><c r=\"B3\"><v>1</v></c></row>", Err("order")),
+        ("<row>H</row><row r=\"2\"><c r=\"A2\"><v>1</v></c><c r=\"B3\"><v>1</v></c></row>", Err("another row")),
         ("<row>H</row><row r=\"4294967295\"><c><v>1</v></c></row>", Err("more rows")),
-        ("<row>H</row><row r=\"99999999999\"><c><v>1</v></c></row>", Err("shape")),
+        ("<row>H</row><row r=\"99999999999\"><c><v>1</v></c></row>", Err("row 1: the number of a row below it")),
         ("<row>H</row><row><c r=\"XFE2\"><v>1</v></c></row>", Err("more columns")),
-        ("<row>H</row><row><c t=\"s\"><v>7</v></c></row>", Err("shape")),
-        ("<row>H</row><row><c t=\"z\"><v>7</v></c></row>", Err("shape")),
-        ("<row>H</row><row><c><v>&unknown;</v></c></row>", Err("shape")),
-        ("<row>H</row><row><c><v>7</v></row>", Err("shape")),
+        ("<row>H</row><row><c t=\"s\"><v>7</v></c></row>", Err("cell A2: it refers to a shared text")),
+        ("<row>H</row><row><c t=\"z\"><v>7</v></c></row>", Err("row 2: it is of a type")),
+        ("<row>H</row><row><c><v>&unknown;</v></c></row>", Err("cell A2: a text has a reference")),
+        ("<row>H</row><row><c><v>7</v></row>", Err("cell A2: its XML is malformed")),
     ] {
         let bytes = Book::of(sheet(&rows_xml.replace('H', &a))).bytes();
         let found = rows_in("", &bytes).map(|(rows, _)| rows[1..].join(", ")).map_err(|error| error.message);
@@ -507,6 +537,88 @@ fn sheets_that_differ_from_excels_are_read_or_refused() {
             (Err(found), Err(expected)) => assert!(found.contains(expected), "{found} for {rows_xml}"),
             (found, expected) => panic!("{found:?} instead of {expected:?} for {rows_xml}"),
         }
+    }
+}
+
+#[test]
+fn what_is_wrong_in_a_workbook_is_said_with_its_place() {
+    let rows = |cell: &str| {
+        let cells = format!("<c r=\"A1\" t=\"inlineStr\"><is><t>a</t></is></c></row><row r=\"2\">{cell}");
+        sheet(&format!("<row r=\"1\">{cells}</row>"))
+    };
+    let failed = |book: &Book| rows_in("", &book.bytes()).err().map(|error| (error.code, error.message));
+    let of_cell = |cell: &str, place: &str, what: &str| {
+        let told = format!("the workbook cannot be read: the sheet \"Feuille\", {place}: {what}; have it saved again");
+        let book = Book::of(rows(cell)).part("xl/sharedStrings.xml", "<sst><si><t>q</t></si></sst>");
+        let (code, found) = failed(&book).unwrap_or_else(|| panic!("{cell}"));
+        assert_eq!((code, found.contains(&told)), (ErrorCode::WorkbookUnreadable, true), "{cell}: {found}");
+    };
+    let unknown_text = "it refers to a shared text that the workbook does not have";
+    of_cell("<c r=\"C2\" t=\"s\"><v>99</v></c>", "cell C2", unknown_text);
+    of_cell("<c r=\"AA2\" t=\"s\"><v>q</v></c>", "cell AA2", unknown_text);
+    of_cell("<c r=\"B2\" t=\"b\"><v>2</v></c>", "cell B2", "its truth value is neither 0 nor 1");
+    of_cell("<c t=\"x\" r=\"B2\"><v>2</v></c>", "cell B2", "it is of a type that the format does not have");
+    of_cell("<c r=\"B2\" s=\"x\"><v>2</v></c>", "cell B2", "its style is not a number");
+    of_cell("<c r=\"2B\"><v>2</v></c>", "row 2", "the reference of a cell is not one such as B2");
+    of_cell("<c r=\"B2\"><v>2</v></c><c r=\"A2\"/>", "cell A2", "the cells are not in their order");
+    of_cell("<c r=\"B2\"><v>2</x></c>", "cell B2", "its XML is malformed");
+    let lost = "it has content where the format has none, which would be lost";
+    of_cell("<c r=\"B2\" t=\"inlineStr\"><v>12.5</v></c>", "cell B2", lost);
+    of_cell("<c r=\"B2\" t=\"inlineStr\"><is>Ann</is></c>", "cell B2", lost);
+    of_cell("<c r=\"B2\" t=\"inlineStr\"><is><T>Ann</T></is></c>", "cell B2", lost);
+    of_cell("<c r=\"B2\">12.5</c>", "cell B2", lost);
+    of_cell("<c r=\"B2\"><![CDATA[12.5]]></c>", "cell B2", lost);
+    of_cell("<c r=\"B2\">&#49;</c>", "cell B2", lost);
+    of_cell("<c r=\"B2\"><V>12.5</V></c>", "cell B2", lost);
+    of_cell("<c r=\"B2\"><v>1</v><v>2</v></c>", "cell B2", lost);
+    of_cell("<c r=\"B2\"><is><t>1</t></is><v>2</v></c>", "cell B2", lost);
+    of_cell("<c r=\"B2\"><v>1<x>2</x></v></c>", "cell B2", lost);
+    of_cell("<C r=\"B2\"><v>12.5</v></C>", "row 2", lost);
+    of_cell("12.5", "row 2", lost);
+    let utf16: Vec<u8> = rows("").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let latin1: Vec<u8> = rows("<c t=\"str\"><v>Zo\u{e9}</v></c>").chars().map(|c| c as u8).collect();
+    let declared = "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>".as_bytes();
+    let no_sheet = Book::default().sheet("Mai", "visible", "").bytes();
+    let cut: Vec<u8> = {
+        let mut archive = zip::ZipArchive::new(std::io::Cursor::new(no_sheet)).unwrap();
+        let mut copy = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for at in (0..archive.len()).filter(|at| *at != 3) {
+            copy.raw_copy_file(archive.by_index_raw(at).unwrap()).unwrap();
+        }
+        copy.finish().unwrap().into_inner()
+    };
+    let (code, found) = rows_in("", &cut).err().map(|error| (error.code, error.message)).unwrap();
+    assert_eq!(code, ErrorCode::WorkbookUnreadable);
+    assert!(found.contains("the sheet \"Mai\": the archive lacks its part xl/worksheets/sheet0.xml;"), "{found}");
+    for (book, told) in [
+        (Book::of(&utf16), "the sheet \"Feuille\": its text is in UTF-16, not in UTF-8;"),
+        (Book::of([b"\xFF\xFE", &utf16[..]].concat()), "the sheet \"Feuille\": its text is in UTF-16, not in UTF-8;"),
+        (Book::of(&latin1), "the sheet \"Feuille\", cell A2: its text is not in UTF-8;"),
+        (Book::of([declared, &latin1].concat()), "the sheet \"Feuille\", cell A2: its text is not in UTF-8;"),
+        (Book::of(rows("<c/>").replace("row", "Row")), &format!("the sheet \"Feuille\": {lost};")),
+        (Book::of(rows("<c/>").replace("sheetData", "SheetData")), &format!("the sheet \"Feuille\": {lost};")),
+        (
+            Book::of(
+                rows("<c/>").replace("</worksheet>", "<sheetData><row><c><v>1</v></c></row></sheetData></worksheet>"),
+            ),
+            lost,
+        ),
+        (Book::of(sheet("")).part("xl/sharedStrings.xml", "<sst><SI><t>q</t></SI></sst>"), lost),
+        (Book::of(sheet("")).part("xl/sharedStrings.xml", "<sst><si>q</si></sst>"), lost),
+        (Book::of("<chartsheet/>"), "the sheet \"Feuille\": its part is not a sheet's;"),
+        (Book::of(sheet("")).part("xl/styles.xml", "<a></b>"), "its part xl/styles.xml: its XML is malformed;"),
+        (
+            Book::of(sheet("")).part("xl/sharedStrings.xml", "<sst><si><t>\u{e9}&x;"),
+            "its part xl/sharedStrings.xml: a text",
+        ),
+        (Book::of(sheet("")).properties("<a></b>"), "its part xl/workbook.xml: its XML is malformed;"),
+        (
+            Book::of(sheet("").replace("</worksheet>", "<mergeCell ref=\"B:C\"/></worksheet>")),
+            "the sheet \"Feuille\": a range of merged cells is not one such as B2:B3;",
+        ),
+    ] {
+        let (code, found) = failed(&book).unwrap_or_else(|| panic!("{told}"));
+        assert_eq!((code, found.contains(told)), (ErrorCode::WorkbookUnreadable, true), "{found} instead of {told}");
     }
 }
 
@@ -741,6 +853,7 @@ fn a_number_counts_as_its_format_shows_it() {
         (euro, "+0.00", 48.0, Some((4_800, 48))),
         (euro, "0.00;0.00", 48.0, Some((4_800, 48))),
         (euro, "0;0;0", 48.0, Some((4_800, 48))),
+        (euro, "[Red]0.00;[Red]0.00", 48.0, Some((4_800, 48))),
         (euro, "(0)", 48.0, None),
         (euro, "0;0;\"-\"", 0.0, Some((0, 0))),
         (euro, "0.00;-0.00;", 0.0, Some((0, 0))),
@@ -781,6 +894,11 @@ fn a_number_counts_as_its_format_shows_it() {
     let told = formatted(euro, "0%", 0.29).unwrap_err();
     assert!(told[0].starts_with("nombre_illisible 29%") && told[1].starts_with("montant_illisible 29%"), "{told:?}");
     assert!(told.iter().all(|told| told.contains("`units = [\"%\"]`")), "{told:?}");
+    // An age below zero is refused in any format, an amount only if red is no sign.
+    let told = formatted(euro, "0.00;[Red]0.00", -48.0).unwrap_err();
+    assert!(told.len() == 1 && told[0].contains("hors des limites"), "{told:?}");
+    let told = formatted(euro, "[Red]0.00;[Red]0.00", -48.0).unwrap_err();
+    assert!(told.len() == 2 && told.iter().all(|told| told.contains("un autre signe")), "{told:?}");
     let told = formatted(euro, "#,##0,", 48.0).unwrap_err();
     assert!(told.iter().all(|told| told.contains("en milliers")), "{told:?}");
     for code in ["0.00 \"F\"", "0.00\" F\"", "[$F-40C] 0.00", "\"F\"0.00"] {
@@ -808,6 +926,90 @@ fn a_number_counts_as_its_format_shows_it() {
     assert_eq!(rows(&Book::of(sheet(&row)).part("xl/styles.xml", styles).bytes())[1], "2 '0.2' ~0.2:Percent(\"1%\")");
 }
 
+#[test]
+fn serial_numbers_of_the_other_date_system_halt_the_file() {
+    let halts = |format: &str, workbook: &str, day: &str| {
+        let dataset = billing(|text| text.replace("\"dd-mm-yyyy\"", format));
+        let cells = |texts: &[&str]| texts.iter().copied().map(text_cell).collect::<Vec<_>>();
+        let mut record = cells(&TEXTS);
+        record[12] = day.to_owned();
+        let rows = format!("<row>{}</row><row>{}</row>", cells(&HEADER).concat(), record.concat());
+        let styles = "<styleSheet><cellXfs><xf/><xf numFmtId=\"14\"/><xf numFmtId=\"2\"/></cellXfs></styleSheet>";
+        let book = Book::of(sheet(&rows)).properties(workbook).part("xl/styles.xml", styles);
+        read(&dataset, &book.bytes()).unwrap().summary.halts
+    };
+    let of_1904 = "<workbookPr date1904=\"1\"/>";
+    let number = "<c><v>44684</v></c>";
+    let (rounded, text) = ("<c s=\"2\"><v>44684</v></c>", text_cell("44684"));
+    let (day, iso) = ("<c s=\"1\"><v>44684</v></c>", text_cell("2024-03-05"));
+    let (one, both) = ("\"excel\"", "[\"excel\", \"yyyy-mm-dd\"]");
+    for cell in [number, rounded, &text] {
+        for (format, workbook, key) in [(one, of_1904, "`\"excel1904\"`"), ("\"excel1904\"", "", "`\"excel\"`")] {
+            let found = halts(format, workbook, cell);
+            assert_eq!(found.len(), 1, "{cell} by {format}: {found:?}");
+            assert!(
+                found[0].contains("\"date_facture\", 1 serial numbers")
+                    && found[0].contains(&format!("declare {key} in")),
+                "{found:?}"
+            );
+        }
+    }
+    for (format, workbook, cell) in [
+        (one, "", number),
+        ("\"excel1904\"", of_1904, number),
+        ("\"excel1904\"", of_1904, &text),
+        // Cells that are formatted as dates are the workbook's, and texts with separators count from nowhere.
+        (one, of_1904, day),
+        (both, of_1904, &iso),
+    ] {
+        assert_eq!(halts(format, workbook, cell), Vec::<String>::new(), "{cell} by {format}");
+    }
+}
+
+#[test]
+fn a_date_without_separators_is_read_as_zeros_show_it() {
+    let read_as = |format: &str, code: Option<&str>, number: f64| {
+        let bytes = workbook(|sheet| {
+            write_texts(sheet, 1, &TEXTS);
+            match code {
+                Some(code) => {
+                    sheet.write_number_with_format(1, 12, number, &Format::new().set_num_format(code)).unwrap()
+                }
+                None => sheet.write_number(1, 12, number).unwrap(),
+            };
+        });
+        let dates = format!("[dates]\nformat = {format}");
+        let dataset = billing(|text| {
+            text.replace("[dates]\nformat = \"dd-mm-yyyy\"", &dates).replace(
+                "date_facture = \"date_facture\"",
+                "date_facture = { column = \"date_facture\", empty = [\"00000000\", \"0\"] }",
+            )
+        });
+        let file = read(&dataset, &bytes).unwrap();
+        match (file.batches.first(), &file.rejects[..]) {
+            (Some(batch), []) => {
+                let days = batch.column(12).as_primitive::<Date32Type>();
+                Ok(batch.column(12).is_valid(0).then(|| days.value(0)))
+            }
+            (_, rejects) => Err(rejects.iter().map(|reject| reject.rule.clone()).collect::<Vec<_>>().join(" ")),
+        }
+    };
+    let (day, unreadable) = (Ok(Some(20_577)), Err("date_illisible".to_owned()));
+    let zeros = Some("00000000");
+    assert_eq!(read_as("\"ddmmyyyy\"", zeros, 4_052_026.0), day);
+    assert_eq!(read_as("\"yyyymmdd\"", zeros, 20_260_504.0), day);
+    assert_eq!(read_as("\"yyyymmdd\"", None, 20_260_504.0), day);
+    assert_eq!(read_as("\"dd/mm/yyyy\"", Some("00\"/\"00\"/\"0000"), 4_052_026.0), day);
+    assert_eq!(read_as("\"excel\"", zeros, 46_146.0), day);
+    assert_eq!(read_as("[\"ddmmyyyy\", \"excel\"]", Some("00000"), 46_146.0), day);
+    // Seven digits, as the cell shows them without zeros, are not the declared eight.
+    assert_eq!(read_as("\"ddmmyyyy\"", None, 4_052_026.0), unreadable);
+    assert_eq!(read_as("\"dd/mm/yyyy\"", zeros, 4_052_026.0), unreadable);
+    // What stands for no date is declared as it is shown.
+    assert_eq!(read_as("\"ddmmyyyy\"", zeros, 0.0), Ok(None));
+    assert_eq!(read_as("\"excel\"", None, 0.0), Ok(None));
+}
+
 /// The first and the last row (from 1) and column (from 0) of a range such as `$B$3:C7`.
 fn corners(range: &str) -> [(u32, u8); 2] {
     let of = |cell: &str| {
@@ -822,6 +1024,11 @@ fn corners(range: &str) -> [(u32, u8); 2] {
 /// The halts of a file of four records below its header on row 2, a preamble above it, and merged cells, which leave the records'
 /// cells without values, or with those that a program left there.
 fn halts(merges: &[&str], more: &str, values_left: bool) -> Vec<String> {
+    merged(merges, more, values_left).halts
+}
+
+/// The same file's summary.
+fn merged(merges: &[&str], more: &str, values_left: bool) -> ReadSummary {
     let covered = |row: u32, column: u8| {
         let covers = |[(top, left), (bottom, right)]: [(u32, u8); 2]| {
             (top..=bottom).contains(&row) && (left..=right).contains(&column) && (row, column) != (top, left)
@@ -847,7 +1054,71 @@ fn halts(merges: &[&str], more: &str, values_left: bool) -> Vec<String> {
         text.replace("type = \"xlsx\"", "type = \"xlsx\"\nheader_line = 2\ntotals = [\"Total\", \"-\"]")
             .replace("owns = [", "ignored_columns = [\"remarque\"]\nowns = [")
     });
-    read(&dataset, &Book::of(part).bytes()).unwrap().summary.halts
+    read(&dataset, &Book::of(part).bytes()).unwrap().summary
+}
+
+#[test]
+fn values_under_merged_cells_are_reported() {
+    for (merges, told) in [
+        (&["B3:B4"][..], "the cells B3:B4 are merged, and a covered cell has a value"),
+        (&["B3:B4"], "which was read in the column \"patient_id\":"),
+        (&["C5:C6", "Z1:Z2", "$C$3:D4"], "the cells C3:D4 are merged (and 1 more ranges), and"),
+        (&["C3:D3"], "in the column \"prenom\""),
+        // The first cell is empty, and the one beside it is not.
+        (&["N4:O4"], "in the column \"montant_facture\""),
+    ] {
+        let summary = merged(merges, "", true);
+        assert_eq!(summary.halts, Vec::<String>::new(), "{merges:?}");
+        let [notice] = &summary.notices[..] else { panic!("{:?} for {merges:?}", summary.notices) };
+        assert!(notice.contains(told), "{notice} for {merges:?}");
+    }
+    // Outside of records, in a column that is not read, or without a covered value.
+    for merges in [&["A1:Q1"][..], &["A2:B2"], &["A7:B8"], &["R3:R6"], &["N3:N6"], &["A20:C40"], &[]] {
+        assert_eq!(merged(merges, "", true).notices, Vec::<String>::new(), "{merges:?}");
+    }
+    assert_eq!(merged(&["B3:B4"], "", false).notices, Vec::<String>::new());
+}
+
+#[test]
+fn a_header_that_lacks_names_under_merged_cells_is_refused_with_their_range() {
+    let failed = |lines: &[&[&str]], merges: &[&str], more: &str| {
+        let row = |texts: &&[&str]| format!("<row>{}</row>", texts.iter().copied().map(text_cell).collect::<String>());
+        let rows: String = lines.iter().map(row).collect();
+        let rows = format!("{rows}{}", more.repeat(3_000));
+        let ranges: String = merges.iter().map(|range| format!("<mergeCell ref=\"{range}\"/>")).collect();
+        let part = sheet(&rows).replace("</worksheet>", &format!("<mergeCells>{ranges}</mergeCells></worksheet>"));
+        let line = format!("type = \"xlsx\"\nheader_line = {}", lines.len());
+        let error =
+            read(&billing(|text| text.replace("type = \"xlsx\"", &line)), &Book::of(part).bytes()).err().unwrap();
+        assert_eq!(error.code, ErrorCode::ColumnMissing);
+        error.message
+    };
+    let without = |column: usize| {
+        HEADER.iter().enumerate().map(|(at, name)| if at == column { "" } else { *name }).collect::<Vec<_>>()
+    };
+    let (third, last) = (without(3), HEADER[..16].to_vec());
+    for more in ["", "<row><c><v>1</v></c></row>"] {
+        for (lines, merges, range) in [
+            (&[&third[..]][..], &["A9:B9", "C1:D1"][..], Some("C1:D1")),
+            (&[&last[..]], &["P1:Z1"], Some("P1:Z1")),
+            (&[&HEADER[..], &third[..]], &["D1:D2"], Some("D1:D2")),
+            (&[&third[..]], &["D1:D2"], None),
+            (&[&third[..]], &["S1:Z1"], None),
+            (&[&third[..]], &["A1:C1"], None),
+            (&[&third[..]], &["C2:D2"], None),
+            (&[&third[..]], &[], None),
+        ] {
+            let told = failed(lines, merges, more);
+            match range {
+                Some(range) if lines.len() == 1 => {
+                    assert!(told.contains(&format!("its cells {range} are merged, so")), "{told}")
+                }
+                // The line above has all names.
+                Some(_) => assert!(told.contains("line 1 has them"), "{told}"),
+                None => assert!(!told.contains("merged"), "{told} for {merges:?}"),
+            }
+        }
+    }
 }
 
 #[test]

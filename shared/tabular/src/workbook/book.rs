@@ -6,7 +6,7 @@ use fonderie_core::Result;
 use quick_xml::events::Event;
 
 use super::archive::{Archive, resolve};
-use super::error::{misshapen, too_large, unreadable};
+use super::error::{Fault, Parsed, too_large, unreadable};
 use super::serial::Epoch;
 use super::xml::{Attributes, Xml, is_true, unescaped};
 
@@ -59,11 +59,11 @@ impl Book {
             styles_path: path("styles", "styles.xml"),
         };
         let part = archive.part(&document)?.ok_or_else(|| unreadable("the archive holds no workbook"))?;
-        book.read_document(part, folder, &references)?;
+        book.read_document(part, folder, &references).map_err(|fault| fault.within_part(&document))?;
         Ok(book)
     }
 
-    fn read_document<R: Read>(&mut self, mut xml: Xml<R>, folder: &str, references: &[Reference]) -> Result<()> {
+    fn read_document<R: Read>(&mut self, mut xml: Xml<R>, folder: &str, references: &[Reference]) -> Parsed<()> {
         loop {
             match xml.event()? {
                 Event::Start(tag) => {
@@ -71,7 +71,7 @@ impl Book {
                     match tag.local_name().as_ref() {
                         "sheet" => {
                             if self.sheets.len() == MOST_SHEETS {
-                                return Err(too_large(&format!("has more than {MOST_SHEETS} sheets")));
+                                return Err(too_large(&format!("has more than {MOST_SHEETS} sheets")).into());
                             }
                             self.sheets.push(sheet(attributes, folder, references)?);
                         }
@@ -86,7 +86,7 @@ impl Book {
                         "calcPr" => {
                             for attribute in attributes {
                                 match attribute? {
-                                    ("fullCalcOnLoad", value) => self.recalculates |= is_true(value),
+                                    ("fullCalcOnLoad" | "forceFullCalc", value) => self.recalculates |= is_true(value),
                                     ("calcCompleted", value) => self.recalculates |= !is_true(value),
                                     _ => {}
                                 }
@@ -102,7 +102,7 @@ impl Book {
     }
 }
 
-fn sheet(attributes: Attributes<'_>, folder: &str, references: &[Reference]) -> Result<SheetEntry> {
+fn sheet(attributes: Attributes<'_>, folder: &str, references: &[Reference]) -> Parsed<SheetEntry> {
     let (mut name, mut id, mut visible) = (String::new(), String::new(), true);
     for attribute in attributes {
         match attribute? {
@@ -113,20 +113,25 @@ fn sheet(attributes: Attributes<'_>, folder: &str, references: &[Reference]) -> 
             _ => {}
         }
     }
-    let reference = references.iter().find(|reference| reference.id == id).ok_or_else(misshapen)?;
+    let no_part = || Fault::shape(format!("it names no part of the sheet \"{}\"", crate::visible::visible(&name)));
+    let reference = references.iter().find(|reference| reference.id == id).ok_or_else(no_part)?;
     let path = (reference.kind == "worksheet").then(|| resolve(folder, &reference.target));
     Ok(SheetEntry { name, visible, path })
 }
 
 /// The references of a part; none if the archive has no such list.
 fn references(archive: &mut Archive, path: &str) -> Result<Vec<Reference>> {
+    let Some(part) = archive.part(path)? else { return Ok(Vec::new()) };
+    Ok(read_references(part).map_err(|fault| fault.within_part(path))?)
+}
+
+fn read_references<R: Read>(mut xml: Xml<R>) -> Parsed<Vec<Reference>> {
     let mut references = Vec::new();
-    let Some(mut xml) = archive.part(path)? else { return Ok(references) };
     loop {
         match xml.event()? {
             Event::Start(tag) if tag.local_name().as_ref() == "Relationship" => {
                 if references.len() == MOST_SHEETS {
-                    return Err(too_large(&format!("has more than {MOST_SHEETS} references to parts")));
+                    return Err(too_large(&format!("has more than {MOST_SHEETS} references to parts")).into());
                 }
                 let mut reference = Reference { id: String::new(), kind: String::new(), target: String::new() };
                 for attribute in Attributes::new(tag.attributes_raw()) {

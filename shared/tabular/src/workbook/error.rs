@@ -3,6 +3,7 @@
 use fonderie_core::{ErrorCode, StageError};
 
 use crate::container::Container;
+use crate::visible::visible;
 
 pub(super) fn unreadable(what: &str) -> StageError {
     let message = format!("the workbook cannot be read: {what}; have it saved again as .xlsx and sent again");
@@ -13,9 +14,50 @@ pub(super) fn damaged() -> StageError {
     unreadable("it is cut off or damaged")
 }
 
-/// A part that is XML, but not what the format wants there.
-pub(super) fn misshapen() -> StageError {
-    unreadable("its parts do not have the shape of a workbook")
+/// Why a part cannot be read, on its way to whoever knows where that is.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// A clause on what the format does not have there.
+    Shape(String),
+    /// A sentence of its own: a limit, a damaged archive.
+    Whole(StageError),
+}
+
+/// What is read of a part.
+pub(super) type Parsed<T> = std::result::Result<T, Fault>;
+
+impl Fault {
+    pub(super) fn shape(what: impl Into<String>) -> Self {
+        Self::Shape(what.into())
+    }
+
+    /// The same with the place before it.
+    pub(super) fn within(self, place: &str) -> Self {
+        match self {
+            Self::Shape(what) => Self::Shape(format!("{place}: {what}")),
+            whole @ Self::Whole(_) => whole,
+        }
+    }
+
+    /// The same with the part's path before it.
+    pub(super) fn within_part(self, path: &str) -> Self {
+        self.within(&format!("its part {}", visible(path)))
+    }
+}
+
+impl From<StageError> for Fault {
+    fn from(error: StageError) -> Self {
+        Self::Whole(error)
+    }
+}
+
+impl From<Fault> for StageError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Shape(what) => unreadable(&what),
+            Fault::Whole(error) => error,
+        }
+    }
 }
 
 pub(super) fn too_large(what: &str) -> StageError {

@@ -31,18 +31,25 @@ use self::archive::Archive;
 use self::block::Block;
 use self::book::Book;
 use self::choice::choose;
-use self::error::{misshapen, too_large, unreadable};
+use self::error::{Fault, too_large, unreadable};
 pub(crate) use self::output::Merge;
 use self::output::{Message, Output};
+use self::serial::Epoch;
 use self::sheet::{Context, Sheet};
 use self::styles::Styles;
 use self::texts::Texts;
 use crate::cell::Cell;
+use crate::visible::visible;
 use crate::reader::Limits;
 use crate::rows::Found;
 
 /// How many blocks of rows may wait.
 const WAITING: usize = 4;
+
+/// The most bytes of a row as one text, and the most columns between two of its cells that are shown one by one: what a few bytes of
+/// a sheet make long is not written out for each of its rows.
+const MOST_RAW: usize = 8 << 10;
+const MOST_GAP: usize = 100;
 
 /// A workbook at work.
 pub(crate) struct WorkbookInput {
@@ -59,6 +66,7 @@ pub(crate) struct WorkbookInput {
     merges: Vec<Merge>,
     ended: bool,
     recalculates: bool,
+    counts_from_1904: bool,
     rows_read: u64,
 }
 
@@ -76,6 +84,7 @@ impl WorkbookInput {
             merges: Vec::new(),
             ended: false,
             recalculates: false,
+            counts_from_1904: false,
             rows_read: 0,
         }
     }
@@ -132,7 +141,9 @@ impl WorkbookInput {
                     self.merges = merges;
                     return Ok(Found::Merges);
                 }
-                Ok(Ok(Message::End { recalculates })) => (self.ended, self.recalculates) = (true, recalculates),
+                Ok(Ok(Message::End { recalculates, counts_from_1904 })) => {
+                    (self.ended, self.recalculates, self.counts_from_1904) = (true, recalculates, counts_from_1904);
+                }
                 Ok(Err(error)) => return Err(error),
                 Err(_) => return Err(unreadable("its content brought the reader down")),
             }
@@ -165,6 +176,11 @@ impl WorkbookInput {
         self.recalculates
     }
 
+    /// At the end: whether the workbook counts its days from 1904.
+    pub(crate) const fn counts_from_1904(&self) -> bool {
+        self.counts_from_1904
+    }
+
     /// The row's number in its sheet, from 1.
     pub(crate) fn line(&self) -> u64 {
         self.block.line(self.row)
@@ -185,14 +201,24 @@ impl WorkbookInput {
         self.block.filled(self.row)
     }
 
-    /// The row's cells as one text, with `;` between columns.
+    /// The row's cells as one text, with `;` between columns: at most [`MOST_RAW`] bytes and an ellipsis, which also stands for many
+    /// empty columns.
     pub(crate) fn raw(&self) -> String {
         let mut raw = String::new();
         let mut at = 0;
         for (column, cell) in self.filled() {
-            raw.extend(std::iter::repeat_n(';', column - at));
+            match column - at {
+                gap @ ..=MOST_GAP => raw.extend(std::iter::repeat_n(';', gap)),
+                _ => raw.push_str(";…;"),
+            }
             raw.push_str(&cell.shown());
             at = column;
+            if raw.len() > MOST_RAW {
+                raw.truncate((0..=MOST_RAW).rev().find(|end| raw.is_char_boundary(*end)).unwrap_or(0));
+                raw.push('…');
+                raw.shrink_to_fit();
+                break;
+            }
         }
         raw
     }
@@ -202,20 +228,28 @@ impl WorkbookInput {
 fn read(mut archive: Archive, format: &Workbook, limits: &Limits, sender: &SyncSender<Result<Message>>) -> Result<()> {
     let book = Book::read(&mut archive)?;
     let sheets = choose(&book.sheets, format)?;
-    let styles = archive.part(&book.styles_path)?.map(Styles::read).transpose()?.unwrap_or_default();
-    let texts = archive.part(&book.texts_path)?.map(|part| Texts::read(part, limits)).transpose()?.unwrap_or_default();
+    let styles = archive.part(&book.styles_path)?.map(Styles::read).transpose();
+    let styles = styles.map_err(|fault| fault.within_part(&book.styles_path))?.unwrap_or_default();
+    let texts = archive.part(&book.texts_path)?.map(|part| Texts::read(part, limits)).transpose();
+    let texts = texts.map_err(|fault| fault.within_part(&book.texts_path))?.unwrap_or_default();
     let context = Context {
         styles,
         epoch: book.epoch,
         most_row: limits.max_record,
+        most_text: limits.max_workbook_unpacked,
         refuse_formulas: format.strict_formulas && book.recalculates,
     };
     let mut output = Output::new(sender.clone(), texts);
     let mut formulas = false;
     for sheet in sheets {
+        let place = format!("the sheet \"{}\"", visible(&sheet.name));
         output.send(Message::Sheet(sheet.name, sheet.number))?;
-        let part = archive.part(&sheet.path)?.ok_or_else(misshapen)?;
-        formulas |= Sheet::new(part, &context, &mut output).read()?;
+        let lacking = || Fault::shape(format!("the archive lacks its part {}", visible(&sheet.path))).within(&place);
+        let part = archive.part(&sheet.path)?.ok_or_else(lacking)?;
+        formulas |= Sheet::new(part, &place, &context, &mut output).read()?;
     }
-    output.send(Message::End { recalculates: formulas && book.recalculates })
+    output.send(Message::End {
+        recalculates: formulas && book.recalculates,
+        counts_from_1904: book.epoch == Epoch::Of1904,
+    })
 }

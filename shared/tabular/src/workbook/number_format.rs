@@ -152,7 +152,11 @@ impl Looks {
             None => at == 1 && at_zero(parts.first().and_then(|part| part.condition), [">", ">="]),
             condition => at_zero(condition, ["<", "<="]),
         };
-        let looks = Self(parts.iter().enumerate().map(|(at, part)| part.section(unsigned(at))).collect());
+        // Red is no sign beside positive numbers in red.
+        let shows_positive = |at: usize| if conditional { !unsigned(at) } else { at == 0 };
+        let red_is_sign = !parts.iter().enumerate().any(|(at, part)| part.red && shows_positive(at));
+        let section = |(at, part): (usize, &Part)| part.section(unsigned(at), red_is_sign);
+        let looks = Self(parts.iter().enumerate().map(section).collect());
         let plain = |section: &Section| {
             [&section.positive, &section.negative, &section.zero].iter().all(|look| **look == Look::Number)
         };
@@ -257,8 +261,9 @@ impl Part {
         Self { condition, pattern, scaled: scaled || comma || percents > 1, percent: percents == 1, red }
     }
 
-    /// What it shows of a positive number, a negative one and zero; `unsigned` if negative ones come without their sign.
-    fn section(&self, unsigned: bool) -> Section {
+    /// What it shows of a positive number, a negative one and zero; `unsigned` if negative ones come without their sign,
+    /// `red_is_sign` if positive ones are not red.
+    fn section(&self, unsigned: bool, red_is_sign: bool) -> Section {
         let look = |pattern: &str, plain: &[&str]| match around(pattern) {
             _ if self.scaled => Look::Scaled,
             Around::Number(text) if self.percent => Look::Percent(text),
@@ -268,7 +273,7 @@ impl Part {
             Around::Nothing => Look::Hidden,
         };
         // Excel's choice "negative numbers in red" shows no other sign.
-        let by_colour = self.red && !self.pattern.contains(DASHES) && !self.pattern.contains('(');
+        let by_colour = red_is_sign && self.red && !self.pattern.contains(DASHES) && !self.pattern.contains('(');
         let signed = if unsigned && !by_colour { self.pattern.clone() } else { format!("-{}", self.pattern) };
         // Zero has no sign; a dash, nothing, and a fixed zero are what it looks like too.
         let mut zero = self.pattern.replace(DASHES, " ").replace(['(', ')'], " ");
@@ -543,6 +548,21 @@ mod tests {
             ("(0.00)", 1.0, "(1)"),
             ("0.00;0.00", -1.0, "1"),
             ("0.00;0.00", 1.0, "number"),
+            // Red is a sign only of numbers whose positive ones are not red.
+            ("0.00;[Red]0.00", -1.0, "number"),
+            ("[Blue]0.00;[Red]0.00", -1.0, "number"),
+            ("0.00;[Red]0.00;[Red]0.00", -1.0, "number"),
+            ("[Red]0.00", -1.0, "number"),
+            ("[Red]0.00;[Red]0.00", -1.0, "1"),
+            ("[Red]0.00;[Red]0.00", 1.0, "number"),
+            ("[RED]#,##0.00\\ \"€\";[Red]#,##0.00\\ \"€\";0", -1.0, "1 €"),
+            ("[Red]0.00\" DR\";[Red]0.00", -1.0, "1"),
+            ("[Red]0000;[Red]0000", -10.0, "1"),
+            ("[Red]0.00;[Red]-0.00", -1.0, "number"),
+            ("[Red]0.00;[Red](0.00)", -1.0, "number"),
+            ("[Red][<0]0.00;[Red]0.00", -1.0, "1"),
+            ("[Red][<0]0.00;0.00", -1.0, "number"),
+            ("[>100]0.00;[Red][<0]0.00;[Red]0.00", -1.0, "1"),
             ("0.00-;0.00-", 1.0, "1-"),
             ("\"CR \"0.00", 1.0, "CR 1"),
             ("0.00\" DR\";0.00\" CR\"", -1.0, "1 CR"),

@@ -23,17 +23,19 @@ pub(crate) struct Merge {
 
 impl fmt::Display for Merge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let letters = |column: u32| {
-            let (mut name, mut rest) = (String::new(), column + 1);
-            while rest > 0 {
-                name.insert(0, char::from_digit((rest - 1) % 26 + 10, 36).unwrap_or('?').to_ascii_uppercase());
-                rest = (rest - 1) / 26;
-            }
-            name
-        };
         let (first, last) = (letters(self.columns.0), letters(self.columns.1));
         write!(f, "{first}{}:{last}{}", self.rows.0, self.rows.1)
     }
+}
+
+/// A column, from 0, as a reference names it.
+pub(super) fn letters(column: u32) -> String {
+    let (mut name, mut rest) = (String::new(), column + 1);
+    while rest > 0 {
+        name.insert(0, char::from_digit((rest - 1) % 26 + 10, 36).unwrap_or('?').to_ascii_uppercase());
+        rest = (rest - 1) / 26;
+    }
+    name
 }
 
 /// What the reading thread sends.
@@ -44,8 +46,9 @@ pub(super) enum Message {
     Rows(Block),
     /// The ranges of the sheet whose cells are merged, after its last row.
     Merges(Vec<Merge>),
-    /// All is read: whether there are formulas whose values the workbook wants to be recalculated.
-    End { recalculates: bool },
+    /// All is read: whether there are formulas whose values the workbook wants to be recalculated, and whether its days are counted
+    /// from 1904.
+    End { recalculates: bool, counts_from_1904: bool },
 }
 
 /// The way out of the reading thread.

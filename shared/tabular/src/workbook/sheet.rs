@@ -7,13 +7,13 @@ use fonderie_core::Result;
 use quick_xml::events::{BytesStart, Event};
 
 use super::block::Value;
-use super::error::{misshapen, recalculation, too_large, unreadable};
+use super::error::{Fault, Parsed, recalculation, too_large};
 use super::number_format::{Look, Looks, NumberFormat};
-use super::output::{Merge, Message, Output};
+use super::output::{Merge, Message, Output, letters};
 use super::serial::Epoch;
 use super::styles::Styles;
 use super::texts::{CellText, PREFIX};
-use super::xml::{Attributes, Xml};
+use super::xml::{Attributes, Xml, has_text, unread};
 
 /// The largest sheet of the format.
 const MOST_COLUMNS: u32 = 16_384;
@@ -31,6 +31,8 @@ pub(super) struct Context {
     pub(super) epoch: Epoch,
     /// The bytes of text that a row may have; what exceeds them is given out as too long.
     pub(super) most_row: usize,
+    /// The bytes of text that a sheet's cells may have together, each with its own copy of a shared one.
+    pub(super) most_text: u64,
     /// A formula is an error: the workbook asks for recalculation, which the contract excludes.
     pub(super) refuse_formulas: bool,
 }
@@ -42,12 +44,27 @@ struct Head {
     row: Option<u32>,
     style: usize,
     kind: Kind,
+    /// What is wrong with the tag.
+    fault: Option<&'static str>,
 }
 
 /// What begins in a sheet.
 enum Begun {
     Row(Option<u32>),
     Cell(Head),
+    /// What other makers add.
+    Extension,
+    /// What has cells elsewhere than the format: it may not have any.
+    Unread,
+}
+
+/// What of a sheet is read at the moment, for a sentence.
+#[derive(Clone, Copy)]
+enum At {
+    Sheet,
+    Row(u32),
+    /// A cell's row and column.
+    Cell(u32, u32),
 }
 
 /// What begins in a cell.
@@ -55,6 +72,8 @@ enum Element {
     Value,
     Inline,
     Formula,
+    /// What other makers add.
+    Extension,
     Other,
 }
 
@@ -75,6 +94,9 @@ enum Kind {
 /// Reads a sheet.
 pub(super) struct Sheet<'a, R: Read> {
     xml: Xml<R>,
+    /// The sheet, for a sentence.
+    name: &'a str,
+    at: At,
     context: &'a Context,
     output: &'a mut Output,
     text: CellText,
@@ -85,13 +107,16 @@ pub(super) struct Sheet<'a, R: Read> {
     column: u32,
     row_began: bool,
     row_bytes: usize,
+    text_bytes: u64,
     formulas: bool,
 }
 
 impl<'a, R: Read> Sheet<'a, R> {
-    pub(super) fn new(xml: Xml<R>, context: &'a Context, output: &'a mut Output) -> Self {
+    pub(super) fn new(xml: Xml<R>, name: &'a str, context: &'a Context, output: &'a mut Output) -> Self {
         Self {
             xml,
+            name,
+            at: At::Sheet,
             context,
             output,
             text: CellText::default(),
@@ -100,13 +125,31 @@ impl<'a, R: Read> Sheet<'a, R> {
             column: 0,
             row_began: false,
             row_bytes: 0,
+            text_bytes: 0,
             formulas: false,
         }
     }
 
     /// Reads the sheet to its end: its cells, then its merged cells. Returns whether it has formulas.
+    ///
+    /// # Errors
+    /// A limit that it exceeds, or what the format does not have, with the row or the cell.
     pub(super) fn read(mut self) -> Result<bool> {
-        let (mut is_sheet, mut in_data, mut had_data) = (false, false, false);
+        let merges = self.content_of_sheet().map_err(|fault| match self.at {
+            At::Sheet => fault.within(self.name),
+            At::Row(row) => fault.within(&format!("{}, row {row}", self.name)),
+            At::Cell(row, column) => fault.within(&format!("{}, cell {}{row}", self.name, letters(column))),
+        })?;
+        self.xml.finish()?;
+        if !merges.is_empty() {
+            self.output.send(Message::Merges(merges))?;
+        }
+        Ok(self.formulas)
+    }
+
+    /// Reads the cells, and returns the ranges of merged ones.
+    fn content_of_sheet(&mut self) -> Parsed<Vec<Merge>> {
+        let (mut is_sheet, mut in_data, mut had_data, mut in_row) = (false, false, false, false);
         let mut merges = Vec::new();
         loop {
             let begun = match self.xml.event()? {
@@ -124,88 +167,123 @@ impl<'a, R: Read> Sheet<'a, R> {
                             merges.push(merge);
                         }
                         if merges.len() > MOST_MERGES {
-                            return Err(too_large(&format!("has more than {MOST_MERGES} ranges of merged cells")));
+                            return Err(
+                                too_large(&format!("has more than {MOST_MERGES} ranges of merged cells")).into()
+                            );
                         }
                         continue;
                     }
                     "row" if in_data => Begun::Row(row_number(&tag)?),
-                    "c" if in_data => Begun::Cell(Head::read(&tag)?),
+                    "c" if in_row => Begun::Cell(Head::read(&tag)?),
+                    "extLst" => Begun::Extension,
+                    "c" if in_data => Begun::Unread,
+                    // A second one, or one under another name.
+                    name if name.eq_ignore_ascii_case("sheetData") => Begun::Unread,
                     _ => continue,
                 },
-                Event::End(tag) if tag.local_name().as_ref() == "sheetData" => {
-                    in_data = false;
+                Event::End(tag) => {
+                    match tag.local_name().as_ref() {
+                        "row" => in_row = false,
+                        "sheetData" => {
+                            (in_data, in_row) = (false, false);
+                            self.at = At::Sheet;
+                        }
+                        _ => {}
+                    }
                     continue;
                 }
+                event if in_data && has_text(&event) => return Err(unread()),
                 // A sheet without cells may lack the element for them.
                 Event::Eof if is_sheet => break,
-                Event::Eof => return Err(misshapen()),
+                Event::Eof => return Err(Fault::shape("its part is not a sheet's")),
                 _ => continue,
             };
             match begun {
-                Begun::Row(number) => self.begin_row(number)?,
+                Begun::Row(number) => {
+                    in_row = true;
+                    self.begin_row(number)?;
+                }
                 Begun::Cell(head) => self.cell(&head)?,
+                Begun::Extension => self.xml.skip()?,
+                Begun::Unread => self.xml.skip_blank()?,
             }
         }
-        self.xml.finish()?;
-        if !merges.is_empty() {
-            self.output.send(Message::Merges(merges))?;
-        }
-        Ok(self.formulas)
+        Ok(merges)
     }
 
-    fn begin_row(&mut self, number: Option<u32>) -> Result<()> {
+    fn begin_row(&mut self, number: Option<u32>) -> Parsed<()> {
+        self.text_bytes += self.row_bytes.min(self.context.most_row) as u64;
+        if self.text_bytes > self.context.most_text {
+            let most = self.context.most_text >> 20;
+            return Err(too_large(&format!("has more than {most} MiB of text in the cells of a sheet")).into());
+        }
         let row = number.unwrap_or_else(|| self.row.saturating_add(1));
+        self.at = At::Row(row);
         if row <= self.row {
-            return Err(unreadable("its rows are not in their order"));
+            return Err(Fault::shape("the rows are not in their order"));
         }
         if row > MOST_ROWS {
-            return Err(unreadable("it has more rows than the format"));
+            return Err(Fault::shape("it has more rows than the format"));
         }
         (self.row, self.column, self.row_began, self.row_bytes) = (row, 0, false, 0);
         Ok(())
     }
 
     /// Reads a cell whose tag was read.
-    fn cell(&mut self, head: &Head) -> Result<()> {
+    fn cell(&mut self, head: &Head) -> Parsed<()> {
+        if let (Some(row), Some(column)) = (head.row, head.column) {
+            self.at = At::Cell(row, column);
+        }
+        if let Some(fault) = head.fault {
+            return Err(Fault::shape(fault));
+        }
         if let Some(row) = head.row.filter(|row| *row != self.row) {
             // Some software numbers only the cells.
             if self.row_began {
-                return Err(unreadable("its rows are not in their order"));
+                return Err(Fault::shape("the cell is in another row"));
             }
             self.row = self.row.saturating_sub(1);
             self.begin_row(Some(row))?;
         }
         let column = head.column.unwrap_or(self.column);
         if column < self.column {
-            return Err(unreadable("its cells are not in their order"));
+            return Err(Fault::shape("the cells are not in their order"));
         }
         if column >= MOST_COLUMNS {
-            return Err(unreadable("it has more columns than the format"));
+            return Err(Fault::shape("it has more columns than the format"));
         }
+        self.at = At::Cell(self.row, column);
         self.column = column + 1;
         if !self.row_began {
             self.row_began = true;
             self.output.begin_row(self.row)?;
         }
         if let Some(value) = self.content(head)? {
-            let column = u16::try_from(column).map_err(|_| misshapen())?;
+            let column = u16::try_from(column).map_err(|_| Fault::shape("it has more columns than the format"))?;
             self.output.block().push(column, value);
         }
+        self.at = At::Row(self.row);
         Ok(())
     }
 
     /// Reads what stands in a cell; `None` for nothing.
-    fn content(&mut self, head: &Head) -> Result<Option<Value>> {
+    ///
+    /// # Errors
+    /// Content that is not where the cell's type has it, and so would be lost.
+    fn content(&mut self, head: &Head) -> Parsed<Option<Value>> {
         let (mut formula, mut stored, mut in_value) = (false, false, false);
         self.text.clear();
         self.inline = false;
+        let is_free = |text: &CellText| text.as_str().trim_ascii().is_empty();
         let depth = self.xml.depth();
         while self.xml.depth() >= depth {
             let element = match &self.xml.event()? {
                 Event::Start(tag) => match tag.local_name().as_ref() {
-                    "v" if head.kind != Kind::Inline => Element::Value,
-                    "is" => Element::Inline,
+                    // One value only; others may stand there empty.
+                    "v" if head.kind != Kind::Inline && is_free(&self.text) => Element::Value,
+                    "is" if is_free(&self.text) => Element::Inline,
                     "f" => Element::Formula,
+                    "extLst" => Element::Extension,
                     _ => Element::Other,
                 },
                 Event::End(_) => {
@@ -216,6 +294,7 @@ impl<'a, R: Read> Sheet<'a, R> {
                     self.text.take(event)?;
                     continue;
                 }
+                event if has_text(event) => return Err(unread()),
                 _ => continue,
             };
             match element {
@@ -231,13 +310,14 @@ impl<'a, R: Read> Sheet<'a, R> {
                     formula = true;
                     self.xml.skip()?;
                 }
-                Element::Other => self.xml.skip()?,
+                Element::Extension => self.xml.skip()?,
+                Element::Other => self.xml.skip_blank()?,
             }
         }
         if formula {
             self.formulas = true;
             if self.context.refuse_formulas {
-                return Err(recalculation());
+                return Err(recalculation().into());
             }
             // A computed empty text is stored as such; elsewhere nothing stored means nothing computed.
             let is_text = self.inline || matches!(head.kind, Kind::Text | Kind::Inline);
@@ -249,7 +329,7 @@ impl<'a, R: Read> Sheet<'a, R> {
     }
 
     /// What a cell's stored text means.
-    fn value(&mut self, head: &Head) -> Result<Option<Value>> {
+    fn value(&mut self, head: &Head) -> Parsed<Option<Value>> {
         match head.kind {
             _ if self.inline => Ok(self.own_text()),
             Kind::Text | Kind::Inline => {
@@ -259,8 +339,9 @@ impl<'a, R: Read> Sheet<'a, R> {
             _ if self.text.as_str().trim_ascii().is_empty() => Ok(None),
             Kind::Number => self.number(head.style),
             Kind::Shared => {
-                let index = self.text.as_str().trim_ascii().parse().map_err(|_| misshapen())?;
-                let text = self.output.texts().get(index).ok_or_else(misshapen)?;
+                let unknown = || Fault::shape("it refers to a shared text that the workbook does not have");
+                let index = self.text.as_str().trim_ascii().parse().map_err(|_| unknown())?;
+                let text = self.output.texts().get(index).ok_or_else(unknown)?;
                 if text.is_empty() {
                     return Ok(None);
                 }
@@ -275,7 +356,7 @@ impl<'a, R: Read> Sheet<'a, R> {
             Kind::Truth => match self.text.as_str().trim_ascii().to_ascii_lowercase().as_str() {
                 "1" | "true" => Ok(Some(Value::Truth(true))),
                 "0" | "false" => Ok(Some(Value::Truth(false))),
-                _ => Err(misshapen()),
+                _ => Err(Fault::shape("its truth value is neither 0 nor 1")),
             },
             Kind::Error => {
                 let error: String = self.text.as_str().trim().chars().take(MOST_ERROR).collect();
@@ -300,7 +381,7 @@ impl<'a, R: Read> Sheet<'a, R> {
         Some(Value::TooLong(self.output.block().keep(&prefix)))
     }
 
-    fn number(&mut self, style: usize) -> Result<Option<Value>> {
+    fn number(&mut self, style: usize) -> Parsed<Option<Value>> {
         let number: f64 = match self.text.as_str().trim_ascii().parse() {
             Ok(number) if f64::is_finite(number) => number,
             // What is no number, or too great for one, is given out as it is written.
@@ -332,15 +413,18 @@ impl<'a, R: Read> Sheet<'a, R> {
 }
 
 impl Head {
-    fn read(tag: &BytesStart<'_>) -> Result<Self> {
+    fn read(tag: &BytesStart<'_>) -> Parsed<Self> {
         let mut head = Self::default();
         for attribute in Attributes::new(tag.attributes_raw()) {
             match attribute? {
-                ("r", reference) => {
-                    let (column, row) = place(reference).ok_or_else(misshapen)?;
-                    (head.column, head.row) = (Some(column), Some(row));
-                }
-                ("s", style) => head.style = style.trim().parse().map_err(|_| misshapen())?,
+                ("r", reference) => match place(reference) {
+                    Some((column, row)) => (head.column, head.row) = (Some(column), Some(row)),
+                    None => head.fault = Some("the reference of a cell is not one such as B2"),
+                },
+                ("s", style) => match style.trim().parse() {
+                    Ok(style) => head.style = style,
+                    Err(_) => head.fault = Some("its style is not a number"),
+                },
                 ("t", kind) => {
                     head.kind = match kind {
                         "n" => Kind::Number,
@@ -350,7 +434,10 @@ impl Head {
                         "b" => Kind::Truth,
                         "e" => Kind::Error,
                         "d" => Kind::Iso,
-                        _ => return Err(misshapen()),
+                        _ => {
+                            head.fault = Some("it is of a type that the format does not have");
+                            Kind::Number
+                        }
                     }
                 }
                 _ => {}
@@ -361,11 +448,12 @@ impl Head {
 }
 
 /// The range of a tag for merged cells, if it has several.
-fn merge(tag: &BytesStart<'_>) -> Result<Option<Merge>> {
+fn merge(tag: &BytesStart<'_>) -> Parsed<Option<Merge>> {
     for attribute in Attributes::new(tag.attributes_raw()) {
         if let ("ref", range) = attribute? {
             let (first, last) = range.split_once(':').unwrap_or((range, range));
-            let corner = |reference: &str| place(&reference.trim().replace('$', "")).ok_or_else(misshapen);
+            let malformed = || Fault::shape("a range of merged cells is not one such as B2:B3");
+            let corner = |reference: &str| place(&reference.trim().replace('$', "")).ok_or_else(malformed);
             let ((left, top), (right, bottom)) = (corner(first)?, corner(last)?);
             let merge = Merge { rows: (top.min(bottom), top.max(bottom)), columns: (left.min(right), left.max(right)) };
             return Ok(Some(merge).filter(|_| (left, top) != (right, bottom)));
@@ -374,10 +462,11 @@ fn merge(tag: &BytesStart<'_>) -> Result<Option<Merge>> {
     Ok(None)
 }
 
-fn row_number(tag: &BytesStart<'_>) -> Result<Option<u32>> {
+fn row_number(tag: &BytesStart<'_>) -> Parsed<Option<u32>> {
     for attribute in Attributes::new(tag.attributes_raw()) {
         if let ("r", number) = attribute? {
-            return number.trim().parse().map(Some).map_err(|_| misshapen());
+            let malformed = |_| Fault::shape("the number of a row below it is not one of the format");
+            return number.trim().parse().map(Some).map_err(malformed);
         }
     }
     Ok(None)

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 use std::io::Read;
 
-use fonderie_core::Result;
 use quick_xml::events::Event;
 
-use super::error::too_large;
+use super::error::{Parsed, too_large};
 use super::number_format::NumberFormat;
 use super::xml::{Attributes, Xml, unescaped};
 
@@ -19,7 +18,7 @@ pub(super) struct Styles(Vec<NumberFormat>);
 
 impl Styles {
     /// Reads the part of styles.
-    pub(super) fn read<R: Read>(mut xml: Xml<R>) -> Result<Self> {
+    pub(super) fn read<R: Read>(mut xml: Xml<R>) -> Parsed<Self> {
         let mut formats: HashMap<u32, NumberFormat> = HashMap::new();
         let mut ids = Vec::new();
         // The same tags describe other things elsewhere: named styles, the differences of conditional formats.
@@ -62,7 +61,7 @@ impl Styles {
                 _ => {}
             }
             if ids.len() > MOST_STYLES || formats.len() > MOST_STYLES {
-                return Err(too_large(&format!("has more than {MOST_STYLES} styles")));
+                return Err(too_large(&format!("has more than {MOST_STYLES} styles")).into());
             }
         }
         xml.finish()?;

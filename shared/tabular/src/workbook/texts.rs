@@ -3,11 +3,10 @@
 use std::collections::HashSet;
 use std::io::Read;
 
-use fonderie_core::Result;
 use quick_xml::events::Event;
 
-use super::error::too_large;
-use super::xml::{Attributes, Xml, character};
+use super::error::{Parsed, too_large};
+use super::xml::{Attributes, Xml, character, has_text, unread};
 use crate::reader::Limits;
 
 /// The longest text of a cell, in UTF-16 units as Excel counts it, and in bytes.
@@ -44,7 +43,7 @@ impl CellText {
     }
 
     /// Takes an event of a text in, if it is a piece of it.
-    pub(super) fn take(&mut self, event: &Event<'_>) -> Result<()> {
+    pub(super) fn take(&mut self, event: &Event<'_>) -> Parsed<()> {
         match event {
             Event::Text(text) => self.push(&text.xml10_content()),
             Event::CData(text) => self.push(&text.xml10_content()),
@@ -56,7 +55,10 @@ impl CellText {
 
     /// Reads the texts of an `si` or `is` element, whose start was read last: one, or several of different looks; how they
     /// are pronounced is left out.
-    pub(super) fn read_rich<R: Read>(&mut self, xml: &mut Xml<R>) -> Result<()> {
+    ///
+    /// # Errors
+    /// Other text in it, which would be lost.
+    pub(super) fn read_rich<R: Read>(&mut self, xml: &mut Xml<R>) -> Parsed<()> {
         self.clear();
         let depth = xml.depth();
         let (mut phonetic, mut piece) = (false, None);
@@ -86,6 +88,7 @@ impl CellText {
                     _ => {}
                 },
                 event if piece.is_some() => self.take(event)?,
+                event if !phonetic && has_text(event) => return Err(unread()),
                 _ => {}
             }
         }
@@ -163,16 +166,24 @@ pub(super) struct Texts {
 
 impl Texts {
     /// Reads the table.
-    pub(super) fn read<R: Read>(mut xml: Xml<R>, limits: &Limits) -> Result<Self> {
+    pub(super) fn read<R: Read>(mut xml: Xml<R>, limits: &Limits) -> Parsed<Self> {
         let mut texts = Self::default();
         let mut text = CellText::default();
         loop {
             let is_text = match xml.event()? {
-                Event::Start(tag) => tag.local_name().as_ref() == "si",
+                Event::Start(tag) => match tag.local_name().as_ref() {
+                    "si" => true,
+                    "extLst" => false,
+                    _ => continue,
+                },
                 Event::Eof => break,
-                _ => false,
+                // A text that is not counted would give its place, and all that follow, to others.
+                event if has_text(&event) => return Err(unread()),
+                _ => continue,
             };
-            if is_text {
+            if !is_text {
+                xml.skip()?;
+            } else {
                 text.read_rich(&mut xml)?;
                 if !text.finish() {
                     texts.too_long.insert(u32::try_from(texts.ends.len()).unwrap_or(u32::MAX));

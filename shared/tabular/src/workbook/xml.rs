@@ -1,11 +1,10 @@
 //! A part's XML, event by event, within bounds: its size, the size of one event, its depth.
 
-use std::io::{BufReader, Error, Read};
+use std::io::{BufRead, BufReader, Error, Read};
 
-use fonderie_core::{Result, StageError};
 use quick_xml::events::{BytesRef, Event};
 
-use super::error::{damaged, misshapen, too_large};
+use super::error::{Fault, Parsed, damaged, too_large};
 
 /// The longest tag or text, in bytes. Excel's longest text has 32,767 characters.
 const MOST_EVENT: usize = 32 << 20;
@@ -20,6 +19,7 @@ pub(super) struct Xml<R: Read> {
     reader: quick_xml::Reader<BufReader<Bounded<R>>>,
     buffer: Vec<u8>,
     depth: usize,
+    began: bool,
 }
 
 /// A part's bytes: never more than its declared size, nor more than an event may have.
@@ -49,15 +49,19 @@ impl<R: Read> Xml<R> {
         let bounded = Bounded { part, left: size, event_left: MOST_EVENT, exceeded: false };
         let mut reader = quick_xml::Reader::from_reader(BufReader::with_capacity(CHUNK, bounded));
         reader.config_mut().expand_empty_elements = true;
-        Self { reader, buffer: Vec::new(), depth: 0 }
+        Self { reader, buffer: Vec::new(), depth: 0, began: false }
     }
 
     /// The next event; an empty element comes as its start and its end. No end comes while an element is open.
-    pub(super) fn event(&mut self) -> Result<Event<'_>> {
+    pub(super) fn event(&mut self) -> Parsed<Event<'_>> {
+        if !self.began {
+            self.began = true;
+            self.refuse_utf16()?;
+        }
         self.buffer.clear();
         self.reader.get_mut().get_mut().event_left = MOST_EVENT;
         // The two fields are borrowed one by one, so that the error can look at the bounds.
-        let Self { reader, buffer, depth } = self;
+        let Self { reader, buffer, depth, .. } = self;
         let event = match reader.read_event_into(buffer) {
             Ok(event) => event,
             Err(error) => return Err(Self::refuse(reader, &error)),
@@ -66,23 +70,34 @@ impl<R: Read> Xml<R> {
             Event::Start(_) => {
                 *depth += 1;
                 if *depth > MOST_DEPTH {
-                    return Err(misshapen());
+                    return Err(Fault::shape("its elements are nested too deep"));
                 }
             }
             Event::End(_) => *depth = depth.saturating_sub(1),
-            Event::Eof if *depth > 0 => return Err(damaged()),
+            Event::Eof if *depth > 0 => return Err(damaged().into()),
             _ => {}
         }
         Ok(event)
     }
 
-    fn refuse(reader: &quick_xml::Reader<BufReader<Bounded<R>>>, error: &quick_xml::Error) -> StageError {
+    fn refuse(reader: &quick_xml::Reader<BufReader<Bounded<R>>>, error: &quick_xml::Error) -> Fault {
         match error {
             _ if reader.get_ref().get_ref().exceeded => {
-                too_large(&format!("has a text or tag of more than {} MiB", MOST_EVENT >> 20))
+                too_large(&format!("has a text or tag of more than {} MiB", MOST_EVENT >> 20)).into()
             }
-            quick_xml::Error::Io(_) => damaged(),
-            _ => misshapen(),
+            quick_xml::Error::Io(_) => damaged().into(),
+            quick_xml::Error::Encoding(_) => Fault::shape("its text is not in UTF-8"),
+            _ => Fault::shape("its XML is malformed"),
+        }
+    }
+
+    /// Refuses a part in UTF-16, in which the parser sees no tag.
+    fn refuse_utf16(&mut self) -> Parsed<()> {
+        match self.reader.get_mut().fill_buf().map_err(|_| damaged())? {
+            [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [0, ..] | [_, 0, ..] => {
+                Err(Fault::shape("its text is in UTF-16, not in UTF-8"))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -92,7 +107,7 @@ impl<R: Read> Xml<R> {
     }
 
     /// Passes over the element whose start was read last.
-    pub(super) fn skip(&mut self) -> Result<()> {
+    pub(super) fn skip(&mut self) -> Parsed<()> {
         let depth = self.depth;
         while self.depth >= depth {
             self.event()?;
@@ -100,11 +115,23 @@ impl<R: Read> Xml<R> {
         Ok(())
     }
 
+    /// Passes over the element whose start was read last, in which no text is expected: what is not read must not be lost.
+    pub(super) fn skip_blank(&mut self) -> Parsed<()> {
+        let depth = self.depth;
+        while self.depth >= depth {
+            let event = self.event()?;
+            if has_text(&event) {
+                return Err(unread());
+            }
+        }
+        Ok(())
+    }
+
     /// Passes over all that is left, so that the archive's checksum of the part is compared.
-    pub(super) fn finish(self) -> Result<()> {
+    pub(super) fn finish(self) -> Parsed<()> {
         let Bounded { part, left, .. } = self.reader.into_inner().into_inner();
         let rest = std::io::copy(&mut part.take(left.saturating_add(1)), &mut std::io::sink());
-        if rest.map_err(|_| damaged())? > left { Err(damaged()) } else { Ok(()) }
+        if rest.map_err(|_| damaged())? > left { Err(damaged().into()) } else { Ok(()) }
     }
 }
 
@@ -118,7 +145,7 @@ impl<'a> Attributes<'a> {
 }
 
 impl<'a> Iterator for Attributes<'a> {
-    type Item = Result<(&'a str, &'a str)>;
+    type Item = Parsed<(&'a str, &'a str)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let raw = self.0.trim_ascii_start();
@@ -138,14 +165,29 @@ impl<'a> Iterator for Attributes<'a> {
                 self.0 = rest;
                 Ok((name, value))
             }
-            None => Err(misshapen()),
+            None => Err(Fault::shape("an attribute is malformed")),
         })
     }
 }
 
 /// An attribute's value with its entities resolved.
-pub(super) fn unescaped(value: &str) -> Result<String> {
-    quick_xml::escape::unescape(value).map(|text| text.into_owned()).map_err(|_| misshapen())
+pub(super) fn unescaped(value: &str) -> Parsed<String> {
+    quick_xml::escape::unescape(value).map(|text| text.into_owned()).map_err(|_| unknown_reference())
+}
+
+/// Whether an event is a piece of text that is not only white space.
+pub(super) fn has_text(event: &Event<'_>) -> bool {
+    match event {
+        Event::Text(text) => !text.trim_ascii().is_empty(),
+        Event::CData(text) => !text.trim_ascii().is_empty(),
+        Event::GeneralRef(_) => true,
+        _ => false,
+    }
+}
+
+/// A text where the format has none, so that it is not read.
+pub(super) fn unread() -> Fault {
+    Fault::shape("it has content where the format has none, which would be lost")
 }
 
 /// An XML truth value.
@@ -154,7 +196,7 @@ pub(super) fn is_true(value: &str) -> bool {
 }
 
 /// The character that a reference in a text stands for.
-pub(super) fn character(reference: &BytesRef<'_>) -> Result<char> {
+pub(super) fn character(reference: &BytesRef<'_>) -> Parsed<char> {
     let named = || match &**reference {
         "amp" => Some('&'),
         "lt" => Some('<'),
@@ -163,7 +205,11 @@ pub(super) fn character(reference: &BytesRef<'_>) -> Result<char> {
         "apos" => Some('\''),
         _ => None,
     };
-    reference.resolve_char_ref().map_err(|_| misshapen())?.or_else(named).ok_or_else(misshapen)
+    reference.resolve_char_ref().map_err(|_| unknown_reference())?.or_else(named).ok_or_else(unknown_reference)
+}
+
+fn unknown_reference() -> Fault {
+    Fault::shape("a text has a reference to a character that XML does not have")
 }
 
 #[cfg(test)]
@@ -172,7 +218,7 @@ mod tests {
 
     #[test]
     fn attributes_are_read_by_their_names() {
-        let read = |raw| Attributes::new(raw).collect::<Result<Vec<_>>>().ok();
+        let read = |raw| Attributes::new(raw).collect::<Parsed<Vec<_>>>().ok();
         assert_eq!(read(" r = \"A1\"  x:s='4' t=\"\""), Some(vec![("r", "A1"), ("x:s", "4"), ("t", "")]));
         for malformed in [" r=A1", " r", " r=\"A1"] {
             assert_eq!(read(malformed), None, "{malformed}");
@@ -187,13 +233,14 @@ mod tests {
                 match xml.event() {
                     Ok(Event::Eof) => return None,
                     Ok(_) => {}
-                    Err(error) => return Some(error.message),
+                    Err(fault) => return Some(fonderie_core::StageError::from(fault).message),
                 }
             }
         };
         assert_eq!(fails("<a><b/></a>", 11), None);
         assert!(fails("<a><b/></a>", 10).is_some_and(|message| message.contains("damaged")));
-        assert!(fails(&"<a>".repeat(101), 1000).is_some_and(|message| message.contains("shape")));
-        assert!(fails("<a></b>", 7).is_some_and(|message| message.contains("shape")));
+        assert!(fails(&"<a>".repeat(101), 1000).is_some_and(|message| message.contains("nested")));
+        assert!(fails("<a></b>", 7).is_some_and(|message| message.contains("malformed")));
+        assert!(fails("<\0a\0", 4).is_some_and(|message| message.contains("UTF-16")));
     }
 }
