@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memchr2, memchr3};
 
-use crate::split::line_end;
+use crate::line_end::line_end;
 
 /// The reading of what follows a line that ends inside quotes.
 ///

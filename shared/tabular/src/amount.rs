@@ -2,10 +2,10 @@
 
 use fonderie_contract::{NumberFormat, currency_codes};
 
-use crate::integer::without_unit;
 use crate::problem::Problem;
 use crate::spreadsheet;
 use crate::text::fold_space;
+use crate::unit::without_unit;
 
 /// Reads an amount into units of `10^-scale` (cents, for two decimals); surrounding white space must be off already.
 ///

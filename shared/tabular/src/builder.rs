@@ -10,14 +10,15 @@ use fonderie_contract::{FileFormat, Kind, OnUnreadable, Origin, ReaderRule, Reco
 use fonderie_core::tally::Amount;
 use fonderie_core::{ErrorCode, Result, StageError, Tally};
 
+use crate::batch::{Batch, ReadSummary};
 use crate::column::{Column, Value};
 use crate::derived;
 use crate::evidence::{self, Evidence};
 use crate::layout::{FileColumn, Layout};
+use crate::limits::Limits;
 use crate::memo::Memo;
 use crate::problem::Problem;
 use crate::read::{DateCounts, FieldReader, Notes, Parsed};
-use crate::reader::{Batch, Limits, ReadSummary};
 use crate::reject::{Reject, RejectBuffer};
 use crate::rows::Rows;
 use crate::schema::{data_type, record_schema};

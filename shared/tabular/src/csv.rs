@@ -10,8 +10,8 @@ use memchr::memchr_iter;
 use crate::cell::Cell;
 use crate::container::{Container, container};
 use crate::decode::{Decoded, Decoding, Shows};
+use crate::found::Found;
 use crate::problem::Problem;
-use crate::rows::Found;
 use crate::split::{Next, Splitter};
 
 /// Delimited text at work.

@@ -11,26 +11,14 @@ use fonderie_core::{ErrorCode, Result, StageError};
 use crate::cell::Cell;
 use crate::csv::CsvInput;
 use crate::decode::Shows;
+use crate::found::Found;
 use crate::header_error::Surroundings;
 use crate::layout::{Layout, lay_out, positions};
+use crate::limits::Limits;
 use crate::merged::{Merged, SheetCells};
 use crate::problem::Problem;
-use crate::reader::Limits;
 use crate::text::{clean, fold_name, fold_space};
 use crate::workbook::{Merge, WorkbookInput};
-
-/// What an input finds next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
-    Row,
-    Blank,
-    /// The next sheet of several begins.
-    Sheet,
-    /// All rows of the sheet have come, and some cells are merged over several.
-    Merges,
-    Pending,
-    End,
-}
 
 /// What comes next in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use zip::read::ZipFile;
 use super::error::{damaged, other_file, too_large};
 use super::xml::Xml;
 use crate::container::{Container, container};
-use crate::reader::Limits;
+use crate::limits::Limits;
 
 /// More entries than any workbook has; each takes memory before it is looked at.
 const MOST_ENTRIES: usize = 10_000;

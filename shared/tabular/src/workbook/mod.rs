@@ -39,9 +39,9 @@ use self::sheet::{Context, Sheet};
 use self::styles::Styles;
 use self::texts::Texts;
 use crate::cell::Cell;
+use crate::found::Found;
+use crate::limits::Limits;
 use crate::visible::visible;
-use crate::reader::Limits;
-use crate::rows::Found;
 
 /// How many blocks of rows may wait.
 const WAITING: usize = 4;

@@ -7,7 +7,7 @@ use quick_xml::events::Event;
 
 use super::error::{Parsed, too_large};
 use super::xml::{Attributes, Xml, character, has_text, unread};
-use crate::reader::Limits;
+use crate::limits::Limits;
 
 /// The longest text of a cell, in UTF-16 units as Excel counts it, and in bytes.
 const MOST_UNITS: usize = 32_767;
