@@ -32,4 +32,9 @@ mod tests {
         assert_eq!((cut.chars().count(), cut.chars().last()), (500, Some('…')));
         assert_eq!(bounded(String::new(), 1), "");
     }
+
+    #[test]
+    fn what_is_cut_off_takes_no_memory() {
+        assert!(bounded("x".repeat(1 << 20), 500).capacity() < 1_000);
+    }
 }

@@ -109,8 +109,9 @@ fn of_epoch(column: &str, counts: &DateCounts, from_1904: bool) -> Option<String
     let (declared, year, own, own_year) =
         if from_1904 { ("excel", 1900, "excel1904", 1904) } else { ("excel1904", 1904, "excel", 1900) };
     (read > 0).then(|| {
+        let read = if read == 1 { "1 serial number was".to_owned() } else { format!("{read} serial numbers were") };
         format!(
-            "in the column \"{column}\", {read} serial numbers were counted from {year} (`\"{declared}\"`), and the workbook counts its \
+            "in the column \"{column}\", {read} counted from {year} (`\"{declared}\"`), and the workbook counts its \
              days from {own_year}, so they would be four years off: declare `\"{own}\"` in `dates.format` in the contract"
         )
     })

@@ -122,7 +122,7 @@ const CELLS: &[(&str, &str)] = &[
         "<c t=\"inlineStr\"><is><t>a</t></is></c><c t=\"inlineStr\"><is><r><t>a </t></r><r><t xml:space=\"preserve\"> b</t></r></is></c>",
         "A1 'a', B1 'a b'",
     ),
-    ("<c t=\"inlineStr\"><v>9</v><is><t>a</t></is></c><c><is><t>12</t></is></c>", "A1 'a', B1 '12'"),
+    ("<c t=\"inlineStr\"><v/><is><t>a</t></is></c><c><is><t>12</t></is></c>", "A1 'a', B1 '12'"),
     ("<c t=\"inlineStr\"><is><t>東</t><rPh sb=\"0\" eb=\"1\"><t>ひがし</t></rPh><phoneticPr/></is></c>", "A1 '東'"),
     (
         "<c t=\"inlineStr\"><is><t>_x005F_x0041_</t></is></c><c t=\"inlineStr\"><is><t>a_x000D_b</t></is></c>",
@@ -202,6 +202,7 @@ const DIFFERENT: &[(&str, &str, &str, &str)] = &[
         "cells out of their order: a damaged file",
     ),
     ("<c r=\"A1\"><v>1</v></c><c r=\"A1\"><v>2</v></c>", "refused", "A1 2", "one of the two would be lost"),
+    ("<c t=\"inlineStr\"><v>9</v><is><t>a</t></is></c>", "refused", "A1 'a'", "the same"),
     ("<c r=\"XFE1\"><v>1</v></c>", "refused", "XFE1 1", "no sheet is as wide"),
     (
         "<c r=\"B7\"><v>1</v></c></row><row><c><v>2</v></c>",

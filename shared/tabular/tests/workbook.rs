@@ -948,7 +948,7 @@ fn serial_numbers_of_the_other_date_system_halt_the_file() {
             let found = halts(format, workbook, cell);
             assert_eq!(found.len(), 1, "{cell} by {format}: {found:?}");
             assert!(
-                found[0].contains("\"date_facture\", 1 serial numbers")
+                found[0].contains("\"date_facture\", 1 serial number was")
                     && found[0].contains(&format!("declare {key} in")),
                 "{found:?}"
             );
