@@ -32,7 +32,7 @@ pub fn create(schema: &str, time_zone: &str, records: &[Record]) -> String {
 
 fn columns(columns: &[Column], ending: &str) -> String {
     columns.iter().fold(String::new(), |mut sql, column| {
-        let _ = write!(sql, "  {} {}{ending},\n", quote(&column.name), column.sql_type);
+        let _ = writeln!(sql, "  {} {}{ending},", quote(&column.name), column.sql_type);
         sql
     })
 }
@@ -77,7 +77,7 @@ fn base(schema: &str, table: &Table) -> String {
             of("_refused"),
         );
         if !scope.is_empty() {
-            let _ = write!(sql, "CREATE INDEX ON {} ({});\n", of("_rows"), list(scope.iter().map(String::as_str)));
+            let _ = writeln!(sql, "CREATE INDEX ON {} ({});", of("_rows"), list(scope.iter().map(String::as_str)));
         }
     }
     sql
