@@ -32,6 +32,18 @@ pub fn load(schema: &str, records: &[Record], record: &Record) -> String {
     sql
 }
 
+/// Adds members for keys of the file that have none.
+fn open(sql: &mut String, table: &str, columns: &[String], fields: &[String]) {
+    let pairs = columns.iter().zip(fields);
+    let same = pairs.map(|(column, field)| format!("m.{column} = i.{field}")).collect::<Vec<_>>().join(" AND ");
+    let known = fields.iter().map(|field| format!("i.{field} IS NOT NULL")).collect::<Vec<_>>().join(" AND ");
+    let (columns, fields) = (columns.join(", "), fields.join(", i."));
+    let _ = writeln!(
+        sql,
+        "INSERT INTO {table} ({columns}, status)\nSELECT DISTINCT i.{fields}, 'open' FROM incoming i\nWHERE {known} AND NOT EXISTS (SELECT FROM {table} m WHERE {same});"
+    );
+}
+
 /// Members that nothing shows and nothing refers to are none.
 fn forget(schema: &str, records: &[Record], table: &Table) -> String {
     let mut sql = format!("DELETE FROM {} m WHERE m.status = 'open'", name(schema, &table.name, "_rows"));
@@ -100,6 +112,7 @@ impl<'t> Load<'t> {
     }
 
     fn write(&self, sql: &mut String) {
+        let _ = writeln!(sql, "CREATE TEMP TABLE {} (row_key bigint) ON COMMIT DROP;", self.temp("new"));
         self.members(sql);
         self.own(sql);
         self.touched(sql);
@@ -108,6 +121,7 @@ impl<'t> Load<'t> {
         self.after(sql);
         self.differences(sql);
         self.presence(sql);
+        self.outcome(sql);
     }
 
     /// The rows of the version, one per key: of several the newest, and of those the last.
@@ -120,36 +134,53 @@ impl<'t> Load<'t> {
         )
     }
 
-    /// Members for the keys that are shown, and for those that are referred to.
+    /// Members for the keys that are referred to, and for those that are shown.
     fn members(&self, sql: &mut String) {
         let key: Vec<String> = self.table.key.iter().map(|column| quote(&column.name)).collect();
-        let add = |sql: &mut String, table: &str, columns: &[String], fields: &[String]| {
-            let pairs = columns.iter().zip(fields);
-            let same = pairs.map(|(column, field)| format!("m.{column} = i.{field}")).collect::<Vec<_>>().join(" AND ");
-            let known = fields.iter().map(|field| format!("i.{field} IS NOT NULL")).collect::<Vec<_>>().join(" AND ");
-            let (columns, fields) = (columns.join(", "), fields.join(", i."));
-            let _ = writeln!(
-                sql,
-                "INSERT INTO {table} ({columns}, status)\nSELECT DISTINCT i.{fields}, 'open' FROM incoming i\nWHERE {known} AND NOT EXISTS (SELECT FROM \
-                 {table} m WHERE {same});"
-            );
-        };
-        add(sql, &self.base("_rows"), &key, &key);
         for reference in &self.table.references {
             let fields: Vec<String> = reference.fields.iter().map(|field| quote(field)).collect();
             let columns: Vec<String> = reference.columns.iter().map(|column| quote(column)).collect();
-            add(sql, &name(self.schema, &reference.table, "_rows"), &columns, &fields);
+            open(sql, &name(self.schema, &reference.table, "_rows"), &columns, &fields);
+        }
+        if self.table.snapshot.is_some() {
+            open(sql, &self.base("_rows"), &key, &key);
+        } else {
+            self.first_states(sql);
         }
     }
 
-    /// What the version shows: `row_key`, `newest`, `source_line` and the state, references as surrogates.
-    fn own(&self, sql: &mut String) {
-        let newest = self.table.newest_by.as_ref().map(|column| format!("i.{} AS newest, ", quote(&column.name)));
-        let (mut columns, mut joins) = (String::new(), String::new());
+    /// A key that no version has shown before has one state, so that its row is written at once: most rows of a first load. A complete file
+    /// that came before may lack it, so that a table with snapshots takes the long way.
+    fn first_states(&self, sql: &mut String) {
+        let key = |alias: &str| {
+            self.table.key.iter().map(|column| format!("{alias}{}, ", quote(&column.name))).collect::<String>()
+        };
+        let (newest, state, _, joins) = self.from_incoming();
+        let names: String = self.state.iter().map(|column| format!("{column}, ")).collect();
+        let state: String = state.iter().map(|column| format!("{column}, ")).collect();
+        let _ = writeln!(
+            sql,
+            "WITH first AS (\n  INSERT INTO {rows} ({key}{names}{own_newest}status, valid_from, object_version_key, source_line)\n  SELECT {i_key}{state}{newest}'current', \
+             v.instant, t.object_version_key, i.source_line\n  FROM {shown} i CROSS JOIN this t JOIN version_rank v USING (object_version_key){joins}\n  WHERE NOT EXISTS (SELECT FROM {rows} m WHERE \
+             {same})\n  RETURNING row_key\n)\nINSERT INTO {new} SELECT row_key FROM first;",
+            rows = self.base("_rows"),
+            key = key(""),
+            i_key = key("i."),
+            own_newest = self.newest,
+            shown = self.shown(),
+            same = self.same_key("m", "i"),
+            new = self.temp("new"),
+        );
+    }
+
+    /// What a row of the file, `i`, becomes: `newest` and the state's columns, and the joins that they need.
+    fn from_incoming(&self) -> (String, Vec<String>, String, String) {
+        let newest = self.table.newest_by.as_ref().map(|column| format!("i.{}, ", quote(&column.name)));
+        let (mut state, mut joins) = (Vec::new(), String::new());
         for (at, reference) in self.table.references.iter().enumerate() {
             let pairs = reference.columns.iter().zip(&reference.fields);
             let same = pairs.map(|(column, field)| format!("d{at}.{} = i.{}", quote(column), quote(field)));
-            let _ = write!(columns, ", d{at}.row_key AS {}", quote(&reference.name));
+            state.push(format!("d{at}.row_key"));
             let _ = write!(
                 joins,
                 "\nLEFT JOIN {} d{at} ON {}",
@@ -157,13 +188,18 @@ impl<'t> Load<'t> {
                 same.collect::<Vec<_>>().join(" AND ")
             );
         }
-        for column in &self.table.state {
-            let _ = write!(columns, ", i.{}", quote(&column.name));
-        }
+        state.extend(self.table.state.iter().map(|column| format!("i.{}", quote(&column.name))));
+        let columns = state.iter().zip(&self.state).map(|(value, column)| format!(", {value} AS {column}")).collect();
+        (newest.unwrap_or_default(), state, columns, joins)
+    }
+
+    /// What the version shows: `row_key`, `newest`, `source_line` and the state, references as surrogates.
+    fn own(&self, sql: &mut String) {
+        let (newest, _, columns, joins) = self.from_incoming();
+        let newest = if newest.is_empty() { newest } else { newest.replacen(", ", " AS newest, ", 1) };
         let _ = writeln!(
             sql,
-            "CREATE TEMP TABLE {own} ON COMMIT DROP AS\nSELECT m.row_key, {}i.source_line{columns}\nFROM {} i JOIN {} m ON {}{joins};\nANALYZE {own};",
-            newest.unwrap_or_default(),
+            "CREATE TEMP TABLE {own} ON COMMIT DROP AS\nSELECT m.row_key, {newest}i.source_line{columns}\nFROM {} i JOIN {} m ON {}{joins};\nANALYZE {own};",
             self.shown(),
             self.base("_rows"),
             self.same_key("m", "i"),
@@ -427,6 +463,28 @@ impl<'t> Load<'t> {
             "UPDATE {rows} m SET {}status = 'open', valid_from = NULL, object_version_key = NULL, source_line = NULL\nFROM {changed} c\nWHERE m.row_key = c.row_key AND NOT EXISTS \
              (SELECT FROM {after} a WHERE a.row_key = c.row_key);",
             set(&|_| "NULL".to_owned()),
+        );
+    }
+
+    /// What became of the rows: new keys, keys of which the newest state is another one, those of which nothing was written, and those of which only
+    /// earlier states were.
+    fn outcome(&self, sql: &mut String) {
+        let state = |alias: &str| format!("({alias}.absent{})", self.state_of(alias));
+        let _ = writeln!(
+            sql,
+            "CREATE TEMP TABLE {outcome} ON COMMIT DROP AS\nSELECT count(*) FILTER (WHERE is_new) AS inserted, count(*) FILTER (WHERE NOT is_new AND is_other) AS updated,\n  count(*) FILTER \
+             (WHERE NOT is_new AND NOT is_written) AS unchanged, count(*) FILTER (WHERE NOT is_new AND is_written AND NOT is_other) AS superseded\nFROM (\n  SELECT n.row_key IS NOT NULL OR \
+             (b.row_key IS NULL AND a.row_key IS NOT NULL) AS is_new, c.row_key IS NOT NULL AS is_written, c.row_key IS NOT NULL AND {b} IS DISTINCT FROM {a} AS is_other\n  FROM {own} o LEFT \
+             JOIN {new} n USING (row_key) LEFT JOIN {changed} c USING (row_key)\n  LEFT JOIN {before} b ON b.row_key = o.row_key AND b.closing_version_key IS NULL\n  LEFT JOIN {after} a ON a.row_key = \
+             o.row_key AND a.closing_version_key IS NULL\n) AS row;",
+            outcome = self.temp("outcome"),
+            a = state("a"),
+            b = state("b"),
+            own = self.temp("own"),
+            new = self.temp("new"),
+            changed = self.temp("changed"),
+            before = self.temp("before"),
+            after = self.temp("after"),
         );
     }
 

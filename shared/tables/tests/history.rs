@@ -46,8 +46,8 @@ impl Trial {
         self.client.batch_execute(&sql).await.unwrap();
     }
 
-    /// Loads a version, or withdraws it.
-    async fn load(&self, key: usize, version: &Version, withdrawn: bool) {
+    /// Loads a version, or withdraws it. Returns per table how many keys were inserted, updated, unchanged, superseded.
+    async fn load(&self, key: usize, version: &Version, withdrawn: bool) -> Vec<[i64; 4]> {
         let record = &self.records[version.record];
         let mut sql = format!(
             "BEGIN;\nINSERT INTO audit.version_order VALUES ('shop', {key}, {rank}, timestamptz '2025-01-01 00:00Z' + interval '1 day' * {rank}) ON CONFLICT DO NOTHING;\n\
@@ -83,10 +83,17 @@ impl Trial {
             }
         }
         sql.push_str(&load("dw", &self.records, record));
-        sql.push_str("COMMIT;");
         if let Err(error) = self.client.batch_execute(&sql).await {
             unreachable!("{error:?}\n{sql}");
         }
+        let mut outcomes = Vec::new();
+        for table in &record.tables {
+            let outcome = format!("SELECT inserted, updated, unchanged, superseded FROM \"{}_outcome\"", table.name);
+            let row = self.client.query_one(&outcome, &[]).await.unwrap();
+            outcomes.push([0, 1, 2, 3].map(|at| row.get(at)));
+        }
+        self.client.batch_execute("COMMIT").await.unwrap();
+        outcomes
     }
 
     /// All that the tables hold, references as natural keys.
@@ -155,14 +162,18 @@ async fn the_tables_are_a_function_of_the_versions() {
         for step in 0..chance.below(9) + 2 {
             let key = chance.below(count);
             let withdrawn = versions.contains_key(&key) && chance.one_in(3);
-            if withdrawn {
+            let before = versions.clone();
+            let outcomes = if withdrawn {
                 let version = versions.remove(&key).unwrap();
-                trial.load(key, &version, true).await;
+                trial.load(key, &version, true).await
             } else {
                 let version = shop::version(&mut chance, kinds[key], ranks[key]);
-                trial.load(key, &version, false).await;
+                let outcomes = trial.load(key, &version, false).await;
                 versions.insert(key, version);
-            }
+                outcomes
+            };
+            let expected = model::outcomes(&trial.records, &before, &versions, kinds[key], key);
+            assert_eq!(outcomes, expected, "sequence {seed}, step {step}, outcomes of {key} of {versions:#?}");
             let (expected, found) = (model::tables(&trial.records, &versions), trial.tables().await);
             seen.count(&expected);
             let day = chance.below(21);

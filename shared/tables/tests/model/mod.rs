@@ -154,6 +154,37 @@ pub(crate) fn tables(records: &[Record], versions: &Versions) -> Vec<String> {
     lines
 }
 
+/// What became of the keys that a version shows, per table of its record.
+pub(crate) fn outcomes(
+    records: &[Record],
+    before: &Versions,
+    after: &Versions,
+    record: usize,
+    version: usize,
+) -> Vec<[i64; 4]> {
+    let of_table = |table: &Table| {
+        let mut outcome = [0; 4];
+        let Some(version) = after.get(&version) else { return outcome };
+        let (before, after) = (openings(table, record, before), openings(table, record, after));
+        let shown: BTreeSet<Key> = version.rows.iter().map(|row| key_of(table, row)).collect();
+        let state = |openings: &[Point]| openings.last().map(|point| point.state.clone());
+        let seen = |openings: &[Point]| {
+            openings.iter().map(|point| (point.order.clone(), point.line, point.state.clone())).collect::<Vec<_>>()
+        };
+        for key in shown {
+            let at = match (before.get(&key), after.get(&key)) {
+                (None, Some(_)) => 0,
+                (Some(old), Some(new)) if seen(old) == seen(new) => 2,
+                (Some(old), Some(new)) if state(old) == state(new) => 3,
+                _ => 1,
+            };
+            outcome[at] += 1;
+        }
+        outcome
+    };
+    records[record].tables.iter().map(of_table).collect()
+}
+
 /// The states at the end of a day, on which the version of that rank comes: of tables whose states follow each other in time.
 pub(crate) fn on(records: &[Record], versions: &Versions, day: usize) -> Vec<String> {
     let mut lines = Vec::new();
