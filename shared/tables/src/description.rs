@@ -51,6 +51,28 @@ impl Column {
     }
 }
 
+/// A column that PostgreSQL computes from others of its row and stores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Computed {
+    /// Its name and type.
+    pub column: Column,
+    /// An expression of SQL without volatile functions.
+    pub expression: String,
+}
+
+/// The days that a record's dates name, each with what is said of it: month, quarter, day of the week.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Calendar {
+    /// The table's name.
+    pub name: String,
+    /// The column of the day.
+    pub day: String,
+    /// The record's field of which each value has a row.
+    pub field: String,
+    /// What is said of a day.
+    pub columns: Vec<Computed>,
+}
+
 /// What a table is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -88,6 +110,10 @@ pub struct Table {
     pub state: Vec<Column>,
     /// Its references, which are part of the state.
     pub references: Vec<Reference>,
+    /// Columns that are computed from the state.
+    pub computed: Vec<Computed>,
+    /// Conditions that each state fulfils.
+    pub checks: Vec<String>,
     /// The field by which a version's rows, and versions among each other, are ordered before the versions' own rank. A version shows a key on
     /// several lines only in a table that has one.
     pub newest_by: Option<Column>,
@@ -103,6 +129,12 @@ impl Table {
         let references = self.references.iter().map(|reference| Column::new(&reference.name, SqlType::Integer));
         references.chain(self.state.iter().cloned()).collect()
     }
+
+    /// What readers see of a state: references, values, what is computed.
+    pub(crate) fn shown_columns(&self) -> Vec<Column> {
+        let computed = self.computed.iter().map(|computed| computed.column.clone());
+        self.state_columns().into_iter().chain(computed).collect()
+    }
 }
 
 /// A record: what a file holds, and the tables that it becomes. A dimension that lives inside a fact's record stands before the fact.
@@ -114,4 +146,6 @@ pub struct Record {
     pub fields: Vec<Column>,
     /// Its tables.
     pub tables: Vec<Table>,
+    /// Its calendars.
+    pub calendars: Vec<Calendar>,
 }

@@ -19,5 +19,5 @@ mod names;
 mod views;
 
 pub use ddl::create;
-pub use description::{Column, Kind, Record, Reference, SqlType, Table};
+pub use description::{Calendar, Column, Computed, Kind, Record, Reference, SqlType, Table};
 pub use load::load;

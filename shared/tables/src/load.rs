@@ -23,6 +23,13 @@ pub fn load(schema: &str, records: &[Record], record: &Record) -> String {
          CREATE TEMP TABLE this ON COMMIT DROP AS\nSELECT l.object_version_key, r.rank, l.withdrawn, l.blind\nFROM loading l JOIN version_rank r USING \
          (object_version_key);\n",
     );
+    for calendar in &record.calendars {
+        let (table, day, field) = (name(schema, &calendar.name, ""), quote(&calendar.day), quote(&calendar.field));
+        let _ = writeln!(
+            sql,
+            "INSERT INTO {table} ({day})\nSELECT DISTINCT i.{field} FROM incoming i WHERE i.{field} IS NOT NULL AND NOT EXISTS (SELECT FROM {table} c WHERE c.{day} = i.{field});"
+        );
+    }
     for table in &record.tables {
         Load::new(schema, table).write(&mut sql);
     }

@@ -7,7 +7,7 @@ use crate::names::{list, name, quote};
 pub(crate) fn create(schema: &str, time_zone: &str, table: &Table) -> String {
     let of = |ending: &str| name(schema, &table.name, ending);
     let key = list(table.key.iter().map(|column| column.name.as_str()));
-    let state = table.state_columns();
+    let state = table.shown_columns();
     let names = || state.iter().map(|column| quote(&column.name));
     let surrogate = quote(&table.surrogate);
     let mut sql = match table.kind {
@@ -61,7 +61,7 @@ fn on_a_day(schema: &str, time_zone: &str, table: &Table) -> String {
     let columns = table
         .key
         .iter()
-        .chain(&table.state_columns())
+        .chain(&table.shown_columns())
         .map(|column| {
             let kind = column.sql_type.to_string().replace(" COLLATE \"C\"", "");
             typed(&column.name, &kind)
@@ -71,7 +71,7 @@ fn on_a_day(schema: &str, time_zone: &str, table: &Table) -> String {
         [vec![typed(&table.surrogate, "bigint")], columns, vec!["valid_from timestamptz".to_owned()]].concat();
     let key: String = table.key.iter().map(|column| format!(", r.{}", quote(&column.name))).collect();
     let state = |alias: &str| -> String {
-        table.state_columns().iter().map(|column| format!(", {alias}.{}", quote(&column.name))).collect()
+        table.shown_columns().iter().map(|column| format!(", {alias}.{}", quote(&column.name))).collect()
     };
     let end = format!("((day + 1)::timestamp AT TIME ZONE '{}')", time_zone.replace('\'', "''"));
     format!(

@@ -34,7 +34,7 @@ impl Trial {
 
     async fn clear(&self) {
         let tables = self.records.iter().flat_map(|record| &record.tables);
-        let mut sql = String::from("TRUNCATE audit.version_order");
+        let mut sql = String::from("TRUNCATE audit.version_order, dw.dim_day");
         for table in tables {
             let endings = ["_rows", "_history", "_presence"].into_iter();
             for ending in
@@ -46,8 +46,8 @@ impl Trial {
         self.client.batch_execute(&sql).await.unwrap();
     }
 
-    /// Loads a version, or withdraws it. Returns per table how many keys were inserted, updated, unchanged, superseded.
-    async fn load(&self, key: usize, version: &Version, withdrawn: bool) -> Vec<[i64; 4]> {
+    /// The statements that load a version, or withdraw it, up to the commit.
+    fn statements(&self, key: usize, version: &Version, withdrawn: bool) -> String {
         let record = &self.records[version.record];
         let mut sql = format!(
             "BEGIN;\nINSERT INTO audit.version_order VALUES ('shop', {key}, {rank}, timestamptz '2025-01-01 00:00Z' + interval '1 day' * {rank}) ON CONFLICT DO NOTHING;\n\
@@ -83,6 +83,13 @@ impl Trial {
             }
         }
         sql.push_str(&load("dw", &self.records, record));
+        sql
+    }
+
+    /// Loads a version, or withdraws it. Returns per table how many keys were inserted, updated, unchanged, superseded.
+    async fn load(&self, key: usize, version: &Version, withdrawn: bool) -> Vec<[i64; 4]> {
+        let record = &self.records[version.record];
+        let sql = self.statements(key, version, withdrawn);
         if let Err(error) = self.client.batch_execute(&sql).await {
             unreachable!("{error:?}\n{sql}");
         }
@@ -192,4 +199,29 @@ async fn the_tables_are_a_function_of_the_versions() {
         }
     }
     seen.check();
+    // of the last sequences' rows and of one that is known
+    trial.clear().await;
+    let mut lines = shop::version(&mut Chance::new(1), 3, 1);
+    lines.rows = vec![shop::row(&[("line_id", Some("l1")), ("sku", Some("s1")), ("quantity", Some("18"))])];
+    trial.load(1, &lines, false).await;
+    let mut orders = shop::version(&mut Chance::new(1), 2, 2);
+    orders.rows = vec![shop::row(&[
+        ("shop_id", Some("A")),
+        ("order_no", Some("1")),
+        ("shop_name", Some("Quai")),
+        ("order_date", Some("2025-01-03")),
+    ])];
+    trial.load(2, &orders, false).await;
+    let text = |sql: &'static str| async { trial.client.query_one(sql, &[]).await.unwrap().get::<_, String>(0) };
+    assert_eq!(text("SELECT concat_ws('|', line_id, quantity, dozens) FROM dw.fact_line").await, "l1|18|1.50");
+    assert_eq!(
+        text("SELECT string_agg(concat_ws('|', day, day_of_week, weekday), ',') FROM dw.dim_day").await,
+        "2025-01-03|5|Fri"
+    );
+    // a state that a condition refuses is a mistake of the rules, and changes nothing
+    lines.rows[0].insert("quantity".to_owned(), "0".to_owned());
+    let refused = trial.client.batch_execute(&trial.statements(1, &lines, false)).await.unwrap_err();
+    assert!(refused.to_string().contains("check") || format!("{refused:?}").contains("23514"), "{refused:?}");
+    trial.client.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(text("SELECT concat_ws('|', line_id, quantity, dozens) FROM dw.fact_line").await, "l1|18|1.50");
 }

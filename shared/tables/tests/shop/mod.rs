@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fonderie_tables::{Column, Kind, Record, Reference, SqlType, Table};
+use fonderie_tables::{Calendar, Column, Computed, Kind, Record, Reference, SqlType, Table};
 
 use crate::model::{Row, Version};
 
@@ -25,10 +25,16 @@ fn table(name: &str, kind: Kind, key: &[(&str, SqlType)], state: &[(&str, SqlTyp
         key: columns(key),
         state: columns(state),
         references: Vec::new(),
+        computed: Vec::new(),
+        checks: Vec::new(),
         newest_by: None,
         snapshot: None,
         history: true,
     }
+}
+
+fn computed(name: &str, kind: SqlType, expression: &str) -> Computed {
+    Computed { column: Column::new(name, kind), expression: expression.to_owned() }
 }
 
 /// Customers are sent as they change. A catalogue is complete of its shop. Orders carry their shop, of which the newest order says what
@@ -63,12 +69,28 @@ pub(crate) fn records() -> Vec<Record> {
     let line = Table {
         snapshot: Some(Vec::new()),
         references: vec![reference("product_key", "dim_product", &["shop_id", "sku"], &["shop_id", "sku"])],
+        computed: vec![computed("dozens", SqlType::Decimal(12, 2), "quantity / 12.0")],
+        checks: vec!["quantity > 0".to_owned()],
         ..table("fact_line", Kind::Fact, &[("line_id", TEXT)], &[("quantity", SqlType::Integer)])
+    };
+    let day = Calendar {
+        name: "dim_day".to_owned(),
+        day: "day".to_owned(),
+        field: "order_date".to_owned(),
+        columns: vec![
+            computed("day_of_week", SqlType::Integer, "date_part('isodow', day)"),
+            computed(
+                "weekday",
+                SqlType::Text(10),
+                "(ARRAY['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'])[date_part('isodow', day)::integer]",
+            ),
+        ],
     };
     let record = |name: &str, fields: &[(&str, SqlType)], tables: Vec<Table>| Record {
         name: name.to_owned(),
         fields: columns(fields),
         tables,
+        calendars: if name == "order" { vec![day.clone()] } else { Vec::new() },
     };
     vec![
         record("customer", &[("customer_id", TEXT), ("name", TEXT), ("city", TEXT)], vec![customer]),
@@ -132,7 +154,7 @@ impl Chance {
     }
 }
 
-fn row(fields: &[(&str, Option<&str>)]) -> Row {
+pub(crate) fn row(fields: &[(&str, Option<&str>)]) -> Row {
     fields.iter().filter_map(|(name, value)| Some(((*name).to_owned(), (*value)?.to_owned()))).collect()
 }
 
