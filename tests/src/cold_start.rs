@@ -28,6 +28,7 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("METRICS_NAMESPACE", "cold-start"),
     ("DATASETS", "facturation"),
     ("DATASETS_BUCKET", "datasets"),
+    ("BRONZE_BUCKET", "bronze"),
     ("QUARANTINE_BUCKET", "quarantine"),
     ("SILVER_BUCKET", "silver"),
     ("REPORTS_BUCKET", "reports"),
