@@ -162,7 +162,7 @@ impl<'t> Load<'t> {
         let key = |alias: &str| {
             self.table.key.iter().map(|column| format!("{alias}{}, ", quote(&column.name))).collect::<String>()
         };
-        let (newest, state, _, joins) = self.from_incoming();
+        let (newest, state, _, joins) = self.columns_of_file();
         let names: String = self.state.iter().map(|column| format!("{column}, ")).collect();
         let state: String = state.iter().map(|column| format!("{column}, ")).collect();
         let _ = writeln!(
@@ -181,7 +181,7 @@ impl<'t> Load<'t> {
     }
 
     /// What a row of the file, `i`, becomes: `newest` and the state's columns, and the joins that they need.
-    fn from_incoming(&self) -> (String, Vec<String>, String, String) {
+    fn columns_of_file(&self) -> (String, Vec<String>, String, String) {
         let newest = self.table.newest_by.as_ref().map(|column| format!("i.{}, ", quote(&column.name)));
         let (mut state, mut joins) = (Vec::new(), String::new());
         for (at, reference) in self.table.references.iter().enumerate() {
@@ -202,7 +202,7 @@ impl<'t> Load<'t> {
 
     /// What the version shows: `row_key`, `newest`, `source_line` and the state, references as surrogates.
     fn own(&self, sql: &mut String) {
-        let (newest, _, columns, joins) = self.from_incoming();
+        let (newest, _, columns, joins) = self.columns_of_file();
         let newest = if newest.is_empty() { newest } else { newest.replacen(", ", " AS newest, ", 1) };
         let _ = writeln!(
             sql,
