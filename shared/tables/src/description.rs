@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::names::list;
+
 /// A column's type in PostgreSQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SqlType {
@@ -32,6 +34,13 @@ impl fmt::Display for SqlType {
             Self::Timestamp => f.write_str("timestamptz"),
             Self::Boolean => f.write_str("boolean"),
         }
+    }
+}
+
+impl SqlType {
+    /// The type without its collation, as a cast and a function's result take it.
+    pub(crate) fn bare(self) -> String {
+        self.to_string().replace(" COLLATE \"C\"", "")
     }
 }
 
@@ -124,6 +133,11 @@ pub struct Table {
 }
 
 impl Table {
+    /// The natural key's names, quoted, in a list.
+    pub(crate) fn key_list(&self) -> String {
+        list(self.key.iter().map(|column| column.name.as_str()))
+    }
+
     /// The columns of a state: references first.
     pub(crate) fn state_columns(&self) -> Vec<Column> {
         let references = self.references.iter().map(|reference| Column::new(&reference.name, SqlType::Integer));

@@ -13,7 +13,7 @@
 use std::fmt::Write as _;
 
 use crate::description::{Record, Table};
-use crate::names::{name, quote};
+use crate::names::{list, name, quote};
 
 /// The statements for a version of one record of a dataset.
 pub fn load(schema: &str, records: &[Record], record: &Record) -> String {
@@ -99,6 +99,11 @@ impl<'t> Load<'t> {
         self.state.iter().map(|column| format!(", {alias}.{column}")).collect()
     }
 
+    /// The state's columns, each after a comma.
+    fn bare_state(&self) -> String {
+        self.state.iter().map(|column| format!(", {column}")).collect()
+    }
+
     /// `a.newest, ` if the table has it.
     fn newest_of(&self, alias: &str) -> String {
         if self.newest.is_empty() { String::new() } else { format!("{alias}.newest, ") }
@@ -134,7 +139,7 @@ impl<'t> Load<'t> {
     /// The rows of the version, one per key: of several the newest, and of those the last.
     fn shown(&self) -> String {
         let Some(newest) = &self.table.newest_by else { return "incoming".to_owned() };
-        let key = self.table.key.iter().map(|column| quote(&column.name)).collect::<Vec<_>>().join(", ");
+        let key = self.table.key_list();
         format!(
             "(SELECT DISTINCT ON ({key}) * FROM incoming ORDER BY {key}, {} DESC, source_record DESC)",
             quote(&newest.name)
@@ -262,7 +267,7 @@ impl<'t> Load<'t> {
     }
 
     fn scope_columns(&self) -> String {
-        self.scope().iter().map(|column| quote(column)).collect::<Vec<_>>().join(", ")
+        list(self.scope().iter().map(String::as_str))
     }
 
     fn same_scope(&self, left: &str, right: &str) -> String {
@@ -293,12 +298,8 @@ impl<'t> Load<'t> {
             rows = self.base("_rows"),
             history = self.base("_history"),
         );
-        let nothing: String = self
-            .table
-            .state_columns()
-            .iter()
-            .map(|column| format!(", NULL::{}", column.sql_type.to_string().replace(" COLLATE \"C\"", "")))
-            .collect();
+        let nothing: String =
+            self.table.state_columns().iter().map(|column| format!(", NULL::{}", column.sql_type.bare())).collect();
         let absences = if self.table.snapshot.is_some() {
             format!(
                 "\nUNION ALL\nSELECT c.row_key, t.rank, t.object_version_key, NULL::bigint{nothing}, true\nFROM {touched} c JOIN {rows} m USING (row_key) JOIN \
@@ -405,7 +406,7 @@ impl<'t> Load<'t> {
     /// The same intervals as they must be: points in their order, equal neighbours collapsed; nothing opens with an absence.
     fn after(&self, sql: &mut String) {
         let newest = self.newest;
-        let state: String = self.state.iter().map(|column| format!(", {column}")).collect();
+        let state = self.bare_state();
         let before: String = self.state.iter().map(|column| format!(", lag({column}) OVER w")).collect();
         let columns = format!("row_key, {newest}rank, object_version_key, source_line{state}, absent");
         let _ = writeln!(
@@ -434,7 +435,7 @@ impl<'t> Load<'t> {
         let (rows, history) = (self.base("_rows"), self.base("_history"));
         let (changed, after) = (self.temp("changed"), self.temp("after"));
         let newest = self.newest;
-        let state: String = self.state.iter().map(|column| format!(", {column}")).collect();
+        let state = self.bare_state();
         let all = |alias: &str| {
             format!("{}{alias}.source_line, {alias}.absent{}", self.newest_of(alias), self.state_of(alias))
         };
@@ -512,7 +513,7 @@ impl<'t> Load<'t> {
         }
         let scope = self.scope_columns();
         let scope = if scope.is_empty() { scope } else { format!("{scope}, ") };
-        let key = self.table.key.iter().map(|column| quote(&column.name)).collect::<Vec<_>>().join(", ");
+        let key = self.table.key_list();
         let (snapshots, refused) = (self.base("_snapshots"), self.base("_refused"));
         let _ = writeln!(
             sql,

@@ -1,12 +1,12 @@
 //! What readers see of a table.
 
 use crate::description::{Kind, Table};
-use crate::names::{list, name, quote};
+use crate::names::{name, quote};
 
 /// The public view, that of the earlier states, and the function that gives the states at the end of a day.
 pub(crate) fn create(schema: &str, time_zone: &str, table: &Table) -> String {
     let of = |ending: &str| name(schema, &table.name, ending);
-    let key = list(table.key.iter().map(|column| column.name.as_str()));
+    let key = table.key_list();
     let state = table.shown_columns();
     let names = || state.iter().map(|column| quote(&column.name));
     let surrogate = quote(&table.surrogate);
@@ -63,7 +63,7 @@ fn on_a_day(schema: &str, time_zone: &str, table: &Table) -> String {
         .iter()
         .chain(&table.shown_columns())
         .map(|column| {
-            let kind = column.sql_type.to_string().replace(" COLLATE \"C\"", "");
+            let kind = column.sql_type.bare();
             typed(&column.name, &kind)
         })
         .collect::<Vec<_>>();

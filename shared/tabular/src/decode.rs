@@ -12,6 +12,7 @@ use encoding_rs::{
 };
 use fonderie_contract::Encoding;
 use fonderie_core::{ErrorCode, Result, StageError};
+use memchr::memchr3;
 
 use crate::double::{self, Double};
 use crate::foreign::{self, Shown};
@@ -217,7 +218,12 @@ impl Decoding {
         let Some(listed) = self.encoding.listed() else { return Ok(Cow::Owned(cp850::decode(bytes))) };
         let text = listed.decode_without_bom_handling_and_without_replacement(bytes).ok_or(Problem::Encoding)?;
         // The bytes that a single-byte encoding leaves undefined come out as C1 controls, which no text has.
-        let latin_9 = || [WINDOWS_1252, WINDOWS_1254].contains(&listed) && foreign::is_latin_9(&text);
+        let latin_9 = || {
+            // few texts have a fraction at all
+            memchr3(0xBC, 0xBD, 0xBE, bytes).is_some()
+                && [WINDOWS_1252, WINDOWS_1254].contains(&listed)
+                && foreign::is_latin_9(&text)
+        };
         if text.contains(is_c1) || latin_9() { Err(Problem::Encoding) } else { Ok(text) }
     }
 

@@ -67,11 +67,8 @@ fn is_odd(before: char, c: char, after: char) -> bool {
         | '¿'
         | '─'..='╿' => before.is_alphabetic() && after.is_alphabetic(),
         // `GÈrard`, `ZoÚ`: what `é`, `è`, `ê`, `ë` and `ü` of windows-1252 or cp850 are in another encoding.
-        'È' | 'Ë' | 'Ç' | 'Å' | 'Ú' | 'Þ' | 'Û' | 'Ù' if before.is_ascii_lowercase() => {
-            !after.is_alphabetic() || after.is_ascii_lowercase()
-        }
-        'È' | 'Ë' | 'Ç' | 'Å' | 'Ú' | 'Þ' | 'Û' | 'Ù' if before.is_ascii_uppercase() => {
-            after.is_ascii_lowercase()
+        'È' | 'Ë' | 'Ç' | 'Å' | 'Ú' | 'Þ' | 'Û' | 'Ù' if before.is_ascii_alphabetic() => {
+            after.is_ascii_lowercase() || before.is_ascii_lowercase() && !after.is_alphabetic()
         }
         // A capital letter within a word.
         'À'..='Þ' | 'Ā'..='ž' if c.is_uppercase() => before.is_ascii_lowercase() && after.is_ascii_lowercase(),
