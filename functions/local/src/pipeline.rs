@@ -108,6 +108,14 @@ impl Executions for Waiting {
     }
 }
 
+/// Tells of each stage as it begins, and notes which it is.
+fn noted<'a>(at: &'a Cell<&'static str>, stage: &'a dyn Fn(&'static str)) -> impl Fn(&'static str) + 'a {
+    move |name| {
+        at.set(name);
+        stage(name);
+    }
+}
+
 impl Pipeline {
     pub(crate) fn new(storage: &Storage, dataset: &str, database: &DatabaseSettings) -> Self {
         let datasets = || (DATASETS.to_owned(), vec![dataset.to_owned()]);
@@ -178,10 +186,7 @@ impl Pipeline {
         let name = run_id(&name, started_at);
         let mut execution = Box::new(Execution { name, started_at, request, said: Said::default() });
         let at = Cell::new("admit");
-        let told = |name| {
-            at.set(name);
-            stage(name);
-        };
+        let told = noted(&at, stage);
         match self.to_warehouse(&mut execution, &told).await {
             Ok(()) => Ok(Arrived::Waits(execution)),
             Err(error) => {
@@ -195,10 +200,7 @@ impl Pipeline {
     /// the order in which they came.
     pub(crate) async fn finish(&self, files: Vec<Arrived>, stage: &dyn Fn(&'static str)) -> Result<Vec<Finished>> {
         let at = Cell::new("score");
-        let told = |name| {
-            at.set(name);
-            stage(name);
-        };
+        let told = noted(&at, stage);
         let loaded = |file: &Arrived| matches!(file, Arrived::Waits(execution) if execution.said.load.is_some());
         let last = files.iter().rposition(loaded);
         let (mut said, mut failed) = ((None, None), None);

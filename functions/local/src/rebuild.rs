@@ -149,12 +149,11 @@ async fn publish(
 }
 
 fn report(plan: &Plan, changed: usize, aside: &[String], (score, publish): &(Scored, Published)) {
-    let of = |from: ReplayFrom| plan.steps.iter().filter(|step| step.from == from).count();
     say!(
         "rebuilt  {changed} loads, {} of them known to the ledger: {} from silver, {} from bronze; {} not loaded again",
         plan.in_ledger.min(changed),
-        of(ReplayFrom::Silver),
-        of(ReplayFrom::Bronze),
+        plan.loads(ReplayFrom::Silver),
+        plan.loads(ReplayFrom::Bronze),
         versions(plan.lost.len())
     );
     score.models.iter().for_each(|model| say!("         {model}"));

@@ -48,13 +48,17 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// How many runs are loaded from there.
+    pub fn loads(&self, from: ReplayFrom) -> usize {
+        self.steps.iter().filter(|step| step.from == from).count()
+    }
+
     /// How much there is to do, with the place of the runs.
     pub(crate) fn summary(&self, items: ObjectRef) -> RebuildPlan {
-        let of = |from| self.steps.iter().filter(|step| step.from == from).count() as u64;
         RebuildPlan {
             items,
-            from_silver: of(ReplayFrom::Silver),
-            from_bronze: of(ReplayFrom::Bronze),
+            from_silver: self.loads(ReplayFrom::Silver) as u64,
+            from_bronze: self.loads(ReplayFrom::Bronze) as u64,
             lost: self.lost.len() as u64,
             under_present: self.under_present as u64,
             unknown: self.unknown.len() as u64,
