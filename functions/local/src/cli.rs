@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use fonderie_core::day::parse as day;
 
-const EXIT_CODES: &str = "\
+pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  every file was accepted, with or without rejects
   1  anything else (the database went away, a disk is full, …)
@@ -46,9 +46,6 @@ pub(crate) enum Command {
     /// Ask the warehouse
     #[command(after_help = EXIT_CODES)]
     Query(QueryArguments),
-    /// Say what was owed at the end of a day, from the history
-    #[command(after_help = EXIT_CODES)]
-    Owed(OwedArguments),
     /// Show what the ledger has: files, runs, rows, amounts, open rejects, the model in force, late files; and the disk in use
     #[command(after_help = EXIT_CODES)]
     Status(StatusArguments),
@@ -228,7 +225,7 @@ pub(crate) struct GenerateArguments {
 
 #[derive(Args)]
 pub(crate) struct QueryArguments {
-    /// A file of SQL, or the name of one of the dataset's queries
+    /// A file of SQL, or the name of one of the dataset's queries; `query NAME --help` shows the query's parameters
     #[arg(value_name = "FILE.sql|NAME", required_unless_present = "command")]
     pub(crate) query: Option<String>,
     /// SQL
@@ -238,31 +235,12 @@ pub(crate) struct QueryArguments {
     #[arg(long)]
     pub(crate) write: bool,
     #[command(flatten)]
-    pub(crate) limit: LimitArguments,
-    /// How rows are printed
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub(crate) format: Format,
-    /// With `--format csv`: nothing that a spreadsheet would run as a formula, and no control characters; without it values stand as
-    /// they are
-    #[arg(long)]
-    pub(crate) spreadsheet: bool,
-    #[command(flatten)]
-    pub(crate) dataset: DatasetArguments,
-    #[command(flatten)]
-    pub(crate) state: StateArguments,
+    pub(crate) ask: AskArguments,
 }
 
+/// How a query is asked, by `query` or by the command that its dataset declares for it.
 #[derive(Args)]
-pub(crate) struct OwedArguments {
-    /// The day (yyyy-mm-dd)
-    #[arg(long, value_name = "DATE", value_parser = day)]
-    pub(crate) on: NaiveDate,
-    /// One patient's debts alone; with --facility those to that facility, since the same id may be of another patient elsewhere
-    #[arg(long, value_name = "ID")]
-    pub(crate) patient: Option<String>,
-    /// One facility's alone
-    #[arg(long, value_name = "ID")]
-    pub(crate) facility: Option<String>,
+pub(crate) struct AskArguments {
     #[command(flatten)]
     pub(crate) limit: LimitArguments,
     /// How rows are printed

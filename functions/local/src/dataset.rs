@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
-use fonderie_contract::{Bundle, Dataset};
+use fonderie_contract::{Bundle, Dataset, Mistakes, Queries, Query};
 use fonderie_core::{ErrorCode, Result, StageError};
 
 use crate::carried;
 use crate::cli::{DatasetArguments, FolderArguments};
+use crate::command_line::collisions;
 
 /// The folder of datasets that is used if it is there and none is named.
 pub(crate) const FOLDER: &str = "datasets";
@@ -113,7 +114,8 @@ impl DatasetFolder {
     /// `ContractInvalid` with all mistakes.
     pub(crate) fn compile(&self) -> Result<Dataset> {
         let invalid = |message: String| StageError::new(ErrorCode::ContractInvalid, message);
-        let dataset = self.bundle.compile().map_err(|mistakes| invalid(mistakes.to_string()))?;
+        let dataset = self.bundle.compile().map_err(|mistakes| mistaken(&mistakes))?;
+        callable(&dataset.queries)?;
         if dataset.name != self.name {
             let message = format!(
                 "dataset.toml: `name`: found \"{}\"; accepted: \"{}\", which is the name of its folder {}",
@@ -124,6 +126,16 @@ impl DatasetFolder {
             return Err(invalid(message));
         }
         Ok(dataset)
+    }
+
+    /// Checks and compiles its queries only: one may be asked while the rest has mistakes.
+    ///
+    /// # Errors
+    /// `ContractInvalid` with the mistakes in what is declared of queries.
+    pub(crate) fn queries(&self) -> Result<Queries> {
+        let queries = self.bundle.queries().map_err(|mistakes| mistaken(&mistakes))?;
+        callable(&queries.list)?;
+        Ok(queries)
     }
 
     /// Where it lies, for a person.
@@ -147,6 +159,16 @@ impl DatasetFolder {
                 .ok_or_else(|| std::io::ErrorKind::NotFound.into()),
         }
     }
+}
+
+fn mistaken(mistakes: &Mistakes) -> StageError {
+    StageError::new(ErrorCode::ContractInvalid, mistakes.to_string())
+}
+
+/// Refuses declarations that this program's command line cannot hold.
+fn callable(queries: &[Query]) -> Result<()> {
+    let mistakes = collisions(queries);
+    if mistakes.is_empty() { Ok(()) } else { Err(mistaken(&Mistakes(mistakes))) }
 }
 
 fn names(folder: &Path) -> Result<Vec<String>> {

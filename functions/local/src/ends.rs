@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table};
-use fonderie_contract::Dataset;
+use fonderie_contract::{Absent, Dataset, Query};
 use fonderie_core::Tally;
 use fonderie_core::money::{format_cents, group_digits};
 use fonderie_core::stage::{RuleResult, RunReport, Verdict};
@@ -144,10 +144,11 @@ fn hints(dataset: &Dataset, state: &StateArguments) {
     say!(
         "\nAsk the warehouse:  {program} query {place} -c \"SELECT * FROM audit.run ORDER BY started_at DESC LIMIT 5\""
     );
-    if let Some((first, _)) = dataset.queries.first() {
-        let names: Vec<_> = dataset.queries.iter().map(|(name, _)| name.as_str()).collect();
-        say!("or by a query's name: {program} query {place} {first}");
-        say!("                    ({})", names.join(", "));
+    let asks_nothing = |query: &&Query| query.parameters.iter().all(|parameter| parameter.absent != Absent::Refused);
+    if let Some(query) = dataset.queries.iter().find(asks_nothing).or(dataset.queries.first()) {
+        let usages: Vec<_> = dataset.queries.iter().map(Query::usage).collect();
+        say!("or by a query's name: {program} query {place} {}", query.usage());
+        say!("                    ({})", usages.join(", "));
     }
     if state.database_url.is_none() {
         say!("Other programs:     {program} serve {place}");

@@ -8,6 +8,7 @@ mod archive;
 mod backup;
 mod carried;
 mod cli;
+mod command_line;
 mod dataset;
 mod datasets;
 mod demo;
@@ -18,7 +19,6 @@ mod init;
 mod ledger;
 mod out;
 mod outcome;
-mod owed;
 mod pipeline;
 mod postgres;
 mod print;
@@ -40,10 +40,11 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use clap::{ArgMatches, FromArgMatches};
 use fonderie_core::{Disposition, StageError};
 
-use crate::cli::{Cli, Command, CompletionsArguments};
+use crate::cli::{AskArguments, Cli, Command, CompletionsArguments};
+use crate::command_line::{CommandLine, NamedQuery};
 use crate::print::remark;
 
 /// How the program ends; `--help` documents it.
@@ -58,14 +59,18 @@ enum Ending {
 }
 
 fn main() -> ExitCode {
-    let code = match Cli::command().try_get_matches() {
-        Ok(arguments) => called(&arguments),
-        Err(refused) if refused.use_stderr() => refused.exit(),
-        Err(help) => {
-            out::printed(help.print());
-            ExitCode::SUCCESS
-        }
-    };
+    let words: Vec<_> = std::env::args_os().collect();
+    let code = CommandLine::of(&words).map_or_else(
+        |error| failed(&error),
+        |line| match line.command.clone().try_get_matches_from(words) {
+            Ok(arguments) => called(line, &arguments),
+            Err(refused) if refused.use_stderr() => refused.exit(),
+            Err(help) => {
+                out::printed(help.print());
+                ExitCode::SUCCESS
+            }
+        },
+    );
     match out::end() {
         Ok(()) => code,
         Err(error) => {
@@ -75,8 +80,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn called(arguments: &ArgMatches) -> ExitCode {
-    let cli = Cli::from_arg_matches(arguments).unwrap_or_else(|error| error.exit());
+fn called(line: CommandLine, arguments: &ArgMatches) -> ExitCode {
     fonderie_core::failpoint::from_environment();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "off".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
@@ -89,12 +93,15 @@ fn called(arguments: &ArgMatches) -> ExitCode {
     };
     let result = runtime.block_on(async {
         two_databases::check(arguments)?;
-        match cli.command {
+        let matches = arguments.subcommand().map_or(arguments, |(_, matches)| matches);
+        if let Some(named) = line.query.as_ref().filter(|named| named.by_alias) {
+            return aliased(named, matches).await;
+        }
+        match Cli::from_arg_matches(arguments).unwrap_or_else(|error| error.exit()).command {
             Command::Demo(arguments) => demo::run(arguments).await,
             Command::Run(arguments) => run::run(arguments).await,
             Command::Generate(arguments) => generate::run(&arguments),
-            Command::Query(arguments) => query::run(arguments).await,
-            Command::Owed(arguments) => owed::run(arguments).await,
+            Command::Query(arguments) => query::run(arguments, line.query.as_ref(), matches).await,
             Command::Status(arguments) => ledger::status(arguments).await,
             Command::Runs(arguments) => ledger::runs(arguments).await,
             Command::Show(arguments) => ledger::show(arguments).await,
@@ -104,7 +111,7 @@ fn called(arguments: &ArgMatches) -> ExitCode {
             Command::Backup(arguments) => backup::run(arguments).await,
             Command::Restore(arguments) => restore::run(arguments).await,
             Command::Watch(arguments) => watch::run(arguments).await,
-            Command::Completions(arguments) => Ok(completions(&arguments)),
+            Command::Completions(arguments) => Ok(completions(&arguments, line.command)),
             Command::Serve(arguments) => serve::run(arguments).await,
         }
     });
@@ -112,20 +119,28 @@ fn called(arguments: &ArgMatches) -> ExitCode {
         Ok(Ending::Good) => ExitCode::SUCCESS,
         Ok(Ending::FileFailed) => ExitCode::from(3),
         Ok(Ending::Usage) => ExitCode::from(2),
-        Err(error) => {
-            remark!("error: {}", print::escaped_lines(&error.to_string()));
-            let chain = error.chain();
-            if !chain.is_empty() {
-                remark!("  because: {}", print::escaped_lines(&chain));
-            }
-            ExitCode::from(exit_code(&error))
-        }
+        Err(error) => failed(&error),
     }
 }
 
-fn completions(arguments: &CompletionsArguments) -> Ending {
+fn failed(error: &StageError) -> ExitCode {
+    remark!("error: {}", print::escaped_lines(&error.to_string()));
+    let chain = error.chain();
+    if !chain.is_empty() {
+        remark!("  because: {}", print::escaped_lines(&chain));
+    }
+    ExitCode::from(exit_code(error))
+}
+
+/// A command that a dataset declares for one of its queries.
+async fn aliased(named: &NamedQuery, matches: &ArgMatches) -> Result<Ending, StageError> {
+    let how = AskArguments::from_arg_matches(matches).unwrap_or_else(|error| error.exit());
+    query::answer_named(named, matches, how, false).await
+}
+
+fn completions(arguments: &CompletionsArguments, mut command: clap::Command) -> Ending {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "fonderie", &mut script);
+    clap_complete::generate(arguments.shell, &mut command, "fonderie", &mut script);
     let _ = out::write(&script);
     Ending::Good
 }

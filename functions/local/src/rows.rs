@@ -29,8 +29,8 @@ pub(crate) struct Rows<W> {
     held_bytes: usize,
     /// Rows of this statement.
     count: u64,
-    /// Rows of the statement before.
-    ended: u64,
+    /// Rows of the statement before, if there is one.
+    ended: Option<u64>,
 }
 
 impl Rows<Print> {
@@ -42,11 +42,11 @@ impl Rows<Print> {
 
 impl<W: FnMut(&[u8]) -> ControlFlow<()>> Rows<W> {
     fn new(format: Format, spreadsheet: bool, write: W) -> Self {
-        Self { format, spreadsheet, write, columns: Vec::new(), held: Vec::new(), held_bytes: 0, count: 0, ended: 0 }
+        Self { format, spreadsheet, write, columns: Vec::new(), held: Vec::new(), held_bytes: 0, count: 0, ended: None }
     }
 
-    /// Rows of the last statement that has ended.
-    pub(crate) fn ended(&self) -> u64 {
+    /// Rows of the last statement that has ended; `None` if none has.
+    pub(crate) fn ended(&self) -> Option<u64> {
         self.ended
     }
 
@@ -92,7 +92,7 @@ impl<W: FnMut(&[u8]) -> ControlFlow<()>> Rows<W> {
     fn end(&mut self, rows: u64) -> ControlFlow<()> {
         let (columns, held) = (std::mem::take(&mut self.columns), std::mem::take(&mut self.held));
         let count = std::mem::take(&mut self.count);
-        self.ended = count;
+        self.ended = Some(count);
         self.held_bytes = 0;
         let unit = |rows: u64| if rows == 1 { "row" } else { "rows" };
         match self.format {

@@ -183,8 +183,8 @@ async fn show(dataset: &Dataset, database: &Database) -> Result<Vec<(String, Tab
     let mut shown = Vec::new();
     let mut failed = Ok(());
     for entry in &dataset.summary {
-        let Some((_, sql)) = dataset.queries.iter().find(|(name, _)| *name == entry.query) else { continue };
-        match warehouse.query(sql).await {
+        let Some(query) = dataset.queries.iter().find(|query| query.name == entry.query) else { continue };
+        match warehouse.query(&query.sql).await {
             Ok(table) => shown.push((entry.title.clone(), narrowed(table, &entry.columns, entry.rows))),
             Err(error) => failed = Err(error),
         }

@@ -9,6 +9,7 @@ use crate::dates::{DatePattern, DateRange, Dates};
 use crate::encoding::Encoding;
 use crate::numbers::NumberFormat;
 use crate::pattern::{NamePatterns, Patterns, Template, same_case};
+use crate::query::Query;
 
 /// A dataset: what is true of billing (or of a shop, of freight) and of nothing else.
 #[derive(Debug)]
@@ -31,8 +32,8 @@ pub struct Dataset {
     pub models: Vec<Model>,
     /// The marts, in the order in which they are refreshed.
     pub marts: Vec<Mart>,
-    /// Analyst queries: name and SQL, by name.
-    pub queries: Vec<(String, String)>,
+    /// Analyst queries, by name.
+    pub queries: Vec<Query>,
     /// What a run shows of the warehouse at its end.
     pub summary: Vec<Shown>,
 }
@@ -57,8 +58,6 @@ pub struct WarehouseSql {
     pub migrations: Vec<Migration>,
     /// The load script: the run's own table to dimensions, facts and history.
     pub load: String,
-    /// What was owed on a day, from the history: reads its questions from settings named `fonderie.…`.
-    pub owed: Option<String>,
 }
 
 /// One forward migration: `warehouse/V<version>__<name>.sql`.

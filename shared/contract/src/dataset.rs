@@ -12,11 +12,12 @@ use crate::compiled::{
 use crate::currency::currency_codes;
 use crate::dates::DateRange;
 use crate::mistakes::{self, Found, Mistakes, Section};
+use crate::query::{self, Query};
 use crate::reader_rule::ReaderRule;
 use crate::text::is_identifier;
 use crate::{model, source};
 
-const FILE: &str = "dataset.toml";
+pub(crate) const FILE: &str = "dataset.toml";
 const DEFAULT_BUDGET: Budget = Budget { percent: 10, rows: 20 };
 const DEFAULT_TOTAL_BUDGET: Budget = Budget { percent: 20, rows: 50 };
 const SEVERITIES: &[(&str, Severity)] =
@@ -42,18 +43,7 @@ fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
     if let Some(name) = name.filter(|name| !is_identifier(name)) {
         root.mistake("name", format!("\"{name}\""), "lower-case letters, digits and `_`, a letter first");
     }
-    let time_zone = root.required("time_zone", root.text("time_zone"), "a time zone such as \"Europe/Paris\"");
-    let time_zone = time_zone.and_then(|text| {
-        let parsed = text.parse::<Tz>().ok();
-        if parsed.is_none() {
-            root.mistake(
-                "time_zone",
-                format!("\"{text}\""),
-                "a time zone of the IANA database, such as \"Europe/Paris\"",
-            );
-        }
-        parsed
-    });
+    let time_zone = time_zone(&root);
     let description = root.text("description").unwrap_or_default().to_owned();
     let currency = root.text("currency").map(str::to_owned);
     if let Some(code) = currency.as_deref().filter(|code| currency_codes(code) != [*code]) {
@@ -72,8 +62,7 @@ fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
     });
     let models = model::models(&root, bundle, found);
     let marts = model::marts(&root, bundle, found);
-    let queries: Vec<(String, String)> =
-        bundle.folder("queries/", ".sql").map(|(_, stem, text)| (stem.to_owned(), text.to_owned())).collect();
+    let queries = query::queries(&root, bundle);
     let shown = root.sections("summary").unwrap_or_default();
     let summary = shown.iter().filter_map(|entry| shown_query(entry, &queries)).collect();
     root.finish();
@@ -112,20 +101,34 @@ fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
     })
 }
 
-fn shown_query(section: &Section<'_>, queries: &[(String, String)]) -> Option<Shown> {
-    let query = section.required("query", section.text("query"), "the name of one of `queries/`");
-    if let Some(query) = query.filter(|query| !queries.iter().any(|(name, _)| name == query)) {
-        let known = queries.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
-        section.mistake("query", format!("\"{query}\", which is no query"), known);
+/// The dataset's time zone; a missing or wrong one is noted.
+pub(crate) fn time_zone(root: &Section<'_>) -> Option<Tz> {
+    let text = root.required("time_zone", root.text("time_zone"), "a time zone such as \"Europe/Paris\"")?;
+    let parsed = text.parse::<Tz>().ok();
+    if parsed.is_none() {
+        root.mistake("time_zone", format!("\"{text}\""), "a time zone of the IANA database, such as \"Europe/Paris\"");
+    }
+    parsed
+}
+
+fn shown_query(section: &Section<'_>, queries: &[Query]) -> Option<Shown> {
+    let name = section.required("query", section.text("query"), "the name of one of `queries/`");
+    let query = name.and_then(|name| queries.iter().find(|query| query.name == name));
+    if let (Some(name), None) = (name, query) {
+        let known = queries.iter().map(|query| query.name.as_str()).collect::<Vec<_>>().join(", ");
+        section.mistake("query", format!("\"{name}\", which is no query"), known);
+    }
+    if let Some(query) = query.filter(|query| !query.parameters.is_empty()) {
+        section.mistake("query", format!("\"{}\", which has parameters", query.name), "a query without parameters");
     }
     let title = section.required("title", section.text("title"), "what stands above the rows");
     let rows = section.whole("rows").and_then(|rows| usize::try_from(rows).ok()).unwrap_or(10);
     let columns = section.texts("columns").unwrap_or_default().into_iter().map(str::to_owned).collect();
     section.finish();
-    Some(Shown { query: query?.to_owned(), title: title?.to_owned(), rows, columns })
+    Some(Shown { query: name?.to_owned(), title: title?.to_owned(), rows, columns })
 }
 
-fn document(bundle: &Bundle, path: &str, found: &Found) -> Option<Table> {
+pub(crate) fn document(bundle: &Bundle, path: &str, found: &Found) -> Option<Table> {
     let Some(text) = bundle.file(path) else {
         found.add(path, "", "no such file", format!("a file `{path}` in the dataset's folder"));
         return None;
@@ -419,21 +422,12 @@ fn warehouse(bundle: &Bundle, found: &Found) -> WarehouseSql {
             text.clone_into(&mut sql.load);
             continue;
         }
-        if stem == "owed" {
-            sql.owed = Some(text.to_owned());
-            continue;
-        }
         let parts = stem.strip_prefix('V').and_then(|rest| rest.split_once("__"));
         match parts.and_then(|(version, name)| Some((version.parse::<u32>().ok().filter(|v| *v > 0)?, name))) {
             Some((version, name)) if is_identifier(name) => {
                 sql.migrations.push(Migration { version, name: name.to_owned(), sql: text.to_owned() });
             }
-            _ => found.add(
-                path,
-                "",
-                "this name",
-                "`load.sql`, `owed.sql`, or a migration `V<number>__<name>.sql` numbered from 1",
-            ),
+            _ => found.add(path, "", "this name", "`load.sql`, or a migration `V<number>__<name>.sql` numbered from 1"),
         }
     }
     if sql.load.is_empty() {

@@ -1,7 +1,9 @@
 //! The billing dataset compiles, recognises its files, and each kind of mistake is told with its file and key.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use fonderie_contract::{Bundle, Check, Dataset, Format, Mistakes, ModelKind, Origin, Sheet, Workbook, dataset_of_key};
+use fonderie_contract::{
+    Absent, Bundle, Check, Dataset, Format, Mistakes, ModelKind, Origin, ParameterType, Sheet, Workbook, dataset_of_key,
+};
 use fonderie_core::ErrorCode;
 
 fn files() -> Vec<(String, String)> {
@@ -268,6 +270,127 @@ fn mistakes_in_models_and_marts_are_told_with_their_keys() {
             "marts/relance.sql : no such file",
         ]
     );
+}
+
+#[test]
+fn a_declared_query_has_its_parameters_and_the_others_have_none() {
+    let declared = r#"
+        [[queries]]
+        name = "sales"
+        alias = "sales-of"
+        about = "The sales of a day"
+        parameters = [
+            { name = "sold_on", type = "date", required = true, about = "The day" },
+            { name = "store", type = "text", about = "The store" },
+            { name = "least", type = "integer", about = "The least amount" },
+        ]
+        no_rows = "nothing is known of {given}: ids are written as in the files"
+    "#;
+    let queries = shop_queries(declared).unwrap().list;
+    let [sales, stock] = &queries[..] else { panic!("two queries") };
+    let [sold_on, store, least] = &sales.parameters[..] else { panic!("three parameters") };
+    assert_eq!((sold_on.kind, &sold_on.absent), (ParameterType::Date, &Absent::Refused));
+    assert_eq!((sold_on.option(), sold_on.setting()), ("sold-on".to_owned(), "fonderie.sold_on".to_owned()));
+    assert_eq!((store.kind, &store.absent), (ParameterType::Text, &Absent::Null));
+    assert_eq!((sales.alias.as_deref(), sales.usage().as_str()), (Some("sales-of"), "sales --sold-on DATE"));
+    let refusal = |given: &[_]| sales.refusal(given).unwrap();
+    assert_eq!(
+        refusal(&[(sold_on, "2026-03-31"), (store, "S9"), (least, "5")]),
+        "nothing is known of store S9 or least 5: ids are written as in the files"
+    );
+    assert!(refusal(&[(sold_on, "2026-03-31")]).starts_with("nothing is known of what was asked for: "));
+    assert_eq!((stock.parameters.len(), &stock.alias, stock.refusal(&[])), (0, &None, None));
+}
+
+/// The queries of a dataset that has nothing else.
+fn shop_queries(declared: &str) -> Result<fonderie_contract::Queries, Mistakes> {
+    let toml = format!("time_zone = \"Europe/Paris\"\n{declared}");
+    let files = [("dataset.toml", toml.as_str()), ("queries/sales.sql", "SELECT 1"), ("queries/stock.sql", "SELECT 2")];
+    Bundle::from_files(files.map(|(path, text)| (path.to_owned(), text.to_owned()))).queries()
+}
+
+#[test]
+fn defaults_are_read_as_they_would_be_typed() {
+    let parameters = r#"
+        [[queries]]
+        name = "sales"
+        about = "Sales"
+        parameters = [
+            { name = "a", type = "date", default = "today", about = "A" },
+            { name = "b", type = "date", default = 2026-06-30, about = "B" },
+            { name = "c", type = "integer", default = -7, about = "C" },
+            { name = "d", type = "decimal", default = "12.50", about = "D" },
+            { name = "e", type = "boolean", default = true, about = "E" },
+            { name = "f", type = "text", default = "today", about = "F" },
+        ]
+    "#;
+    let queries = shop_queries(parameters).unwrap().list;
+    let absent: Vec<_> = queries[0].parameters.iter().map(|parameter| parameter.absent.clone()).collect();
+    let value = |text: &str| Absent::Default(text.to_owned());
+    let typed = ["2026-06-30", "-7", "12.50", "true", "today"].map(value);
+    assert_eq!(absent, [&[Absent::Today][..], &typed].concat());
+}
+
+#[test]
+fn mistakes_in_queries_are_told_with_their_keys() {
+    let declared = r#"
+        [[queries]]
+        name = "sales"
+        alias = "Sales"
+        parameters = [
+            { name = "on", type = "day", about = "The day" },
+            { name = "On", type = "date", about = "The day" },
+            { name = "time_zone", type = "text", about = "The zone" },
+            { name = "store", type = "text", required = true, default = "S1", about = "The store" },
+            { name = "store", type = "text" },
+            { name = "least", type = "integer", default = 1.5, about = "The least" },
+            { name = "until", type = "date", default = "tomorrow", about = "The end" },
+            { name = "least", type = "decimal", default = [1], about = "The least", unit = "EUR" },
+            { name = "net", type = "boolean", about = "Net" },
+            { name = "net", type = "boolean", about = "Net" },
+        ]
+        [[queries]]
+        name = "stock"
+        alias = "goods"
+        about = "Stock"
+        [[queries]]
+        name = "stock"
+        alias = "goods"
+        about = "Stock"
+        [[queries]]
+        name = "turnover"
+        about = "Turnover"
+    "#;
+    let Mistakes(found) = shop_queries(declared).unwrap_err();
+    let found: Vec<_> = found.iter().map(|mistake| mistake.to_string().replace("dataset.toml: ", "")).collect();
+    let name = "lower-case letters, digits and `_`, a letter first";
+    assert_eq!(
+        found,
+        [
+            "`queries[0].about`: found nothing; accepted: what the query answers, in a few words".to_owned(),
+            "`queries[0].alias`: found \"Sales\"; accepted: lower-case letters, digits, `-` and `_`, a letter first".to_owned(),
+            "`queries[0].parameters[0].type`: found \"day\"; accepted: \"text\", \"integer\", \"decimal\", \"date\", \"boolean\"".to_owned(),
+            format!("`queries[0].parameters[1].name`: found \"On\"; accepted: {name}"),
+            "`queries[0].parameters[2].name`: found \"time_zone\", which every query finds without it; accepted: another name".to_owned(),
+            "`queries[0].parameters[3].default`: found a default of a required parameter; accepted: one of `required` and `default`".to_owned(),
+            "`queries[0].parameters[4].about`: found nothing; accepted: what the parameter means, in a few words".to_owned(),
+            "`queries[0].parameters[5].default`: found 1.5; accepted: a whole number such as 42".to_owned(),
+            "`queries[0].parameters[6].default`: found \"tomorrow\"; accepted: a day such as \"2026-06-30\", or \"today\"".to_owned(),
+            "`queries[0].parameters[7].default`: found a list of 1; accepted: a decimal such as \"1234.56\"".to_owned(),
+            "`queries[0].parameters[7].unit`: found a key that is not known here; accepted: `about`, `default`, `name`, `required`, `type`".to_owned(),
+            "`queries[0].parameters[9].name`: found a second parameter \"net\"; accepted: names that differ".to_owned(),
+            "`queries[2].name`: found a second declaration of \"stock\"; accepted: one declaration per query".to_owned(),
+            "`queries[2].alias`: found \"goods\", which another query has; accepted: aliases that differ".to_owned(),
+            "`queries[3].name`: found \"turnover\", which is no query; accepted: sales, stock".to_owned(),
+        ]
+    );
+    let dataset = billing();
+    let name = &dataset.queries.iter().find(|query| !query.parameters.is_empty()).unwrap().name;
+    let summary = mistakes("dataset.toml", "query = \"relance_synthese\"", &format!("query = \"{name}\""));
+    let expected = format!(
+        "dataset.toml: `summary[0].query`: found \"{name}\", which has parameters; accepted: a query without parameters"
+    );
+    assert_eq!(summary, [expected]);
 }
 
 #[test]

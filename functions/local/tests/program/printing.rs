@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::process::Command;
 
+use crate::asking::Shop;
 use crate::{Ended, program};
 
 /// A device that is always full.
@@ -34,7 +35,10 @@ async fn a_full_disk_is_an_error_of_every_command() {
     let with = |arguments: &[&str]| program(&[arguments, url.as_slice()].concat());
     not_whole(with(&["demo", "--rows", "20", "--state", &at("demo")]));
     not_whole(with(&["run", &at("sample/files"), "--as-of", "2026-06-30", "--state", &at("run")]));
-    not_whole(with(&["owed", "--on", "2026-06-30"]));
+    let shop = Shop::new();
+    let mut sales = shop.call(&["sales", "--on", "2026-06-30"]);
+    sales.args(url);
+    not_whole(sales);
     for format in ["table", "csv", "json"] {
         not_whole(with(&["query", "--format", format, "-c", "SELECT 1"]));
         not_whole(with(&["query", "--format", format, "-c", "SELECT n FROM generate_series(1, 100000) AS n"]));

@@ -3,7 +3,7 @@
 //! A comment before a block of TOML states what it is: `<!-- base dataset -->` and `<!-- base source -->` are the shop that
 //! the others complete; `<!-- dataset -->` completes the dataset up to the next heading; `<!-- example -->` completes the
 //! source (`<!-- example: NAME -->` if the file's name matters). A block of `csv` is the file; a block of `text` has the
-//! fields' names, the accepted rows, and the refused lines with their rules.
+//! fields' names, the accepted rows, and the refused lines with their rules. A block of `sql` is shown only.
 
 use std::path::Path;
 
@@ -65,6 +65,7 @@ fn examples(document: &str) -> Vec<Example> {
             (dataset, heading) = (base_dataset.clone(), block.heading);
         }
         match (block.language.as_str(), block.comment.as_deref()) {
+            ("sql", None) => {}
             ("csv", None) => examples.last_mut().unwrap().csv = Some(block.text),
             ("text", None) => examples.last_mut().unwrap().rows = Some(block.text),
             ("toml", Some(comment)) => {
@@ -131,6 +132,7 @@ impl Example {
             ("sources/shop.toml", self.source.to_string()),
             ("warehouse/load.sql", "SELECT 1".to_owned()),
             ("warehouse/V1__shop.sql", "SELECT 1".to_owned()),
+            ("queries/sales_of.sql", "SELECT 1".to_owned()),
         ];
         Bundle::from_files(files.map(|(path, text)| (path.to_owned(), text)))
             .compile()

@@ -78,7 +78,6 @@ async fn every_value_arrives_as_it_was() {
                0::bigint AS superseded FROM incoming; \
                CREATE TEMP TABLE removed ON COMMIT DROP AS SELECT montant, entier, fin FROM incoming WHERE false"
             .into(),
-        owed: None,
     };
     let database = fonderie_test_support::database("copy").await;
     let mut warehouse = connect(&database.url).await;

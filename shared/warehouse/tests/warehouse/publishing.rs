@@ -193,7 +193,7 @@ async fn credit_notes_are_netted_per_patient_and_the_list_is_what_is_owed() {
     ];
     assert_eq!(rows(&warehouse, list).await, expected);
 
-    let owed = dataset_file("warehouse/owed.sql");
+    let owed = dataset_file("queries/owed.sql");
     let settings = |patient, facility| {
         [
             ("fonderie.on", "2025-04-11"),

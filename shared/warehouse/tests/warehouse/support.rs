@@ -223,7 +223,7 @@ pub(crate) fn dataset_sql() -> WarehouseSql {
         })
         .collect();
     migrations.sort_by_key(|migration| migration.version);
-    WarehouseSql { migrations, load: std::fs::read_to_string(directory.join("load.sql")).unwrap(), owed: None }
+    WarehouseSql { migrations, load: std::fs::read_to_string(directory.join("load.sql")).unwrap() }
 }
 
 /// A file of the dataset as the contract takes it.

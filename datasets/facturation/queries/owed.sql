@@ -1,7 +1,6 @@
 -- What was owed at the end of a day, by facility: of each invoice the state that the files of that day or earlier showed.
 --
--- The program sets fonderie.on (the day), fonderie.time_zone (the dataset's), fonderie.patient and fonderie.facility (ids; empty
--- for all). Of a facility of which no file of that day or earlier is known, each invoice's first known state is taken instead,
+-- Parameters, declared in dataset.toml: fonderie.on (the day), fonderie.patient and fonderie.facility (ids; empty for all). Of a facility of which no file of that day or earlier is known, each invoice's first known state is taken instead,
 -- without a payment made later: `dont_reconstitue` says how much of the sum comes from such invoices.
 --
 -- Credit notes (negative amounts) count: a patient owes what is left of all facilities' invoices, and is left out if that is not
@@ -47,7 +46,7 @@ WHERE d.net > 0 AND d.du <> 0
   AND current_setting('fonderie.patient') IN ('', p.patient_id)
   AND current_setting('fonderie.facility') IN ('', e.etablissement_id)
 GROUP BY ROLLUP (e.etablissement_id)
--- An id that nobody has is a mistake: no row, not a debt of zero.
+-- An id that nobody has is a mistake: no row, not a debt of zero. `no_rows` in dataset.toml has the sentence for it.
 HAVING (current_setting('fonderie.patient') = '' OR EXISTS (SELECT FROM dw.dim_patient WHERE patient_id = current_setting('fonderie.patient')))
    AND (current_setting('fonderie.facility') = ''
         OR EXISTS (SELECT FROM dw.dim_etablissement WHERE etablissement_id = current_setting('fonderie.facility')))
