@@ -103,7 +103,8 @@ const TABLES: &[&str] = &[
     "dw.dim_date",
     "dw.fact_facturation",
     "dw.hist_facturation",
-    "dw.observation",
+    "dw.fact_facturation_presence",
+    "dw.anomalie_paiement_scores",
     "audit.object_version",
 ];
 

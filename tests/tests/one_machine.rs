@@ -532,7 +532,7 @@ async fn a_watcher_that_is_killed_or_stopped_goes_on_where_it_was() {
     assert_eq!((code, ends(&machine)), (Some(0), vec![end("etablissement_B_2.csv", "loaded")]), "{error}");
     // A second word leaves the file under way, too, such as one that waits for a lock.
     let client = machine.database.connect().await;
-    client.batch_execute("BEGIN; LOCK TABLE dw.fact_facturation IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    client.batch_execute("BEGIN; LOCK TABLE dw.fact_facturation_rows IN ACCESS EXCLUSIVE MODE").await.unwrap();
     let watcher = Watcher::start(&machine, "0", "");
     watcher.until("etablissement_B_3.csv");
     std::thread::sleep(Duration::from_secs(2));

@@ -134,15 +134,19 @@ impl Trial {
         ok(self.file("etablissement_B_2026-06-20.csv", &later, &[]), 0);
         // another contract: rows are refused that it took before, and leave the warehouse
         self.edit(
-            "dataset.toml",
+            "records/facturation.toml",
             "values = [\"PAYEE\", \"PARTIELLE\", \"IMPAYEE\"]",
             "values = [\"PAYEE\", \"PARTIELLE\"]",
         );
-        self.edit("dataset.toml", "budget = { percent = 10, rows = 20 }", "budget = { percent = 90, rows = 20 }");
+        self.edit(
+            "records/facturation.toml",
+            "budget = { percent = 10, rows = 20 }",
+            "budget = { percent = 90, rows = 20 }",
+        );
         let (code, text) = self.file("etablissement_B_2026-06-16.csv", &mixed, &[]);
         assert!(text.contains("REMOVED") || code == 3, "{text}");
         self.edit(
-            "dataset.toml",
+            "records/facturation.toml",
             "values = [\"PAYEE\", \"PARTIELLE\"]",
             "values = [\"PAYEE\", \"PARTIELLE\", \"IMPAYEE\"]",
         );
@@ -172,7 +176,7 @@ async fn dropped_schemas_come_back_as_they_were() {
     assert_eq!(code, 3, "{text}");
     for word in [
         "SchemaMismatch",
-        "dw.dim_date, dw.dim_etablissement",
+        "dw.anomalie_paiement_scores, dw.dim_date, dw.dim_etablissement",
         "are not there",
         "fonderie rebuild --dataset facturation",
     ] {
@@ -192,7 +196,7 @@ async fn dropped_schemas_come_back_as_they_were() {
     assert_eq!(trial.history().await, history);
 
     // silver of some is gone too: bronze under the contract that each run pinned, though the present one is another
-    trial.edit("dataset.toml", "values = [\"PAYEE\", \"PARTIELLE\", \"IMPAYEE\"]", "values = [\"PAYEE\"]");
+    trial.edit("records/facturation.toml", "values = [\"PAYEE\", \"PARTIELLE\", \"IMPAYEE\"]", "values = [\"PAYEE\"]");
     trial.forget("2026-05-31", &["accepted.parquet", "transformed.parquet"]);
     trial.forget("2026-06-15", &["accepted.parquet", "transformed.parquet"]);
     for (schemas, words) in [(ALL, "0 of them known to the ledger"), (ALL_BUT_AUDIT, "known to the ledger")] {
@@ -221,7 +225,7 @@ async fn dropped_schemas_come_back_as_they_were() {
     assert_eq!(partial.count("dw.fact_facturation"), expected.count("dw.fact_facturation"));
     assert_eq!(partial.count("dw.hist_facturation") + 1, expected.count("dw.hist_facturation"));
     // and the dataset is run on as before
-    trial.edit("dataset.toml", "values = [\"PAYEE\"]", "values = [\"PAYEE\", \"PARTIELLE\", \"IMPAYEE\"]");
+    trial.edit("records/facturation.toml", "values = [\"PAYEE\"]", "values = [\"PAYEE\", \"PARTIELLE\", \"IMPAYEE\"]");
     let (code, text) = trial.file("etablissement_B_2026-06-22.csv", &one, &[]);
     assert!(code == 0 && text.contains("1 inserted"), "{text}");
 }
@@ -234,12 +238,15 @@ async fn a_foreign_table_is_named_and_kept_and_a_lost_ledger_is_no_obstacle() {
     let expected = trial.tables().await;
     // as a person does it who copies a table back: the columns are right, and it is another table
     trial
-        .execute("CREATE TABLE dw.copy AS TABLE dw.dim_service; DROP TABLE dw.dim_service CASCADE; ALTER TABLE dw.copy RENAME TO dim_service")
+        .execute("CREATE TABLE dw.copy AS TABLE dw.dim_service_rows; DROP TABLE dw.dim_service_rows CASCADE; ALTER TABLE dw.copy RENAME TO dim_service_rows")
         .await;
     let (code, text) = trial.file("etablissement_B_2026-06-01.csv", &[unpaid(40)], &[]);
     assert_eq!(code, 3, "{text}");
-    for word in ["SchemaMismatch", "dw.dim_service is not what Fonderie made", "fonderie rebuild --dataset facturation"]
-    {
+    for word in [
+        "SchemaMismatch",
+        "dw.dim_service is not there, and dw.dim_service_rows is not what Fonderie made",
+        "fonderie rebuild --dataset facturation",
+    ] {
         assert!(text.contains(word), "{word}: {text}");
     }
     fs::remove_file(trial.path("state/s3/bronze/facturation/etablissement_B_2026-06-01.csv")).unwrap();
@@ -248,7 +255,7 @@ async fn a_foreign_table_is_named_and_kept_and_a_lost_ledger_is_no_obstacle() {
     trial.same(&expected.clone().without("audit.r"), "a foreign table").await;
     let schema = text.split("DROP SCHEMA ").find(|part| part.starts_with("dw_before")).unwrap();
     let schema = schema.split(' ').next().unwrap();
-    let kept = format!("SELECT count(*) FROM {schema}.dim_service");
+    let kept = format!("SELECT count(*) FROM {schema}.dim_service_rows");
     assert_eq!(trial.database.connect().await.query_one(&kept, &[]).await.unwrap().get::<_, i64>(0), 1);
 
     trial.execute("DROP SCHEMA audit CASCADE").await;

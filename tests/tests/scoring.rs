@@ -126,7 +126,7 @@ async fn known_anomalies_are_found_told_and_reproduced() {
     reproduced(&client, &world.folder.path().join("state/s3/reports")).await;
 
     // The same file again: nothing is written, and that is said.
-    let bytes = "SELECT ctid, xmin, anomaly_score FROM dw.fact_facturation ORDER BY ctid";
+    let bytes = "SELECT ctid, xmin, anomaly_score FROM dw.anomalie_paiement_scores ORDER BY ctid";
     let (facts, list) =
         (rows(&client, bytes).await, rows(&client, "SELECT ctid, xmin FROM datamart.relance ORDER BY 1").await);
     let (code, out) = world.command(&[

@@ -28,11 +28,10 @@ async fn all_stages_stay_within_their_memory() {
         fs::write(path, text.replace(from, to)).unwrap();
     };
     edit(
-        "dataset.toml",
+        "records/facturation.toml",
         "name = \"nom\", type = \"text\", max_length = 100",
         "name = \"nom\", type = \"text\", max_length = 1000000",
     );
-    edit("warehouse/V1__entrepot.sql", "nom                 varchar(100)", "nom                 text");
     let rows: Vec<_> = (0..ROWS).map(|id| invoices::unpaid(u32::try_from(id).unwrap())).collect();
     let name = "a".repeat(1_000_000);
     let text = invoices::text(&rows).replace(",Martin,", &format!(",{name},"));

@@ -1,4 +1,4 @@
-//! Pins everything that could change during the run: object version, order, as-of date, bundle, source.
+//! Pins everything that could change during the run: object version, order, as-of date, bundle, source, record.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -47,7 +47,7 @@ pub async fn object(context: &Context, run_id: &str, started_at: DateTime<Utc>, 
     let meta = context.storage.head(&request.bucket, &request.key, request.version_id.as_deref()).await?;
     let object = ObjectVersion { bucket: request.bucket, key: request.key, version_id: meta.version_id };
     let (bundle, dataset) = context.bundles.newest(&context.datasets_bucket, name).await?;
-    let source = dataset.source_of_key(&object.key)?;
+    let source = dataset.source_of_key(&object.key, request.record.as_deref())?;
     if meta.size == 0 {
         let message = format!("the file {} is empty: have it sent again", object.file_name());
         return Err(StageError::new(ErrorCode::FileEmpty, message));
@@ -69,6 +69,7 @@ pub async fn object(context: &Context, run_id: &str, started_at: DateTime<Utc>, 
         strict: request.strict,
         load_only: request.load_only,
         source: source.id.clone(),
+        record: dataset.record(source).name.clone(),
         bundle,
         object,
     })

@@ -1,4 +1,4 @@
-//! `ingest`: S3 events to executions, one per object version; what no contract knows goes to quarantine.
+//! `ingest`: S3 events to executions, one per object version and record; what no contract knows goes to quarantine.
 
 mod context;
 mod event;
@@ -10,6 +10,6 @@ mod state_machine;
 pub use context::Context;
 pub use event::Event;
 pub use executions::{Executions, Started};
-pub use stage::{Ingested, Response, ingest, run};
+pub use stage::{Ingested, Response, executions_of, ingest, run};
 #[cfg(feature = "lambda")]
 pub use state_machine::StateMachine;

@@ -1,7 +1,7 @@
-//! One execution per object version, or a place in quarantine with a reason.
+//! One execution per object version and record, or a place in quarantine with a reason.
 
 use chrono::Utc;
-use fonderie_contract::dataset_of_key;
+use fonderie_contract::{Dataset, Source, dataset_of_key};
 use fonderie_core::stage::Failure;
 use fonderie_core::{Disposition, ErrorCode, Notice, ObjectRef, ObjectVersion, Result, RunRequest, StageError};
 use fonderie_storage::Storage;
@@ -48,18 +48,20 @@ async fn ingest_all<E: Executions>(context: &Context<E>, uploads: Result<Vec<Upl
         let Upload { bucket, key, version_id, .. } = upload;
         let version = version_id.clone().unwrap_or_else(|| ObjectVersion::NEWEST.to_owned());
         match ingest(context, &bucket, &key, version_id).await {
-            Ok(Ingested::Started(name)) => tracing::info!(key, version, execution = name, "started"),
-            Ok(Ingested::Duplicate(name)) => {
-                tracing::info!(key, version, execution = name, "started before, nothing done");
-            }
-            Ok(Ingested::Quarantined(record)) => tracing::warn!(key, version, %record, "in quarantine"),
+            Ok(all) => all.into_iter().for_each(|one| match one {
+                Ingested::Started(name) => tracing::info!(key, version, execution = name, "started"),
+                Ingested::Duplicate(name) => {
+                    tracing::info!(key, version, execution = name, "started before, nothing done");
+                }
+                Ingested::Quarantined(record) => tracing::warn!(key, version, %record, "in quarantine"),
+            }),
             Err(error) => first_error = first_error.and(Err(error)),
         }
     }
     first_error
 }
 
-/// Starts the execution of one object version (of the newest, where none is named), or puts it in quarantine.
+/// Starts an execution for each record of one object version (of the newest, if none is named), or puts it in quarantine.
 ///
 /// # Errors
 /// The store's, the bundle's, and those of starting an execution.
@@ -68,7 +70,7 @@ pub async fn ingest<E: Executions>(
     bucket: &str,
     key: &str,
     version_id: Option<String>,
-) -> Result<Ingested> {
+) -> Result<Vec<Ingested>> {
     let version_id = match version_id {
         Some(version_id) => version_id,
         None => context.storage.head(bucket, key, None).await?.version_id,
@@ -77,16 +79,45 @@ pub async fn ingest<E: Executions>(
     let dataset_name = dataset_of_key(&context.datasets, key)
         .ok_or_else(|| StageError::new(ErrorCode::SettingsInvalid, "no dataset is deployed: set DATASETS"))?;
     let (_, dataset) = context.bundles.newest(&context.datasets_bucket, dataset_name).await?;
-    let request = RunRequest::of(&object);
-    let name = request.execution_name();
-    if let Err(unknown) = dataset.source_of_key(key) {
-        let record = quarantine(context, &object, &name, dataset_name, unknown).await?;
-        return Ok(Ingested::Quarantined(record));
+    let sources = match dataset.sources_of_key(key) {
+        Ok(sources) => sources,
+        Err(unknown) => {
+            let name = RunRequest::of(&object, None).execution_name();
+            let record = quarantine(context, &object, &name, dataset_name, unknown).await?;
+            return Ok(vec![Ingested::Quarantined(record)]);
+        }
+    };
+    let mut ingested = Vec::with_capacity(sources.len());
+    for request in requests(&object, &dataset, &sources) {
+        let name = request.execution_name();
+        ingested.push(match context.executions.start(&name, &request).await? {
+            Started::Now => Ingested::Started(name),
+            Started::Before => Ingested::Duplicate(name),
+        });
     }
-    Ok(match context.executions.start(&name, &request).await? {
-        Started::Now => Ingested::Started(name),
-        Started::Before => Ingested::Duplicate(name),
-    })
+    Ok(ingested)
+}
+
+/// The names of the executions of an object version under the newest bundle, whether they were started or not.
+///
+/// # Errors
+/// The bundle's.
+pub async fn executions_of<E: Executions>(context: &Context<E>, object: &ObjectVersion) -> Result<Vec<String>> {
+    let dataset_name = dataset_of_key(&context.datasets, &object.key)
+        .ok_or_else(|| StageError::new(ErrorCode::SettingsInvalid, "no dataset is deployed: set DATASETS"))?;
+    let (_, dataset) = context.bundles.newest(&context.datasets_bucket, dataset_name).await?;
+    let requests = match dataset.sources_of_key(&object.key) {
+        Ok(sources) => requests(object, &dataset, &sources),
+        Err(_) => vec![RunRequest::of(object, None)],
+    };
+    Ok(requests.iter().map(RunRequest::execution_name).collect())
+}
+
+/// What is asked for an object version: a run for each source's record, which is named if the dataset has several.
+fn requests(object: &ObjectVersion, dataset: &Dataset, sources: &[&Source]) -> Vec<RunRequest> {
+    let several = dataset.records.len() > 1;
+    let of = |source: &&Source| RunRequest::of(object, several.then(|| dataset.record(source).name.as_str()));
+    sources.iter().map(of).collect()
 }
 
 /// The end of a file's name, where the whole is too long to stand behind another key.

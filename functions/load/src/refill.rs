@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use fonderie_contract::Dataset;
+use fonderie_contract::{Dataset, Record};
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError, deadline};
 use fonderie_storage::parquet_error;
 use fonderie_warehouse::{StagingGap, Warehouse};
@@ -21,11 +21,12 @@ pub(crate) async fn refill(
     context: &Context,
     warehouse: &mut Warehouse,
     dataset: &Dataset,
+    record: &Record,
     silver_bucket: &str,
 ) -> Vec<String> {
     let allowed = deadline::left().map(|left| left / 2);
     let mut done = Done::default();
-    let filling = fill_all(context, warehouse, dataset, silver_bucket, allowed, &mut done);
+    let filling = fill_all(context, warehouse, (dataset, record), silver_bucket, allowed, &mut done);
     let ended = match allowed {
         None => filling.await,
         Some(allowed) => tokio::time::timeout(allowed, filling).await.unwrap_or(Ok(())),
@@ -35,7 +36,7 @@ pub(crate) async fn refill(
         tracing::warn!(code, cause, "staging was not filled again: {}", error.message);
         done.trouble = Some(error.message);
     }
-    done.notices(&dataset.name)
+    done.notices(&format!("{}.{}", dataset.layout.schemas.staging, record.name))
 }
 
 /// What became of the gaps.
@@ -51,20 +52,20 @@ struct Done {
 async fn fill_all(
     context: &Context,
     warehouse: &mut Warehouse,
-    dataset: &Dataset,
+    (dataset, record): (&Dataset, &Record),
     silver_bucket: &str,
     allowed: Option<Duration>,
     done: &mut Done,
 ) -> Result<()> {
     let started = Instant::now();
-    let gaps = warehouse.staging_gaps(&dataset.name).await?;
+    let gaps = warehouse.staging_gaps(&dataset.layout, record).await?;
     done.found = gaps.len();
     for gap in &gaps {
         let expected = started.elapsed() + Duration::from_millis(gap.load_millis);
         if allowed.is_some_and(|allowed| expected > allowed) {
             break;
         }
-        match fill(context, warehouse, dataset, silver_bucket, gap).await {
+        match fill(context, warehouse, (dataset, record), silver_bucket, gap).await {
             Ok(_) => done.filled += 1,
             Err(error) if is_gone(&error) => {
                 warehouse.give_up_staging(gap).await?;
@@ -84,7 +85,7 @@ fn is_gone(error: &StageError) -> bool {
 async fn fill(
     context: &Context,
     warehouse: &mut Warehouse,
-    dataset: &Dataset,
+    (dataset, record): (&Dataset, &Record),
     silver_bucket: &str,
     gap: &StagingGap,
 ) -> Result<bool> {
@@ -94,11 +95,11 @@ async fn fill(
     let fields = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
     let stream = builder.build().map_err(|error| parquet_error(&object, error))?;
     let batches = stream.map_err(|error| parquet_error(&object, error));
-    warehouse.fill_staging(&dataset.name, &dataset.record, gap, &fields, batches).await
+    warehouse.fill_staging(&dataset.layout, record, gap, &fields, batches).await
 }
 
 impl Done {
-    fn notices(self, dataset: &str) -> Vec<String> {
+    fn notices(self, table: &str) -> Vec<String> {
         let Self { found, filled, gone, trouble } = self;
         if found == 0 && trouble.is_none() {
             return Vec::new();
@@ -107,7 +108,7 @@ impl Done {
         let mut notices = Vec::new();
         if filled > 0 {
             notices.push(format!(
-                "staging.{dataset} had lost rows in a crash or a restore of the database: those of {} were filled again from silver",
+                "{table} had lost rows in a crash or a restore of the database: those of {} were filled again from silver",
                 files(filled)
             ));
         }
@@ -115,7 +116,7 @@ impl Done {
             let named = gone.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
             let more = if gone.len() > NAMED { format!(" and {} more", gone.len() - NAMED) } else { String::new() };
             notices.push(format!(
-                "staging.{dataset} lacks the rows of {} since a crash or a restore of the database, and their silver is gone ({named}{more}): \
+                "{table} lacks the rows of {} since a crash or a restore of the database, and their silver is gone ({named}{more}): \
                  facts and history have them; run such a file again to have its rows in staging too",
                 files(gone.len())
             ));
@@ -124,7 +125,7 @@ impl Done {
         if left > 0 || trouble.is_some() {
             let because = trouble.unwrap_or_else(|| "the time did not suffice".to_owned());
             notices.push(format!(
-                "staging.{dataset} still lacks the rows of {} ({because}): the next load fills them in, facts and history are not concerned",
+                "{table} still lacks the rows of {} ({because}): the next load fills them in, facts and history are not concerned",
                 files(left)
             ));
         }
@@ -138,9 +139,9 @@ mod tests {
 
     #[test]
     fn what_is_reported_counts_each_file_once() {
-        assert!(Done::default().notices("d").is_empty());
+        assert!(Done::default().notices("staging.d").is_empty());
         let gone: Vec<String> = ["a.csv", "b.csv", "c.csv", "e.csv"].map(str::to_owned).into();
-        let notices = Done { found: 10, filled: 1, gone, trouble: None }.notices("d");
+        let notices = Done { found: 10, filled: 1, gone, trouble: None }.notices("staging.d");
         assert!(notices[0].contains("those of 1 file were filled again"), "{notices:?}");
         assert!(
             notices[1].contains("the rows of 4 files") && notices[1].contains("(a.csv, b.csv, c.csv and 1 more)"),

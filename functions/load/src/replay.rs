@@ -8,6 +8,7 @@ use fonderie_warehouse::{ConnectOptions, LoadPlan, Warehouse};
 use futures::TryStreamExt;
 
 use crate::Context;
+use crate::stage::{judged, record_of};
 
 /// What the function does: loads a run, or loads one again.
 ///
@@ -50,7 +51,7 @@ async fn replay_in(
 ) -> Result<()> {
     let RunRecord { run, transform, validate } = record;
     let dataset = context.bundles.pinned(&run.bundle).await?;
-    warehouse.migrate(&dataset.name, &dataset.warehouse).await?;
+    warehouse.migrate(&dataset.layout).await?;
     let Some(load) = load.filter(|load| !load.load.already_loaded) else {
         return warehouse.replay_ledger(record, load).await;
     };
@@ -59,8 +60,11 @@ async fn replay_in(
     let columns = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
     let stream = builder.build().map_err(|error| parquet_error(object, error))?;
     let batches = stream.map_err(|error| parquet_error(object, error));
-    let plan = LoadPlan { run, transform, validate, record: &dataset.record, sql: &dataset.warehouse };
-    warehouse.replay(&plan, load.at, &columns, batches).await?;
+    let owns = &dataset.source(&run.source)?.owns;
+    let record = record_of(&dataset, run)?;
+    let plan = LoadPlan { run, transform, validate, record, owns, layout: &dataset.layout };
+    let judged = judged(context, &plan).await?;
+    warehouse.replay(&plan, load.at, &columns, batches, judged).await?;
     // a run of before there was such a record, or one whose silver was made again, has none
     let place = run.output(&object.bucket, LoadRecord::NAME);
     context.storage.put(&place, Bytes::from(load.to_json()?), "application/json").await

@@ -1,12 +1,13 @@
 //! One connection, migrations, one transaction.
 
 use bytes::Bytes;
-use fonderie_contract::Dataset;
+use fonderie_contract::{Dataset, Record};
 use fonderie_core::stage::{LoadInput, Loaded, Verdict};
-use fonderie_core::{BesideSilver, ErrorCode, LoadRecord, Result, StageError};
+use fonderie_core::{BesideSilver, ErrorCode, LoadRecord, Result, Run, StageError};
 use fonderie_storage::parquet_error;
-use fonderie_warehouse::{ConnectOptions, LoadPlan, Uncommitted, Warehouse};
-use futures::TryStreamExt;
+use fonderie_warehouse::{ConnectOptions, Judged, LoadPlan, Uncommitted, Warehouse};
+use futures::{StreamExt, TryStreamExt};
+use parquet::arrow::ProjectionMask;
 
 use crate::Context;
 use crate::refill::refill;
@@ -31,20 +32,45 @@ pub async fn run(context: &Context, input: LoadInput) -> Result<Loaded> {
 
 async fn load(context: &Context, warehouse: &mut Warehouse, dataset: &Dataset, input: &LoadInput) -> Result<Loaded> {
     let LoadInput { run, transform, validate } = input;
-    warehouse.ready(&dataset.name, &dataset.warehouse).await?;
+    warehouse.ready(&dataset.layout).await?;
     let object = &validate.accepted_records;
     let stream = context.storage.parquet_reader(object).await?.with_batch_size(8192).build();
     let batches = stream.map_err(|error| parquet_error(object, error))?.map_err(|error| parquet_error(object, error));
-    let plan = LoadPlan { run, transform, validate, record: &dataset.record, sql: &dataset.warehouse };
-    let uncommitted = warehouse.load(&plan, batches).await?;
+    let of_source = record_of(dataset, run)?;
+    let owns = &dataset.source(&run.source)?.owns;
+    let plan = LoadPlan { run, transform, validate, record: of_source, owns, layout: &dataset.layout };
+    let judged = judged(context, &plan).await?;
+    let uncommitted = warehouse.load(&plan, batches, judged).await?;
     // before the commit, so that no loaded version is without it
     record(context, input, &uncommitted).await?;
     let mut loaded = uncommitted.commit().await?;
-    loaded.notices = refill(context, warehouse, dataset, &object.bucket).await;
+    loaded.notices = refill(context, warehouse, dataset, of_source, &object.bucket).await;
     if !loaded.notices.is_empty() {
         warehouse.add_notices(&run.run_id, &loaded.notices).await?;
     }
     Ok(loaded)
+}
+
+/// The keys of all records that could be read, if the file is a complete state: of those that the rules refuse too.
+pub(crate) async fn judged(context: &Context, plan: &LoadPlan<'_>) -> Result<Option<Judged<'static>>> {
+    if plan.record.complete.is_none() {
+        return Ok(None);
+    }
+    let silver = plan.transform.silver.clone();
+    let builder = context.storage.parquet_reader(&silver).await?;
+    let keys = plan.record.key.iter().map(|index| plan.record.fields[*index].name.as_str());
+    let mask = ProjectionMask::columns(builder.parquet_schema(), keys.chain(["source_record"]));
+    let stream = builder.with_projection(mask).with_batch_size(8192).build();
+    let stream = stream.map_err(|error| parquet_error(&silver, error))?;
+    Ok(Some(stream.map_err(move |error| parquet_error(&silver, error)).boxed()))
+}
+
+/// The record that a run holds.
+pub(crate) fn record_of<'d>(dataset: &'d Dataset, run: &Run) -> Result<&'d Record> {
+    dataset.record_named(&run.record).ok_or_else(|| {
+        let message = format!("the bundle of dataset `{}` has no record `{}`", dataset.name, run.record);
+        StageError::new(ErrorCode::ContractInvalid, message)
+    })
 }
 
 /// Writes beside the run's silver that it was loaded.

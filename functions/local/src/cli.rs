@@ -58,6 +58,9 @@ pub(crate) enum Command {
     /// List the datasets: what each is, where it comes from, its sources
     #[command(after_help = EXIT_CODES)]
     Datasets(DatasetsArguments),
+    /// Print every statement that is made of a dataset's declaration: its tables, the load, the scores, the marts
+    #[command(after_help = EXIT_CODES)]
+    Sql(SqlArguments),
     /// Copy a dataset that the program carries into a folder, to be edited; nothing is overwritten
     #[command(after_help = EXIT_CODES)]
     Init(InitArguments),
@@ -313,6 +316,18 @@ pub(crate) struct ShowArguments {
     pub(crate) datasets: FolderArguments,
     #[command(flatten)]
     pub(crate) state: StateArguments,
+}
+
+#[derive(Args)]
+pub(crate) struct SqlArguments {
+    /// The dataset
+    #[arg(value_name = "DATASET")]
+    pub(crate) name: String,
+    /// The load of this record alone
+    #[arg(value_name = "RECORD")]
+    pub(crate) record: Option<String>,
+    #[command(flatten)]
+    pub(crate) folder: FolderArguments,
 }
 
 #[derive(Args)]

@@ -32,6 +32,7 @@ mod run;
 mod run_id;
 mod serve;
 mod signals;
+mod sql;
 mod state;
 mod state_folder;
 mod terminal;
@@ -106,6 +107,7 @@ fn called(line: CommandLine, arguments: &ArgMatches) -> ExitCode {
             Command::Runs(arguments) => ledger::runs(arguments).await,
             Command::Show(arguments) => ledger::show(arguments).await,
             Command::Datasets(arguments) => datasets::run(&arguments),
+            Command::Sql(arguments) => sql::run(&arguments),
             Command::Init(arguments) => init::run(&arguments),
             Command::Rebuild(arguments) => rebuild::run(arguments).await,
             Command::Backup(arguments) => backup::run(arguments).await,

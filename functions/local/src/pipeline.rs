@@ -147,9 +147,17 @@ impl Pipeline {
 
     /// Whether a version of an object was run before: to its end, loaded or halted, or to a failure that does not pass by itself.
     pub(crate) async fn was_run(&self, object: &ObjectVersion) -> Result<bool> {
-        // The ids of its runs begin with it.
-        let name = RunRequest::of(object).execution_name();
-        for id in self.storage.failed_runs(QUARANTINE, &name, FAILURES).await? {
+        for name in fonderie_ingest::executions_of(&self.ingest, object).await? {
+            if !self.was_executed(&name).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether an execution of this name came to its end. The ids of its runs begin with it.
+    async fn was_executed(&self, name: &str) -> Result<bool> {
+        for id in self.storage.failed_runs(QUARANTINE, name, FAILURES).await? {
             let failure = self.storage.recorded_failure(QUARANTINE, &id).await?;
             let passes = |failure: &Failure| matches!(failure.disposition, Disposition::Transient | Disposition::Busy);
             if failure.is_some_and(|failure| !passes(&failure)) {
@@ -157,7 +165,7 @@ impl Pipeline {
             }
         }
         let warehouse = connect(&self.database).await?;
-        let runs = warehouse.runs_with_verdict(&name).await;
+        let runs = warehouse.runs_with_verdict(name).await;
         warehouse.close().await;
         // The report is the last that a run writes: one that was killed before is scored and published by the next.
         for (run_id, dataset, source) in runs? {
@@ -170,20 +178,39 @@ impl Pipeline {
         Ok(false)
     }
 
-    /// Takes an uploaded object as far as the warehouse; `stage` is told of each stage as it begins.
+    /// Takes each record of an uploaded object as far as the warehouse; `stage` is told of each stage as it begins.
     ///
     /// Each call is a run of its own, as from the console: a file that was run before is run again, and changes nothing.
-    pub(crate) async fn load_file(&self, key: &str, asked: Asked, stage: &dyn Fn(&'static str)) -> Result<Arrived> {
+    pub(crate) async fn load_file(
+        &self,
+        key: &str,
+        asked: Asked,
+        stage: &dyn Fn(&'static str),
+    ) -> Result<Vec<Arrived>> {
         stage("ingest");
-        if let Ingested::Quarantined(record) = fonderie_ingest::ingest(&self.ingest, BRONZE, key, None).await? {
-            return Ok(Arrived::Failed(Box::new(self.read_failure(&record).await?)));
+        let mut arrived = Vec::new();
+        for ingested in fonderie_ingest::ingest(&self.ingest, BRONZE, key, None).await? {
+            if let Ingested::Quarantined(record) = ingested {
+                arrived.push(Arrived::Failed(Box::new(self.read_failure(&record).await?)));
+            }
         }
-        let waiting = self.ingest.executions().0.borrow_mut().pop();
-        let (name, mut request) =
-            waiting.ok_or_else(|| StageError::new(ErrorCode::Internal, "ingest started no execution"))?;
+        let waiting = std::mem::take(&mut *self.ingest.executions().0.borrow_mut());
+        for (name, request) in waiting {
+            arrived.push(self.load_record(&name, request, asked, stage).await?);
+        }
+        Ok(arrived)
+    }
+
+    async fn load_record(
+        &self,
+        name: &str,
+        mut request: RunRequest,
+        asked: Asked,
+        stage: &dyn Fn(&'static str),
+    ) -> Result<Arrived> {
         (request.as_of, request.force, request.strict) = (asked.as_of, asked.force, asked.strict);
         let started_at = Utc::now();
-        let name = run_id(&name, started_at);
+        let name = run_id(name, started_at);
         let mut execution = Box::new(Execution { name, started_at, request, said: Said::default() });
         let at = Cell::new("admit");
         let told = noted(&at, stage);

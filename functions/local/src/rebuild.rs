@@ -50,7 +50,7 @@ async fn rebuild(dataset: &Dataset, buckets: &Buckets, database: &Database, part
             say!("LOST     {} (version {}): {because}", escaped(&object.key), escaped(&object.version_id));
         });
         allowed(&dataset.name, &plan, partial)?;
-        let aside = warehouse.begin_rebuild(&dataset.name, &dataset.warehouse, &dataset.marts).await?;
+        let aside = warehouse.begin_rebuild(&dataset.layout).await?;
         Ok::<_, StageError>((plan, aside))
     };
     let begun = begun.await;
@@ -63,8 +63,8 @@ async fn rebuild(dataset: &Dataset, buckets: &Buckets, database: &Database, part
     progress.end();
     let changed = loaded?;
     let mut warehouse = connect(&database.settings).await?;
-    let ended = match warehouse.migrate(&dataset.name, &dataset.warehouse).await {
-        Ok(_) => warehouse.end_rebuild(&dataset.name, &dataset.warehouse, plan.lost.len() as u64).await,
+    let ended = match warehouse.migrate(&dataset.layout).await {
+        Ok(_) => warehouse.end_rebuild(&dataset.layout, plan.lost.len() as u64).await,
         Err(error) => Err(error),
     };
     warehouse.close().await;
@@ -107,15 +107,18 @@ async fn run_unknown(
     as_of: Option<NaiveDate>,
     progress: &Progress,
 ) -> Result<Vec<(PathBuf, Finished)>> {
-    let mut arrived = Vec::with_capacity(keys.len());
+    let (mut arrived, mut paths) = (Vec::with_capacity(keys.len()), Vec::with_capacity(keys.len()));
     for (index, key) in keys.iter().enumerate() {
         progress.begin(index + 1, keys.len(), key);
         let asked = Asked { as_of, force: true, strict: false };
-        arrived.push(pipeline.load_file(key, asked, &|stage| progress.stage(stage)).await?);
+        for record in pipeline.load_file(key, asked, &|stage| progress.stage(stage)).await? {
+            arrived.push(record);
+            paths.push(PathBuf::from(key));
+        }
         progress.end();
     }
     let finished = pipeline.finish(arrived, &|stage| progress.stage(stage)).await?;
-    Ok(keys.iter().map(PathBuf::from).zip(finished).collect())
+    Ok(paths.into_iter().zip(finished).collect())
 }
 
 /// Scores, publishes and summarizes the dataset once, as of the last date that a run had.

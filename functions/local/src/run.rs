@@ -119,7 +119,7 @@ pub(crate) async fn all(
         return (Vec::new(), Err(error));
     }
     let pipeline = Pipeline::new(&buckets.storage, &job.dataset.name, &database.settings);
-    let (mut arrived, mut failed) = (Vec::new(), Ok(()));
+    let (mut arrived, mut paths, mut failed) = (Vec::new(), Vec::new(), Ok(()));
     for (index, (path, key)) in job.files.iter().enumerate() {
         if job.stop.is_some_and(Stop::asked) {
             break;
@@ -128,7 +128,10 @@ pub(crate) async fn all(
         let file = one(job, buckets, &pipeline, path, key, progress).await;
         progress.end();
         match file {
-            Ok(file) => arrived.push(file),
+            Ok(records) => {
+                paths.extend(records.iter().map(|_| path.clone()));
+                arrived.extend(records);
+            }
             Err(error) => {
                 failed = Err(error);
                 break;
@@ -138,9 +141,8 @@ pub(crate) async fn all(
     progress.begin(job.files.len(), job.files.len(), &job.dataset.name);
     let ends = pipeline.finish(arrived, &|stage| progress.stage(stage)).await;
     progress.end();
-    let paths = job.files.iter().map(|(path, _)| path.clone());
     match ends {
-        Ok(ends) => (paths.zip(ends).collect(), failed),
+        Ok(ends) => (paths.into_iter().zip(ends).collect(), failed),
         Err(error) => (Vec::new(), failed.and(Err(error))),
     }
 }
@@ -152,7 +154,7 @@ async fn one(
     path: &Path,
     key: &str,
     progress: &Progress,
-) -> Result<Arrived> {
+) -> Result<Vec<Arrived>> {
     progress.stage("upload");
     let object = ObjectRef { bucket: BRONZE.to_owned(), key: key.to_owned() };
     match buckets.storage.put_file(path, &object, "application/octet-stream").await {
@@ -160,11 +162,11 @@ async fn one(
         Ok((there, false)) if job.new_only => {
             let ObjectRef { bucket, key } = object;
             if pipeline.was_run(&ObjectVersion { bucket, key, version_id: there.version_id }).await? {
-                return Ok(Arrived::Before);
+                return Ok(vec![Arrived::Before]);
             }
         }
         Ok(_) => {}
-        Err(error) if is_of_the_file(&error) => return Ok(Arrived::Refused(Box::new(error))),
+        Err(error) if is_of_the_file(&error) => return Ok(vec![Arrived::Refused(Box::new(error))]),
         Err(error) => return Err(error),
     }
     let asked = Asked { as_of: job.as_of, force: job.force, strict: job.strict };

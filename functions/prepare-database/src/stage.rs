@@ -180,9 +180,9 @@ async fn migrate_all(
     let (mut moved_aside, mut migrations) = (Vec::new(), Vec::new());
     for dataset in datasets {
         if rebuild == Some(dataset.name.as_str()) {
-            moved_aside = pipeline.begin_rebuild(&dataset.name, &dataset.warehouse, &dataset.marts).await?;
+            moved_aside = pipeline.begin_rebuild(&dataset.layout).await?;
         }
-        migrations.extend(pipeline.migrate(&dataset.name, &dataset.warehouse).await?);
+        migrations.extend(pipeline.migrate(&dataset.layout).await?);
     }
     Ok((moved_aside, migrations))
 }

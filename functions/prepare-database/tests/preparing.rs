@@ -124,7 +124,7 @@ async fn publish(pipeline: &mut Warehouse, run_id: &str, marts: &[Mart]) {
         prefix: None,
         rebuild: None,
     };
-    pipeline.publish(&run, marts).await.unwrap();
+    pipeline.publish(&run, "datamart", marts).await.unwrap();
 }
 
 #[tokio::test]
@@ -182,8 +182,8 @@ async fn each_role_may_what_it_is_for_and_no_more() {
     let deployment = Deployment::new().await;
     deployment.prepare().await.unwrap();
     let mut pipeline = deployment.functions().await.unwrap();
-    let Dataset { name, warehouse, mut marts, .. } = dataset();
-    assert_eq!(pipeline.migrate(&name, &warehouse).await.unwrap(), [""; 0], "a load finds the schema current");
+    let Dataset { layout, mut marts, .. } = dataset();
+    assert_eq!(pipeline.migrate(&layout).await.unwrap(), [""; 0], "a load finds the schema current");
     for sql in ["CREATE SCHEMA other", "CREATE TABLE public.t ()", "CREATE ROLE other", "CREATE DATABASE other"] {
         forbidden(&pipeline, sql).await;
     }
@@ -202,8 +202,8 @@ async fn each_role_may_what_it_is_for_and_no_more() {
 
     assert_eq!(value(&analyst, "SELECT count(*) FROM dw.fact_facturation").await, "0");
     for sql in [
-        "INSERT INTO dw.dim_service (code_service, attributs_au, object_version_key, source_line) VALUES ('X', now(), 1, 1)",
-        "DELETE FROM dw.fact_facturation",
+        "INSERT INTO dw.dim_service_rows (code_service, row_status) VALUES ('X', 'open')",
+        "DELETE FROM dw.fact_facturation_rows",
         "REFRESH MATERIALIZED VIEW datamart.relance",
         "SELECT * FROM staging.facturation",
         "SELECT * FROM audit.run",
@@ -237,20 +237,20 @@ async fn a_later_migration_needs_no_more_rights_unless_it_makes_a_schema() {
     let analyst = deployment.person("ana", "analyst").await;
     let mut files = fonderie_test_support::dataset_files("facturation");
     let table = "CREATE TABLE dw.remarque (texte text); INSERT INTO dw.remarque VALUES ('relue')";
-    files.push(("warehouse/V3__remarque.sql".to_owned(), table.to_owned()));
+    files.push(("warehouse/V1__remarque.sql".to_owned(), table.to_owned()));
     let dataset = Bundle::from_files(files.clone()).compile().unwrap();
     let mut pipeline = deployment.functions().await.unwrap();
-    let applied = pipeline.migrate(&dataset.name, &dataset.warehouse).await.unwrap();
-    assert_eq!(applied, ["facturation V3__remarque"]);
+    let applied = pipeline.migrate(&dataset.layout).await.unwrap();
+    assert_eq!(applied, ["facturation V1__remarque"]);
     assert_eq!(value(&analyst, "SELECT texte FROM dw.remarque").await, "relue");
 
-    files.push(("warehouse/V4__autre.sql".to_owned(), "CREATE SCHEMA autre; CREATE TABLE autre.t ()".to_owned()));
+    files.push(("warehouse/V2__autre.sql".to_owned(), "CREATE SCHEMA autre; CREATE TABLE autre.t ()".to_owned()));
     let dataset = Bundle::from_files(files.clone()).compile().unwrap();
-    let error = pipeline.migrate(&dataset.name, &dataset.warehouse).await.unwrap_err();
+    let error = pipeline.migrate(&dataset.layout).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::AccessDenied, "{error}");
     deployment.deploy(files).await;
-    assert_eq!(deployment.prepare().await.unwrap().migrations, ["facturation V4__autre"]);
-    assert_eq!(pipeline.migrate(&dataset.name, &dataset.warehouse).await.unwrap(), [""; 0]);
+    assert_eq!(deployment.prepare().await.unwrap().migrations, ["facturation V2__autre"]);
+    assert_eq!(pipeline.migrate(&dataset.layout).await.unwrap(), [""; 0]);
 }
 
 #[tokio::test]

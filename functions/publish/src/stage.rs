@@ -20,7 +20,7 @@ pub async fn run(context: &Context, input: PublishInput) -> Result<Published> {
 }
 
 async fn publish(warehouse: &mut Warehouse, dataset: &Dataset, input: &PublishInput) -> Result<Published> {
-    warehouse.ready(&dataset.name, &dataset.warehouse).await?;
+    warehouse.ready(&dataset.layout).await?;
     let run = warehouse.with_loads_known(&input.run).await?;
-    warehouse.publish(&run, &dataset.marts).await
+    warehouse.publish(&run, &dataset.layout.schemas.marts, &dataset.marts).await
 }

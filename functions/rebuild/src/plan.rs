@@ -80,11 +80,12 @@ pub async fn plan(storage: &Storage, buckets: &Buckets, warehouse: &Warehouse, p
     let runs = finder.runs(loads).await?;
     let recorded = runs.iter().map(|(record, _)| record.run.object.clone());
     plan.unknown = finder.unknown(&recorded.chain(versions).collect()).await?;
-    // the last load of a version decides what the tables have of it: the ones before matter only if it can be had
-    let mut last: HashMap<ObjectVersion, String> = HashMap::new();
+    // the last load of a version's record decides what the tables have of it: the ones before matter only if it can be had
+    let mut last: HashMap<(ObjectVersion, String), String> = HashMap::new();
+    let of = |record: &RunRecord| (record.run.object.clone(), record.run.record.clone());
     for (record, load) in &runs {
         if load.as_ref().is_some_and(|load| !load.load.already_loaded) {
-            last.insert(record.run.object.clone(), record.run.run_id.clone());
+            last.insert(of(record), record.run.run_id.clone());
         }
     }
     let mut steps = Vec::with_capacity(runs.len());
@@ -99,14 +100,14 @@ pub async fn plan(storage: &Storage, buckets: &Buckets, warehouse: &Warehouse, p
                 steps.push(step(record, load, ReplayFrom::Nowhere));
             }
             Ok(from) => steps.push(step(record, load, from)),
-            Err(because) if last.get(&record.run.object) == Some(&record.run.run_id) => {
-                lost.insert(record.run.object.clone());
+            Err(because) if last.get(&of(&record)) == Some(&record.run.run_id) => {
+                lost.insert(of(&record));
                 plan.lost.push(Lost { object: record.run.object, because });
             }
             Err(_) => {}
         }
     }
-    steps.retain(|step| !lost.contains(&step.record.run.object) || step.from == ReplayFrom::Nowhere);
+    steps.retain(|step| !lost.contains(&of(&step.record)) || step.from == ReplayFrom::Nowhere);
     plan.steps = steps;
     plan.under_present = finder.under_present;
     Ok(plan)
@@ -296,6 +297,7 @@ fn of_entry(load: &LedgerLoad, buckets: &Buckets) -> RunRecord {
         load_only: false,
         bundle: BundleRef { dataset: entry.dataset.clone(), object: bundle, sha256: entry.bundle_sha256.clone() },
         source: entry.source.clone(),
+        record: entry.record.clone(),
     };
     let transform = Transformed {
         silver: place(&buckets.silver, Run::TRANSFORMED),

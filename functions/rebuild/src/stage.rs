@@ -43,7 +43,7 @@ async fn make_plan(context: &Context, warehouse: &Warehouse, run: &DatasetRun) -
 
 async fn end(context: &Context, warehouse: &mut Warehouse, run: &DatasetRun, plan: RebuildPlan) -> Result<RebuildPlan> {
     let dataset = context.bundles.pinned(&run.bundle).await?;
-    warehouse.end_rebuild(&dataset.name, &dataset.warehouse, plan.lost).await?;
+    warehouse.end_rebuild(&dataset.layout, plan.lost).await?;
     Ok(plan)
 }
 

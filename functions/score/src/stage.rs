@@ -35,12 +35,12 @@ async fn all(
     dataset: &Dataset,
     run: &DatasetRun,
 ) -> Result<Vec<ModelScored>> {
-    warehouse.ready(&dataset.name, &dataset.warehouse).await?;
+    warehouse.ready(&dataset.layout).await?;
     warehouse.check_as_of(run).await?;
     let run = warehouse.with_loads_known(run).await?;
     let mut models = Vec::with_capacity(dataset.models.len());
     for model in &dataset.models {
-        models.push(one(context, warehouse, &ScorePlan { run: &run, model }).await?);
+        models.push(one(context, warehouse, &ScorePlan { run: &run, layout: &dataset.layout, model }).await?);
     }
     Ok(models)
 }

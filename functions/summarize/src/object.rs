@@ -45,7 +45,7 @@ async fn ledger(context: &Context, warehouse: &mut Warehouse, said: &ObjectRun) 
     let ObjectRun { run, transform, validate, .. } = said;
     if validate.verdict == Verdict::Halted {
         let dataset = context.bundles.pinned(&run.bundle).await?;
-        warehouse.ready(&dataset.name, &dataset.warehouse).await?;
+        warehouse.ready(&dataset.layout).await?;
         warehouse.record_halted(run, transform, validate).await?;
     }
     warehouse.ledger(&run.run_id).await?.ok_or_else(|| {

@@ -26,7 +26,7 @@ pub async fn run(context: &Context, input: TransformInput) -> Result<Transformed
         return Err(StageError::new(ErrorCode::FileEmpty, message));
     }
     let format = dataset.format_of_key(source, &run.object.key)?;
-    let mut reader = Reader::new(&dataset.record, source, format, run.object.file_name(), Limits::default());
+    let mut reader = Reader::new(dataset.record(source), source, format, run.object.file_name(), Limits::default());
     let about = || {
         [
             ("run_id", run.run_id.clone()),
@@ -37,8 +37,11 @@ pub async fn run(context: &Context, input: TransformInput) -> Result<Transformed
     };
     let silver = run.output(&context.silver_bucket, Run::TRANSFORMED);
     let rejects = run.output(&context.quarantine_bucket, Run::TRANSFORM_REJECTS);
-    let mut silver_writer =
-        context.storage.parquet_writer(silver.clone(), reader.schema(), record_properties(&dataset.record, about()))?;
+    let mut silver_writer = context.storage.parquet_writer(
+        silver.clone(),
+        reader.schema(),
+        record_properties(dataset.record(source), about()),
+    )?;
     let mut rejects_writer =
         context.storage.parquet_writer(rejects.clone(), reject_schema(), reject_properties(about()))?;
     let read = read_all(&mut object, &mut reader, &mut silver_writer, &mut rejects_writer).await;

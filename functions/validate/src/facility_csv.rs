@@ -29,7 +29,7 @@ pub(crate) async fn write(
     let format = dataset.format_of_key(source, &run.object.key)?;
     let object = storage.open(&run.object).await?;
     let mut originals =
-        Originals { object, rows: Rows::new(&dataset.record, source, format, &Limits::default()), at: None };
+        Originals { object, rows: Rows::new(dataset.record(source), source, format, &Limits::default()), at: None };
     let mut inputs = Vec::new();
     for object in [&transform.rejects, rejects] {
         inputs.push(Input::open(storage, object).await?);

@@ -30,7 +30,7 @@ pub async fn run(context: &Context, input: ValidateInput) -> Result<Validated> {
     let dataset = context.bundles.pinned(&run.bundle).await?;
     let source = dataset.source(&run.source)?;
     let repeated = repeated_keys(context, &dataset, source, &transform.silver).await?;
-    let mut validator = Validator::new(&dataset.record, source, run.as_of, repeated);
+    let mut validator = Validator::new(dataset.record(source), source, run.as_of, repeated);
     let about = || {
         [
             ("run_id", run.run_id.clone()),
@@ -44,8 +44,8 @@ pub async fn run(context: &Context, input: ValidateInput) -> Result<Validated> {
     let rejects = run.output(&context.quarantine_bucket, Run::VALIDATE_REJECTS);
     let mut accepted_writer = context.storage.parquet_writer(
         accepted_records.clone(),
-        record_schema(&dataset.record),
-        record_properties(&dataset.record, about()),
+        record_schema(dataset.record(source)),
+        record_properties(dataset.record(source), about()),
     )?;
     let mut rejects_writer =
         context.storage.parquet_writer(rejects.clone(), reject_schema(), reject_properties(about()))?;
@@ -76,7 +76,7 @@ pub async fn run(context: &Context, input: ValidateInput) -> Result<Validated> {
         warned: &transform.warned,
         halts: &transform.halts,
     };
-    let judgement = judge(&dataset.record, reading, &validation, run.strict);
+    let judgement = judge(dataset.record(source), reading, &validation, run.strict);
     let validated = Validated {
         verdict: judgement.verdict,
         accepted_records,
@@ -104,7 +104,7 @@ async fn repeated_keys(
     source: &Source,
     silver: &ObjectRef,
 ) -> Result<Vec<RepeatedKeys>> {
-    let record = &dataset.record;
+    let record = dataset.record(source);
     let mut all = Vec::new();
     for fields in unique_fields(record) {
         let mut repeated = RepeatedKeys::default();

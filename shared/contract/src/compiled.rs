@@ -4,6 +4,7 @@ use std::fmt;
 
 use chrono_tz::Tz;
 use fonderie_core::freshness::Expected;
+use fonderie_tables::SqlType;
 
 use crate::dates::{DatePattern, DateRange, Dates};
 use crate::encoding::Encoding;
@@ -22,12 +23,12 @@ pub struct Dataset {
     pub time_zone: Tz,
     /// The currency of its amounts, as a code of ISO 4217.
     pub currency: Option<String>,
-    /// The canonical record that every source is brought to.
-    pub record: Record,
+    /// What its files hold: each source is brought to one of these records.
+    pub records: Vec<Record>,
     /// The sources, by id.
     pub sources: Vec<Source>,
-    /// The warehouse's SQL.
-    pub warehouse: WarehouseSql,
+    /// What it has in the database.
+    pub layout: Layout,
     /// The models, in the order in which they score.
     pub models: Vec<Model>,
     /// The marts, in the order in which they are refreshed.
@@ -51,13 +52,50 @@ pub struct Shown {
     pub columns: Vec<String>,
 }
 
-/// The SQL of a dataset's warehouse.
-#[derive(Clone, Debug, Default)]
-pub struct WarehouseSql {
-    /// Migrations in ascending order of version.
+impl Dataset {
+    /// The record that a source holds.
+    pub fn record(&self, source: &Source) -> &Record {
+        &self.records[source.record]
+    }
+
+    /// The record that sample files are written of: the first.
+    pub fn sampled(&self) -> &Record {
+        &self.records[0]
+    }
+
+    /// A record by its name.
+    pub fn record_named(&self, name: &str) -> Option<&Record> {
+        self.records.iter().find(|record| record.name == name)
+    }
+}
+
+/// What a dataset has in the database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Its schemas.
+    pub schemas: Schemas,
+    /// Its declared tables.
+    pub tables: fonderie_tables::Dataset,
+    /// Migrations in ascending order of version: what a declaration cannot express.
     pub migrations: Vec<Migration>,
-    /// The load script: the run's own table to dimensions, facts and history.
-    pub load: String,
+}
+
+/// A dataset's schemas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schemas {
+    /// Each file's newest rows as they were accepted.
+    pub staging: String,
+    /// Dimensions, facts, their history.
+    pub warehouse: String,
+    /// What readers are given.
+    pub marts: String,
+}
+
+impl Schemas {
+    /// All of them.
+    pub fn all(&self) -> [&str; 3] {
+        [&self.staging, &self.warehouse, &self.marts]
+    }
 }
 
 /// One forward migration: `warehouse/V<version>__<name>.sql`.
@@ -90,6 +128,28 @@ pub struct Record {
     pub owner: Option<usize>,
     /// Whether amounts may be negative: a credit note, of which the part is between the whole and zero.
     pub credit_notes: bool,
+    /// What a load may find of its rows that is no mistake.
+    pub warnings: Vec<Warning>,
+    /// What is plausible of a file that is complete, if the record's files are.
+    pub complete: Option<Complete>,
+}
+
+/// What is plausible of a file that is the complete state of its scopes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Complete {
+    /// Whether it may have no rows.
+    pub allow_empty: bool,
+    /// How many of a hundred keys that are known it may lack.
+    pub closes_at_most_percent: u64,
+}
+
+/// What a load may find of a file's rows that is no mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// Its id.
+    pub id: String,
+    /// The sentence for the sender.
+    pub message: String,
 }
 
 impl Record {
@@ -148,7 +208,7 @@ pub enum Kind {
         /// In characters.
         max_length: usize,
     },
-    /// A whole number within bounds; Arrow `Int32`, PostgreSQL `integer`.
+    /// A whole number within bounds; Arrow `Int32`, PostgreSQL `bigint`.
     Integer {
         /// Smallest allowed.
         min: i32,
@@ -166,6 +226,19 @@ pub enum Kind {
     },
     /// True or false; Arrow `Boolean`, PostgreSQL `boolean`.
     Boolean,
+}
+
+impl Kind {
+    /// The type of its column in PostgreSQL.
+    pub fn sql_type(self) -> SqlType {
+        match self {
+            Self::Text { max_length } => SqlType::Text(u32::try_from(max_length).unwrap_or(u32::MAX)),
+            Self::Integer { .. } => SqlType::Long,
+            Self::Date => SqlType::Date,
+            Self::Boolean => SqlType::Boolean,
+            Self::Decimal { precision, scale } => SqlType::Decimal(precision, u8::try_from(scale).unwrap_or(0)),
+        }
+    }
 }
 
 /// A quality rule.
@@ -270,6 +343,8 @@ impl Budget {
 pub struct Source {
     /// Its id: the file's name under `sources/`.
     pub id: String,
+    /// Which of the dataset's records its files hold.
+    pub record: usize,
     /// The formats of its files; the first whose patterns fit a file reads it.
     pub formats: Vec<FileFormat>,
     /// Where each field of the record comes from, in the record's order.
@@ -530,10 +605,14 @@ pub struct Model {
     pub features: Vec<Feature>,
     /// With fewer rows, nothing is scored.
     pub min_rows: u64,
-    /// `models/<id>.sql`, a SELECT: a row's `key` and `state`, and each feature under its name.
+    /// `models/<id>.sql`, a SELECT: a row's `key`, the table's surrogate, and each feature under its name.
     pub select: String,
-    /// `models/<id>_write.sql`, one UPDATE: from the table `scores` to the dataset's own.
-    pub write: String,
+    /// The table whose rows it scores.
+    pub table: String,
+    /// The column of the score.
+    pub score: String,
+    /// The column of the reason.
+    pub reason: String,
 }
 
 /// The kind of a model.
@@ -561,7 +640,7 @@ pub struct Feature {
     pub words: String,
 }
 
-/// A mart: a materialized view in the schema `datamart`.
+/// A mart: a materialized view in the dataset's schema of marts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mart {
     /// Its name.

@@ -1,27 +1,18 @@
 //! `dataset.toml` and the SQL beside it, compiled.
 
-use chrono::{Datelike, NaiveDate};
 use chrono_tz::Tz;
+use fonderie_tables as sql;
 use toml::Table;
 
 use crate::bundle::Bundle;
-use crate::compiled::{
-    Budget, Check, Dataset, Field, Keep, Kind, Migration, OnUnreadable, Origin, Record, Rule, Severity, Shown, Source,
-    WarehouseSql,
-};
+use crate::compiled::{Dataset, Layout, Migration, Origin, Record, Schemas, Shown, Source};
 use crate::currency::currency_codes;
-use crate::dates::DateRange;
 use crate::mistakes::{self, Found, Mistakes, Section};
 use crate::query::{self, Query};
-use crate::reader_rule::ReaderRule;
 use crate::text::is_identifier;
-use crate::{model, source};
+use crate::{model, record, source, tables};
 
 pub(crate) const FILE: &str = "dataset.toml";
-const DEFAULT_BUDGET: Budget = Budget { percent: 10, rows: 20 };
-const DEFAULT_TOTAL_BUDGET: Budget = Budget { percent: 20, rows: 50 };
-const SEVERITIES: &[(&str, Severity)] =
-    &[("warn", Severity::Warn), ("reject", Severity::Reject), ("halt", Severity::Halt)];
 
 impl Bundle {
     /// Checks everything and compiles it.
@@ -49,30 +40,39 @@ fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
     if let Some(code) = currency.as_deref().filter(|code| currency_codes(code) != [*code]) {
         root.mistake("currency", format!("\"{code}\""), "a code of ISO 4217, such as \"EUR\"");
     }
-    let records = root.required("records", root.section("records"), "a table `records.<name>`");
-    let record = records.and_then(|records| {
-        let all: Vec<_> = records.entries().collect();
-        match all.as_slice() {
-            [(name, _)] => record(name, &records.section(name)?),
-            others => {
-                root.mistake("records", format!("{} records", others.len()), "one record");
-                None
-            }
-        }
-    });
     let models = model::models(&root, bundle, found);
     let marts = model::marts(&root, bundle, found);
     let queries = query::queries(&root, bundle);
     let shown = root.sections("summary").unwrap_or_default();
     let summary = shown.iter().filter_map(|entry| shown_query(entry, &queries)).collect();
+    let schemas = schemas(&root, name);
+    let validity = validity(&root);
     root.finish();
 
-    let warehouse = warehouse(bundle, found);
-    let (mut record, time_zone) = (record?, time_zone.unwrap_or(Tz::UTC));
+    let migrations = migrations(bundle, found);
+    let time_zone = time_zone.unwrap_or(Tz::UTC);
+    let (mut records, mut declared, mut files) = (Vec::new(), Vec::new(), Vec::new());
+    for (path, stem, _) in bundle.folder("records/", ".toml") {
+        let Some(toml) = document(bundle, path, found) else { continue };
+        let section = Section::new(path, "", &toml, found);
+        if let Some(mut record) = record::record(stem, &section) {
+            let tables = tables::declared(&section, &record);
+            record.warnings = tables.warnings;
+            record.complete = tables.complete;
+            records.push(record);
+            declared.push(tables.tables);
+            files.push(path.to_owned());
+        }
+        section.finish();
+    }
+    if bundle.folder("records/", ".toml").next().is_none() {
+        found.add("records/", "", "no record", "a file `records/<record>.toml`: what the files hold");
+    }
+    tables::link(&mut declared, &files, &models, &validity, found);
     let mut sources: Vec<Source> = bundle
         .folder("sources/", ".toml")
         .filter_map(|(path, stem, _)| {
-            source::compile(path, stem, &document(bundle, path, found)?, &record, time_zone, found)
+            source::compile(path, stem, &document(bundle, path, found)?, &records, time_zone, found)
         })
         .collect();
     for origin in sources.iter_mut().flat_map(|source| &mut source.columns) {
@@ -81,24 +81,31 @@ fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
         }
     }
     // A field that some source derives of a personal one tells of a person too.
-    for (index, origin) in sources.iter().flat_map(|source| source.columns.iter().enumerate()) {
-        if let Origin::Hash(inputs) = origin {
-            record.fields[index].personal |= inputs.iter().any(|&input| record.fields[input].personal);
+    for source in &sources {
+        let record: &mut Record = &mut records[source.record];
+        for (index, origin) in source.columns.iter().enumerate() {
+            if let Origin::Hash(inputs) = origin {
+                record.fields[index].personal |= inputs.iter().any(|&input| record.fields[input].personal);
+            }
         }
     }
-    Some(Dataset {
-        name: name?.to_owned(),
-        description,
-        time_zone,
-        currency,
-        record,
-        sources,
-        warehouse,
-        models,
-        marts,
-        queries,
-        summary,
-    })
+    let name = name?.to_owned();
+    if records.is_empty() {
+        return None;
+    }
+    let layout = Layout {
+        tables: sql::Dataset {
+            name: name.clone(),
+            staging: schemas.staging.clone(),
+            warehouse: schemas.warehouse.clone(),
+            time_zone: time_zone.name().to_owned(),
+            validity,
+            records: declared,
+        },
+        schemas,
+        migrations,
+    };
+    Some(Dataset { name, description, time_zone, currency, records, sources, layout, models, marts, queries, summary })
 }
 
 /// The dataset's time zone; a missing or wrong one is noted.
@@ -136,315 +143,69 @@ pub(crate) fn document(bundle: &Bundle, path: &str, found: &Found) -> Option<Tab
     mistakes::document(path, text, found)
 }
 
-fn record(name: &str, section: &Section<'_>) -> Option<Record> {
-    if !is_identifier(name) {
-        section.mistake("", format!("a record named \"{name}\""), "lower-case letters, digits and `_`, a letter first");
-    }
-    let fields =
-        section.required("fields", section.sections("fields"), "a list of fields, each with `name` and `type`");
-    let fields: Vec<Field> = fields.into_iter().flatten().filter_map(|entry| field(&entry)).collect();
-    for (index, duplicate) in fields.iter().enumerate() {
-        if fields[..index].iter().any(|earlier| earlier.name == duplicate.name) {
-            section.mistake("fields", format!("two fields named \"{}\"", duplicate.name), "names that differ");
+/// `[schemas]`: where the dataset's tables are.
+fn schemas(root: &Section<'_>, dataset: Option<&str>) -> Schemas {
+    let section = root.section("schemas");
+    let of = |key: &'static str, ending: &str| {
+        let declared = section.as_ref().and_then(|section| section.text(key)).map(str::to_owned);
+        let name = declared.or_else(|| dataset.map(|dataset| format!("{dataset}{ending}")));
+        let reserved =
+            |name: &str| ["audit", "public", "information_schema"].contains(&name) || name.starts_with("pg_");
+        if let Some(name) = name.as_ref().filter(|name| !is_identifier(name) || reserved(name)) {
+            let accepted = "lower-case letters, digits and `_`, a letter first, at most 63 of them; no schema of PostgreSQL or of the ledger";
+            root.mistake(&format!("schemas.{key}"), format!("\"{name}\""), accepted);
         }
-    }
-    let unreadable = budget(section, "budget", DEFAULT_BUDGET);
-    let mut record = Record {
-        name: name.to_owned(),
-        fields,
-        key: Vec::new(),
-        rules: Vec::new(),
-        unreadable,
-        total_budget: budget(section, "total_budget", DEFAULT_TOTAL_BUDGET),
-        owner: None,
-        credit_notes: section.truth("credit_notes").unwrap_or(false),
+        name.unwrap_or_default()
     };
-    let key = section.required("key", section.texts("key"), "the natural key: a list of fields");
-    if key.as_ref().is_some_and(Vec::is_empty) {
-        section.mistake("key", "an empty list", "the natural key: at least one field");
+    let schemas =
+        Schemas { staging: of("staging", "_staging"), warehouse: of("warehouse", "_dw"), marts: of("marts", "") };
+    let names = schemas.all();
+    for (at, name) in names.iter().enumerate() {
+        if !name.is_empty() && names[..at].contains(name) {
+            root.mistake("schemas", format!("two schemas named \"{name}\""), "names that differ");
+        }
     }
-    record.key = key.iter().flatten().filter_map(|name| index(section, &record, "key", name)).collect();
-    record.owner = section.text("owner").and_then(|name| index(section, &record, "owner", name));
-    if let Some(owner) = record.owner.filter(|&owner| !matches!(record.fields[owner].kind, Kind::Text { .. })) {
-        section.mistake("owner", format!("\"{}\"", record.fields[owner].name), "a text field");
+    if let Some(section) = section {
+        section.finish();
     }
-    let entries = section.sections("rules").into_iter().flatten();
-    record.rules = entries.filter_map(|entry| rule(&entry, &record, unreadable)).collect();
-    ids_differ(section, &record.rules);
-    section.finish();
-    Some(record)
+    schemas
 }
 
-/// Notes rules that have one id: with each other, with the id of a conflict, or with a rule of the reader.
-fn ids_differ(section: &Section<'_>, rules: &[Rule]) {
-    let mut ids: Vec<&str> = Vec::new();
-    for rule in rules {
-        let conflict = match &rule.check {
-            Check::Unique { conflict, .. } => conflict.as_ref().map(|(id, _)| id.as_str()),
-            _ => None,
-        };
-        for id in [Some(rule.id.as_str()), conflict].into_iter().flatten() {
-            if ReaderRule::owns(id) {
-                section.mistake(
-                    "rules",
-                    format!("a rule with the id \"{id}\", which is one of the reader's"),
-                    "another id",
-                );
-            } else if ids.contains(&id) {
-                section.mistake("rules", format!("two rules with the id \"{id}\""), "ids that differ");
-            }
-            ids.push(id);
+/// `validity`: the names of the columns from when and until when a state is valid.
+fn validity(root: &Section<'_>) -> [String; 2] {
+    let default = ["valid_from", "valid_to"].map(str::to_owned);
+    let is_end =
+        |name: &&str| is_identifier(name) && (default.iter().any(|own| own == name) || !tables::is_taken(name));
+    let Some(names) = root.texts("validity") else { return default };
+    match names.as_slice() {
+        [from, to] if is_end(from) && is_end(to) && from != to => [from, to].map(|name| (*name).to_owned()),
+        _ => {
+            root.mistake("validity", format!("{names:?}"), "two names of columns that the engine does not use itself");
+            default
         }
     }
 }
 
-fn index(section: &Section<'_>, record: &Record, key: &str, name: &str) -> Option<usize> {
-    let index = record.field(name);
-    if index.is_none() {
-        let known = record.fields.iter().map(|field| field.name.as_str()).collect::<Vec<_>>().join(", ");
-        section.mistake(key, format!("\"{name}\", which is no field"), known);
-    }
-    index
-}
-
-fn budget<'a>(section: &Section<'a>, key: &'a str, default: Budget) -> Budget {
-    let Some(budget) = section.section(key) else { return default };
-    let percent = budget.whole("percent").unwrap_or(default.percent);
-    let rows = budget.whole("rows").unwrap_or(default.rows);
-    if percent > 100 {
-        budget.mistake("percent", percent.to_string(), "a whole number from 0 to 100");
-    }
-    budget.finish();
-    Budget { percent, rows }
-}
-
-fn field(section: &Section<'_>) -> Option<Field> {
-    let name = section.required("name", section.text("name"), "the field's name");
-    if let Some(name) = name.filter(|name| !is_identifier(name)) {
-        section.mistake("name", format!("\"{name}\""), "lower-case letters, digits and `_`, a letter first");
-    }
-    #[derive(Clone, Copy)]
-    enum Type {
-        Text,
-        Integer,
-        Date,
-        Decimal,
-        Boolean,
-    }
-    let types = [
-        ("text", Type::Text),
-        ("integer", Type::Integer),
-        ("date", Type::Date),
-        ("decimal", Type::Decimal),
-        ("boolean", Type::Boolean),
-    ];
-    let accepted = "\"text\", \"integer\", \"date\", \"decimal\" or \"boolean\"";
-    let mut range = DateRange::default();
-    let kind = section.required("type", section.choice("type", &types), accepted).map(|kind| match kind {
-        Type::Text => {
-            let accepted = "the greatest length, in characters: 1 to 1,000,000";
-            let most = section.required("max_length", section.whole("max_length"), accepted);
-            if let Some(most) = most.filter(|most| !(1..=1_000_000).contains(most)) {
-                section.mistake("max_length", most.to_string(), accepted);
-            }
-            Kind::Text { max_length: most.and_then(|most| usize::try_from(most).ok()).unwrap_or(1) }
-        }
-        Type::Integer => {
-            let (min, max) = (section.integer("min").unwrap_or(i32::MIN), section.integer("max").unwrap_or(i32::MAX));
-            if min > max {
-                section.mistake("max", max.to_string(), format!("a number not below `min`, {min}"));
-            }
-            Kind::Integer { min, max }
-        }
-        Type::Date => {
-            range = date_range(section);
-            Kind::Date
-        }
-        Type::Boolean => Kind::Boolean,
-        Type::Decimal => {
-            let precision = section.whole("precision").unwrap_or(10);
-            let scale = section.whole("scale").unwrap_or(2);
-            if !(1..=18).contains(&precision) || scale > precision {
-                section.mistake("precision", format!("{precision} digits, {scale} of them decimals"), "1 to 18 digits");
-            }
-            Kind::Decimal { precision: u8::try_from(precision).unwrap_or(18), scale: i8::try_from(scale).unwrap_or(0) }
-        }
-    });
-    let money = section.truth("money").unwrap_or(false);
-    if money && !matches!(kind, Some(Kind::Decimal { scale: 2, .. }) | None) {
-        section.mistake("money", "true", "true on a decimal with two places alone");
-    }
-    let personal = section.truth("personal").unwrap_or(false);
-    let policies = [("reject", OnUnreadable::Reject), ("empty", OnUnreadable::Empty)];
-    let unreadable = section.choice("unreadable", &policies).unwrap_or(OnUnreadable::Reject);
-    if money && unreadable == OnUnreadable::Empty {
-        section.mistake("unreadable", "\"empty\" on an amount", "\"reject\": no cent may be lost");
-    }
-    section.finish();
-    Some(Field { name: name?.to_owned(), kind: kind?, money, personal, unreadable, range })
-}
-
-/// `min` and `max` of a date, as ISO dates.
-fn date_range(section: &Section<'_>) -> DateRange {
-    let accepted = "a day such as \"1900-01-01\"";
-    let day = |key| {
-        let text = section.text(key)?;
-        let day = text.parse::<NaiveDate>().ok().filter(|day| text.len() == 10 && (1..=9999).contains(&day.year()));
-        if day.is_none() {
-            section.mistake(key, format!("\"{text}\""), accepted);
-        }
-        day
-    };
-    let (min, max) = (day("min"), day("max"));
-    if let (Some(min), Some(max)) = (min, max)
-        && min > max
-    {
-        section.mistake("max", format!("\"{max}\""), format!("a day not before `min`, {min}"));
-    }
-    let default = DateRange::default();
-    DateRange {
-        min: min.map_or(default.min, |day| day.to_epoch_days()),
-        max: max.map_or(default.max, |day| day.to_epoch_days()),
-        declared: min.is_some() || max.is_some(),
-    }
-}
-
-fn rule(section: &Section<'_>, record: &Record, default_budget: Budget) -> Option<Rule> {
-    let id = section.required("id", section.text("id"), "the rule's id");
-    if let Some(id) = id.filter(|id| !is_identifier(id)) {
-        section.mistake("id", format!("\"{id}\""), "lower-case letters, digits and `_`, a letter first");
-    }
-    let message = section.required("message", section.text("message"), "a sentence for the facility");
-    let severity = section.choice("severity", SEVERITIES).unwrap_or(Severity::Reject);
-    let backed = section.text("constraint");
-    if let (Some(constraint), Severity::Warn) = (backed, severity) {
-        section.mistake(
-            "severity",
-            format!("\"warn\", while the warehouse's constraint \"{constraint}\" refuses such rows"),
-            "\"reject\" or \"halt\"",
-        );
-    }
-    let budget = budget(section, "budget", default_budget);
-    let check = check(section, record);
-    section.finish();
-    Some(Rule { id: id?.to_owned(), check: check?, severity, budget, message: message?.to_owned() })
-}
-
-/// The kinds of checks that a rule may name.
-#[derive(Clone, Copy)]
-enum CheckKind {
-    Required,
-    NotNegative,
-    NotAfterAsOf,
-    Unique,
-    AtMost,
-    OneOf,
-}
-
-const CHECKS: &[(&str, CheckKind)] = &[
-    ("required", CheckKind::Required),
-    ("not_negative", CheckKind::NotNegative),
-    ("not_after_as_of", CheckKind::NotAfterAsOf),
-    ("unique", CheckKind::Unique),
-    ("at_most", CheckKind::AtMost),
-    ("one_of", CheckKind::OneOf),
-];
-
-fn check(section: &Section<'_>, record: &Record) -> Option<Check> {
-    let accepted = CHECKS.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
-    let check = section.required("check", section.choice("check", CHECKS), &accepted)?;
-    let resolve = |names: Vec<&str>, kinds: &str, fits: fn(Kind) -> bool| -> Vec<usize> {
-        if names.is_empty() {
-            section.mistake("fields", "an empty list", "at least one field");
-        }
-        let found = names.into_iter().filter_map(|name| index(section, record, "fields", name)).collect::<Vec<_>>();
-        for &index in found.iter().filter(|&&index| !fits(record.fields[index].kind)) {
-            section.mistake("fields", format!("\"{}\"", record.fields[index].name), kinds.to_owned());
-        }
-        found
-    };
-    let fields = |kinds: &str, fits: fn(Kind) -> bool| -> Option<Vec<usize>> {
-        let names = section.required("fields", section.texts("fields"), "a list of fields")?;
-        Some(resolve(names, kinds, fits))
-    };
-    let one = |key: &'static str| section.required(key, section.value(key), "a field").and_then(|value| value.as_str());
-    match check {
-        CheckKind::Required => Some(Check::Required(fields("any field", |_| true)?)),
-        CheckKind::NotNegative => {
-            Some(Check::NotNegative(fields("a decimal field", |kind| matches!(kind, Kind::Decimal { .. }))?))
-        }
-        CheckKind::NotAfterAsOf => Some(Check::NotAfterAsOf(fields("a date field", |kind| kind == Kind::Date)?)),
-        CheckKind::Unique => {
-            let fields = match section.texts("fields") {
-                Some(names) => resolve(names, "any field", |_| true),
-                None => record.key.clone(),
-            };
-            let keep = section.choice("keep", &[("first", Keep::First), ("none", Keep::None)]).unwrap_or(Keep::First);
-            let conflict = match (section.text("conflict_id"), section.text("conflict_message")) {
-                (Some(id), Some(message)) => Some((id.to_owned(), message.to_owned())),
-                (None, None) => None,
-                _ => {
-                    section.mistake("conflict_id", "one of `conflict_id` and `conflict_message`", "both or none");
-                    None
-                }
-            };
-            Some(Check::Unique { fields, keep, conflict })
-        }
-        CheckKind::AtMost => {
-            let smaller = index(section, record, "smaller", one("smaller")?)?;
-            let greater = index(section, record, "greater", one("greater")?)?;
-            let kinds = (record.fields[smaller].kind, record.fields[greater].kind);
-            let comparable = match kinds {
-                (Kind::Date, Kind::Date) => true,
-                (Kind::Decimal { scale, .. }, Kind::Decimal { scale: other, .. }) => scale == other,
-                _ => false,
-            };
-            if !comparable {
-                section.mistake("greater", "fields of different types", "two dates, or two decimals of one scale");
-            }
-            Some(Check::AtMost { smaller, greater })
-        }
-        CheckKind::OneOf => {
-            let field = index(section, record, "field", one("field")?)?;
-            if !matches!(record.fields[field].kind, Kind::Text { .. }) {
-                section.mistake("field", format!("\"{}\"", record.fields[field].name), "a text field");
-            }
-            let values = section.required("values", section.texts("values"), "a list of texts")?;
-            Some(Check::OneOf { field, values: values.into_iter().map(str::to_owned).collect() })
-        }
-    }
-}
-
-fn warehouse(bundle: &Bundle, found: &Found) -> WarehouseSql {
-    let mut sql = WarehouseSql::default();
+/// `warehouse/V*.sql`: what a declaration cannot express.
+fn migrations(bundle: &Bundle, found: &Found) -> Vec<Migration> {
+    let mut migrations = Vec::new();
     for (path, stem, text) in bundle.folder("warehouse/", ".sql") {
-        if stem == "load" {
-            text.clone_into(&mut sql.load);
-            continue;
-        }
         let parts = stem.strip_prefix('V').and_then(|rest| rest.split_once("__"));
         match parts.and_then(|(version, name)| Some((version.parse::<u32>().ok().filter(|v| *v > 0)?, name))) {
             Some((version, name)) if is_identifier(name) => {
-                sql.migrations.push(Migration { version, name: name.to_owned(), sql: text.to_owned() });
+                migrations.push(Migration { version, name: name.to_owned(), sql: text.to_owned() });
             }
-            _ => found.add(path, "", "this name", "`load.sql`, or a migration `V<number>__<name>.sql` numbered from 1"),
+            _ => found.add(path, "", "this name", "a migration `V<number>__<name>.sql` numbered from 1"),
         }
     }
-    if sql.load.is_empty() {
-        found.add("warehouse/load.sql", "", "no such file", "the script that merges a run's rows into the warehouse");
-    }
-    sql.migrations.sort_by_key(|migration| migration.version);
-    for (expected, migration) in (1..).zip(&sql.migrations) {
+    migrations.sort_by_key(|migration| migration.version);
+    for (expected, migration) in (1..).zip(&migrations) {
         if migration.version != expected {
             let name = format!("warehouse/V{}__{}.sql", migration.version, migration.name);
-            found.add(
-                &name,
-                "",
-                format!("version {}", migration.version),
-                format!("version {expected}, the next in line"),
-            );
+            let accepted = format!("version {expected}, the next in line");
+            found.add(&name, "", format!("version {}", migration.version), accepted);
             break;
         }
     }
-    sql
+    migrations
 }

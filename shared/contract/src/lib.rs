@@ -19,7 +19,9 @@ mod pattern;
 mod query;
 mod reader_rule;
 mod recognise;
+mod record;
 mod source;
+mod tables;
 mod text;
 
 pub use bundle::Bundle;

@@ -13,9 +13,8 @@ pub(crate) fn models(root: &Section<'_>, bundle: &Bundle, found: &Found) -> Vec<
     let models: Vec<Model> = sections.filter_map(|section| model(&section, bundle, found)).collect();
     names_differ(root, "models", models.iter().map(|model| model.id.as_str()));
     for (path, stem, _) in bundle.folder("models/", ".sql") {
-        let declared = |model: &Model| stem.strip_prefix(&model.id).is_some_and(|rest| ["", "_write"].contains(&rest));
-        if root.is_whole("models", models.len()) && !models.iter().any(declared) {
-            found.add(path, "", "no model of this name", "`<id>.sql` and `<id>_write.sql` of a model in dataset.toml");
+        if root.is_whole("models", models.len()) && !models.iter().any(|model| model.id == stem) {
+            found.add(path, "", "no model of this name", "`<id>.sql` of a model in dataset.toml");
         }
     }
     models
@@ -23,9 +22,20 @@ pub(crate) fn models(root: &Section<'_>, bundle: &Bundle, found: &Found) -> Vec<
 
 fn model(section: &Section<'_>, bundle: &Bundle, found: &Found) -> Option<Model> {
     let id = section.required("id", section.text("id"), "the model's id");
-    if let Some(id) = id.filter(|id| !is_identifier(id)) {
-        section.mistake("id", format!("\"{id}\""), NAME);
+    // the table of the scores is named after it
+    if let Some(id) = id.filter(|id| !is_identifier(id) || id.len() > 50) {
+        section.mistake("id", format!("\"{id}\""), format!("{NAME}; at most 50 of them"));
     }
+    let column = |key: &'static str, accepted: &str| {
+        let name = section.required(key, section.text(key), accepted);
+        if let Some(name) = name.filter(|name| !is_identifier(name) || *name == "row_key") {
+            section.mistake(key, format!("\"{name}\""), NAME);
+        }
+        name
+    };
+    let table = section.required("table", section.text("table"), "the table whose rows the model scores");
+    let score = column("score", "the column of the score");
+    let reason = column("reason", "the column of the reason");
     section.required("type", section.choice("type", &[("isolation_forest", ())]), "\"isolation_forest\"");
     let trees = whole(section, "trees", 100, 1, 1_000);
     let sample = whole(section, "sample", 256, 2, 256);
@@ -45,20 +55,28 @@ fn model(section: &Section<'_>, bundle: &Bundle, found: &Found) -> Option<Model>
     section.finish();
     let id = id?;
     let select = statement(bundle, &format!("models/{id}.sql"), "the SELECT of the model's rows", found);
-    let write = statement(bundle, &format!("models/{id}_write.sql"), "the UPDATE that takes the model's scores", found);
     let kind = ModelKind::IsolationForest {
         trees: u16::try_from(trees).unwrap_or(u16::MAX),
         sample: u16::try_from(sample).unwrap_or(u16::MAX),
         contamination_percent: u8::try_from(contamination).unwrap_or(u8::MAX),
         seed: seed?,
     };
-    Some(Model { id: id.to_owned(), kind, features, min_rows, select: select?, write: write? })
+    Some(Model {
+        id: id.to_owned(),
+        kind,
+        features,
+        min_rows,
+        select: select?,
+        table: table?.to_owned(),
+        score: score?.to_owned(),
+        reason: reason?.to_owned(),
+    })
 }
 
 fn feature(section: &Section<'_>) -> Option<Feature> {
     let name = section.required("name", section.text("name"), "the column in the model's SELECT");
-    if let Some(name) = name.filter(|name| !is_identifier(name) || ["key", "state"].contains(name)) {
-        section.mistake("name", format!("\"{name}\""), format!("{NAME}; neither `key` nor `state`"));
+    if let Some(name) = name.filter(|name| !is_identifier(name) || ["key", "row_key"].contains(name)) {
+        section.mistake("name", format!("\"{name}\""), format!("{NAME}; neither `key` nor `row_key`"));
     }
     let accepted = "the reason in words, with `{value}` where the value stands";
     let words = section.required("words", section.text("words"), accepted);

@@ -15,18 +15,38 @@ pub fn dataset_of_key<'a>(datasets: &'a [String], key: &str) -> Option<&'a str> 
 }
 
 impl Dataset {
-    /// The one source that recognises a key.
+    /// The source that reads a record from a key's file; without a record, the only one that reads the file.
     ///
     /// # Errors
-    /// `SourceUnknown` where none does, `SourceAmbiguous` where several do.
-    pub fn source_of_key(&self, key: &str) -> Result<&Source> {
+    /// Those of [`Self::sources_of_key`]; `RequestInvalid` if no source reads this record, or sources read several and none is named.
+    pub fn source_of_key(&self, key: &str, record: Option<&str>) -> Result<&Source> {
+        let sources = self.sources_of_key(key)?;
+        let of_record = |source: &&&Source| record.is_none_or(|record| self.record(source).name == record);
+        let fitting: Vec<&&Source> = sources.iter().filter(of_record).collect();
+        match fitting.as_slice() {
+            [source] => Ok(source),
+            _ => {
+                let names =
+                    sources.iter().map(|source| self.record(source).name.as_str()).collect::<Vec<_>>().join(", ");
+                let message = format!("the file holds the records {names}: name one of them as `record`");
+                Err(StageError::new(ErrorCode::RequestInvalid, message))
+            }
+        }
+    }
+
+    /// The sources that recognise a key: one for each record that its file holds.
+    ///
+    /// # Errors
+    /// `SourceUnknown` if none does, `SourceAmbiguous` if several of one record do.
+    pub fn sources_of_key(&self, key: &str) -> Result<Vec<&Source>> {
         let (path, file_name) = self.path_of_key(key);
         let fits = |source: &&Source| source.formats.iter().any(|format| format.fits(path, file_name));
         let ids = |sources: &[&Source]| sources.iter().map(|source| source.id.as_str()).collect::<Vec<_>>().join(", ");
         let fitting: Vec<&Source> = self.sources.iter().filter(fits).collect();
-        match fitting.as_slice() {
-            [source] => Ok(source),
-            [] => Err(StageError::new(
+        let of_record = |record: usize| fitting.iter().filter(move |source| source.record == record);
+        let ambiguous = (0..self.records.len()).find(|record| of_record(*record).count() > 1);
+        match (fitting.as_slice(), ambiguous) {
+            ([], _) => Err(StageError::new(
                 ErrorCode::SourceUnknown,
                 format!(
                     "no source of dataset `{}` recognises the file `{file_name}`: name it as one of the contracts \
@@ -35,13 +55,14 @@ impl Dataset {
                     ids(&self.sources.iter().collect::<Vec<_>>()),
                 ),
             )),
-            several => Err(StageError::new(
+            (fitting, None) => Ok(fitting.to_vec()),
+            (_, Some(record)) => Err(StageError::new(
                 ErrorCode::SourceAmbiguous,
                 format!(
                     "several sources of dataset `{}` recognise the file `{file_name}` ({}): narrow the `files` patterns \
                      in their contracts",
                     self.name,
-                    ids(several),
+                    ids(&of_record(record).copied().collect::<Vec<_>>()),
                 ),
             )),
         }

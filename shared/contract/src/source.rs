@@ -16,11 +16,13 @@ pub(crate) fn compile(
     file: &str,
     id: &str,
     document: &Table,
-    record: &Record,
+    records: &[Record],
     zone: Tz,
     found: &Found,
 ) -> Option<Source> {
     let root = Section::new(file, "", document, found);
+    let at = of_record(&root, records)?;
+    let record = &records[at];
     let formats = format::formats(&root);
     let section = root.required("dates", root.section("dates"), "a table with `format`");
     let dates = section.and_then(|section| dates(&section, None, zone));
@@ -73,6 +75,7 @@ pub(crate) fn compile(
     root.finish();
     Some(Source {
         id: id.to_owned(),
+        record: at,
         formats: formats?,
         columns,
         ignored,
@@ -85,6 +88,27 @@ pub(crate) fn compile(
         extraction_date_missing: missing,
         expected,
     })
+}
+
+/// `record`: which record the source's files hold, if the dataset has several.
+fn of_record(root: &Section<'_>, records: &[Record]) -> Option<usize> {
+    let names = || records.iter().map(|record| format!("\"{}\"", record.name)).collect::<Vec<_>>().join(", ");
+    match (root.text("record"), records) {
+        // none could be read, which is noted where they are
+        (_, []) => None,
+        (None, [_]) => Some(0),
+        (None, _) => {
+            root.required("record", None::<()>, &format!("the record that the files hold: {}", names()));
+            None
+        }
+        (Some(name), _) => {
+            let at = records.iter().position(|record| record.name == name);
+            if at.is_none() {
+                root.mistake("record", format!("\"{name}\", which is no record"), names());
+            }
+            at
+        }
+    }
 }
 
 /// `[expected]`: how often the source sends a file.
@@ -135,7 +159,7 @@ fn owns(root: &Section<'_>, record: &Record, columns: &[Origin]) -> Owns {
             root.mistake(
                 "owns",
                 "this key, while the record has no `owner`",
-                "no such key, or an `owner` in dataset.toml",
+                "no such key, or an `owner` in the record's file",
             );
         }
         return Owns::Anything;

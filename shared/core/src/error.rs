@@ -77,6 +77,8 @@ error_codes! {
     ExtractionUnclear => Data,
     /// The as-of date was typed, and is earlier than the one that was last published.
     AsOfEarlier => Data,
+    /// A file that is a complete state has no rows, or lacks much of what is known.
+    SnapshotImplausible => Data,
     /// The file has no byte.
     FileEmpty => Data,
     /// The file's bytes contradict the declared encoding.

@@ -21,6 +21,9 @@ pub struct RunRequest {
     /// The dataset; without it, found from the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dataset: Option<String>,
+    /// Which of the dataset's records is read from the object; without it, the only one that a source reads from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
     /// What "today" is for the run; without it, the day on which the run started, in the dataset's time zone.
     #[serde(default, deserialize_with = "day::optional", skip_serializing_if = "Option::is_none")]
     pub as_of: Option<NaiveDate>,
@@ -72,13 +75,14 @@ pub(crate) fn unchecked() -> bool {
 }
 
 impl RunRequest {
-    /// What the event about an object version asks for.
-    pub fn of(object: &ObjectVersion) -> Self {
+    /// What the event about an object version asks for: of one record, if the dataset has several.
+    pub fn of(object: &ObjectVersion, record: Option<&str>) -> Self {
         Self {
             bucket: object.bucket.clone(),
             key: object.key.clone(),
             version_id: Some(object.version_id.clone()),
             dataset: None,
+            record: record.map(str::to_owned),
             as_of: None,
             force: false,
             strict: false,
@@ -86,16 +90,17 @@ impl RunRequest {
         }
     }
 
-    /// The execution name of an object version: the same for each event about it, so that a second one starts nothing.
+    /// The execution name of an object version's record: the same for each event about it, so that a second one starts nothing.
     ///
-    /// Readable first (from the file's name), then 128 bits of SHA-256 over bucket, key and version id; at most 80
+    /// Readable first (from the file's name), then 128 bits of SHA-256 over bucket, key, version id and record; at most 80
     /// characters of `A-Z a-z 0-9 - _`, which is what Step Functions accepts.
     pub fn execution_name(&self) -> String {
         let file_name = self.key.rsplit('/').next().unwrap_or(&self.key);
         let readable: String =
             file_name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).take(40).collect();
         let mut hash = Sha256::new();
-        for part in [&self.bucket, &self.key, self.version_id.as_deref().unwrap_or_default()] {
+        let version = self.version_id.as_deref().unwrap_or_default();
+        for part in [&self.bucket, &self.key, version].into_iter().chain(self.record.as_deref()) {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }
@@ -142,6 +147,8 @@ pub struct Run {
     pub bundle: BundleRef,
     /// The source whose contract reads the object.
     pub source: String,
+    /// The record that it reads from it.
+    pub record: String,
 }
 
 /// The key of what a stage of a run writes, for who knows of the run no more than the ledger does.
@@ -180,7 +187,8 @@ mod tests {
     use super::*;
 
     fn request(key: &str, version: &str) -> RunRequest {
-        RunRequest::of(&ObjectVersion { bucket: "bronze".into(), key: key.into(), version_id: version.into() })
+        let object = ObjectVersion { bucket: "bronze".into(), key: key.into(), version_id: version.into() };
+        RunRequest::of(&object, None)
     }
 
     #[test]
@@ -190,6 +198,8 @@ mod tests {
         assert!(name.starts_with("Factur--n-1-2-csv-"), "{name}");
         assert_ne!(name, request("facturation/Factur\u{e9} n\u{b0}1+2.csv", "v2").execution_name());
         assert_ne!(request("ab", "c").execution_name(), request("a", "bc").execution_name());
+        let of_record = RunRequest { record: Some("lines".into()), ..request("a", "b") };
+        assert_ne!(of_record.execution_name(), request("a", "b").execution_name());
         let long = request(&"\u{e9}".repeat(450), "v").execution_name();
         assert!(
             long.len() <= 80 && long.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'),
@@ -207,6 +217,7 @@ mod tests {
                 key: "k".into(),
                 version_id: None,
                 dataset: None,
+                record: None,
                 as_of: None,
                 force: false,
                 strict: false,

@@ -88,7 +88,7 @@ fn plan(table: &Table, dataset: &Dataset, found: &Found) -> Option<Plan> {
     let files = files(&root, dataset, &against);
     root.finish();
     let fields: Vec<Option<usize>> =
-        dataset.record.fields.iter().map(|field| scope.names.iter().position(|name| *name == field.name)).collect();
+        dataset.sampled().fields.iter().map(|field| scope.names.iter().position(|name| *name == field.name)).collect();
     let plan = Plan { defaults: defaults?, files: files?, scope, pools: compiled_pools, effects, fields };
     check_draws(&root, dataset, &plan);
     Some(plan)
@@ -190,12 +190,12 @@ fn file<'a>(
     against: &Against<'_, 'a>,
 ) -> Option<PlannedFile> {
     let source = &dataset.sources[source_index];
-    let record = &dataset.record;
+    let record = dataset.sampled();
     let accepted = "the name of its file, by which its contract recognises it";
     let name = section.required("file", section.text("file"), accepted);
     let format = name.and_then(|name| {
         let safe = !name.contains(['/', '\\']) && !name.starts_with('.');
-        let own = safe && dataset.source_of_key(name).is_ok_and(|recognised| recognised.id == source.id);
+        let own = safe && dataset.source_of_key(name, None).is_ok_and(|recognised| recognised.id == source.id);
         let format = dataset.format_of_key(source, name).ok().filter(|_| own);
         if format.is_none() {
             section.mistake("file", format!("\"{name}\""), accepted);
@@ -243,7 +243,7 @@ fn file<'a>(
 
 /// Every column has a draw, every draw gives what its field takes, and none hangs on itself.
 fn check_draws(root: &Section<'_>, dataset: &Dataset, plan: &Plan) {
-    let fields = &dataset.record.fields;
+    let fields = &dataset.sampled().fields;
     for (field, _) in plan.fields.iter().enumerate().filter(|(_, draw)| draw.is_none()) {
         let sources: Vec<&str> =
             plan.files.iter().filter(|f| f.columns.contains(&field)).map(|f| f.source.as_str()).collect();
@@ -300,7 +300,7 @@ fn wrong_shapes(dataset: &Dataset, plan: &Plan, specs: &[Arc<Spec>], order: &[us
     let mut shapes = vec![None; specs.len()];
     for &draw in order {
         shapes[draw] = shape(&specs[draw], &shapes, &pools, specs);
-        let kind = dataset.record.field(&plan.scope.names[draw]).map(|field| dataset.record.fields[field].kind);
+        let kind = dataset.sampled().field(&plan.scope.names[draw]).map(|field| dataset.sampled().fields[field].kind);
         let cases: Vec<&Spec> = match specs[draw].as_ref() {
             Spec::By { cases, .. } => cases.iter().map(|(_, case)| case).collect(),
             other => vec![other],

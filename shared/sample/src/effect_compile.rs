@@ -47,7 +47,7 @@ pub(crate) fn overrides<'a>(section: &Section<'a>, against: &Against<'_, 'a>) ->
 }
 
 fn defect<'a>(section: &Section<'a>, against: &Against<'_, 'a>) -> Option<Act> {
-    let record = &against.names.dataset.record;
+    let record = against.names.dataset.sampled();
     let of_reader = [DATE_UNREADABLE, AMOUNT_UNREADABLE, NUMBER_UNREADABLE, TEXT_TOO_LONG, RECORD_SHORT, RECORD_LONG];
     let conflict = |check: &Check| match check {
         Check::Unique { conflict, .. } => conflict.as_ref().map(|(id, _)| id.clone()),
@@ -113,7 +113,7 @@ fn variant<'a>(section: &Section<'a>, against: &Against<'_, 'a>) -> Option<Act> 
         ("blank_line", 6),
         ("repeated_header", 7),
     ];
-    let record = &against.names.dataset.record;
+    let record = against.names.dataset.sampled();
     let accepted = WORDS.map(|(word, _)| format!("\"{word}\"")).join(", ");
     if section.value("empty").is_some() {
         let required = |field: &usize| {

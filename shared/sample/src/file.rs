@@ -73,7 +73,7 @@ pub fn write_file(
 ) -> Result<FileTruth> {
     let source = &dataset.sources[file.source_index];
     let format = &source.formats[file.format_index];
-    let notation = Notation { record: &dataset.record, source, format };
+    let notation = Notation { record: dataset.sampled(), source, format };
     let as_of = settings.as_of.to_epoch_days();
     let name = &file.name;
     let mut output = match &format.format {
@@ -85,7 +85,7 @@ pub fn write_file(
             }
             let output = WorkbookOutput::new(
                 workbook.sheets.first(),
-                &dataset.record.name,
+                &dataset.sampled().name,
                 header_line(format),
                 source.dates.formats.first(),
                 sinks.file,
@@ -94,7 +94,7 @@ pub fn write_file(
         }
     };
     let kind = if matches!(output, Output::Csv(_)) { "csv" } else { "xlsx" };
-    let mut tally = Tally::new(&dataset.record, source, kind, as_of);
+    let mut tally = Tally::new(dataset.sampled(), source, kind, as_of);
     let places = Places::new(plan, notation, file, settings);
     let members = |pool: usize, random: &mut Random| member(plan, file, pool, settings, as_of, random);
     let rows_purpose = purpose(&format!("rows/{}", source.id));
@@ -127,7 +127,7 @@ pub fn write_file(
         let repeats = first.as_ref().map(|first| Repeats { changed: row.values != first.values, first });
         let accepted = tally.add(&row, repeats);
         if let Some(tell) = sinks.accepted.as_mut().filter(|_| accepted) {
-            let fields = dataset.record.fields.iter().zip(&row.values);
+            let fields = dataset.sampled().fields.iter().zip(&row.values);
             tell(number, &fields.map(|(field, value)| value.canonical(field.kind)).collect::<Vec<_>>());
         }
         let note = |class, names: &mut std::collections::BTreeMap<String, u64>| {

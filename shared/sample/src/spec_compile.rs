@@ -30,7 +30,7 @@ pub(crate) struct Names<'a> {
 impl<'a> Names<'a> {
     /// The type of the record's field that has a draw's name.
     pub(crate) fn kind(&self, name: &str) -> Option<Kind> {
-        self.dataset.record.field(name).map(|index| self.dataset.record.fields[index].kind)
+        self.dataset.sampled().field(name).map(|index| self.dataset.sampled().fields[index].kind)
     }
 
     /// The draw of a name that stands at a key.

@@ -41,7 +41,7 @@ fn another_seed_gives_other_files() {
 fn what_is_drawn_is_plausible() {
     let dataset = billing();
     let plan = compile(&dataset, &[]).unwrap();
-    let field = |name: &str| dataset.record.field(name).unwrap();
+    let field = |name: &str| dataset.records[0].field(name).unwrap();
     let files = write(&dataset, &plan, 10_000, 42);
     let mut patients: Vec<BTreeSet<&str>> = Vec::new();
     for file in &files {

@@ -104,7 +104,8 @@ fn shop() -> Dataset {
     let dataset = r#"
 name = "boutique"
 time_zone = "Europe/Paris"
-[records.vente]
+"#;
+    let record = r#"
 key = ["ticket"]
 fields = [
     { name = "ticket", type = "text", max_length = 12 },
@@ -115,21 +116,25 @@ fields = [
     { name = "vendu_le", type = "date" },
     { name = "magasin", type = "text", max_length = 20 },
 ]
-[[records.vente.rules]]
+[[rules]]
 id = "prix_absent"
 check = "required"
 fields = ["ticket", "prix"]
 message = "Le prix est absent."
-[[records.vente.rules]]
+[[rules]]
 id = "prix_negatif"
 check = "not_negative"
 fields = ["prix"]
 severity = "warn"
 message = "Le prix est négatif."
-[[records.vente.rules]]
+[[rules]]
 id = "tickets"
 check = "unique"
 message = "Le ticket est répété."
+[fact]
+name = "vente"
+surrogate = "vente_key"
+measures = ["article", "quantite", "prix", "poids", "vendu_le", "magasin"]
 "#;
     let source = |format: &str| {
         format!(
@@ -162,7 +167,7 @@ magasin = "Nantes"
     let named = "type = \"xlsx\"\nsheet = \"Ventes de juin\"";
     let files = [
         ("dataset.toml", dataset.to_owned()),
-        ("warehouse/load.sql", "SELECT 1".to_owned()),
+        ("records/vente.toml", record.to_owned()),
         ("sources/caisse.toml", source(csv).replace("ventes*", "ventes*.txt")),
         ("sources/siege.toml", source(xlsx).replace("ventes*", "ventes*.xlsx")),
         ("sources/web.toml", source(named).replace("ventes*", "web*.xlsx")),

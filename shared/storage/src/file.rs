@@ -46,11 +46,12 @@ impl Storage {
 }
 
 /// Waits while the second lasts in which an object was written: S3's times are whole seconds, and two versions of one second
-/// have no order.
+/// have no order. A file is given the time of the kernel's last tick, which may be some milliseconds ago: a little longer, then.
 async fn end_of_second(written: SystemTime) {
     const SECOND: Duration = Duration::from_secs(1);
-    if let Ok(left) = (written + SECOND).duration_since(SystemTime::now()) {
-        tokio::time::sleep(left.min(SECOND)).await;
+    const TICKS: Duration = Duration::from_millis(50);
+    if let Ok(left) = (written + SECOND + TICKS).duration_since(SystemTime::now()) {
+        tokio::time::sleep(left.min(SECOND + TICKS)).await;
     }
 }
 

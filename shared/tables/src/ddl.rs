@@ -1,42 +1,86 @@
-//! The statements that make a table.
+//! The statements that make the tables.
 
 use std::fmt::Write as _;
 
-use crate::description::{Column, Computed, Record, Table};
+use crate::description::{Calendar, Column, Computed, Dataset, Output, Table};
 use crate::names::{list, name, quote};
-use crate::views;
+use crate::{staging, views};
 
-/// All statements that make the tables of a dataset's records in a schema, in an order in which they can be executed. Days are those of a
-/// time zone.
-pub fn create(schema: &str, time_zone: &str, records: &[Record]) -> String {
-    let mut sql = format!("CREATE SCHEMA IF NOT EXISTS {};\n", quote(schema));
-    let tables = || records.iter().flat_map(|record| &record.tables);
-    for calendar in records.iter().flat_map(|record| &record.calendars) {
-        let _ = writeln!(
-            sql,
-            "CREATE TABLE {} (\n{}  {} date PRIMARY KEY\n);",
-            name(schema, &calendar.name, ""),
-            computed(&calendar.columns),
-            quote(&calendar.day)
-        );
+/// A base table with the statements that make it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// The statements that make it, and its indexes.
+    pub create: String,
+    /// The statements that want all tables to be there.
+    pub constrain: String,
+}
+
+/// All statements that make the tables of a dataset, in an order in which they can be executed. The schemas are there.
+pub fn create(dataset: &Dataset) -> String {
+    let bases = bases(dataset);
+    let mut sql: String = bases.iter().map(|base| base.create.as_str()).collect();
+    sql.extend(bases.iter().map(|base| base.constrain.as_str()));
+    sql.extend(views::views(dataset).iter().map(|view| view.create(&dataset.warehouse)));
+    sql + &views::functions(dataset)
+}
+
+/// The base tables of a dataset.
+pub fn bases(dataset: &Dataset) -> Vec<Base> {
+    let schema = &dataset.warehouse;
+    let base = |schema: &str, name: String, create: String| Base {
+        schema: schema.to_owned(),
+        name,
+        create,
+        constrain: String::new(),
+    };
+    let mut bases = Vec::new();
+    for record in &dataset.records {
+        bases.push(base(&dataset.staging, record.name.clone(), staging::create(dataset, record)));
+        let calendars = record.calendars.iter();
+        bases.extend(calendars.map(|one| base(schema, one.name.clone(), calendar_table(schema, one))));
     }
-    for table in tables() {
-        sql.push_str(&base(schema, table));
-    }
-    // every table is there now
-    for table in tables() {
-        for reference in &table.references {
-            let target = name(schema, &reference.table, "_rows");
-            let column = quote(&reference.name);
-            let _ = writeln!(
-                sql,
-                "ALTER TABLE {} ADD FOREIGN KEY ({column}) REFERENCES {target};",
-                name(schema, &table.name, "_rows"),
-            );
+    for table in dataset.tables() {
+        let of = |ending: &str| format!("{}{ending}", table.name);
+        let constrain = table.references.iter().fold(String::new(), |mut sql, reference| {
+            let (rows, target) = (name(schema, &table.name, "_rows"), name(schema, &reference.table, "_rows"));
+            let _ =
+                writeln!(sql, "ALTER TABLE {rows} ADD FOREIGN KEY ({}) REFERENCES {target};", quote(&reference.name));
+            sql
+        });
+        bases.push(Base { constrain, ..base(schema, of("_rows"), rows(schema, table)) });
+        bases.push(base(schema, of("_history"), history(schema, table)));
+        bases.push(base(schema, of("_presence"), presence(schema, table)));
+        if let Some(scope) = &table.snapshot {
+            bases.push(base(schema, of("_snapshots"), snapshots(schema, table, scope)));
+            bases.push(base(schema, of("_refused"), refused(schema, table)));
         }
-        sql.push_str(&views::create(schema, time_zone, table));
+        let outputs = table.outputs.iter();
+        bases.extend(outputs.map(|output| base(schema, output.name.clone(), output_table(schema, table, output))));
     }
-    sql
+    bases
+}
+
+/// The names of all that [`create`] makes, each with its schema: base tables, and the views that readers know.
+pub fn names(dataset: &Dataset) -> Vec<String> {
+    let bases = bases(dataset).into_iter().map(|base| format!("{}.{}", base.schema, base.name));
+    let views = views::views(dataset).into_iter().map(|view| format!("{}.{}", dataset.warehouse, view.name));
+    bases.chain(views).collect()
+}
+
+fn calendar_table(schema: &str, calendar: &Calendar) -> String {
+    let day = quote(&calendar.day);
+    let number = Calendar::number(&calendar.key, &calendar.day);
+    format!(
+        "CREATE TABLE {} (\n{}  {day} date PRIMARY KEY,\n{}  UNIQUE ({})\n);\n",
+        name(schema, &calendar.name, ""),
+        computed(std::slice::from_ref(&number)),
+        computed(&calendar.columns),
+        quote(&calendar.key),
+    )
 }
 
 fn columns(columns: &[Column], ending: &str) -> String {
@@ -55,50 +99,103 @@ fn computed(columns: &[Computed]) -> String {
     })
 }
 
-fn base(schema: &str, table: &Table) -> String {
+fn checks(table: &Table) -> String {
+    table.checks.iter().map(|check| format!(",\n  CHECK ({check})")).collect()
+}
+
+/// The column of the order, with its comma, if the table has one.
+fn newest(table: &Table) -> String {
+    table.newest_by.as_ref().map(|newest| format!("  row_newest {},\n", newest.field.sql_type)).unwrap_or_default()
+}
+
+/// A row per member, with its current state.
+fn rows(schema: &str, table: &Table) -> String {
     let of = |ending: &str| name(schema, &table.name, ending);
-    let (key, state) = (columns(&table.key, " NOT NULL"), columns(&table.state_columns(), ""));
-    let newest = table.newest_by.as_ref().map(|column| column.sql_type.to_string());
-    let newest_column = newest.as_ref().map(|kind| format!("  newest {kind},\n")).unwrap_or_default();
-    let unique = table.key_list();
-    let checks: String = table.checks.iter().map(|check| format!(",\n  CHECK ({check})")).collect();
+    let (rows, sequence) = (of("_rows"), of("_row_key_seq"));
     let mut sql = format!(
-        "CREATE TABLE {rows} (\n  row_key bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,\n{key}{state}{computed}  status text NOT NULL CHECK (status \
-         IN ('open', 'current', 'absent')),\n{newest_column}  valid_from timestamptz,\n  object_version_key bigint,\n  source_line bigint,\n  \
-         UNIQUE ({unique}),\n  CHECK ((status = 'open') = (object_version_key IS NULL)){checks}\n);\n\
-         CREATE TABLE {history} (\n  row_key bigint NOT NULL REFERENCES {rows},\n{state}{computed}  absent boolean NOT NULL,\n{newest_column}  valid_from \
-         timestamptz NOT NULL,\n  valid_to timestamptz NOT NULL,\n  object_version_key bigint NOT NULL,\n  source_line bigint,\n  \
-         closing_version_key bigint NOT NULL,\n  PRIMARY KEY (row_key, object_version_key){checks}\n);\n\
-         CREATE TABLE {presence} (\n  object_version_key bigint PRIMARY KEY,\n  row_keys bigint[] NOT NULL,\n  source_lines bigint[] NOT NULL{newest_list}\n);\n",
-        rows = of("_rows"),
-        history = of("_history"),
-        presence = of("_presence"),
+        "CREATE SEQUENCE {sequence};\nCREATE TABLE {rows} (\n  row_key bigint PRIMARY KEY DEFAULT nextval('{text}'),\n{key}{state}{computed}  row_status text NOT NULL CHECK \
+         (row_status IN ('open', 'current', 'absent')),\n{newest}  valid_from timestamptz,\n  object_version_key bigint,\n  source_line bigint,\n  UNIQUE ({unique}),\n  \
+         CHECK ((row_status = 'open') = (object_version_key IS NULL)){checks}\n);\nALTER SEQUENCE {sequence} OWNED BY {rows}.row_key;\nCREATE INDEX ON {rows} (row_key) WHERE \
+         row_status = 'open';\n",
+        text = sequence.replace('\'', "''"),
+        key = columns(&table.key, " NOT NULL"),
+        state = columns(&table.state_columns(), ""),
         computed = computed(&table.computed),
-        newest_list = newest.map(|kind| format!(",\n  newest {kind}[] NOT NULL")).unwrap_or_default(),
+        newest = newest(table),
+        unique = table.key_list(),
+        checks = checks(table),
     );
     for reference in &table.references {
-        let column = quote(&reference.name);
-        let _ = write!(
-            sql,
-            "CREATE INDEX ON {} ({column});\nCREATE INDEX ON {} ({column});\n",
-            of("_rows"),
-            of("_history")
-        );
+        let _ = writeln!(sql, "CREATE INDEX ON {rows} ({});", quote(&reference.name));
     }
-    if let Some(scope) = &table.snapshot {
-        let scoped: Vec<Column> = table.key.iter().filter(|column| scope.contains(&column.name)).cloned().collect();
-        let primary = list(["object_version_key"].into_iter().chain(scope.iter().map(String::as_str)));
-        let _ = write!(
-            sql,
-            "CREATE TABLE {} (\n  object_version_key bigint NOT NULL,\n{}  blind boolean NOT NULL,\n  PRIMARY KEY ({primary})\n);\n\
-             CREATE TABLE {} (\n  object_version_key bigint NOT NULL,\n{key}  PRIMARY KEY (object_version_key, {unique})\n);\n",
-            of("_snapshots"),
-            columns(&scoped, " NOT NULL"),
-            of("_refused"),
-        );
-        if !scope.is_empty() {
-            let _ = writeln!(sql, "CREATE INDEX ON {} ({});", of("_rows"), list(scope.iter().map(String::as_str)));
-        }
+    for index in &table.indexes {
+        let condition = index.condition.as_ref().map(|condition| format!(" WHERE {condition}")).unwrap_or_default();
+        let columns = list(index.columns.iter().map(String::as_str));
+        let _ = writeln!(sql, "CREATE INDEX ON {rows} ({columns}){condition};");
+    }
+    if let Some(scope) = table.snapshot.as_ref().filter(|scope| !scope.is_empty()) {
+        let _ = writeln!(sql, "CREATE INDEX ON {rows} ({});", list(scope.iter().map(String::as_str)));
     }
     sql
+}
+
+/// The earlier intervals.
+fn history(schema: &str, table: &Table) -> String {
+    let history = name(schema, &table.name, "_history");
+    let mut sql = format!(
+        "CREATE TABLE {history} (\n  row_key bigint NOT NULL REFERENCES {rows},\n{state}{computed}  row_absent boolean NOT NULL,\n{newest}  valid_from timestamptz NOT NULL,\n  \
+         valid_to timestamptz NOT NULL,\n  object_version_key bigint NOT NULL,\n  source_line bigint,\n  closing_version_key bigint NOT NULL,\n  PRIMARY KEY (row_key, \
+         object_version_key){checks}\n);\n",
+        rows = name(schema, &table.name, "_rows"),
+        state = columns(&table.state_columns(), ""),
+        computed = computed(&table.computed),
+        newest = newest(table),
+        checks = checks(table),
+    );
+    for reference in &table.references {
+        let _ = writeln!(sql, "CREATE INDEX ON {history} ({});", quote(&reference.name));
+    }
+    sql
+}
+
+/// Which members each version showed.
+fn presence(schema: &str, table: &Table) -> String {
+    let newest = table.newest_by.as_ref().map(|newest| newest.field.sql_type);
+    format!(
+        "CREATE TABLE {} (\n  object_version_key bigint PRIMARY KEY,\n  row_keys bigint[] NOT NULL,\n  source_lines bigint[] NOT NULL{}\n);\n",
+        name(schema, &table.name, "_presence"),
+        newest.map(|kind| format!(",\n  row_newest {kind}[] NOT NULL,\n  newest_most {kind}")).unwrap_or_default(),
+    )
+}
+
+/// What each complete file was complete of.
+fn snapshots(schema: &str, table: &Table, scope: &[String]) -> String {
+    let scoped: Vec<Column> = table.key.iter().filter(|column| scope.contains(&column.name)).cloned().collect();
+    format!(
+        "CREATE TABLE {} (\n  object_version_key bigint NOT NULL,\n{}  row_blind boolean NOT NULL,\n  PRIMARY KEY ({})\n);\n",
+        name(schema, &table.name, "_snapshots"),
+        columns(&scoped, " NOT NULL"),
+        list(["object_version_key"].into_iter().chain(scope.iter().map(String::as_str))),
+    )
+}
+
+/// The keys of the rows of complete files that were refused.
+fn refused(schema: &str, table: &Table) -> String {
+    format!(
+        "CREATE TABLE {} (\n  object_version_key bigint NOT NULL,\n{}  PRIMARY KEY (object_version_key, {})\n);\n",
+        name(schema, &table.name, "_refused"),
+        columns(&table.key, " NOT NULL"),
+        table.key_list(),
+    )
+}
+
+/// What a model says of a table's rows. Each training writes all of them anew: with half of each page free, the new ones stay on it, and no
+/// index is written.
+fn output_table(schema: &str, table: &Table, output: &Output) -> String {
+    format!(
+        "CREATE TABLE {} (\n  {}  row_key bigint PRIMARY KEY REFERENCES {}\n) WITH (fillfactor = 45);\n",
+        name(schema, &output.name, ""),
+        columns(&output.columns, ""),
+        name(schema, &table.name, "_rows"),
+    )
 }

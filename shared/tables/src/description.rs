@@ -2,15 +2,17 @@
 
 use std::fmt;
 
-use crate::names::list;
+use crate::names::{list, quote};
 
 /// A column's type in PostgreSQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SqlType {
     /// Text, compared by its bytes, of so many characters at most.
     Text(u32),
-    /// A whole number of 64 bits.
+    /// A whole number of 32 bits, which the engine computes.
     Integer,
+    /// A whole number of 64 bits.
+    Long,
     /// A decimal number of so many digits, so many of them behind the mark.
     Decimal(u8, u8),
     /// A floating-point number of 64 bits.
@@ -27,7 +29,8 @@ impl fmt::Display for SqlType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(length) => write!(f, "varchar({length}) COLLATE \"C\""),
-            Self::Integer => f.write_str("bigint"),
+            Self::Integer => f.write_str("integer"),
+            Self::Long => f.write_str("bigint"),
             Self::Decimal(precision, scale) => write!(f, "numeric({precision},{scale})"),
             Self::Number => f.write_str("double precision"),
             Self::Date => f.write_str("date"),
@@ -74,12 +77,59 @@ pub struct Computed {
 pub struct Calendar {
     /// The table's name.
     pub name: String,
+    /// The column of the day's number, yyyymmdd.
+    pub key: String,
     /// The column of the day.
     pub day: String,
     /// The record's field of which each value has a row.
     pub field: String,
-    /// What is said of a day.
+    /// What is said of a day: expressions over the column of the day.
     pub columns: Vec<Computed>,
+}
+
+impl Calendar {
+    /// The number of a day, yyyymmdd, under a name: of the calendar's own day, or of a table's column of days.
+    pub fn number(name: &str, day: &str) -> Computed {
+        let part = |part: &str| format!("date_part('{part}', {})::integer", quote(day));
+        let expression = format!("({} * 100 + {}) * 100 + {}", part("year"), part("month"), part("day"));
+        Computed { column: Column::new(name, SqlType::Integer), expression }
+    }
+}
+
+/// An index of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Index {
+    /// Its columns.
+    pub columns: Vec<String>,
+    /// Of which rows; none is of all.
+    pub condition: Option<String>,
+}
+
+/// A table of what a model says of a table's rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Its name.
+    pub name: String,
+    /// Its columns.
+    pub columns: Vec<Column>,
+}
+
+/// A measure that only grows from a state to the next: one that falls is taken, and counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Growing {
+    /// The field.
+    pub field: String,
+    /// The rule under which rows are counted.
+    pub rule: String,
+}
+
+/// The order of a table whose versions show a key on several lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Newest {
+    /// The record's field. It is never NULL.
+    pub field: Column,
+    /// The name under which readers see it.
+    pub name: String,
 }
 
 /// What a table is for.
@@ -102,6 +152,9 @@ pub struct Reference {
     pub columns: Vec<String>,
     /// The record's fields that hold it, in its order. If one is NULL, so is the reference.
     pub fields: Vec<String>,
+    /// The column of the day whose values of the dimension are in force for the row, such as a price: they are read by a view, and never
+    /// copied.
+    pub as_of: Option<String>,
 }
 
 /// A table.
@@ -123,13 +176,19 @@ pub struct Table {
     pub computed: Vec<Computed>,
     /// Conditions that each state fulfils.
     pub checks: Vec<String>,
+    /// Indexes, beside those of the key and the references.
+    pub indexes: Vec<Index>,
     /// The field by which a version's rows, and versions among each other, are ordered before the versions' own rank. A version shows a key on
     /// several lines only in a table that has one.
-    pub newest_by: Option<Column>,
+    pub newest_by: Option<Newest>,
     /// Of a table whose files are complete: the fields of the key that a file is complete of; none of them is the whole record.
     pub snapshot: Option<Vec<String>>,
-    /// Whether the earlier states are shown.
-    pub history: bool,
+    /// The view of the earlier states, if they are shown.
+    pub history: Option<String>,
+    /// Measures that only grow.
+    pub growing: Vec<Growing>,
+    /// What models say of the rows.
+    pub outputs: Vec<Output>,
 }
 
 impl Table {
@@ -140,14 +199,54 @@ impl Table {
 
     /// The columns of a state: references first.
     pub(crate) fn state_columns(&self) -> Vec<Column> {
-        let references = self.references.iter().map(|reference| Column::new(&reference.name, SqlType::Integer));
+        let references = self.references.iter().map(|reference| Column::new(&reference.name, SqlType::Long));
         references.chain(self.state.iter().cloned()).collect()
+    }
+
+    /// The parts of the key that readers see: one that refers to a dimension by itself is seen as the reference.
+    pub(crate) fn shown_key(&self) -> impl Iterator<Item = &Column> {
+        let is_reference = |column: &Column| self.references.iter().any(|r| *r.fields == [column.name.clone()]);
+        self.key.iter().filter(move |column| !is_reference(column))
     }
 
     /// What readers see of a state: references, values, what is computed.
     pub(crate) fn shown_columns(&self) -> Vec<Column> {
         let computed = self.computed.iter().map(|computed| computed.column.clone());
         self.state_columns().into_iter().chain(computed).collect()
+    }
+}
+
+/// The tables of a dataset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dataset {
+    /// Its name.
+    pub name: String,
+    /// The schema of each file's newest rows as they were accepted.
+    pub staging: String,
+    /// The schema of the tables.
+    pub warehouse: String,
+    /// The time zone of its days.
+    pub time_zone: String,
+    /// The names under which readers see from when and until when a state is valid.
+    pub validity: [String; 2],
+    /// Its records.
+    pub records: Vec<Record>,
+}
+
+impl Dataset {
+    /// All tables of all records.
+    pub fn tables(&self) -> impl DoubleEndedIterator<Item = &Table> + Clone {
+        self.records.iter().flat_map(|record| &record.tables)
+    }
+
+    /// Whether a member of the table may be open: a row may refer to it that does not show it as well.
+    pub(crate) fn may_be_open(&self, table: &Table) -> bool {
+        self.records.iter().any(|record| {
+            let shows = record.tables.contains(table);
+            let mut references =
+                record.tables.iter().flat_map(|one| &one.references).filter(|one| one.table == table.name);
+            references.any(|one| !shows || one.fields.iter().ne(table.key.iter().map(|column| &column.name)))
+        })
     }
 }
 
@@ -162,4 +261,11 @@ pub struct Record {
     pub tables: Vec<Table>,
     /// Its calendars.
     pub calendars: Vec<Calendar>,
+}
+
+impl Record {
+    /// The table of which a row of the file is a row: the last one, whose counts are the load's.
+    pub fn main(&self) -> Option<&Table> {
+        self.tables.last()
+    }
 }

@@ -9,6 +9,8 @@
 //! - `<table>_snapshots`, `<table>_refused`: per complete file, the scopes that it was complete of, and the keys that it showed in rows that
 //!   were refused.
 //!
+//! Beside them stand staging (each file's newest version as it was accepted), calendars, and what models say of the rows.
+//!
 //! An interval's state is stored where it opens. The observations merged behind it have the same state by construction, so that a late
 //! version, a reload or a withdrawal needs no other state.
 
@@ -16,8 +18,13 @@ mod ddl;
 mod description;
 mod load;
 mod names;
+mod staging;
 mod views;
 
-pub use ddl::create;
-pub use description::{Calendar, Column, Computed, Kind, Record, Reference, SqlType, Table};
-pub use load::load;
+pub use ddl::{Base, bases, create, names};
+pub use description::{
+    Calendar, Column, Computed, Dataset, Growing, Index, Kind, Newest, Output, Record, Reference, SqlType, Table,
+};
+pub use load::{load, state_hash};
+pub use names::{name, quote};
+pub use views::{View, functions, views};

@@ -1,12 +1,12 @@
 //! Names in SQL.
 
 /// A quoted identifier.
-pub(crate) fn quote(name: &str) -> String {
+pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// A table's qualified name, with an ending for a base table.
-pub(crate) fn name(schema: &str, table: &str, ending: &str) -> String {
+pub fn name(schema: &str, table: &str, ending: &str) -> String {
     format!("{}.{}", quote(schema), quote(&format!("{table}{ending}")))
 }
 

@@ -1,88 +1,166 @@
-//! What readers see of a table.
+//! What readers see of the tables.
 
-use crate::description::{Kind, Table};
+use std::fmt::Write as _;
+
+use crate::description::{Column, Dataset, Kind, Reference, Table};
 use crate::names::{name, quote};
 
-/// The public view, that of the earlier states, and the function that gives the states at the end of a day.
-pub(crate) fn create(schema: &str, time_zone: &str, table: &Table) -> String {
-    let of = |ending: &str| name(schema, &table.name, ending);
-    let key = table.key_list();
-    let state = table.shown_columns();
-    let names = || state.iter().map(|column| quote(&column.name));
-    let surrogate = quote(&table.surrogate);
-    let mut sql = match table.kind {
-        Kind::Fact => {
-            let state: String = names().map(|name| format!(", {name}")).collect();
-            format!(
-                "CREATE VIEW {} AS\nSELECT row_key AS {surrogate}, {key}{state}, valid_from, object_version_key, source_line\nFROM {} WHERE status = \
-                 'current';\n",
-                of(""),
-                of("_rows"),
-            )
+/// A view that readers know: its columns with what they are, and what they are selected from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// Its name.
+    pub name: String,
+    /// Each column's name and expression.
+    pub columns: Vec<(String, String)>,
+    from: String,
+}
+
+impl View {
+    /// The statement that makes it in a schema, or puts it in the place of one that has its first columns.
+    pub fn create(&self, schema: &str) -> String {
+        let columns = self.columns.iter().map(|(name, expression)| format!("{expression} AS {}", quote(name)));
+        format!(
+            "CREATE OR REPLACE VIEW {} AS\nSELECT {}\nFROM {};\n",
+            name(schema, &self.name, ""),
+            columns.collect::<Vec<_>>().join(", "),
+            self.from
+        )
+    }
+}
+
+/// Of each table the public view, that of the earlier states, and those of the values that were in force on the rows' days.
+pub fn views(dataset: &Dataset) -> Vec<View> {
+    let of_table = |table: &Table| {
+        let history = table.history.as_ref().map(|history| earlier(dataset, table, history));
+        let mut views: Vec<View> = [current(dataset, table)].into_iter().chain(history).collect();
+        for reference in &table.references {
+            let dimension = dataset.tables().find(|dimension| dimension.name == reference.table);
+            if let (Some(day), Some(dimension)) = (&reference.as_of, dimension) {
+                views.push(in_force(dataset, table, reference, dimension, day));
+            }
         }
-        // a member that is absent has the last state that it had
-        Kind::Dimension => {
-            let own: String = names()
-                .map(|name| format!(", CASE WHEN r.status = 'absent' THEN h.{name} ELSE r.{name} END AS {name}"))
-                .collect();
-            let key =
-                table.key.iter().map(|column| format!("r.{}", quote(&column.name))).collect::<Vec<_>>().join(", ");
-            format!(
-                "CREATE VIEW {} AS\nSELECT r.row_key AS {surrogate}, {key}{own}, r.status, r.valid_from, r.object_version_key, \
-                 r.source_line\nFROM {} r LEFT JOIN {} h ON r.status = 'absent' AND h.row_key = r.row_key AND h.closing_version_key = \
-                 r.object_version_key;\n",
-                of(""),
-                of("_rows"),
-                of("_history"),
-            )
-        }
+        views
     };
-    if table.history {
-        let state: String = names().map(|name| format!(", h.{name}")).collect();
-        let key = table.key.iter().map(|column| format!("r.{}", quote(&column.name))).collect::<Vec<_>>().join(", ");
-        sql.push_str(&format!(
-            "CREATE VIEW {} AS\nSELECT h.row_key AS {surrogate}, {key}{state}, h.valid_from, h.valid_to, h.object_version_key, h.source_line\nFROM \
-             {} h JOIN {} r USING (row_key) WHERE NOT h.absent;\n",
-            name(schema, &format!("hist_{}", table.name), ""),
-            of("_history"),
-            of("_rows"),
-        ));
+    dataset.tables().flat_map(of_table).collect()
+}
+
+/// The functions that give the states at the end of a day: of tables whose states follow each other in time, which those with `newest_by` do not.
+pub fn functions(dataset: &Dataset) -> String {
+    dataset.tables().filter(|table| table.newest_by.is_none()).map(|table| on_a_day(dataset, table)).collect()
+}
+
+fn of(alias: &str, column: &str) -> (String, String) {
+    (column.to_owned(), format!("{alias}.{}", quote(column)))
+}
+
+/// The current states, with what models say of them. A member that is absent has the last state that it had.
+fn current(dataset: &Dataset, table: &Table) -> View {
+    let base = |ending: &str| name(&dataset.warehouse, &table.name, ending);
+    let falls_back = table.kind == Kind::Dimension && table.snapshot.is_some();
+    let mut columns = vec![(table.surrogate.clone(), "r.row_key".to_owned())];
+    columns.extend(table.shown_key().map(|column| of("r", &column.name)));
+    columns.extend(table.shown_columns().iter().map(|Column { name, .. }| match falls_back {
+        true => {
+            let column = quote(name);
+            (name.clone(), format!("CASE WHEN r.row_status = 'absent' THEN h.{column} ELSE r.{column} END"))
+        }
+        false => of("r", name),
+    }));
+    let mut from = format!("{} r", base("_rows"));
+    if falls_back {
+        let _ = write!(
+            from,
+            " LEFT JOIN {} h ON r.row_status = 'absent' AND h.row_key = r.row_key AND h.closing_version_key = r.object_version_key",
+            base("_history")
+        );
     }
-    // with `newest_by`, states do not follow each other in time
-    if table.newest_by.is_none() {
-        sql.push_str(&on_a_day(schema, time_zone, table));
+    for (at, output) in table.outputs.iter().enumerate() {
+        let alias = format!("o{at}");
+        columns.extend(output.columns.iter().map(|column| of(&alias, &column.name)));
+        let output = name(&dataset.warehouse, &output.name, "");
+        let _ = write!(from, "\nLEFT JOIN {output} {alias} ON {alias}.row_key = r.row_key");
     }
-    sql
+    if falls_back || dataset.may_be_open(table) {
+        columns.push(("member_status".to_owned(), "r.row_status".to_owned()));
+    }
+    columns.push(match &table.newest_by {
+        Some(newest) => (newest.name.clone(), "r.row_newest".to_owned()),
+        None => (dataset.validity[0].clone(), "r.valid_from".to_owned()),
+    });
+    columns.extend(["object_version_key", "source_line"].map(|column| of("r", column)));
+    if table.kind == Kind::Fact {
+        from.push_str("\nWHERE r.row_status = 'current'");
+    }
+    View { name: table.name.clone(), columns, from }
+}
+
+fn earlier(dataset: &Dataset, table: &Table, history: &str) -> View {
+    let [from, to] = &dataset.validity;
+    let mut columns = vec![(table.surrogate.clone(), "h.row_key".to_owned())];
+    columns.extend(table.shown_key().map(|column| of("r", &column.name)));
+    columns.extend(table.shown_columns().iter().map(|column| of("h", &column.name)));
+    columns.extend([(from.clone(), "h.valid_from".to_owned()), (to.clone(), "h.valid_to".to_owned())]);
+    columns.extend(["object_version_key", "source_line", "closing_version_key"].map(|column| of("h", column)));
+    let from = format!(
+        "{} h JOIN {} r USING (row_key) WHERE NOT h.row_absent",
+        name(&dataset.warehouse, &table.name, "_history"),
+        name(&dataset.warehouse, &table.name, "_rows"),
+    );
+    View { name: history.to_owned(), columns, from }
+}
+
+/// `<table>_with_<dimension>`: of each row the state of the dimension that was in force at the end of its day: the last one that began until then,
+/// else the first that is known, which is `extrapolated`.
+fn in_force(dataset: &Dataset, table: &Table, reference: &Reference, dimension: &Table, day: &str) -> View {
+    let base = |ending: &str| name(&dataset.warehouse, &dimension.name, ending);
+    let end = end_of_day(dataset, &format!("f.{}", quote(day)));
+    let states = dimension.shown_columns();
+    let state: String = states.iter().map(|column| format!("{}, ", quote(&column.name))).collect();
+    let mut columns = vec![(table.surrogate.clone(), "f.row_key".to_owned())];
+    columns.push((dimension.surrogate.clone(), "d.row_key".to_owned()));
+    columns.extend(dimension.shown_key().map(|column| of("d", &column.name)));
+    columns.extend(states.iter().map(|column| of("s", &column.name)));
+    columns.push((dataset.validity[0].clone(), "s.valid_from".to_owned()));
+    columns.push(("extrapolated".to_owned(), format!("s.valid_from >= {end}")));
+    let from = format!(
+        "{rows} f JOIN {dimension} d ON d.row_key = f.{reference}\nCROSS JOIN LATERAL (\n  SELECT {state}valid_from FROM (\n    SELECT {state}valid_from FROM {dimension} c WHERE c.row_key = \
+         d.row_key AND c.row_status = 'current'\n    UNION ALL SELECT {state}valid_from FROM {history} h WHERE h.row_key = d.row_key AND NOT h.row_absent\n  ) AS known\n  ORDER BY valid_from < {end} \
+         DESC, CASE WHEN valid_from < {end} THEN valid_from END DESC, valid_from LIMIT 1\n) AS s\nWHERE f.row_status = 'current'",
+        rows = name(&dataset.warehouse, &table.name, "_rows"),
+        dimension = base("_rows"),
+        history = base("_history"),
+        reference = quote(&reference.name),
+    );
+    View { name: format!("{}_with_{}", table.name, dimension.name), columns, from }
+}
+
+/// The instant at which a day ends in the dataset's time zone.
+fn end_of_day(dataset: &Dataset, day: &str) -> String {
+    format!("(({day} + 1)::timestamp AT TIME ZONE '{}')", dataset.time_zone.replace('\'', "''"))
 }
 
 /// `<table>_on(day)`: the states at the end of a day.
-fn on_a_day(schema: &str, time_zone: &str, table: &Table) -> String {
-    let typed = |name: &str, kind: &str| format!("{} {kind}", quote(name));
-    let columns = table
-        .key
-        .iter()
-        .chain(&table.shown_columns())
-        .map(|column| {
-            let kind = column.sql_type.bare();
-            typed(&column.name, &kind)
-        })
-        .collect::<Vec<_>>();
-    let returned =
-        [vec![typed(&table.surrogate, "bigint")], columns, vec!["valid_from timestamptz".to_owned()]].concat();
-    let key: String = table.key.iter().map(|column| format!(", r.{}", quote(&column.name))).collect();
+fn on_a_day(dataset: &Dataset, table: &Table) -> String {
+    let typed = |column: &Column| format!("{} {}", quote(&column.name), column.sql_type.bare());
+    let from = quote(&dataset.validity[0]);
+    let mut returned = vec![format!("{} bigint", quote(&table.surrogate))];
+    returned.extend(table.shown_key().map(typed));
+    returned.extend(table.shown_columns().iter().map(typed));
+    returned.push(format!("{from} timestamptz"));
+    let key: String = table.shown_key().map(|column| format!(", r.{}", quote(&column.name))).collect();
     let state = |alias: &str| -> String {
         table.shown_columns().iter().map(|column| format!(", {alias}.{}", quote(&column.name))).collect()
     };
-    let end = format!("((day + 1)::timestamp AT TIME ZONE '{}')", time_zone.replace('\'', "''"));
+    let end = end_of_day(dataset, "$1");
     format!(
-        "CREATE FUNCTION {function}(day date) RETURNS TABLE ({returned}) LANGUAGE sql STABLE AS $body$\nSELECT r.row_key{key}{current}, r.valid_from FROM {rows} r WHERE \
-         r.status = 'current' AND r.valid_from < {end}\nUNION ALL\nSELECT r.row_key{key}{earlier}, h.valid_from FROM {history} h JOIN {rows} r USING (row_key)\nWHERE NOT \
-         h.absent AND h.valid_from < {end} AND h.valid_to >= {end}\n$body$;\n",
-        function = name(schema, &table.name, "_on"),
+        "CREATE FUNCTION {function}(date) RETURNS TABLE ({returned}) LANGUAGE sql STABLE AS $body$\nSELECT r.row_key{key}{current}, r.valid_from FROM {rows} r WHERE \
+         r.row_status = 'current' AND r.valid_from < {end}\nUNION ALL\nSELECT r.row_key{key}{earlier}, h.valid_from FROM {history} h JOIN {rows} r USING (row_key)\nWHERE NOT \
+         h.row_absent AND h.valid_from < {end} AND h.valid_to >= {end}\n$body$;\n",
+        function = name(&dataset.warehouse, &table.name, "_on"),
         returned = returned.join(", "),
         current = state("r"),
         earlier = state("h"),
-        rows = name(schema, &table.name, "_rows"),
-        history = name(schema, &table.name, "_history"),
+        rows = name(&dataset.warehouse, &table.name, "_rows"),
+        history = name(&dataset.warehouse, &table.name, "_history"),
     )
 }

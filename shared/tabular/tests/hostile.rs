@@ -27,7 +27,7 @@ fn child() {
     let dataset = Bundle::from_files(fonderie_test_support::dataset_files("facturation")).compile().unwrap();
     let source = dataset.source("etablissement_d").unwrap();
     let format = dataset.format_of_key(source, "etablissement_D.xlsx").unwrap();
-    let mut reader = Reader::new(&dataset.record, source, format, "etablissement_D.xlsx", Limits::default());
+    let mut reader = Reader::new(&dataset.records[0], source, format, "etablissement_D.xlsx", Limits::default());
     let began = Instant::now();
     let mut read = || {
         reader.feed(&bytes)?;

@@ -34,7 +34,7 @@ fn read_format(
     piece: usize,
 ) -> Result<ReadFile, StageError> {
     let limits = Limits { max_record: 4096, batch_rows: 3, batch_bytes: 1 << 20, ..Limits::default() };
-    let mut reader = Reader::new(&dataset.record, source, format, "etablissement.csv", limits);
+    let mut reader = Reader::new(&dataset.records[0], source, format, "etablissement.csv", limits);
     let (mut batches, mut rejects) = (Vec::new(), Vec::new());
     for piece in bytes.chunks(piece).map(Some).chain([None]) {
         match piece {
@@ -414,7 +414,7 @@ fn a_value_that_cannot_be_read_is_left_out_only_where_the_dataset_says_so() {
     let rows = [row_b("1", "Martin", "4x", "2024-01-31", "10.00"), row_b("2", "Martin", "40", "2024-01-31", "10.00")];
     let text = format!("{HEADER_B}{}", rows.concat());
     let age = "max = 150, personal = true";
-    let dataset = changed("dataset.toml", age, &format!("{age}, unreadable = \"empty\""));
+    let dataset = changed("records/facturation.toml", age, &format!("{age}, unreadable = \"empty\""));
     let file = read(&dataset, "etablissement_b", text.as_bytes(), 9).unwrap();
     assert_eq!((file.rejects.len(), file.summary.kept.rows), (0, 2));
     assert_eq!(file.summary.warned.get("nombre_illisible_videe"), Some(&1));
@@ -456,7 +456,7 @@ proptest! {
         }
         let limits = Limits { max_record: 4096, ..Limits::default() };
         let source = dataset.source("etablissement_b").unwrap();
-        let mut reader = Reader::new(&dataset.record, source, &source.formats[0], "etablissement.csv", limits);
+        let mut reader = Reader::new(&dataset.records[0], source, &source.formats[0], "etablissement.csv", limits);
         for piece in text.as_bytes().chunks(piece).map(Some).chain([None]) {
             match piece {
                 Some(piece) => reader.feed(piece).unwrap(),

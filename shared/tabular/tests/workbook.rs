@@ -33,7 +33,7 @@ struct ReadFile {
 fn read_with(dataset: &Dataset, bytes: &[u8], limits: Limits) -> Result<ReadFile, StageError> {
     let source = dataset.source("etablissement_d").unwrap();
     let format = dataset.format_of_key(source, "etablissement_D.xlsx").unwrap();
-    let mut reader = Reader::new(&dataset.record, source, format, "etablissement_D.xlsx", limits);
+    let mut reader = Reader::new(&dataset.records[0], source, format, "etablissement_D.xlsx", limits);
     for piece in bytes.chunks(1000) {
         reader.feed(piece)?;
         assert!(reader.batch()?.is_none());
@@ -193,7 +193,7 @@ fn the_text_of_a_refused_row_is_short() {
         let dataset = billing(|text| text);
         let source = dataset.source("etablissement_d").unwrap();
         let format = dataset.format_of_key(source, "etablissement_D.xlsx").unwrap();
-        let mut rows = Rows::new(&dataset.record, source, format, &Limits::default());
+        let mut rows = Rows::new(&dataset.records[0], source, format, &Limits::default());
         rows.feed(&bytes).unwrap();
         rows.end().unwrap();
         assert_eq!(rows.advance().unwrap(), Step::Record);

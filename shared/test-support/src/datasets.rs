@@ -1,19 +1,34 @@
 //! A dataset's folder as text, for tests that compile or change it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// All files of a dataset below its folder that may belong into a bundle: path relative to the folder, and text.
 ///
 /// # Panics
 /// When the folder cannot be read.
 pub fn dataset_files(name: &str) -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets").join(name);
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets").join(name))
+}
+
+/// The folder of a dataset for the engine's tests: a shop with customers, products, orders and order lines.
+pub fn shop() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/shop")
+}
+
+/// All files of the shop, as [`dataset_files`] gives them.
+///
+/// # Panics
+/// When the folder cannot be read.
+pub fn shop_files() -> Vec<(String, String)> {
+    files(&shop())
+}
+
+fn files(root: &Path) -> Vec<(String, String)> {
     let mut files = vec![("dataset.toml".to_owned(), text(&root.join("dataset.toml")))];
-    for folder in ["sources", "models", "marts", "queries", "warehouse"] {
-        let mut names: Vec<_> = std::fs::read_dir(root.join(folder))
-            .unwrap_or_else(|error| panic!("{folder}: {error}"))
-            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
-            .collect();
+    for folder in ["records", "sources", "models", "marts", "queries", "warehouse"] {
+        let Ok(entries) = std::fs::read_dir(root.join(folder)) else { continue };
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
         names.sort();
         files.extend(names.into_iter().map(|name| (format!("{folder}/{name}"), text(&root.join(folder).join(&name)))));
     }

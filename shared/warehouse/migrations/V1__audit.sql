@@ -5,6 +5,8 @@ CREATE TABLE audit.object_version (
   object_version_key bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   dataset            text NOT NULL,
   source             text NOT NULL,
+  -- which record is read from the object: an object that holds several has a row for each
+  record             text COLLATE "C" NOT NULL,
   -- byte order, as the program compares them: the order of versions must not depend on a locale
   bucket             text COLLATE "C" NOT NULL,
   key                text COLLATE "C" NOT NULL,
@@ -18,7 +20,7 @@ CREATE TABLE audit.object_version (
   same_bytes_as      text,
   -- the run that last put its rows into the dataset's tables; NULL while none did
   loaded_run_id      text,
-  UNIQUE (bucket, key, version_id)
+  UNIQUE (bucket, key, version_id, record)
 );
 CREATE INDEX object_version_dataset ON audit.object_version (dataset);
 CREATE INDEX object_version_content ON audit.object_version (content_sha256);
@@ -87,5 +89,5 @@ CREATE TABLE audit.rule_result (
 CREATE VIEW audit.version_order AS
 SELECT dataset, object_version_key, order_instant,
        row_number() OVER (PARTITION BY dataset
-         ORDER BY order_instant, order_modified, order_position, bucket, key, version_id) AS rank
+         ORDER BY order_instant, order_modified, order_position, bucket, key, version_id, record) AS rank
 FROM audit.object_version;

@@ -1,7 +1,5 @@
 -- What scoring and publishing add to the ledger; and failures, which may have come to pass before a run knew what it was of.
 
-CREATE SCHEMA IF NOT EXISTS datamart;
-
 -- A row per model of each run that scored, or that said why it did not.
 CREATE TABLE audit.model (
   run_id           text NOT NULL,

@@ -108,8 +108,8 @@ fn put(buffer: &mut BytesMut, column: &Column<'_>, row: usize) -> Result<()> {
             buffer.put_slice(text);
         }
         Column::Int32(array) if array.is_valid(row) => {
-            buffer.put_i32(4);
-            buffer.put_i32(array.value(row));
+            buffer.put_i32(8);
+            buffer.put_i64(array.value(row).into());
         }
         Column::Int64(array) if array.is_valid(row) => {
             buffer.put_i32(8);

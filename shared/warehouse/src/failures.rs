@@ -37,7 +37,8 @@ impl Warehouse {
             .execute(
                 "INSERT INTO audit.run (run_id, object_version_key, dataset, source, as_of, status, started_at, failed_stage, \
                  failure_code, failure_cause) \
-                 VALUES ($1, (SELECT object_version_key FROM audit.object_version WHERE bucket = $2 AND key = $3 AND version_id = $4), \
+                 VALUES ($1, (SELECT object_version_key FROM audit.object_version WHERE bucket = $2 AND key = $3 AND version_id = $4 \
+                          AND ($6::text IS NULL OR source = $6) ORDER BY 1 LIMIT 1), \
                  $5, $6, $7, 'failed', $8, $9, $10, $11) ON CONFLICT (run_id) DO NOTHING",
                 &[
                     run_id,

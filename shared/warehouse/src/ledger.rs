@@ -1,4 +1,4 @@
-//! The ledger: one row per object version, one per run, one per rule and per money column of a run.
+//! The ledger: one row per object version and record, one per run, one per rule and per money column of a run.
 //!
 //! Every write is an upsert by the run's id, inside the transaction whose effect it tells of: a retry after a lost answer
 //! reads the same numbers back.
@@ -59,6 +59,8 @@ pub struct LedgerEntry {
     pub dataset: String,
     /// The source.
     pub source: String,
+    /// The record, where an object version was found.
+    pub record: String,
     /// SHA-256 of the bundle.
     pub bundle_sha256: String,
     /// What "today" was.
@@ -178,8 +180,8 @@ pub(crate) async fn register_version(client: &impl GenericClient, run: &Run, con
         .query_one(
             &format!(
                 "INSERT INTO audit.object_version AS v (dataset, source, bucket, key, version_id, order_instant, order_modified, \
-             order_position, size, content_sha256) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
-             ON CONFLICT (bucket, key, version_id) DO UPDATE SET \
+             order_position, size, content_sha256, record) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+             ON CONFLICT (bucket, key, version_id, record) DO UPDATE SET \
              order_instant = CASE WHEN v.loaded_run_id IS NULL THEN excluded.order_instant ELSE v.order_instant END, \
              order_modified = CASE WHEN v.loaded_run_id IS NULL THEN excluded.order_modified ELSE v.order_modified END, \
              order_position = CASE WHEN v.loaded_run_id IS NULL THEN excluded.order_position ELSE v.order_position END \
@@ -196,6 +198,7 @@ pub(crate) async fn register_version(client: &impl GenericClient, run: &Run, con
                 &i64::from(run.order.position),
                 &signed(run.size)?,
                 &content_sha256,
+                &run.record,
             ],
         )
         .await
@@ -398,7 +401,7 @@ async fn entry(client: &impl GenericClient, run_id: &str) -> Result<Option<Ledge
              coalesce(r.bundle_sha256, ''), coalesce(r.as_of, r.started_at::date), r.status, r.verdict, \
              r.already_loaded, r.halted_because, r.rows_read, r.rows_accepted, r.rows_rejected, r.rows_inserted, r.rows_updated, \
              r.rows_unchanged, r.rows_superseded, r.started_at, r.finished_at, r.rows_removed, r.units_kind, r.units_total, \
-             r.units_records, r.units_other::text, r.notices, v.same_bytes_as \
+             r.units_records, r.units_other::text, r.notices, v.same_bytes_as, coalesce(v.record, '') \
              FROM audit.run r LEFT JOIN audit.object_version v USING (object_version_key) WHERE r.run_id = $1",
             &[&run_id],
         )
@@ -462,6 +465,7 @@ async fn entry(client: &impl GenericClient, run_id: &str) -> Result<Option<Ledge
         object,
         dataset: row.get(4),
         source: row.get(5),
+        record: row.get(28),
         bundle_sha256: row.get(6),
         as_of: row.get(7),
         status,

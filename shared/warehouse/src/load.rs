@@ -1,17 +1,16 @@
 //! The load: one object version, one transaction.
 //!
 //! The rows go into a table of the run's own first, without any lock, since that is the long part. Then the dataset's
-//! advisory lock is taken and held to the end of the transaction: merges of one dataset come one after another, so that
-//! [`load.sql`](crate#the-datasets-load-script) sees the tables at rest.
+//! advisory lock is taken and held to the end of the transaction: merges of one dataset come one after another, so that the
+//! statements of [`fonderie_tables::load`] see the tables at rest.
 
-use std::collections::HashMap;
 use std::pin::pin;
 use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use fonderie_contract::{Field, Kind, Record, WarehouseSql};
+use fonderie_contract::{Field, Layout, Owns, Record};
 use fonderie_core::failpoint::step;
 use fonderie_core::stage::{LoadWarning, Loaded, Outcomes, Transformed, Validated};
 use fonderie_core::{ErrorCode, Result, Run, StageError, Tally, money};
@@ -19,6 +18,7 @@ use futures::{SinkExt, Stream, StreamExt};
 use tokio_postgres::{CopyInSink, Transaction};
 
 use crate::as_of::check_as_of;
+use crate::complete::{self, Judged};
 use crate::connect::Warehouse;
 use crate::copy::Encoder;
 use crate::error::Doing;
@@ -37,13 +37,19 @@ pub struct LoadPlan<'a> {
     pub validate: &'a Validated,
     /// The canonical record.
     pub record: &'a Record,
-    /// The dataset's SQL.
-    pub sql: &'a WarehouseSql,
+    /// What the source sends all of, if the record's files are complete.
+    pub owns: &'a Owns,
+    /// The dataset's tables.
+    pub layout: &'a Layout,
 }
 
 /// How much memory one sort or hash table of the merge may take: within what the smallest RDS instance can give to the few
 /// loads that run at once.
 pub(crate) const WORK_MEM: &str = "64MB";
+
+/// Makes the table that names the version.
+pub(crate) const LOADING: &str = "CREATE TEMP TABLE loading (dataset text NOT NULL, object_version_key bigint NOT NULL, \
+                                  source_file text NOT NULL, withdrawn boolean NOT NULL, blind boolean NOT NULL) ON COMMIT DROP";
 
 /// A load that is done but not committed: dropped, it is rolled back.
 pub struct Uncommitted<'w> {
@@ -86,13 +92,18 @@ impl Warehouse {
     /// [`ErrorCode::NotConserved`] where rows or cents do not arrive or are not accounted for, [`ErrorCode::DatabaseBusy`]
     /// where the dataset's lock is not had in time, [`ErrorCode::AsOfEarlier`], [`ErrorCode::ObjectChanged`] where the ledger knows the version with
     /// other content; the stream's errors and the database's.
-    pub async fn load<S>(&mut self, plan: &LoadPlan<'_>, batches: S) -> Result<Uncommitted<'_>>
+    pub async fn load<S>(
+        &mut self,
+        plan: &LoadPlan<'_>,
+        batches: S,
+        judged: Option<Judged<'_>>,
+    ) -> Result<Uncommitted<'_>>
     where
         S: Stream<Item = Result<RecordBatch>>,
     {
         let started = Instant::now();
         let transaction = self.client.transaction().await.doing("beginning the load")?;
-        match load_in(&transaction, plan, batches, started).await {
+        match load_in(&transaction, plan, batches, judged, started).await {
             Ok((loaded, at)) => Ok(Uncommitted { transaction, loaded, at }),
             Err(error) => {
                 // the connection may be gone, in which case the server rolls back by itself
@@ -109,6 +120,7 @@ async fn load_in<S>(
     transaction: &Transaction<'_>,
     plan: &LoadPlan<'_>,
     batches: S,
+    judged: Option<Judged<'_>>,
     started: Instant,
 ) -> Result<(Loaded, DateTime<Utc>)>
 where
@@ -118,7 +130,6 @@ where
     if let Some(recorded) = ledger::recorded(transaction, &run.run_id).await? {
         return Ok(recorded);
     }
-    check_columns(transaction, &run.bundle.dataset, plan.record).await?;
     check_as_of(transaction, &run.bundle.dataset, run.as_of, run.force).await?;
     let accepted = &plan.validate.accepted;
     // what is loaded stays loaded, so that this may be asked before the lock, and spares the copy
@@ -132,6 +143,7 @@ where
         copy(transaction, &plan.record.fields, &incoming_columns(&plan.record.fields), batches).await?;
         step("after the records were copied");
         check_arrived(transaction, plan.record, accepted).await?;
+        complete::given(transaction, plan, judged).await?;
     }
     dataset_lock(transaction, &run.bundle.dataset).await?;
     // another attempt of this run, or another run of this version, may have come first
@@ -181,50 +193,6 @@ pub(crate) async fn loaded_by_now(transaction: &Transaction<'_>, version: i64, r
     Ok(())
 }
 
-/// A field must fit its column of `staging.<dataset>`, if the dataset has such a table: by its type, and a text by its width.
-async fn check_columns(transaction: &Transaction<'_>, dataset: &str, record: &Record) -> Result<()> {
-    let table = format!("staging.{}", quote(dataset));
-    let rows = transaction
-        .query(
-            "SELECT attname::text, atttypid::regtype::text, atttypmod - 4 FROM pg_attribute \
-             WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped",
-            &[&table],
-        )
-        .await
-        .doing("reading the types of the dataset's columns")?;
-    let columns: HashMap<String, (String, i32)> =
-        rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
-    let refused = |message: String| Err(StageError::new(ErrorCode::SchemaMismatch, message));
-    for field in &record.fields {
-        let Some((found, width)) = columns.get(&field.name) else { continue };
-        let (name, types): (&str, &[&str]) = match field.kind {
-            Kind::Text { .. } => ("text", &["character varying", "character", "text"]),
-            Kind::Integer { .. } => ("integer", &["integer", "bigint", "numeric"]),
-            Kind::Date => ("date", &["date"]),
-            Kind::Decimal { .. } => ("decimal", &["numeric"]),
-            Kind::Boolean => ("boolean", &["boolean"]),
-        };
-        if !types.contains(&found.as_str()) {
-            return refused(format!(
-                "the field `{}` is of the type {name} and its column in staging.{dataset} of the type {found}; nothing was written: correct \
-                 `type`, or the column by a migration",
-                field.name
-            ));
-        }
-        if let Kind::Text { max_length } = field.kind
-            && *width > 0
-            && usize::try_from(*width).is_ok_and(|width| width < max_length)
-        {
-            return refused(format!(
-                "the field `{}` takes {max_length} characters and its column in staging.{dataset} takes {width}; nothing was written: \
-                 lower `max_length`, or widen the column by a migration",
-                field.name
-            ));
-        }
-    }
-    Ok(())
-}
-
 /// The run that loaded a version, as [`ledger::register_version`] gives it.
 async fn loaded_by(transaction: &Transaction<'_>, version: i64) -> Result<Option<String>> {
     let row = transaction
@@ -247,11 +215,25 @@ pub(crate) async fn copy<S>(
 where
     S: Stream<Item = Result<RecordBatch>>,
 {
-    const COPYING: &str = "copying the accepted records";
-    transaction.batch_execute(&create_incoming(fields)).await.doing(COPYING)?;
+    let create = create_incoming(fields);
+    copy_into(transaction, ("incoming", &create), columns, batches, "copying the accepted records").await
+}
+
+/// Makes a table of the run's own and copies these columns of the batches into it.
+pub(crate) async fn copy_into<S>(
+    transaction: &Transaction<'_>,
+    (table, create): (&str, &str),
+    columns: &[String],
+    batches: S,
+    doing: &str,
+) -> Result<()>
+where
+    S: Stream<Item = Result<RecordBatch>>,
+{
+    transaction.batch_execute(create).await.doing(doing)?;
     let names: Vec<String> = columns.iter().map(|name| quote(name)).collect();
-    let statement = format!("COPY incoming ({}) FROM STDIN (FORMAT binary)", names.join(", "));
-    let sink: CopyInSink<Bytes> = transaction.copy_in(&statement).await.doing(COPYING)?;
+    let statement = format!("COPY {table} ({}) FROM STDIN (FORMAT binary)", names.join(", "));
+    let sink: CopyInSink<Bytes> = transaction.copy_in(&statement).await.doing(doing)?;
     let mut sink = pin!(sink);
     let mut batches = pin!(batches);
     let mut encoder = Encoder::new(columns.to_vec());
@@ -261,18 +243,18 @@ where
         while row < batch.num_rows() {
             row = encoder.encode(&batch, row)?;
             if let Some(bytes) = encoder.full() {
-                sink.send(bytes).await.doing(COPYING)?;
+                sink.send(bytes).await.doing(doing)?;
             }
         }
     }
-    sink.send(encoder.finish()).await.doing(COPYING)?;
-    sink.finish().await.doing(COPYING)?;
-    transaction.batch_execute("ANALYZE incoming").await.doing(COPYING)
+    sink.send(encoder.finish()).await.doing(doing)?;
+    sink.finish().await.doing(doing)?;
+    transaction.batch_execute(&format!("ANALYZE {table}")).await.doing(doing)
 }
 
 /// Rows and cents as PostgreSQL counts them must be what `validate` accepted.
 pub(crate) async fn check_arrived(transaction: &Transaction<'_>, record: &Record, accepted: &Tally) -> Result<()> {
-    let arrived = tally(transaction, record, "incoming", "counting the copied records").await?;
+    let arrived = tally(transaction, record, record.money(), "incoming", "counting the copied records").await?;
     if arrived == *accepted {
         return Ok(());
     }
@@ -284,13 +266,20 @@ pub(crate) async fn check_arrived(transaction: &Transaction<'_>, record: &Record
     ))
 }
 
-/// Rows and cents of a temporary table with the record's money columns, as PostgreSQL counts them.
-async fn tally(transaction: &Transaction<'_>, record: &Record, table: &str, doing: &str) -> Result<Tally> {
-    let sums: String = record.money().map(|name| format!(", coalesce(sum({}), 0)::text", quote(name))).collect();
+/// Rows and cents of a temporary table with the record's money columns, or some of them, as PostgreSQL counts them.
+async fn tally<'a>(
+    transaction: &Transaction<'_>,
+    record: &Record,
+    columns: impl Iterator<Item = &'a str>,
+    table: &str,
+    doing: &str,
+) -> Result<Tally> {
+    let columns: Vec<&str> = columns.collect();
+    let sums: String = columns.iter().map(|name| format!(", coalesce(sum({}), 0)::text", quote(name))).collect();
     let row = transaction.query_one(&format!("SELECT count(*){sums} FROM {table}"), &[]).await.doing(doing)?;
     let mut tally = Tally::new(record.money());
     tally.rows = unsigned(row.get(0))?;
-    for (index, name) in record.money().enumerate() {
+    for (index, name) in columns.into_iter().enumerate() {
         let sum = money::parse_cents(row.get(index + 1));
         if let (Some(amount), Some(sum)) = (tally.amounts.get_mut(name), sum) {
             amount.sum = sum;
@@ -299,7 +288,7 @@ async fn tally(transaction: &Transaction<'_>, record: &Record, table: &str, doin
     Ok(tally)
 }
 
-/// What the dataset's load script did.
+/// What the statements of the dataset's tables did.
 pub(crate) struct Merged {
     pub(crate) outcomes: Outcomes,
     /// The records that are gone.
@@ -307,38 +296,40 @@ pub(crate) struct Merged {
     pub(crate) warnings: Vec<LoadWarning>,
 }
 
-/// Runs the dataset's load script over the run's own table; every row must be accounted for.
+/// Brings the run's own table into the dataset's; every row must be accounted for.
 pub(crate) async fn merge(transaction: &Transaction<'_>, plan: &LoadPlan<'_>, version: i64) -> Result<Merged> {
     const MERGING: &str = "merging into the dataset's tables";
     let run = plan.run;
-    transaction
-        .batch_execute(&format!(
-            "SET LOCAL work_mem = '{WORK_MEM}'; \
-             CREATE TEMP TABLE loading (object_version_key bigint NOT NULL, dataset text NOT NULL, source text NOT NULL, \
-             source_file text NOT NULL, run_id text NOT NULL, as_of date NOT NULL, loaded_at timestamptz NOT NULL) ON COMMIT DROP"
-        ))
-        .await
-        .doing(MERGING)?;
+    let tables = &plan.layout.tables;
+    let record = tables.records.iter().find(|record| record.name == plan.record.name);
+    let Some((record, main)) = record.and_then(|record| Some((record, record.main()?))) else {
+        let message = format!("the record {} has no tables: this is a defect of Fonderie, report it", plan.record.name);
+        return Err(StageError::new(ErrorCode::Internal, message));
+    };
+    let begin = format!("SET LOCAL work_mem = '{WORK_MEM}'; {LOADING}");
+    transaction.batch_execute(&begin).await.doing(MERGING)?;
     transaction
         .execute(
-            "INSERT INTO loading VALUES ($1, $2, $3, $4, $5, $6, now())",
-            &[&version, &run.bundle.dataset, &run.source, &run.object.file_name(), &run.run_id, &run.as_of],
+            "INSERT INTO loading VALUES ($1, $2, $3, false, $4)",
+            &[&run.bundle.dataset, &version, &run.object.file_name(), &complete::is_blind(transaction, plan).await?],
         )
         .await
         .doing(MERGING)?;
-    transaction.batch_execute(&plan.sql.load).await.doing(MERGING)?;
+    transaction.batch_execute(&fonderie_tables::load(tables, record)).await.doing(MERGING)?;
     let row = transaction
-        .query_one("SELECT inserted, updated, unchanged, superseded FROM outcome", &[])
+        .query_one("SELECT inserted, updated, unchanged, superseded, known, closed FROM pg_temp.outcome", &[])
         .await
-        .doing("reading the load script's outcome")?;
+        .doing("reading what became of the rows")?;
     let outcomes = Outcomes {
         inserted: unsigned(row.get(0))?,
         updated: unsigned(row.get(1))?,
         unchanged: unsigned(row.get(2))?,
         superseded: unsigned(row.get(3))?,
     };
-    let mut removed =
-        tally(transaction, plan.record, "removed", "counting the records that the load script removed").await?;
+    complete::check(plan, unsigned(row.get(4))?, unsigned(row.get(5))?)?;
+    let measured = plan.record.money().filter(|name| main.state.iter().any(|column| column.name == *name));
+    let doing = "counting the records that are removed";
+    let mut removed = tally(transaction, plan.record, measured, "pg_temp.removed", doing).await?;
     if removed.is_empty() {
         removed = Tally::default();
     }
@@ -348,25 +339,27 @@ pub(crate) async fn merge(transaction: &Transaction<'_>, plan: &LoadPlan<'_>, ve
         return Err(StageError::new(
             ErrorCode::NotConserved,
             format!(
-                "{accepted} rows were accepted from {} and the load script accounts for {}; nothing was written: check that the dataset requires each field of its keys, or report a defect of Fonderie",
+                "{accepted} rows were accepted from {} and the tables account for {}; nothing was written: check that the rules refuse rows that repeat a key of {}, or report a defect of Fonderie",
                 run.object,
-                outcomes.rows()
+                outcomes.rows(),
+                main.name
             ),
         ));
     }
-    Ok(Merged { outcomes, removed, warnings: warnings(transaction).await? })
+    Ok(Merged { outcomes, removed, warnings: warnings(transaction, plan.record).await? })
 }
 
-/// What the load script warns of, if it warns at all: the rows of its table `warning`.
-async fn warnings(transaction: &Transaction<'_>) -> Result<Vec<LoadWarning>> {
-    const READING: &str = "reading what the load script warns of";
-    let there = transaction.query_one("SELECT to_regclass('pg_temp.warning') IS NOT NULL", &[]).await.doing(READING)?;
-    if !there.get::<_, bool>(0) {
-        return Ok(Vec::new());
-    }
-    let query = "SELECT rule, rows, message FROM pg_temp.warning WHERE rows > 0 ORDER BY rule COLLATE \"C\"";
-    let rows = transaction.query(query, &[]).await.doing(READING)?;
+/// What the load warns of: the rules of which there are rows, with the sentences that the record has for them.
+async fn warnings(transaction: &Transaction<'_>, record: &Record) -> Result<Vec<LoadWarning>> {
+    let query =
+        "SELECT rule, sum(rows)::bigint FROM pg_temp.warning WHERE rows > 0 GROUP BY 1 ORDER BY rule COLLATE \"C\"";
+    let rows = transaction.query(query, &[]).await.doing("reading what the load warns of")?;
     rows.iter()
-        .map(|row| Ok(LoadWarning { rule: row.get(0), rows: unsigned(row.get(1))?, message: row.get(2) }))
+        .map(|row| {
+            let rule: String = row.get(0);
+            let message = record.warnings.iter().find(|warning| warning.id == rule);
+            let message = message.map(|warning| warning.message.clone()).unwrap_or_default();
+            Ok(LoadWarning { rule, rows: unsigned(row.get(1))?, message })
+        })
         .collect()
 }

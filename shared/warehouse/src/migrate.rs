@@ -1,9 +1,11 @@
-//! Forward-only migrations: the engine's own (schema `audit`), then the dataset's (from the bundle that the run pinned).
+//! What the database must hold before a stage works: the engine's own tables (schema `audit`), the tables that the dataset declares, and its
+//! hand-written migrations (from the bundle that the run pinned), in this order.
 //!
-//! Every load asks whether there is anything to do, so that the answer "no" costs one query. A database that is ahead of the
-//! bundle, or whose applied migrations are not the bundle's, is refused: two versions of the tables' meaning never mix.
+//! Every stage asks whether there is anything to do, so that the answer "no" costs one query. A database that is ahead of the bundle or of the
+//! program serves them too, for migrations expand before they contract. One whose applied migrations are others is refused: two versions of the
+//! tables' meaning never mix.
 
-use fonderie_contract::WarehouseSql;
+use fonderie_contract::Layout;
 use fonderie_core::failpoint::step;
 use fonderie_core::{ErrorCode, Result, StageError};
 use refinery_core::error::Kind;
@@ -11,6 +13,7 @@ use refinery_core::{Migration, Runner};
 use tokio_postgres::error::SqlState;
 
 use crate::connect::Warehouse;
+use crate::declare::{declare, sha256};
 use crate::error::{Doing, database_error};
 use crate::sql::{advisory_key, quote};
 use crate::tables::rebuild_advice;
@@ -20,6 +23,7 @@ const ENGINE: &[(&str, &str)] = &[
     ("V2__scores_and_marts.sql", include_str!("../migrations/V2__scores_and_marts.sql")),
     ("V3__load_only.sql", include_str!("../migrations/V3__load_only.sql")),
     ("V4__recovery.sql", include_str!("../migrations/V4__recovery.sql")),
+    ("V5__declared.sql", include_str!("../migrations/V5__declared.sql")),
 ];
 
 /// One set of migrations and the table that remembers which were applied.
@@ -42,14 +46,14 @@ impl Warehouse {
     /// one query, where it is there.
     ///
     /// # Errors
-    /// [`ErrorCode::SchemaMismatch`] where the database is ahead of the bundle or holds other migrations under the same
-    /// numbers, or where a migration fails; [`ErrorCode::DatabaseBusy`] where another run migrates for too long.
-    pub async fn migrate(&mut self, dataset: &str, sql: &WarehouseSql) -> Result<Vec<String>> {
-        let sets = sets(dataset, sql)?;
-        if self.is_current(&sets).await? {
+    /// [`ErrorCode::SchemaMismatch`] if the database holds other migrations under the same numbers or other tables under the same names, or
+    /// if a migration fails; [`ErrorCode::DatabaseBusy`] if another run migrates for too long.
+    pub async fn migrate(&mut self, layout: &Layout) -> Result<Vec<String>> {
+        let sets = sets(layout)?;
+        if self.current(&sets, Some(layout)).await?.iter().all(|current| *current) {
             return Ok(Vec::new());
         }
-        self.run_alone(&sets).await
+        self.run_alone(&sets, Some(layout)).await
     }
 
     /// Brings the schema `audit` to what this program needs, whatever the dataset's tables are.
@@ -58,27 +62,27 @@ impl Warehouse {
     /// As [`Self::migrate`].
     pub(crate) async fn migrate_engine(&mut self) -> Result<()> {
         let engine = [engine()?];
-        if !self.is_current(&engine).await? {
-            self.run_alone(&engine).await?;
+        if self.current(&engine, None).await? != [true] {
+            self.run_alone(&engine, None).await?;
         }
         Ok(())
     }
 
-    async fn run_alone(&mut self, sets: &[Set]) -> Result<Vec<String>> {
+    async fn run_alone(&mut self, sets: &[Set], layout: Option<&Layout>) -> Result<Vec<String>> {
         // two first runs of a new database must not create its schemas at once
         let key = advisory_key("migrate");
         self.client
             .execute("SELECT pg_advisory_lock($1)", &[&key])
             .await
             .doing("waiting for another run's migrations")?;
-        let result = self.run_migrations(sets).await;
+        let result = self.run_migrations(sets, layout).await;
         let unlocked =
             self.client.execute("SELECT pg_advisory_unlock($1)", &[&key]).await.doing("ending the migrations");
         let applied = result?;
         unlocked.map(|_| applied)
     }
 
-    async fn run_migrations(&mut self, sets: &[Set]) -> Result<Vec<String>> {
+    async fn run_migrations(&mut self, sets: &[Set], layout: Option<&Layout>) -> Result<Vec<String>> {
         // asked first: IF NOT EXISTS wants the right to create one that is there, which the pipeline's role does not keep
         let query = "SELECT to_regnamespace('audit') IS NOT NULL";
         let known = self.client.query_one(query, &[]).await.doing("looking for the schema audit")?;
@@ -86,7 +90,16 @@ impl Warehouse {
             self.client.batch_execute("CREATE SCHEMA audit").await.doing("creating the schema audit")?;
         }
         let mut applied = Vec::new();
-        for set in sets {
+        for (at, set) in sets.iter().enumerate() {
+            // the engine's first, for the declaration is noted in its tables
+            if let (1, Some(layout)) = (at, layout)
+                && declare(&mut self.client, layout).await?
+            {
+                applied.push(format!("{} tables", set.owner));
+            }
+            if self.current(std::slice::from_ref(set), None).await? == [true] {
+                continue;
+            }
             let mut runner = Runner::new(&set.migrations);
             runner.set_migration_table_name(&set.table);
             step("before migrations");
@@ -100,37 +113,47 @@ impl Warehouse {
         Ok(applied)
     }
 
-    /// Whether exactly these migrations are applied: one query, for both sets.
-    async fn is_current(&self, sets: &[Set]) -> Result<bool> {
-        let parts: Vec<String> = sets
+    /// Whether the migrations of each set are applied, and at last whether the declared tables are there: one query. Others may be applied
+    /// after them.
+    async fn current(&self, sets: &[Set], layout: Option<&Layout>) -> Result<Vec<bool>> {
+        let mut parts: Vec<String> = sets
             .iter()
             .enumerate()
             .map(|(index, set)| format!("SELECT {index}, version, name, checksum FROM {}", set.table))
             .collect();
+        if let Some(layout) = layout {
+            // names are identifiers, the hash is hexadecimal
+            parts.push(format!(
+                "SELECT {}, 0, '', sha256 FROM audit.declaration WHERE dataset = '{}' AND sha256 = '{}'",
+                sets.len(),
+                layout.tables.name,
+                sha256(layout)
+            ));
+        }
         let query = format!("{} ORDER BY 1, 2", parts.join(" UNION ALL "));
         let rows = match self.client.query(&query, &[]).await {
             Ok(rows) => rows,
             Err(error) if matches!(error.code(), Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME)) => {
-                return Ok(false);
+                return Ok(vec![false; parts.len()]);
             }
             Err(error) => return Err(database_error("reading which migrations are applied", &error)),
         };
-        let expected = sets
-            .iter()
-            .enumerate()
-            .flat_map(|(index, set)| set.migrations.iter().map(move |migration| (index, migration)));
-        let mut applied = rows.iter();
-        for (index, migration) in expected {
-            let Some(row) = applied.next() else { return Ok(false) };
-            let same = usize::try_from(row.get::<_, i32>(0)).is_ok_and(|applied_index| applied_index == index)
-                && row.get::<_, i32>(1) == migration.version()
-                && row.get::<_, &str>(2) == migration.name()
-                && row.get::<_, &str>(3) == migration.checksum().to_string();
-            if !same {
-                return Ok(false);
-            }
+        let of = |index: usize| {
+            rows.iter().filter(move |row| usize::try_from(row.get::<_, i32>(0)).is_ok_and(|of| of == index))
+        };
+        let mut current: Vec<bool> = Vec::with_capacity(parts.len());
+        for (index, set) in sets.iter().enumerate() {
+            let mut applied = of(index);
+            current.push(set.migrations.iter().all(|migration| {
+                applied.next().is_some_and(|row| {
+                    row.get::<_, i32>(1) == migration.version()
+                        && row.get::<_, &str>(2) == migration.name()
+                        && row.get::<_, &str>(3) == migration.checksum().to_string()
+                })
+            }));
         }
-        Ok(applied.next().is_none())
+        current.extend(layout.map(|_| of(sets.len()).next().is_some()));
+        Ok(current)
     }
 }
 
@@ -143,8 +166,9 @@ fn engine() -> Result<Set> {
     Ok(Set { owner: "the engine".into(), table: table("engine"), migrations })
 }
 
-fn sets(dataset: &str, sql: &WarehouseSql) -> Result<[Set; 2]> {
-    let own = sql
+fn sets(layout: &Layout) -> Result<[Set; 2]> {
+    let dataset = layout.tables.name.as_str();
+    let own = layout
         .migrations
         .iter()
         .map(|migration| unapplied(&format!("V{}__{}.sql", migration.version, migration.name), &migration.sql))

@@ -21,23 +21,24 @@ use crate::load::WORK_MEM;
 use crate::lock::dataset_lock;
 use crate::score::{loads_until, newer_load};
 use crate::sql::quote;
+use fonderie_tables::name;
 
 impl Warehouse {
-    /// Makes or refreshes the marts, all or none, under the dataset's lock. A run that sees a load newer than its own leaves
+    /// Makes or refreshes the marts of a schema, all or none, under the dataset's lock. A run that sees a load newer than its own leaves
     /// this to that load's run, which comes here after its scores: a mart between a load and its scores would be short of
     /// its abnormal rows. A mart that does not exist yet is not left to it: whoever ran a file finds it there, even if the other
     /// run is slow or fails.
     ///
     /// # Errors
-    /// `ContractInvalid` where another dataset has a mart of the name, `SchemaMismatch` where other objects depend on a mart
+    /// `ContractInvalid` if the definition is no SELECT that PostgreSQL takes, `SchemaMismatch` where other objects depend on a mart
     /// that must be made anew, `DatabaseBusy`, the database's; the schema must be migrated.
-    pub async fn publish(&mut self, run: &DatasetRun, marts: &[Mart]) -> Result<Published> {
+    pub async fn publish(&mut self, run: &DatasetRun, schema: &str, marts: &[Mart]) -> Result<Published> {
         let started = Instant::now();
         let millis = || u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let transaction = self.client.transaction().await.doing("beginning to publish")?;
         dataset_lock(&transaction, &run.bundle.dataset).await?;
         let until = loads_until(&transaction, run).await?;
-        if newer_load(&transaction, run, until).await? && all_exist(&transaction, marts).await? {
+        if newer_load(&transaction, run, until).await? && all_exist(&transaction, schema, marts).await? {
             return Ok(Published { marts: Vec::new(), left_to_newer: true, millis: millis() });
         }
         let memory = format!("SET LOCAL work_mem = '{WORK_MEM}'");
@@ -52,7 +53,7 @@ impl Warehouse {
             .doing("writing the marts' as-of date")?;
         let mut published = Vec::with_capacity(marts.len());
         for mart in marts {
-            published.push(one(&transaction, run, mart).await.map_err(|error| of_mart(mart, error))?);
+            published.push(one(&transaction, run, schema, mart).await.map_err(|error| of_mart(mart, error))?);
         }
         step("before the marts were committed");
         transaction.commit().await.doing("committing the marts")?;
@@ -61,8 +62,8 @@ impl Warehouse {
     }
 }
 
-async fn all_exist(transaction: &Transaction<'_>, marts: &[Mart]) -> Result<bool> {
-    let places: Vec<String> = marts.iter().map(|mart| place(&mart.name)).collect();
+async fn all_exist(transaction: &Transaction<'_>, schema: &str, marts: &[Mart]) -> Result<bool> {
+    let places: Vec<String> = marts.iter().map(|mart| name(schema, &mart.name, "")).collect();
     let row = transaction
         .query_one(
             "SELECT coalesce(bool_and(to_regclass(place) IS NOT NULL), true) FROM unnest($1::text[]) place",
@@ -71,11 +72,6 @@ async fn all_exist(transaction: &Transaction<'_>, marts: &[Mart]) -> Result<bool
         .await
         .doing("looking for the marts")?;
     Ok(row.get(0))
-}
-
-/// A mart's name in SQL.
-fn place(mart: &str) -> String {
-    format!("datamart.{}", quote(mart))
 }
 
 /// What is wrong with a mart is wrong with the dataset's SQL, and the load before it stays.
@@ -92,25 +88,20 @@ fn of_mart(mart: &Mart, error: StageError) -> StageError {
     StageError { code, message, source: error.source }
 }
 
-async fn one(transaction: &Transaction<'_>, run: &DatasetRun, mart: &Mart) -> Result<MartPublished> {
-    let Mart { name, .. } = mart;
-    let doing = format!("publishing the mart {name}");
-    let place = place(name);
+async fn one(transaction: &Transaction<'_>, run: &DatasetRun, schema: &str, mart: &Mart) -> Result<MartPublished> {
+    let doing = format!("publishing the mart {}", mart.name);
+    let place = name(schema, &mart.name, "");
     let sha256 = sha256(mart);
     let known = transaction
         .query_opt(
-            "SELECT dataset, definition_sha256, to_regclass($2) IS NOT NULL FROM audit.mart WHERE mart = $1",
-            &[name, &place],
+            "SELECT definition_sha256, to_regclass($3) IS NOT NULL FROM audit.mart WHERE dataset = $1 AND mart = $2",
+            &[&run.bundle.dataset, &mart.name, &place],
         )
         .await
         .doing(&doing)?;
-    if let Some(owner) = known.as_ref().map(|row| row.get::<_, &str>(0)).filter(|owner| *owner != run.bundle.dataset) {
-        let message = format!("dataset `{owner}` has a mart `{name}` already: rename one of the two");
-        return Err(StageError::new(ErrorCode::ContractInvalid, message));
-    }
-    let rebuilt = !known.is_some_and(|row| row.get::<_, &str>(1) == sha256 && row.get(2));
+    let rebuilt = !known.is_some_and(|row| row.get::<_, &str>(0) == sha256 && row.get(1));
     if rebuilt {
-        rebuild(transaction, mart, &place, &doing).await?;
+        rebuild(transaction, schema, mart, &doing).await?;
     } else {
         transaction.batch_execute(&format!("REFRESH MATERIALIZED VIEW CONCURRENTLY {place}")).await.doing(&doing)?;
     }
@@ -119,13 +110,13 @@ async fn one(transaction: &Transaction<'_>, run: &DatasetRun, mart: &Mart) -> Re
     transaction
         .execute(
             "INSERT INTO audit.mart (mart, dataset, definition_sha256, run_id, rows, refreshed_at) VALUES ($1, $2, $3, $4, $5, now()) \
-             ON CONFLICT (mart) DO UPDATE SET definition_sha256 = excluded.definition_sha256, run_id = excluded.run_id, \
+             ON CONFLICT (dataset, mart) DO UPDATE SET definition_sha256 = excluded.definition_sha256, run_id = excluded.run_id, \
              rows = excluded.rows, refreshed_at = excluded.refreshed_at",
-            &[name, &run.bundle.dataset, &sha256, &run.run_id, &signed(rows)?],
+            &[&mart.name, &run.bundle.dataset, &sha256, &run.run_id, &signed(rows)?],
         )
         .await
         .doing(&doing)?;
-    Ok(MartPublished { mart: name.clone(), rows, rebuilt })
+    Ok(MartPublished { mart: mart.name.clone(), rows, rebuilt })
 }
 
 /// The hash of all that makes a mart.
@@ -138,25 +129,29 @@ fn sha256(mart: &Mart) -> String {
     hex(hash.finalize())
 }
 
-/// Makes the mart beside the one that is there, and lets it take the name.
-async fn rebuild(transaction: &Transaction<'_>, mart: &Mart, place: &str, doing: &str) -> Result<()> {
-    let Mart { name, key, definition } = mart;
-    let (draft, draft_key) = (quote(&format!("{name}__new")), quote(&format!("{name}__new_key")));
-    let columns: Vec<String> = key.iter().map(|column| quote(column)).collect();
-    // Filled by a refresh, whose rows are frozen: a reader whose snapshot is older than the exchange would see an empty
-    // mart otherwise.
-    let build = format!(
-        "CREATE MATERIALIZED VIEW datamart.{draft} AS\n{definition}\nWITH NO DATA; \
-         REFRESH MATERIALIZED VIEW datamart.{draft}; \
-         CREATE UNIQUE INDEX {draft_key} ON datamart.{draft} ({}); \
-         ANALYZE datamart.{draft}",
+/// The statements that make a mart under a name. It is filled by a refresh, whose rows are frozen: a reader whose snapshot is older than the
+/// exchange would see an empty mart otherwise.
+pub(crate) fn create(schema: &str, mart: &Mart, under: &str) -> String {
+    let place = name(schema, under, "");
+    let columns: Vec<String> = mart.key.iter().map(|column| quote(column)).collect();
+    format!(
+        "CREATE MATERIALIZED VIEW {place} AS\n{}\nWITH NO DATA;\nREFRESH MATERIALIZED VIEW {place};\nCREATE UNIQUE INDEX {} ON {place} ({});\nANALYZE {place}",
+        mart.definition,
+        quote(&format!("{under}_key")),
         columns.join(", ")
-    );
+    )
+}
+
+/// Makes the mart beside the one that is there, and lets it take the name.
+async fn rebuild(transaction: &Transaction<'_>, schema: &str, mart: &Mart, doing: &str) -> Result<()> {
+    let (place, draft) = (name(schema, &mart.name, ""), name(schema, &mart.name, "__new"));
+    let (draft_key, renamed_key) = (format!("{}__new_key", mart.name), format!("{}_key", mart.name));
+    let build = create(schema, mart, &format!("{}__new", mart.name));
     transaction.batch_execute(&build).await.doing(doing)?;
     // Who may read the old one may read the new one.
     let grants = transaction
         .query(
-            "SELECT format('GRANT %s ON datamart.%s TO %s%s', a.privilege_type, $2::text, \
+            "SELECT format('GRANT %s ON %s TO %s%s', a.privilege_type, $2::text, \
                CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END, \
                CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) \
              FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a WHERE c.oid = to_regclass($1)",
@@ -173,14 +168,16 @@ async fn rebuild(transaction: &Transaction<'_>, mart: &Mart, place: &str, doing:
             return database_error(doing, &error);
         }
         let message = format!(
-            "the definition of the mart {name} changed, and other objects depend on the old one: drop them, run again, then make them again"
+            "the definition of the mart {} changed, and other objects depend on the old one: drop them, run again, then make them again",
+            mart.name
         );
         StageError::new(ErrorCode::SchemaMismatch, message)
     })?;
     let rename = format!(
-        "ALTER MATERIALIZED VIEW datamart.{draft} RENAME TO {}; ALTER INDEX datamart.{draft_key} RENAME TO {}",
-        quote(name),
-        quote(&format!("{name}_key"))
+        "ALTER MATERIALIZED VIEW {draft} RENAME TO {}; ALTER INDEX {} RENAME TO {}",
+        quote(&mart.name),
+        name(schema, &draft_key, ""),
+        quote(&renamed_key)
     );
     transaction.batch_execute(&rename).await.doing(doing)
 }

@@ -11,9 +11,6 @@ use crate::login::new_password;
 use crate::settings::DatabaseSettings;
 use crate::sql::{advisory_key, quote};
 
-/// The schemas that the role reads: all that is in them.
-const SCHEMAS: [&str; 4] = ["dw", "datamart", "audit", "staging"];
-
 /// A connection that can be asked, and how far its role protects the server.
 pub(crate) struct Reader {
     pub(crate) warehouse: Warehouse,
@@ -117,11 +114,18 @@ impl Warehouse {
             let sql = format!("GRANT CONNECT ON DATABASE {} TO {name}", quote(database.get(0)));
             transaction.batch_execute(&sql).await.doing(doing)?;
         }
-        let closed = "SELECT nspname::text FROM pg_namespace n WHERE nspname = ANY($1) AND ( \
-                        NOT has_schema_privilege($2, n.oid, 'USAGE') OR EXISTS ( \
-                          SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f') \
-                          AND NOT has_table_privilege($2, c.oid, 'SELECT')))";
-        for row in transaction.query(closed, &[&SCHEMAS.as_slice(), &role]).await.doing(doing)? {
+        // all that is in the ledger and in the datasets' schemas
+        let known = "SELECT to_regclass('audit.dataset_schema') IS NOT NULL";
+        let known: bool = transaction.query_one(known, &[]).await.doing(doing)?.get(0);
+        let schemas =
+            if known { "SELECT schema FROM audit.dataset_schema UNION ALL SELECT 'audit'" } else { "SELECT 'audit'" };
+        let closed = format!(
+            "SELECT nspname::text FROM pg_namespace n WHERE nspname IN ({schemas}) AND ( \
+               NOT has_schema_privilege($1, n.oid, 'USAGE') OR EXISTS ( \
+                 SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f') \
+                 AND NOT has_table_privilege($1, c.oid, 'SELECT')))"
+        );
+        for row in transaction.query(&closed, &[&role]).await.doing(doing)? {
             let schema = quote(row.get(0));
             let sql = format!(
                 "GRANT USAGE ON SCHEMA {schema} TO {name}; GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {name}"

@@ -9,13 +9,14 @@ use std::collections::HashSet;
 
 use arrow_array::RecordBatch;
 use chrono::{DateTime, Utc};
-use fonderie_contract::{Mart, WarehouseSql};
+use fonderie_contract::Layout;
 use fonderie_core::failpoint::step;
 use fonderie_core::stage::Verdict;
 use fonderie_core::{ErrorCode, LoadRecord, ObjectVersion, Order, Result, RunRecord, StageError};
 use futures::Stream;
 use tokio_postgres::Transaction;
 
+use crate::complete::{self, Judged};
 use crate::connect::Warehouse;
 use crate::error::Doing;
 use crate::ledger::{self, Ending, LedgerEntry, RunStatus, unsigned};
@@ -122,7 +123,8 @@ impl Warehouse {
     ///
     /// # Errors
     /// `AccessDenied` if the role may not make schemas, `DatabaseBusy`, the database's.
-    pub async fn begin_rebuild(&mut self, dataset: &str, sql: &WarehouseSql, marts: &[Mart]) -> Result<Vec<String>> {
+    pub async fn begin_rebuild(&mut self, layout: &Layout) -> Result<Vec<String>> {
+        let dataset = layout.tables.name.as_str();
         self.migrate_engine().await?;
         let transaction = self.client.transaction().await.doing(BEGINNING)?;
         dataset_lock(&transaction, dataset).await?;
@@ -132,7 +134,7 @@ impl Warehouse {
             .doing(BEGINNING)?
             == 1;
         let mut aside = Vec::new();
-        for schema in Made::by(sql).schemas {
+        for schema in Made::by(layout).schemas {
             not_shared(&transaction, dataset, &schema).await?;
             let there = transaction
                 .query_one("SELECT to_regnamespace($1) IS NOT NULL", &[&quote(&schema)])
@@ -151,12 +153,8 @@ impl Warehouse {
                 transaction.batch_execute(&format!("DROP SCHEMA {} CASCADE", quote(&schema))).await.doing(BEGINNING)?;
             }
         }
-        let names: Vec<&str> = marts.iter().map(|mart| mart.name.as_str()).collect();
         // the marts stay as they are until they are published anew
-        transaction
-            .execute("DELETE FROM audit.mart WHERE dataset = $1 OR mart = ANY ($2)", &[&dataset, &names])
-            .await
-            .doing(BEGINNING)?;
+        transaction.execute("DELETE FROM audit.mart WHERE dataset = $1", &[&dataset]).await.doing(BEGINNING)?;
         transaction
             .execute("DELETE FROM audit.dataset_table WHERE dataset = $1", &[&dataset])
             .await
@@ -169,10 +167,8 @@ impl Warehouse {
             )
             .await
             .doing(BEGINNING)?;
-        let forget = format!(
-            "DROP TABLE IF EXISTS audit.{}; CREATE SCHEMA IF NOT EXISTS datamart",
-            quote(&format!("migration_{dataset}"))
-        );
+        transaction.execute("DELETE FROM audit.declaration WHERE dataset = $1", &[&dataset]).await.doing(BEGINNING)?;
+        let forget = format!("DROP TABLE IF EXISTS audit.{}", quote(&format!("migration_{dataset}")));
         transaction.batch_execute(&forget).await.doing(BEGINNING)?;
         step("before the tables were moved aside");
         transaction.commit().await.doing(BEGINNING)?;
@@ -192,6 +188,7 @@ impl Warehouse {
         at: DateTime<Utc>,
         columns: &HashSet<String>,
         batches: S,
+        judged: Option<Judged<'_>>,
     ) -> Result<()>
     where
         S: Stream<Item = Result<RecordBatch>>,
@@ -203,6 +200,7 @@ impl Warehouse {
             incoming_columns(&plan.record.fields).into_iter().filter(|column| columns.contains(column)).collect();
         copy(&transaction, &plan.record.fields, &there, batches).await?;
         check_arrived(&transaction, plan.record, &plan.validate.accepted).await?;
+        complete::given(&transaction, plan, judged).await?;
         dataset_lock(&transaction, &run.bundle.dataset).await?;
         let later = "SELECT EXISTS (SELECT FROM audit.object_version v JOIN audit.run r ON r.run_id = v.loaded_run_id \
                      WHERE v.object_version_key = $1 AND r.run_id <> $2 AND r.finished_at > $3)";
@@ -268,7 +266,8 @@ impl Warehouse {
     /// # Errors
     /// `NotConserved` if other versions are missing that the ledger knows as loaded: the rebuild did not know of them, because a run loaded them
     /// after it was planned; the database's.
-    pub async fn end_rebuild(&mut self, dataset: &str, sql: &WarehouseSql, lost: u64) -> Result<()> {
+    pub async fn end_rebuild(&mut self, layout: &Layout, lost: u64) -> Result<()> {
+        let dataset = layout.tables.name.as_str();
         let transaction = self.client.transaction().await.doing(ENDING)?;
         let missing = "SELECT count(*) FROM audit.object_version v WHERE dataset = $1 AND loaded_run_id IS NULL AND EXISTS \
                        (SELECT FROM audit.run r WHERE r.object_version_key = v.object_version_key AND r.status = 'loaded')";
@@ -281,7 +280,7 @@ impl Warehouse {
             );
             return Err(StageError::new(ErrorCode::NotConserved, message));
         }
-        record(&transaction, dataset, sql).await?;
+        record(&transaction, layout).await?;
         transaction.execute("DELETE FROM audit.rebuild WHERE dataset = $1", &[&dataset]).await.doing(ENDING)?;
         step("before the rebuild was ended");
         transaction.commit().await.doing(ENDING)

@@ -29,9 +29,6 @@ pub struct RolesChanged {
     pub connections: Option<i32>,
 }
 
-/// Which schemas a group reads: all that is in them, and all that will be.
-const READERS: [(&str, &str); 3] = [("dw", ANALYST), ("datamart", ANALYST), ("audit", OPERATOR)];
-
 impl Warehouse {
     /// As the master: makes the roles that are not there, and closes the database to everybody else. The pipeline may use three
     /// quarters of the connections, so that people and the rotation of its password always find one.
@@ -129,8 +126,8 @@ impl Warehouse {
         Ok(())
     }
 
-    /// As the pipeline: lets the readers into its schemas, and into all that it makes there later; a mart that is made anew is
-    /// among that.
+    /// As the pipeline: lets analysts into the schemas that the datasets declare for their tables and marts, operators into the ledger, and both into
+    /// all that is made there later; a mart that is made anew is among that.
     ///
     /// # Errors
     /// `AccessDenied` where somebody else owns one of the schemas; the database's.
@@ -139,12 +136,10 @@ impl Warehouse {
         let transaction = self.client.transaction().await.doing(doing)?;
         // two invocations at once would change the same rows of the catalogue
         transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&advisory_key("roles")]).await.doing(doing)?;
-        for (schema, reader) in READERS {
-            let known =
-                transaction.query_one("SELECT to_regnamespace($1) IS NOT NULL", &[&schema]).await.doing(doing)?;
-            if !known.get::<_, bool>(0) {
-                continue;
-            }
+        let query = "SELECT schema, $1 FROM audit.dataset_schema WHERE use IN ('warehouse', 'marts') \
+                     AND to_regnamespace(quote_ident(schema)) IS NOT NULL UNION ALL SELECT 'audit', $2 ORDER BY 1";
+        for row in transaction.query(query, &[&ANALYST, &OPERATOR]).await.doing(doing)? {
+            let (schema, reader) = (quote(row.get(0)), row.get::<_, &str>(1));
             let sql = format!(
                 "GRANT USAGE ON SCHEMA {schema} TO {reader}; \
                  GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {reader}; \

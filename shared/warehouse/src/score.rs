@@ -1,8 +1,8 @@
 //! Scoring: a model's features out of the dataset's tables, and its scores into them.
 //!
 //! Features are read without a lock, in one query and so in one snapshot, as COPY BINARY. While a model is trained on them,
-//! loads go on. So the scores are written under the dataset's lock, by the dataset's own UPDATE, which takes a score only
-//! where the row's state is the one that was read.
+//! loads go on. So the scores are written under the dataset's lock, and only to rows whose state is the one that was read. They stand in a
+//! table of the model's own, from which a load removes those of the states that it changes.
 //!
 //! Which run scores: twenty uploads are not twenty trainings, so a run that sees a load newer than its own leaves scoring to
 //! it, since that run reads its rows too. Where the newer load comes during the training, the scores are still written, to
@@ -14,7 +14,7 @@ use std::pin::pin;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use chrono::{DateTime, Utc};
-use fonderie_contract::Model;
+use fonderie_contract::{Layout, Model};
 use fonderie_core::failpoint::step;
 use fonderie_core::stage::{DatasetRun, Flagged, ModelScored, ScoreStatus};
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
@@ -28,6 +28,7 @@ use crate::error::Doing;
 use crate::ledger::{signed, unsigned};
 use crate::lock::dataset_lock;
 use crate::sql::quote;
+use fonderie_tables::{Table, name, state_hash};
 
 const RECORDING: &str = "recording the model";
 
@@ -36,8 +37,41 @@ const RECORDING: &str = "recording the model";
 pub struct ScorePlan<'a> {
     /// The pinned run.
     pub run: &'a DatasetRun,
+    /// The dataset, which has the model.
+    pub layout: &'a Layout,
     /// The model.
     pub model: &'a Model,
+}
+
+/// The run's own table of scores.
+pub(crate) const SCORES: &str = "CREATE TEMP TABLE scores (key bigint NOT NULL, state bigint NOT NULL, score double precision, reason text) ON COMMIT DROP";
+
+/// The table whose rows a model scores.
+fn table<'l>(layout: &'l Layout, model: &Model) -> Result<&'l Table> {
+    layout.tables.tables().find(|table| table.name == model.table).ok_or_else(|| {
+        let message = format!("the model {} has no table: this is a defect of Fonderie, report it", model.id);
+        StageError::new(ErrorCode::Internal, message)
+    })
+}
+
+/// What a model's SELECT gives, each with its row in the base table.
+fn rows_of(layout: &Layout, model: &Model) -> String {
+    let base = name(&layout.schemas.warehouse, &model.table, "_rows");
+    format!("(\n{}\n) AS rows LEFT JOIN {base} base ON base.row_key = rows.key", model.select)
+}
+
+/// From the run's own table of scores to the model's: of rows whose state is the one that was scored, and only what changes.
+pub(crate) fn write(layout: &Layout, model: &Model) -> Result<String> {
+    let schema = &layout.schemas.warehouse;
+    let output = name(schema, &format!("{}_scores", model.id), "");
+    let (score, reason) = (quote(&model.score), quote(&model.reason));
+    Ok(format!(
+        "INSERT INTO {output} (row_key, {score}, {reason})\nSELECT s.key, s.score, s.reason\nFROM scores s JOIN {base} base ON base.row_key = s.key LEFT JOIN {output} o ON \
+         o.row_key = s.key\nWHERE base.row_status = 'current' AND {state} = s.state AND (o.{score}, o.{reason}) IS DISTINCT FROM (s.score, s.reason)\nON CONFLICT (row_key) \
+         DO UPDATE SET {score} = excluded.{score}, {reason} = excluded.{reason}",
+        base = name(schema, &model.table, "_rows"),
+        state = state_hash(table(layout, model)?, "base"),
+    ))
 }
 
 /// Whether a run scores with a model.
@@ -136,9 +170,10 @@ impl Warehouse {
             .map(|feature| format!(", rows.{}::double precision", quote(&feature.name)))
             .collect();
         let statement = format!(
-            "COPY ({} SELECT rows.key::bigint, rows.state::bigint{columns} FROM (\n{}\n) AS rows) TO STDOUT (FORMAT binary)",
+            "COPY ({} SELECT rows.key::bigint, {}{columns} FROM {}) TO STDOUT (FORMAT binary)",
             scoring(plan.run),
-            plan.model.select
+            state_hash(table(plan.layout, plan.model)?, "base"),
+            rows_of(plan.layout, plan.model)
         );
         let stream = self.client.copy_out(&statement).await.doing(&doing)?;
         let mut stream = pin!(stream);
@@ -165,9 +200,10 @@ impl Warehouse {
         let columns: String =
             plan.model.features.iter().map(|feature| format!(", rows.{}::text", quote(&feature.name))).collect();
         let query = format!(
-            "{} SELECT rows.key::bigint, rows.state::bigint{columns} FROM (\n{}\n) AS rows WHERE rows.key = ANY ($1)",
+            "{} SELECT rows.key::bigint, {}{columns} FROM {} WHERE rows.key = ANY ($1)",
             scoring(plan.run),
-            plan.model.select
+            state_hash(table(plan.layout, plan.model)?, "base"),
+            rows_of(plan.layout, plan.model)
         );
         let rows = self.client.query(&query, &[&keys]).await.doing(&doing)?;
         let text = |row: &tokio_postgres::Row| (2..row.len()).map(|index| row.get(index)).collect();
@@ -206,7 +242,7 @@ impl Warehouse {
         if newer_scores(&transaction, plan, until).await? {
             scored = left_to_newer(plan);
         } else {
-            scored.written = transaction.execute(&plan.model.write, &[]).await.doing(&doing)?;
+            scored.written = transaction.execute(&write(plan.layout, plan.model)?, &[]).await.doing(&doing)?;
         }
         record(&transaction, plan, until, &scored, parameters, trained).await?;
         step("before the scores were committed");
@@ -293,13 +329,7 @@ async fn copy_scores<'s>(
     doing: &str,
 ) -> Result<()> {
     const CHUNK: usize = 256 * 1024;
-    transaction
-        .batch_execute(
-            "CREATE TEMP TABLE scores (key bigint NOT NULL, state bigint NOT NULL, score double precision, reason text) \
-             ON COMMIT DROP",
-        )
-        .await
-        .doing(doing)?;
+    transaction.batch_execute(SCORES).await.doing(doing)?;
     let sink = transaction.copy_in::<_, Bytes>("COPY scores FROM STDIN (FORMAT binary)").await.doing(doing)?;
     let mut sink = pin!(sink);
     let mut buffer = BytesMut::with_capacity(CHUNK + 1024);
@@ -369,7 +399,7 @@ async fn record(
     parameters: &serde_json::Value,
     trained: Option<&TrainedModel>,
 ) -> Result<()> {
-    let ScorePlan { run, model } = plan;
+    let ScorePlan { run, model, .. } = plan;
     // A model whose scores were left to a newer run is not the one of any score.
     let trained = trained.filter(|_| scored.status == ScoreStatus::Scored);
     let features: Vec<&str> = model.features.iter().map(|feature| feature.name.as_str()).collect();

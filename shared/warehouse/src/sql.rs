@@ -1,12 +1,9 @@
-//! Names, types and locks in SQL.
+//! The run's own table, and locks.
 
-use fonderie_contract::{Field, Kind};
+use fonderie_contract::Field;
 use sha2::{Digest, Sha256};
 
-/// A quoted identifier.
-pub(crate) fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
+pub(crate) use fonderie_tables::quote;
 
 /// The key of an advisory lock, the same in every process: the first eight bytes of a SHA-256.
 pub(crate) fn advisory_key(name: &str) -> i64 {
@@ -21,19 +18,8 @@ pub(crate) fn incoming_columns(fields: &[Field]) -> Vec<String> {
 
 /// The run's own table. Text compares by bytes: faster, and the same on every server.
 pub(crate) fn create_incoming(fields: &[Field]) -> String {
-    let fields: String = fields
-        .iter()
-        .map(|field| {
-            let kind = match field.kind {
-                Kind::Text { max_length } => format!("varchar({max_length}) COLLATE \"C\""),
-                Kind::Integer { .. } => "integer".into(),
-                Kind::Date => "date".into(),
-                Kind::Boolean => "boolean".into(),
-                Kind::Decimal { precision, scale } => format!("numeric({precision},{scale})"),
-            };
-            format!("{} {kind}, ", quote(&field.name))
-        })
-        .collect();
+    let fields: String =
+        fields.iter().map(|field| format!("{} {}, ", quote(&field.name), field.kind.sql_type())).collect();
     format!(
         "CREATE TEMP TABLE incoming ({fields}source_line bigint NOT NULL, source_record bigint NOT NULL) ON COMMIT DROP"
     )
@@ -46,8 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn identifiers_are_quoted_and_locks_differ() {
-        assert_eq!(quote("a\"b"), "\"a\"\"b\"");
+    fn locks_differ() {
         assert_eq!(advisory_key("load/a"), advisory_key("load/a"));
         assert_ne!(advisory_key("load/a"), advisory_key("load/b"));
     }

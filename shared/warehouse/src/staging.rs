@@ -9,9 +9,10 @@ use std::collections::HashSet;
 
 use arrow_array::RecordBatch;
 use chrono::{DateTime, Utc};
-use fonderie_contract::{Field, Record};
+use fonderie_contract::{Field, Layout, Record};
 use fonderie_core::run::output_key;
 use fonderie_core::{ErrorCode, Result, Run, StageError};
+use fonderie_tables::name;
 use futures::Stream;
 use tokio_postgres::GenericClient;
 
@@ -50,13 +51,12 @@ impl StagingGap {
 }
 
 impl Warehouse {
-    /// The versions whose rows are missing from `staging.<dataset>`, quick ones first; none if that table is not UNLOGGED, for
-    /// then it can lose none.
+    /// The versions whose rows are missing from the record's table in staging, quick ones first.
     ///
     /// # Errors
     /// The database's; the schema must be migrated.
-    pub async fn staging_gaps(&self, dataset: &str) -> Result<Vec<StagingGap>> {
-        gaps(&self.client, dataset, None).await
+    pub async fn staging_gaps(&self, layout: &Layout, record: &Record) -> Result<Vec<StagingGap>> {
+        gaps(&self.client, layout, record, None).await
     }
 
     /// Fills one gap with its accepted records; returns whether that was still to be done.
@@ -65,7 +65,7 @@ impl Warehouse {
     /// `NotConserved` if silver holds another number of rows than was loaded, the stream's errors and the database's.
     pub async fn fill_staging<S>(
         &mut self,
-        dataset: &str,
+        layout: &Layout,
         record: &Record,
         gap: &StagingGap,
         fields: &HashSet<String>,
@@ -75,33 +75,18 @@ impl Warehouse {
         S: Stream<Item = Result<RecordBatch>>,
     {
         let transaction = self.client.transaction().await.doing(FILLING)?;
-        let there = columns(&transaction, dataset).await?;
         // an older contract may have written fewer fields
-        let known = |field: &&Field| fields.contains(&field.name) && there.contains(&field.name);
-        let fields: Vec<Field> = record.fields.iter().filter(known).cloned().collect();
+        let fields: Vec<Field> = record.fields.iter().filter(|field| fields.contains(&field.name)).cloned().collect();
         copy(&transaction, &fields, &incoming_columns(&fields), batches).await?;
-        dataset_lock(&transaction, dataset).await?;
-        if gaps(&transaction, dataset, Some(gap.object_version_key)).await?.is_empty() {
+        dataset_lock(&transaction, &layout.tables.name).await?;
+        if gaps(&transaction, layout, record, Some(gap.object_version_key)).await?.is_empty() {
             return Ok(false);
         }
         let source_file = gap.file_name();
-        let names = fields.iter().map(|field| field.name.as_str());
-        let names = names.chain(["source_line", "source_file", "load_timestamp", "object_version_key"]);
-        let (into, from): (Vec<_>, Vec<_>) = names
-            .filter(|name| there.contains(*name))
-            .map(|name| match name {
-                "source_file" => (quote(name), "$1::text".to_owned()),
-                "load_timestamp" => (quote(name), "$2::timestamptz".to_owned()),
-                "object_version_key" => (quote(name), "$3::bigint".to_owned()),
-                field => (quote(field), format!("i.{}", quote(field))),
-            })
-            .unzip();
-        // a parameter that no column takes must be named all the same
+        let names = fields.iter().map(|field| format!("{}, ", quote(&field.name))).collect::<String>();
         let statement = format!(
-            "INSERT INTO {} ({}) SELECT {} FROM incoming i WHERE ($1::text, $2::timestamptz, $3::bigint) IS NOT NULL",
-            place(dataset),
-            into.join(", "),
-            from.join(", ")
+            "INSERT INTO {} ({names}source_line, source_file, load_timestamp, object_version_key) SELECT {names}source_line, $1, $2, $3 FROM incoming",
+            place(layout, record)
         );
         let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
             [&source_file, &gap.loaded_at, &gap.object_version_key];
@@ -136,41 +121,30 @@ impl Warehouse {
     }
 }
 
-fn place(dataset: &str) -> String {
-    format!("staging.{}", quote(dataset))
+fn place(layout: &Layout, record: &Record) -> String {
+    name(&layout.schemas.staging, &record.name, "")
 }
 
-/// The columns of the dataset's staging table; empty if there is none that can lose rows, or none that names its versions.
-async fn columns(client: &impl GenericClient, dataset: &str) -> Result<HashSet<String>> {
-    let rows = client
-        .query(
-            "SELECT a.attname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid \
-             WHERE c.oid = to_regclass($1) AND c.relpersistence = 'u' AND a.attnum > 0 AND NOT a.attisdropped",
-            &[&place(dataset)],
-        )
-        .await
-        .doing(LOOKING)?;
-    let columns: HashSet<String> = rows.iter().map(|row| row.get(0)).collect();
-    Ok(if columns.contains("object_version_key") { columns } else { HashSet::new() })
-}
-
-/// The gaps of a dataset, or of one version. Each version costs one look into the index of staging.
-async fn gaps(client: &impl GenericClient, dataset: &str, version: Option<i64>) -> Result<Vec<StagingGap>> {
-    if columns(client, dataset).await?.is_empty() {
-        return Ok(Vec::new());
-    }
+/// The gaps of a record, or of one version. Each version costs one look into the index of staging.
+async fn gaps(
+    client: &impl GenericClient,
+    layout: &Layout,
+    record: &Record,
+    version: Option<i64>,
+) -> Result<Vec<StagingGap>> {
+    let dataset = layout.tables.name.as_str();
     let query = format!(
         "SELECT v.object_version_key, v.key, r.source, r.run_id, r.rows_accepted, coalesce(r.load_millis, 0), r.finished_at \
          FROM (SELECT DISTINCT ON (v.bucket, v.key) v.object_version_key, v.key, v.loaded_run_id, v.staging_lost \
                FROM audit.object_version v JOIN audit.version_order o USING (object_version_key) \
-               WHERE v.dataset = $1 AND v.loaded_run_id IS NOT NULL ORDER BY v.bucket, v.key, o.rank DESC) v \
+               WHERE v.dataset = $1 AND v.record = $3 AND v.loaded_run_id IS NOT NULL ORDER BY v.bucket, v.key, o.rank DESC) v \
          JOIN audit.run r ON r.run_id = v.loaded_run_id \
          LEFT JOIN LATERAL (SELECT true AS there FROM {} s WHERE s.object_version_key = v.object_version_key LIMIT 1) s ON true \
          WHERE r.rows_accepted > 0 AND s.there IS NULL AND NOT v.staging_lost AND ($2::bigint IS NULL OR v.object_version_key = $2) \
          ORDER BY 6, 1",
-        place(dataset)
+        place(layout, record)
     );
-    let rows = client.query(&query, &[&dataset, &version]).await.doing(LOOKING)?;
+    let rows = client.query(&query, &[&dataset, &version, &record.name]).await.doing(LOOKING)?;
     rows.iter()
         .map(|row| {
             Ok(StagingGap {

@@ -1,6 +1,6 @@
 //! The tables that are a dataset's own: dropped ones, and others' in their place, are found before a stage works with them.
 
-use fonderie_contract::WarehouseSql;
+use fonderie_contract::{Layout, Migration};
 use fonderie_core::{ErrorCode, Result, StageError};
 use tokio_postgres::GenericClient;
 
@@ -11,20 +11,31 @@ const LOOKING: &str = "looking at the dataset's tables";
 /// Objects that an error names.
 const NAMED: usize = 5;
 
-/// What a dataset's migrations make.
+/// What a dataset has in the database.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Made {
     /// Schemas.
     pub(crate) schemas: Vec<String>,
-    /// Tables, each with its schema.
+    /// Tables and views, each with its schema.
     pub(crate) tables: Vec<String>,
 }
 
 impl Made {
-    /// Reads it from the migrations' statements. Names that are quoted, or have no schema, are passed over: nothing is claimed of them.
-    pub(crate) fn by(sql: &WarehouseSql) -> Self {
+    /// The declared tables, and those that the migrations' statements make. The schema of marts is not among them: the marts stay as they are
+    /// until they are published anew.
+    pub(crate) fn by(layout: &Layout) -> Self {
+        let schemas = &layout.schemas;
+        let mut made = Self::by_hand(&layout.migrations);
+        made.schemas.splice(0..0, [schemas.staging.clone(), schemas.warehouse.clone()]);
+        made.schemas.retain(|schema| *schema != schemas.marts);
+        made.tables.splice(0..0, fonderie_tables::names(&layout.tables));
+        made
+    }
+
+    /// What migrations make. Names that are quoted, or have no schema, are passed over: nothing is claimed of them.
+    fn by_hand(migrations: &[Migration]) -> Self {
         let mut made = Self::default();
-        for migration in &sql.migrations {
+        for migration in migrations {
             for statement in statements(&migration.sql) {
                 made.read(&statement);
             }
@@ -115,45 +126,55 @@ impl Warehouse {
     /// # Errors
     /// [`ErrorCode::SchemaMismatch`] if a table is dropped or is not the one that was made, and while the dataset is rebuilt; those of
     /// [`Self::migrate`].
-    pub async fn ready(&mut self, dataset: &str, sql: &WarehouseSql) -> Result<()> {
-        let migrated = !self.migrate(dataset, sql).await?.is_empty();
+    pub async fn ready(&mut self, layout: &Layout) -> Result<()> {
+        let dataset = layout.tables.name.as_str();
+        let migrated = !self.migrate(layout).await?.is_empty();
         let row = self
             .client
             .query_one(
                 "SELECT EXISTS (SELECT FROM audit.rebuild WHERE dataset = $1), \
-                   (SELECT count(*) FROM audit.dataset_table WHERE dataset = $1 AND ledger_oid = 'audit.dataset_table'::regclass::oid::bigint), \
-                   ARRAY(SELECT t.name FROM audit.dataset_table t WHERE t.dataset = $1 AND to_regclass(t.name) IS NULL ORDER BY 1), \
-                   ARRAY(SELECT t.name FROM audit.dataset_table t WHERE t.dataset = $1 AND to_regclass(t.name)::oid::bigint <> t.oid \
-                         AND t.ledger_oid = 'audit.dataset_table'::regclass::oid::bigint ORDER BY 1)",
+                   (SELECT count(*) FROM audit.dataset_table WHERE dataset = $1 AND ledger_oid = 'audit.dataset_table'::regclass::oid::bigint)",
                 &[&dataset],
             )
             .await
             .doing(LOOKING)?;
         let (rebuilding, known): (bool, i64) = (row.get(0), row.get(1));
-        let (missing, foreign): (Vec<String>, Vec<String>) = (row.get(2), row.get(3));
         if rebuilding {
             return Err(mismatch(format!(
                 "the tables of `{dataset}` are being made again, or that was broken off: wait for its end, or start it again (`fonderie rebuild --dataset \
                  {dataset}`, in AWS the state machine `backfill` with {{\"rebuild\": \"{dataset}\"}})"
             )));
         }
-        if !missing.is_empty() || !foreign.is_empty() {
-            let mut found = Vec::new();
-            if !missing.is_empty() {
-                found.push(format!("{} not there", several(&missing)));
-            }
-            if !foreign.is_empty() {
-                found.push(format!("{} not what Fonderie made under the name", several(&foreign)));
-            }
-            let message = format!("{}; nothing was written: {}", found.join(", and "), rebuild_advice(dataset));
-            return Err(mismatch(message));
-        }
+        check_there(&self.client, dataset).await?;
         // new tables, or all of the database was restored from a dump
         if migrated || known == 0 {
-            record(&self.client, dataset, sql).await?;
+            record(&self.client, layout).await?;
         }
         Ok(())
     }
+}
+
+/// The tables that were made for a dataset are there, and are those.
+///
+/// # Errors
+/// `SchemaMismatch` with the names of those that are not.
+pub(crate) async fn check_there(client: &impl GenericClient, dataset: &str) -> Result<()> {
+    let query = "SELECT ARRAY(SELECT t.name FROM audit.dataset_table t WHERE t.dataset = $1 AND to_regclass(t.name) IS NULL ORDER BY 1), \
+                   ARRAY(SELECT t.name FROM audit.dataset_table t WHERE t.dataset = $1 AND to_regclass(t.name)::oid::bigint <> t.oid \
+                         AND t.ledger_oid = 'audit.dataset_table'::regclass::oid::bigint ORDER BY 1)";
+    let row = client.query_one(query, &[&dataset]).await.doing(LOOKING)?;
+    let (missing, foreign): (Vec<String>, Vec<String>) = (row.get(0), row.get(1));
+    let mut found = Vec::new();
+    if !missing.is_empty() {
+        found.push(format!("{} not there", several(&missing)));
+    }
+    if !foreign.is_empty() {
+        found.push(format!("{} not what Fonderie made under the name", several(&foreign)));
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    Err(mismatch(format!("{}; nothing was written: {}", found.join(", and "), rebuild_advice(dataset))))
 }
 
 /// Names with their verb.
@@ -164,8 +185,8 @@ fn several(names: &[String]) -> String {
 }
 
 /// Takes the tables that are there for the dataset's own, unless the ledger has another of the name.
-pub(crate) async fn record(client: &impl GenericClient, dataset: &str, sql: &WarehouseSql) -> Result<()> {
-    let made = Made::by(sql);
+pub(crate) async fn record(client: &impl GenericClient, layout: &Layout) -> Result<()> {
+    let made = Made::by(layout);
     client
         .execute(
             "INSERT INTO audit.dataset_table (dataset, name, oid, ledger_oid) \
@@ -173,7 +194,7 @@ pub(crate) async fn record(client: &impl GenericClient, dataset: &str, sql: &War
              FROM unnest($2::text[]) AS name WHERE to_regclass(name) IS NOT NULL \
              ON CONFLICT (dataset, name) DO UPDATE SET oid = excluded.oid, ledger_oid = excluded.ledger_oid \
              WHERE dataset_table.ledger_oid <> excluded.ledger_oid",
-            &[&dataset, &made.tables],
+            &[&layout.tables.name, &made.tables],
         )
         .await
         .doing(LOOKING)?;
@@ -186,8 +207,6 @@ fn mismatch(message: String) -> StageError {
 
 #[cfg(test)]
 mod tests {
-    use fonderie_contract::Migration;
-
     use super::*;
 
     #[test]
@@ -201,10 +220,8 @@ mod tests {
             CREATE TEMP TABLE t AS SELECT 1; CREATE INDEX i ON s.a (b)";
         let second =
             "ALTER TABLE s.old RENAME TO new; DROP TABLE IF EXISTS s.gone; ALTER TABLE s.a ADD COLUMN d integer";
-        let sql =
-            WarehouseSql { migrations: vec![migration(1, first), migration(2, second)], ..WarehouseSql::default() };
         assert_eq!(
-            Made::by(&sql),
+            Made::by_hand(&[migration(1, first), migration(2, second)]),
             Made { schemas: vec!["s".to_owned()], tables: vec!["s.a".to_owned(), "s.new".to_owned()] }
         );
     }

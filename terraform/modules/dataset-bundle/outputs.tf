@@ -14,13 +14,18 @@ output "sources" {
 }
 
 output "money" {
-  description = "The dataset's money columns: its fields of the form { name = …, money = true }."
-  value       = flatten(regexall("\\{[^{}]*\\bname\\s*=\\s*\"(\\w+)\"[^{}]*\\bmoney\\s*=\\s*true[^{}]*\\}", file("${var.folder}/dataset.toml")))
+  description = "The dataset's money columns: its records' fields of the form { name = …, money = true }."
+  value = distinct(flatten([
+    for path in local.files :
+    regexall("\\{[^{}]*\\bname\\s*=\\s*\"(\\w+)\"[^{}]*\\bmoney\\s*=\\s*true[^{}]*\\}", file("${var.folder}/${path}"))
+    if startswith(path, "records/")
+  ]))
 }
 
 output "migrations_hash" {
-  description = "Hash of the dataset's migrations: it changes when the warehouse has to be prepared again."
+  description = "Hash of what makes the dataset's tables, its declarations and migrations: it changes when the warehouse has to be prepared again."
   value = sha256(jsonencode({
-    for path in local.files : path => filesha256("${var.folder}/${path}") if startswith(path, "warehouse/V")
+    for path in local.files : path => filesha256("${var.folder}/${path}")
+    if path == "dataset.toml" || startswith(path, "records/") || startswith(path, "warehouse/V")
   }))
 }

@@ -44,7 +44,7 @@ resource "aws_lambda_invocation" "prepare_database" {
     max_connections = var.database.max_connections
   }
 
-  # The migrations lie in the bundles.
+  # Declarations and migrations lie in the bundles.
   depends_on = [module.dataset]
 }
 

@@ -172,7 +172,7 @@ impl Stack {
 
 /// The name of the execution that an upload starts.
 pub fn run_id(object: &ObjectVersion) -> String {
-    RunRequest::of(object).execution_name()
+    RunRequest::of(object, None).execution_name()
 }
 
 /// Whether an execution has ended and its end is told in full: LocalStack sets the status before the output or the error.

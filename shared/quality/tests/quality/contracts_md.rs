@@ -1,10 +1,13 @@
 //! The examples of docs/contracts.md are compiled, and read if a file and its rows follow.
 //!
-//! A comment before a block of TOML states what it is: `<!-- base dataset -->` and `<!-- base source -->` are the shop that
-//! the others complete; `<!-- dataset -->` completes the dataset up to the next heading; `<!-- example -->` completes the
-//! source (`<!-- example: NAME -->` if the file's name matters). A block of `csv` is the file; a block of `text` has the
-//! fields' names, the accepted rows, and the refused lines with their rules. A block of `sql` is shown only.
+//! A comment before a block of TOML states what it is: `<!-- base dataset -->`, `<!-- base record -->` and `<!-- base source -->`
+//! are the shop that the others complete; `<!-- dataset -->` and `<!-- record -->` complete the dataset and its record up to the
+//! next heading, `<!-- record: NAME -->` is another record; `<!-- example -->` completes the source (`<!-- example: NAME -->` if
+//! the file's name matters). Blocks of TOML without a line between them are one example. A block of `csv` is the file; a block
+//! of `text` has the fields' names, the accepted rows, and the refused lines with their rules; after `<!-- tables -->` it has the
+//! tables, views and functions that readers use, with the columns of the latter two. A block of `sql` is shown only.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use chrono::NaiveDate;
@@ -17,27 +20,37 @@ fn document() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/contracts.md")).unwrap()
 }
 
-/// A fenced block: the comment before it, its language, its text, the number of its heading, its line.
+/// A fenced block: the comment before it, its language, its text, the number of its heading, its line, and whether it follows the
+/// block before without a line between them.
 struct Block {
     comment: Option<String>,
     language: String,
     text: String,
     heading: usize,
     line: usize,
+    joined: bool,
 }
 
 fn blocks(document: &str) -> Vec<Block> {
     let (mut blocks, mut comment, mut heading, mut open) = (Vec::new(), None, 0, None::<Block>);
+    let mut follows = false;
     for (index, line) in document.lines().enumerate() {
         match &mut open {
-            Some(block) if line == "```" => blocks.extend(open.take()),
+            Some(_) if line == "```" => {
+                blocks.extend(open.take());
+                follows = true;
+            }
             Some(block) => block.text.push_str(&format!("{line}\n")),
             None if line.starts_with("```") => {
                 let language = line.trim_start_matches('`').to_owned();
-                open = Some(Block { comment: comment.take(), language, text: String::new(), heading, line: index + 1 });
+                let (comment, text) = (comment.take(), String::new());
+                open = Some(Block { comment, language, text, heading, line: index + 1, joined: follows });
             }
             None if line.starts_with("<!-- ") => comment = Some(line[5..].trim_end_matches(" -->").to_owned()),
-            None => heading += usize::from(line.starts_with('#')),
+            None => {
+                follows = false;
+                heading += usize::from(line.starts_with('#'));
+            }
         }
     }
     blocks
@@ -47,11 +60,16 @@ fn blocks(document: &str) -> Vec<Block> {
 struct Example {
     line: usize,
     dataset: Table,
+    records: BTreeMap<String, Table>,
     source: Table,
     file: String,
     csv: Option<String>,
     rows: Option<String>,
+    tables: Option<String>,
 }
+
+/// The record that examples complete.
+const RECORD: &str = "sale";
 
 fn examples(document: &str) -> Vec<Example> {
     let blocks = blocks(document);
@@ -59,27 +77,36 @@ fn examples(document: &str) -> Vec<Example> {
         blocks.iter().find(|block| block.comment.as_deref() == Some(kind)).unwrap().text.parse().unwrap()
     };
     let (base_dataset, base_source) = (base("base dataset"), base("base source"));
-    let (mut examples, mut dataset, mut heading) = (Vec::<Example>::new(), Table::new(), 0);
+    let base_records = BTreeMap::from([(RECORD.to_owned(), base("base record"))]);
+    let (mut dataset, mut records, mut heading) = (base_dataset.clone(), base_records.clone(), 0);
+    let mut examples = Vec::<Example>::new();
     for block in blocks {
         if heading != block.heading {
-            (dataset, heading) = (base_dataset.clone(), block.heading);
+            (dataset, records, heading) = (base_dataset.clone(), base_records.clone(), block.heading);
         }
         match (block.language.as_str(), block.comment.as_deref()) {
             ("sql", None) => {}
             ("csv", None) => examples.last_mut().unwrap().csv = Some(block.text),
             ("text", None) => examples.last_mut().unwrap().rows = Some(block.text),
+            ("text", Some("tables")) => examples.last_mut().unwrap().tables = Some(block.text),
             ("toml", Some(comment)) => {
                 let table: Table = block.text.parse().unwrap_or_else(|error| panic!("line {}: {error}", block.line));
-                let (kind, file) = comment.split_once(": ").unwrap_or((comment, "shop.csv"));
+                let (kind, name) = comment.split_once(": ").map_or((comment, None), |(kind, name)| (kind, Some(name)));
                 let mut source = base_source.clone();
                 match kind {
-                    "base dataset" | "base source" => {}
+                    "base dataset" | "base record" | "base source" => {}
                     "dataset" => complete(&mut dataset, &table),
+                    "record" => complete(records.entry(name.unwrap_or(RECORD).to_owned()).or_default(), &table),
                     "example" => complete_source(&mut source, &table),
                     other => panic!("line {}: a block with the comment {other:?}", block.line),
                 }
-                let (dataset, file) = (dataset.clone(), file.to_owned());
-                examples.push(Example { line: block.line, dataset, source, file, csv: None, rows: None });
+                if block.joined {
+                    examples.pop();
+                }
+                let file = name.filter(|_| kind == "example").unwrap_or("shop.csv").to_owned();
+                let (dataset, records) = (dataset.clone(), records.clone());
+                let (csv, rows, tables) = (None, None, None);
+                examples.push(Example { line: block.line, dataset, records, source, file, csv, rows, tables });
             }
             (language, comment) => panic!("line {}: a block of {language:?} after {comment:?}", block.line),
         }
@@ -125,22 +152,55 @@ fn complete_source(base: &mut Table, addition: &Table) {
     }
 }
 
+/// What readers use of a dataset's tables, a line each.
+fn shown_tables(dataset: &Dataset) -> Vec<String> {
+    const OWN: [&str; 5] = ["_rows", "_history", "_presence", "_snapshots", "_refused"];
+    let tables = &dataset.layout.tables;
+    let bases = fonderie_tables::bases(tables).into_iter();
+    let bases = bases.filter(|base| !OWN.iter().any(|ending| base.name.ends_with(ending)));
+    let views = fonderie_tables::views(tables).into_iter().map(|view| {
+        let columns: Vec<String> = view.columns.into_iter().map(|(name, _)| name).collect();
+        format!("view {}.{}: {}", tables.warehouse, view.name, columns.join(", "))
+    });
+    let functions = fonderie_tables::functions(tables);
+    let functions = functions.split("CREATE FUNCTION ").skip(1).map(|statement| {
+        let (place, rest) = statement.split_once('(').unwrap();
+        let columns = rest.split_once("RETURNS TABLE (").unwrap().1.split_once(") LANGUAGE").unwrap().0;
+        // each name is followed by its type
+        let names: Vec<&str> = columns.split(", ").map(|column| column.split('"').nth(1).unwrap()).collect();
+        format!("function {}(day): {}", place.replace('"', ""), names.join(", "))
+    });
+    bases.map(|base| format!("table {}.{}", base.schema, base.name)).chain(views).chain(functions).collect()
+}
+
 impl Example {
-    fn compile(&self) -> Dataset {
-        let files = [
-            ("dataset.toml", self.dataset.to_string()),
-            ("sources/shop.toml", self.source.to_string()),
-            ("warehouse/load.sql", "SELECT 1".to_owned()),
-            ("warehouse/V1__shop.sql", "SELECT 1".to_owned()),
-            ("queries/sales_of.sql", "SELECT 1".to_owned()),
+    /// The files of the dataset; each model and each mart has a SELECT.
+    fn files(&self) -> Vec<(String, String)> {
+        let mut files = vec![
+            ("dataset.toml".to_owned(), self.dataset.to_string()),
+            ("sources/shop.toml".to_owned(), self.source.to_string()),
         ];
-        Bundle::from_files(files.map(|(path, text)| (path.to_owned(), text)))
+        files.extend(self.records.iter().map(|(name, record)| (format!("records/{name}.toml"), record.to_string())));
+        for (list, key) in [("models", "id"), ("marts", "name"), ("queries", "name")] {
+            let entries = self.dataset.get(list).and_then(Value::as_array).into_iter().flatten();
+            let names = entries.filter_map(|entry| entry.get(key)?.as_str());
+            files.extend(names.map(|name| (format!("{list}/{name}.sql"), "SELECT 1".to_owned())));
+        }
+        files
+    }
+
+    fn compile(&self) -> Dataset {
+        Bundle::from_files(self.files())
             .compile()
             .unwrap_or_else(|mistakes| panic!("docs/contracts.md, line {}: {mistakes}", self.line))
     }
 
     fn check(&self) {
         let dataset = self.compile();
+        if let Some(tables) = &self.tables {
+            let wanted: Vec<&str> = tables.lines().collect();
+            assert_eq!(shown_tables(&dataset), wanted, "docs/contracts.md, line {}", self.line);
+        }
         let (Some(csv), Some(wanted)) = (&self.csv, &self.rows) else {
             assert!(self.csv.is_none() && self.rows.is_none(), "line {}: a file without its rows", self.line);
             return;
@@ -181,30 +241,58 @@ fn each_rule_of_the_reader_is_explained() {
 #[test]
 fn each_key_that_a_contract_takes_is_explained() {
     // A key that is not known is answered with those that are: no list of keys stands here.
+    const LISTS: [&str; 10] = [
+        "models",
+        "marts",
+        "queries",
+        "dimensions",
+        "calendars",
+        "references",
+        "computed",
+        "indexes",
+        "growing",
+        "parameters",
+    ];
     let document = document();
     let known = |file: &str, path: &str| -> Vec<String> {
-        let example = &examples(&document)[0];
-        let (mut dataset, mut source) = (example.dataset.clone(), example.source.clone());
-        let table = if file == "dataset.toml" { &mut dataset } else { &mut source };
+        let mut example = examples(&document).swap_remove(0);
+        let table = match file {
+            "dataset" => &mut example.dataset,
+            "record" => example.records.get_mut(RECORD).unwrap(),
+            _ => &mut example.source,
+        };
+        if path == "dimension" {
+            table.remove("fact");
+        }
         let section = path.split('.').filter(|part| !part.is_empty()).fold(table, |table, part| {
-            let entry = table.entry(part).or_insert_with(|| Value::Table(Table::new()));
-            entry.as_table_mut().unwrap()
+            let empty = || Value::Table(Table::new());
+            if LISTS.contains(&part) {
+                let list = table.entry(part).or_insert_with(|| Value::Array(vec![empty()]));
+                list.as_array_mut().unwrap().last_mut().unwrap().as_table_mut().unwrap()
+            } else {
+                table.entry(part).or_insert_with(empty).as_table_mut().unwrap()
+            }
         });
         section.insert("no_such_key".to_owned(), Value::Boolean(true));
-        let files = [("dataset.toml", &dataset), ("sources/shop.toml", &source)];
-        let files = files.map(|(path, table)| (path.to_owned(), table.to_string()));
-        let sql = ("warehouse/load.sql".to_owned(), "SELECT 1".to_owned());
-        let mistakes = Bundle::from_files(files.into_iter().chain([sql])).compile().unwrap_err().0;
+        let mistakes = Bundle::from_files(example.files()).compile().unwrap_err().0;
         let mistake = mistakes.iter().find(|mistake| mistake.key.ends_with("no_such_key"));
         let accepted = &mistake.unwrap_or_else(|| panic!("{mistakes:?}")).accepted;
         accepted.split(['`', ',', ' ']).filter(|key| !key.is_empty()).map(str::to_owned).collect()
     };
-    let mut keys = known("dataset.toml", "");
-    for path in ["", "format", "dates", "numbers", "expected"] {
-        keys.extend(known("sources/shop.toml", path));
+    let mut keys = Vec::new();
+    for path in ["", "schemas", "models", "marts", "queries", "queries.parameters"] {
+        keys.extend(known("dataset", path));
     }
-    keys.extend(known("dataset.toml", "records.sale"));
-    assert!(keys.len() > 30, "{keys:?}");
+    for path in ["", "dimensions", "dimension", "fact", "calendars"] {
+        keys.extend(known("record", path));
+    }
+    for path in ["references", "computed", "indexes", "newest_by", "snapshot", "growing"] {
+        keys.extend(known("record", &format!("fact.{path}")));
+    }
+    for path in ["", "format", "dates", "numbers", "expected"] {
+        keys.extend(known("source", path));
+    }
+    assert!(keys.len() > 80, "{keys:?}");
     let explained = |key: &str| {
         ["`", ".", "[", " "].iter().any(|before| {
             ["`", "]", ".", ",", " "].iter().any(|after| document.contains(&format!("{before}{key}{after}")))

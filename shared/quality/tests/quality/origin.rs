@@ -28,7 +28,7 @@ fn origin(file: &str) -> Vec<u8> {
 
 /// Reads a file by the source that recognises its name.
 fn load(dataset: &Dataset, file: &str, bytes: &[u8]) -> Outcome {
-    let source = dataset.source_of_key(&format!("facturation/{file}")).unwrap();
+    let source = dataset.source_of_key(&format!("facturation/{file}"), None).unwrap();
     let as_of = NaiveDate::from_ymd_opt(2026, 6, 30).unwrap();
     read(dataset, source, file, bytes, as_of).unwrap()
 }
@@ -37,11 +37,11 @@ fn load(dataset: &Dataset, file: &str, bytes: &[u8]) -> Outcome {
 fn each_file_is_recognised_by_its_own_source() {
     let dataset = billing();
     for (file, number) in FILES.iter().zip(1..) {
-        let source = dataset.source_of_key(file).unwrap();
+        let source = dataset.source_of_key(file, None).unwrap();
         assert_eq!(source.id, format!("origine_etablissement{number}"));
     }
     for (file, source) in [("etablissement_A.csv", "etablissement_a"), ("ETABLISSEMENT_E_1.XLSX", "etablissement_e")] {
-        assert_eq!(dataset.source_of_key(file).unwrap().id, source);
+        assert_eq!(dataset.source_of_key(file, None).unwrap().id, source);
     }
 }
 

@@ -53,7 +53,7 @@ fn verdict(record: &Record, summary: &ReadSummary, validation: &Validation) -> (
 
 /// A reader of a file. The only function that makes one.
 fn reader<'a>(dataset: &'a Dataset, source: &'a Source, format: &'a FileFormat, file_name: &'a str) -> Reader<'a> {
-    Reader::new(&dataset.record, source, format, file_name, Limits { batch_rows: 3, ..Limits::default() })
+    Reader::new(&dataset.records[0], source, format, file_name, Limits { batch_rows: 3, ..Limits::default() })
 }
 
 /// Reads a file and judges it.
@@ -67,7 +67,7 @@ pub(crate) fn read(
     if bytes.is_empty() {
         return Err(StageError::new(ErrorCode::FileEmpty, "as `transform` reports it before it makes a reader"));
     }
-    let record = &dataset.record;
+    let record = &dataset.records[0];
     let mut reader = reader(dataset, source, dataset.format_of_key(source, file_name)?, file_name);
     let (mut silver, mut rejects) = (Vec::new(), Vec::new());
     let mut chunks = bytes.chunks(61);

@@ -15,8 +15,8 @@ use fonderie_tabular::{Batch, Limits, Reader, Reject, reject_rows};
 
 fn billing(change: impl Fn(String) -> String) -> Dataset {
     let mut files = fonderie_test_support::dataset_files("facturation");
-    let dataset = files.iter_mut().find(|(path, _)| path == "dataset.toml").unwrap();
-    dataset.1 = change(dataset.1.clone());
+    let record = files.iter_mut().find(|(path, _)| path == "records/facturation.toml").unwrap();
+    record.1 = change(record.1.clone());
     Bundle::from_files(files).compile().unwrap()
 }
 
@@ -45,7 +45,7 @@ fn validate_as(dataset: &Dataset, judged_by: &str, rows: &[&str]) -> (Validation
     let source = dataset.source("etablissement_b").unwrap();
     let judged_by = dataset.source(judged_by).unwrap();
     let limits = Limits { batch_rows: 2, ..Limits::default() };
-    let mut reader = Reader::new(&dataset.record, source, &source.formats[0], "etablissement_B.csv", limits);
+    let mut reader = Reader::new(&dataset.records[0], source, &source.formats[0], "etablissement_B.csv", limits);
     reader.feed(format!("{HEADER}{}", rows.iter().map(|line| row(line)).collect::<String>()).as_bytes()).unwrap();
     reader.end().unwrap();
     let mut batches = Vec::new();
@@ -53,17 +53,17 @@ fn validate_as(dataset: &Dataset, judged_by: &str, rows: &[&str]) -> (Validation
         let Batch::Records(batch) = batch else { panic!("{batch:?} in a file that can be read") };
         batches.push(batch);
     }
-    let keys = unique_fields(&dataset.record).into_iter().map(|fields| {
+    let keys = unique_fields(&dataset.records[0]).into_iter().map(|fields| {
         let mut repeated = RepeatedKeys::default();
         for pass in 0..3 {
-            let mut scan = KeyScan::new(&dataset.record, judged_by, fields, pass, 3);
+            let mut scan = KeyScan::new(&dataset.records[0], judged_by, fields, pass, 3);
             batches.iter().for_each(|batch| scan.add(batch));
             scan.finish(&mut repeated);
         }
         repeated
     });
     let as_of = NaiveDate::from_ymd_opt(2026, 6, 30).unwrap();
-    let mut validator = Validator::new(&dataset.record, judged_by, as_of, keys.collect());
+    let mut validator = Validator::new(&dataset.records[0], judged_by, as_of, keys.collect());
     let (mut rejects, mut accepted) = (Vec::new(), Vec::new());
     for batch in &batches {
         let kept = validator.check(batch).unwrap();
@@ -180,7 +180,7 @@ fn a_warning_is_counted_and_the_row_goes_on() {
     assert_eq!(validation.rules[2].rows, 1);
     let none = BTreeMap::new();
     let reading = Reading { rows: 1, refused: 0, rejected: &none, warned: &none, halts: &[] };
-    let judgement = judge(&dataset.record, reading, &validation, false);
+    let judgement = judge(&dataset.records[0], reading, &validation, false);
     assert_eq!(judgement.verdict, Verdict::Accepted);
 }
 
@@ -195,7 +195,7 @@ fn the_verdict_follows_the_greater_of_percent_and_rows() {
         let unreadable: BTreeMap<_, _> = unreadable.iter().map(|(rule, rows)| ((*rule).to_owned(), *rows)).collect();
         let refused = unreadable.values().sum();
         let reading = Reading { rows: read, refused, rejected: &unreadable, warned: &BTreeMap::new(), halts: &[] };
-        judge(&dataset.record, reading, found, false)
+        judge(&dataset.records[0], reading, found, false)
     };
     assert_eq!(judgement(2, &[], &one).verdict, Verdict::AcceptedWithRejects);
     let (two, ..) = validate(&dataset, &[bad, &bad.replace("1 P1", "2 P1"), good]);
@@ -221,14 +221,14 @@ fn a_strict_run_leaves_no_rule_a_budget_and_values_left_out_are_warnings() {
         validate(&dataset, &["1 P1 2024-01-31 - -10.00 -11.00 UNPAID", "2 P1 2024-01-31 - 10.00 0.00 UNPAID"]);
     let (none, emptied) = (BTreeMap::new(), BTreeMap::from([("nombre_illisible_videe".to_owned(), 1)]));
     let reading = Reading { rows: 2, refused: 0, rejected: &none, warned: &emptied, halts: &[] };
-    let lenient = judge(&dataset.record, reading, &one, false);
+    let lenient = judge(&dataset.records[0], reading, &one, false);
     assert_eq!(lenient.verdict, Verdict::AcceptedWithRejects);
     let warned = &lenient.rules[0];
     assert_eq!(
         (warned.rule.as_str(), warned.severity.as_str(), warned.rows, warned.budget),
         ("nombre_illisible_videe", "warn", 1, None)
     );
-    let strict = judge(&dataset.record, reading, &one, true);
+    let strict = judge(&dataset.records[0], reading, &one, true);
     assert_eq!(strict.verdict, Verdict::Halted);
     assert_eq!(
         strict.halted_because.as_deref(),
@@ -247,7 +247,7 @@ fn judged(dataset: &Dataset, rows: &[String]) -> (Verdict, String) {
     let none = BTreeMap::new();
     let read = rows.len() as u64;
     let reading = Reading { rows: read, refused: 0, rejected: &none, warned: &none, halts: &[] };
-    let judgement = judge(&dataset.record, reading, &validation, false);
+    let judgement = judge(&dataset.records[0], reading, &validation, false);
     (judgement.verdict, judgement.halted_because.unwrap_or_default())
 }
 
@@ -294,8 +294,8 @@ fn rows_of_another_senders_facility_are_refused() {
 #[test]
 fn a_dataset_may_forbid_repeats_of_several_things() {
     let dataset = billing(|text| {
-        let rule = "\n[[records.facturation.rules]]\nid = \"un_par_jour\"\ncheck = \"unique\"\nfields = [\"patient_id\", \"date_facture\"]\nmessage = \"…\"\n\n[[models]]";
-        text.replacen("\n[[models]]", rule, 1)
+        let rule = "\n[[rules]]\nid = \"un_par_jour\"\ncheck = \"unique\"\nfields = [\"patient_id\", \"date_facture\"]\nmessage = \"…\"\n";
+        text + rule
     });
     let (_, rejects, accepted) = validate(
         &dataset,

@@ -25,7 +25,8 @@ pub(crate) fn billing() -> Dataset {
 /// The billing dataset with texts of its contracts replaced.
 pub(crate) fn billing_with(replaced: &[(&str, &str)]) -> Dataset {
     let mut files = fonderie_test_support::dataset_files("facturation");
-    for (_, text) in files.iter_mut().filter(|(path, _)| path == "dataset.toml" || path.starts_with("sources/")) {
+    let contracts = |path: &str| path.starts_with("records/") || path.starts_with("sources/");
+    for (_, text) in files.iter_mut().filter(|(path, _)| contracts(path)) {
         for (from, to) in replaced {
             *text = text.replace(from, to);
         }
@@ -92,9 +93,9 @@ pub(crate) struct Read {
 }
 
 pub(crate) fn read(dataset: &Dataset, name: &str, bytes: &[u8]) -> Read {
-    let source = dataset.source_of_key(name).unwrap();
+    let source = dataset.source_of_key(name, None).unwrap();
     let format = dataset.format_of_key(source, name).unwrap();
-    let mut reader = Reader::new(&dataset.record, source, format, name, Limits::default());
+    let mut reader = Reader::new(&dataset.records[0], source, format, name, Limits::default());
     let (mut silver, mut rejects) = (Vec::new(), Vec::new());
     for piece in bytes.chunks(1 << 16).map(Some).chain([None]) {
         match piece {
@@ -110,14 +111,14 @@ pub(crate) fn read(dataset: &Dataset, name: &str, bytes: &[u8]) -> Read {
     }
     let summary = reader.finish();
     check_conserved(name, &summary.read, &summary.kept, &summary.rejected).unwrap();
-    let keys = unique_fields(&dataset.record).into_iter().map(|fields| {
+    let keys = unique_fields(&dataset.records[0]).into_iter().map(|fields| {
         let mut repeated = Default::default();
-        let mut scan = KeyScan::new(&dataset.record, source, fields, 0, 1);
+        let mut scan = KeyScan::new(&dataset.records[0], source, fields, 0, 1);
         silver.iter().for_each(|batch| scan.add(batch));
         scan.finish(&mut repeated);
         repeated
     });
-    let mut validator = Validator::new(&dataset.record, source, as_of(), keys.collect());
+    let mut validator = Validator::new(&dataset.records[0], source, as_of(), keys.collect());
     let accepted: Vec<RecordBatch> = silver.iter().map(|batch| validator.check(batch).unwrap()).collect();
     if let Some(batch) = validator.rejects(0).unwrap() {
         rejects.extend(reject_rows(&batch).unwrap());
@@ -135,7 +136,7 @@ pub(crate) fn read(dataset: &Dataset, name: &str, bytes: &[u8]) -> Read {
 
 fn records(dataset: &Dataset, batch: &RecordBatch) -> Vec<(u64, Vec<String>)> {
     let number = batch.column_by_name(SOURCE_RECORD).unwrap();
-    let fields: Vec<_> = dataset.record.fields.iter().map(|f| batch.column_by_name(&f.name).unwrap()).collect();
+    let fields: Vec<_> = dataset.records[0].fields.iter().map(|f| batch.column_by_name(&f.name).unwrap()).collect();
     let text = |column, row| array_value_to_string(column, row).unwrap();
     let record = |row| (text(number, row).parse().unwrap(), fields.iter().map(|column| text(column, row)).collect());
     (0..batch.num_rows()).map(record).collect()

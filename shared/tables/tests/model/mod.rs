@@ -53,7 +53,7 @@ fn openings(table: &Table, of_record: usize, versions: &Versions) -> BTreeMap<Ke
     for (id, version) in versions.iter().filter(|(_, version)| version.record == of_record) {
         let mut shown: BTreeMap<Key, Point> = BTreeMap::new();
         for (at, row) in version.rows.iter().enumerate() {
-            let newest = table.newest_by.as_ref().map_or(String::new(), |column| row[&column.name].clone());
+            let newest = table.newest_by.as_ref().map_or(String::new(), |newest| row[&newest.field.name].clone());
             let state = (
                 table.references.iter().map(|reference| referred(reference, row)).collect(),
                 table.state.iter().map(|column| row.get(&column.name).cloned()).collect(),
@@ -154,35 +154,33 @@ pub(crate) fn tables(records: &[Record], versions: &Versions) -> Vec<String> {
     lines
 }
 
-/// What became of the keys that a version shows, per table of its record.
+/// What became of the keys that a version shows in its record's main table.
 pub(crate) fn outcomes(
     records: &[Record],
     before: &Versions,
     after: &Versions,
     record: usize,
     version: usize,
-) -> Vec<[i64; 4]> {
-    let of_table = |table: &Table| {
-        let mut outcome = [0; 4];
-        let Some(version) = after.get(&version) else { return outcome };
-        let (before, after) = (openings(table, record, before), openings(table, record, after));
-        let shown: BTreeSet<Key> = version.rows.iter().map(|row| key_of(table, row)).collect();
-        let state = |openings: &[Point]| openings.last().map(|point| point.state.clone());
-        let seen = |openings: &[Point]| {
-            openings.iter().map(|point| (point.order.clone(), point.line, point.state.clone())).collect::<Vec<_>>()
-        };
-        for key in shown {
-            let at = match (before.get(&key), after.get(&key)) {
-                (None, Some(_)) => 0,
-                (Some(old), Some(new)) if seen(old) == seen(new) => 2,
-                (Some(old), Some(new)) if state(old) == state(new) => 3,
-                _ => 1,
-            };
-            outcome[at] += 1;
-        }
-        outcome
+) -> [i64; 4] {
+    let table = records[record].main().unwrap();
+    let mut outcome = [0; 4];
+    let Some(version) = after.get(&version) else { return outcome };
+    let (before, after) = (openings(table, record, before), openings(table, record, after));
+    let shown: BTreeSet<Key> = version.rows.iter().map(|row| key_of(table, row)).collect();
+    let state = |openings: &[Point]| openings.last().map(|point| point.state.clone());
+    let seen = |openings: &[Point]| {
+        openings.iter().map(|point| (point.order.clone(), point.line, point.state.clone())).collect::<Vec<_>>()
     };
-    records[record].tables.iter().map(of_table).collect()
+    for key in shown {
+        let at = match (before.get(&key), after.get(&key)) {
+            (None, Some(_)) => 0,
+            (Some(old), Some(new)) if seen(old) == seen(new) => 2,
+            (Some(old), Some(new)) if state(old) == state(new) => 3,
+            _ => 1,
+        };
+        outcome[at] += 1;
+    }
+    outcome
 }
 
 /// The states at the end of a day, on which the version of that rank comes: of tables whose states follow each other in time.
@@ -199,6 +197,27 @@ pub(crate) fn on(records: &[Record], versions: &Versions, day: usize) -> Vec<Str
                 }
             }
         }
+    }
+    lines.sort();
+    lines
+}
+
+/// Of each current line its product, the label and the price that were in force on its day, and whether they began later.
+pub(crate) fn in_force(records: &[Record], versions: &Versions) -> Vec<String> {
+    let [product, line] = [1, 3].map(|at| openings(records[at].main().unwrap(), at, versions));
+    let mut lines = Vec::new();
+    for (key, points) in line {
+        let Some((references, values)) = &points.last().unwrap().state else { continue };
+        let (Some(product_key), Some(day)) = (&references[0], &values[1]) else { continue };
+        let day: usize = day.strip_prefix("2025-01-").unwrap().parse().unwrap();
+        // the version of rank 1 comes on the second day of the month
+        let known = product.get(product_key).into_iter().flatten().filter(|point| point.state.is_some());
+        let known: Vec<&Point> = known.collect();
+        let began = known.iter().rfind(|point| point.order.1 < day);
+        let Some(point) = began.or(known.first()) else { continue };
+        let (_, state) = point.state.as_ref().unwrap();
+        let text = |at: usize| state[at].as_deref().unwrap_or("∅").to_owned();
+        lines.push(format!("{}|{}|{}|{}|{}", key[0], product_key.join(","), text(0), text(1), began.is_none()));
     }
     lines.sort();
     lines

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fonderie_tables::{Calendar, Column, Computed, Kind, Record, Reference, SqlType, Table};
+use fonderie_tables::{Calendar, Column, Computed, Dataset, Kind, Newest, Record, Reference, SqlType, Table};
 
 use crate::model::{Row, Version};
 
@@ -14,7 +14,13 @@ fn columns(names: &[(&str, SqlType)]) -> Vec<Column> {
 
 fn reference(name: &str, table: &str, columns: &[&str], fields: &[&str]) -> Reference {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    Reference { name: name.to_owned(), table: table.to_owned(), columns: owned(columns), fields: owned(fields) }
+    Reference {
+        name: name.to_owned(),
+        table: table.to_owned(),
+        columns: owned(columns),
+        fields: owned(fields),
+        as_of: None,
+    }
 }
 
 fn table(name: &str, kind: Kind, key: &[(&str, SqlType)], state: &[(&str, SqlType)]) -> Table {
@@ -27,9 +33,12 @@ fn table(name: &str, kind: Kind, key: &[(&str, SqlType)], state: &[(&str, SqlTyp
         references: Vec::new(),
         computed: Vec::new(),
         checks: Vec::new(),
+        indexes: Vec::new(),
         newest_by: None,
         snapshot: None,
-        history: true,
+        history: Some(format!("hist_{name}")),
+        growing: Vec::new(),
+        outputs: Vec::new(),
     }
 }
 
@@ -39,7 +48,7 @@ fn computed(name: &str, kind: SqlType, expression: &str) -> Computed {
 
 /// Customers are sent as they change. A catalogue is complete of its shop. Orders carry their shop, of which the newest order says what
 /// it is called. A file of order lines is complete as a whole.
-pub(crate) fn records() -> Vec<Record> {
+pub(crate) fn dataset() -> Dataset {
     let customer = table("dim_customer", Kind::Dimension, &[("customer_id", TEXT)], &[("name", TEXT), ("city", TEXT)]);
     let product = Table {
         snapshot: Some(vec!["shop_id".to_owned()]),
@@ -51,7 +60,7 @@ pub(crate) fn records() -> Vec<Record> {
         )
     };
     let shop = Table {
-        newest_by: Some(Column::new("order_date", SqlType::Date)),
+        newest_by: Some(Newest { field: Column::new("order_date", SqlType::Date), name: "named_on".to_owned() }),
         ..table("dim_shop", Kind::Dimension, &[("shop_id", TEXT)], &[("shop_name", TEXT)])
     };
     let order = Table {
@@ -68,13 +77,22 @@ pub(crate) fn records() -> Vec<Record> {
     };
     let line = Table {
         snapshot: Some(Vec::new()),
-        references: vec![reference("product_key", "dim_product", &["shop_id", "sku"], &["shop_id", "sku"])],
+        references: vec![Reference {
+            as_of: Some("sold_on".to_owned()),
+            ..reference("product_key", "dim_product", &["shop_id", "sku"], &["shop_id", "sku"])
+        }],
         computed: vec![computed("dozens", SqlType::Decimal(12, 2), "quantity / 12.0")],
         checks: vec!["quantity > 0".to_owned()],
-        ..table("fact_line", Kind::Fact, &[("line_id", TEXT)], &[("quantity", SqlType::Integer)])
+        ..table(
+            "fact_line",
+            Kind::Fact,
+            &[("line_id", TEXT)],
+            &[("quantity", SqlType::Long), ("sold_on", SqlType::Date)],
+        )
     };
     let day = Calendar {
         name: "dim_day".to_owned(),
+        key: "day_key".to_owned(),
         day: "day".to_owned(),
         field: "order_date".to_owned(),
         columns: vec![
@@ -92,7 +110,7 @@ pub(crate) fn records() -> Vec<Record> {
         tables,
         calendars: if name == "order" { vec![day.clone()] } else { Vec::new() },
     };
-    vec![
+    let records = vec![
         record("customer", &[("customer_id", TEXT), ("name", TEXT), ("city", TEXT)], vec![customer]),
         record(
             "product",
@@ -113,10 +131,24 @@ pub(crate) fn records() -> Vec<Record> {
         ),
         record(
             "line",
-            &[("line_id", TEXT), ("shop_id", TEXT), ("sku", TEXT), ("quantity", SqlType::Integer)],
+            &[
+                ("line_id", TEXT),
+                ("shop_id", TEXT),
+                ("sku", TEXT),
+                ("quantity", SqlType::Long),
+                ("sold_on", SqlType::Date),
+            ],
             vec![line],
         ),
-    ]
+    ];
+    Dataset {
+        name: "shop".to_owned(),
+        staging: "staging".to_owned(),
+        warehouse: "dw".to_owned(),
+        time_zone: "UTC".to_owned(),
+        validity: ["valid_from", "valid_to"].map(str::to_owned),
+        records,
+    }
 }
 
 /// A source of chance that gives the same again.
@@ -216,6 +248,7 @@ pub(crate) fn version(chance: &mut Chance, record: usize, rank: usize) -> Versio
                         ("shop_id", chance.perhaps(&["A", "B"])),
                         ("sku", Some(chance.of(&["s1", "s9"]))),
                         ("quantity", Some(chance.of(&["1", "2"]))),
+                        ("sold_on", Some(chance.of(&["2025-01-03", "2025-01-09", "2025-01-15"]))),
                     ];
                     rows.push(row(&fields));
                 } else if chance.one_in(4) {

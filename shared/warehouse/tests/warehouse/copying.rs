@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray};
-use fonderie_contract::{Budget, Kind, Migration, Record, WarehouseSql};
+use fonderie_contract::{Budget, Kind, Layout, Owns, Record, Schemas};
 use fonderie_core::Tally;
 use fonderie_core::tally::Amount;
+use fonderie_tables::{Column, Table};
 use fonderie_warehouse::LoadPlan;
 use futures::stream;
 
@@ -43,6 +44,7 @@ async fn every_value_arrives_as_it_was() {
         Arc::new(Decimal128Array::from(values.to_vec()).with_precision_and_scale(precision, scale).unwrap()) as ArrayRef
     };
     let batch = RecordBatch::try_from_iter([
+        ("cle", Arc::new(Int32Array::from_iter_values(0..count as i32)) as ArrayRef),
         ("montant", decimal(&cents, 10, 2)),
         ("entier", decimal(&cents, 12, 0)),
         ("fin", decimal(&wide, 38, 5)),
@@ -56,6 +58,7 @@ async fn every_value_arrives_as_it_was() {
     let record = Record {
         name: "valeurs".into(),
         fields: vec![
+            field("cle", Kind::Integer { min: 0, max: i32::MAX }, false),
             field("montant", Kind::Decimal { precision: 10, scale: 2 }, true),
             field("entier", Kind::Decimal { precision: 12, scale: 0 }, false),
             field("fin", Kind::Decimal { precision: 38, scale: 5 }, false),
@@ -69,19 +72,45 @@ async fn every_value_arrives_as_it_was() {
         total_budget: Budget { percent: 0, rows: 0 },
         owner: None,
         credit_notes: false,
+        warnings: Vec::new(),
+        complete: None,
     };
-    let create = "CREATE TABLE public.valeurs (n bigint, montant numeric, entier numeric, fin numeric, jour date, mot text, nombre int)";
-    let sql = WarehouseSql {
-        migrations: vec![Migration { version: 1, name: "valeurs".into(), sql: create.into() }],
-        load: "INSERT INTO public.valeurs SELECT source_line, montant, entier, fin, jour, mot, nombre FROM incoming; \
-               CREATE TEMP TABLE outcome ON COMMIT DROP AS SELECT count(*) AS inserted, 0::bigint AS updated, 0::bigint AS unchanged, \
-               0::bigint AS superseded FROM incoming; \
-               CREATE TEMP TABLE removed ON COMMIT DROP AS SELECT montant, entier, fin FROM incoming WHERE false"
-            .into(),
+    let columns: Vec<Column> =
+        record.fields.iter().map(|field| Column::new(&field.name, field.kind.sql_type())).collect();
+    let table = Table {
+        name: "valeurs".into(),
+        kind: fonderie_tables::Kind::Fact,
+        surrogate: "valeur_key".into(),
+        key: columns[..1].to_vec(),
+        state: columns[1..].to_vec(),
+        references: Vec::new(),
+        computed: Vec::new(),
+        checks: Vec::new(),
+        indexes: Vec::new(),
+        newest_by: None,
+        snapshot: None,
+        history: None,
+        growing: Vec::new(),
+        outputs: Vec::new(),
     };
+    let [staging, warehouse, marts] = ["valeurs_staging", "valeurs_dw", "valeurs"].map(str::to_owned);
+    let tables = fonderie_tables::Dataset {
+        name: "valeurs".into(),
+        staging: staging.clone(),
+        warehouse: warehouse.clone(),
+        time_zone: "UTC".into(),
+        validity: ["valid_from", "valid_to"].map(str::to_owned),
+        records: vec![fonderie_tables::Record {
+            name: "valeurs".into(),
+            fields: columns,
+            tables: vec![table],
+            calendars: Vec::new(),
+        }],
+    };
+    let layout = Layout { schemas: Schemas { staging, warehouse, marts }, tables, migrations: Vec::new() };
     let database = fonderie_test_support::database("copy").await;
     let mut warehouse = connect(&database.url).await;
-    warehouse.migrate("valeurs", &sql).await.unwrap();
+    warehouse.migrate(&layout).await.unwrap();
     let version = Version::new("v1", 0, Vec::new());
     let accepted = Tally {
         rows: count as u64,
@@ -90,13 +119,20 @@ async fn every_value_arrives_as_it_was() {
     let (transform, validate) = before(&version, accepted);
     let mut run = version.run("r1", "b1");
     run.bundle.dataset = "valeurs".into();
-    let plan = LoadPlan { run: &run, transform: &transform, validate: &validate, record: &record, sql: &sql };
-    let loaded = warehouse.load(&plan, stream::iter(batch_slices(&batch))).await.unwrap().commit().await.unwrap();
+    let plan = LoadPlan {
+        run: &run,
+        transform: &transform,
+        validate: &validate,
+        record: &record,
+        owns: &Owns::Anything,
+        layout: &layout,
+    };
+    let loaded = warehouse.load(&plan, stream::iter(batch_slices(&batch)), None).await.unwrap().commit().await.unwrap();
     assert_eq!(loaded.outcomes.inserted, count as u64);
 
     let arrived = rows(
         &warehouse,
-        "SELECT montant, entier, fin, jour - DATE '1970-01-01', mot, nombre FROM public.valeurs ORDER BY n",
+        "SELECT montant, entier, fin, jour - DATE '1970-01-01', mot, nombre FROM valeurs_dw.valeurs ORDER BY cle",
     )
     .await;
     for (n, row) in arrived.iter().enumerate() {
@@ -113,7 +149,7 @@ async fn every_value_arrives_as_it_was() {
     }
     assert_eq!(arrived.len(), count);
     // equal to the number that PostgreSQL itself makes of the text, to the last bit of its form
-    let forms = "SELECT count(*) FROM public.valeurs WHERE numeric_send(montant) <> numeric_send(montant::text::numeric) \
+    let forms = "SELECT count(*) FROM valeurs_dw.valeurs WHERE numeric_send(montant) <> numeric_send(montant::text::numeric) \
                  OR numeric_send(fin) <> numeric_send(fin::text::numeric) OR numeric_send(entier) <> numeric_send(entier::text::numeric)";
     assert_eq!(rows(&warehouse, forms).await, ["0"]);
     warehouse.close().await;

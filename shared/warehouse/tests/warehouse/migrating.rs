@@ -1,28 +1,38 @@
 //! Migrations: once, at once, forward only.
 
-use fonderie_contract::{Migration, WarehouseSql};
+use fonderie_contract::{Layout, Migration, Schemas};
 use fonderie_core::ErrorCode;
 
-use crate::support::{DATASET, connect, dataset_sql, rows};
+use crate::support::{connect, layout, rows};
 
 fn migration(version: u32, sql: &str) -> Migration {
     Migration { version, name: format!("step_{version}"), sql: sql.into() }
 }
 
-fn bundle(migrations: &[Migration]) -> WarehouseSql {
-    WarehouseSql { migrations: migrations.to_vec(), ..WarehouseSql::default() }
+/// A dataset without tables but those of its migrations.
+fn bundle(migrations: &[Migration]) -> Layout {
+    let [staging, warehouse, marts] = ["shop_staging", "shop_dw", "shop"].map(str::to_owned);
+    let tables = fonderie_tables::Dataset {
+        name: "shop".into(),
+        staging: staging.clone(),
+        warehouse: warehouse.clone(),
+        time_zone: "UTC".into(),
+        validity: ["valid_from", "valid_to"].map(str::to_owned),
+        records: Vec::new(),
+    };
+    Layout { schemas: Schemas { staging, warehouse, marts }, tables, migrations: migrations.to_vec() }
 }
 
 #[tokio::test]
 async fn twice_is_once() {
     let database = fonderie_test_support::database("migrate").await;
     let mut warehouse = connect(&database.url).await;
-    let applied = "SELECT version, name, applied_on FROM audit.migration_engine UNION ALL SELECT version, name, applied_on FROM audit.migration_facturation";
-    warehouse.migrate(DATASET, &dataset_sql()).await.unwrap();
+    let applied = "SELECT version::text, name, applied_on FROM audit.migration_engine UNION ALL SELECT dataset, sha256, declared_at::text FROM audit.declaration";
+    warehouse.migrate(layout()).await.unwrap();
     let first = rows(&warehouse, applied).await;
-    warehouse.migrate(DATASET, &dataset_sql()).await.unwrap();
+    warehouse.migrate(layout()).await.unwrap();
     assert_eq!(rows(&warehouse, applied).await, first);
-    assert_eq!(first.len(), 4 + dataset_sql().migrations.len());
+    assert_eq!(first.len(), 5 + 1);
     warehouse.close().await;
 }
 
@@ -30,39 +40,36 @@ async fn twice_is_once() {
 async fn two_first_runs_at_once_both_succeed() {
     let database = fonderie_test_support::database("migrate_race").await;
     let (mut one, mut two) = (connect(&database.url).await, connect(&database.url).await);
-    let sql = dataset_sql();
-    let (first, second) = tokio::join!(one.migrate(DATASET, &sql), two.migrate(DATASET, &sql));
+    let (first, second) = tokio::join!(one.migrate(layout()), two.migrate(layout()));
     first.unwrap();
     second.unwrap();
-    assert_eq!(
-        rows(&one, "SELECT count(*) FROM audit.migration_facturation").await,
-        [sql.migrations.len().to_string()]
-    );
+    assert_eq!(rows(&one, "SELECT count(*) FROM audit.declaration").await, ["1"]);
 }
 
 #[tokio::test]
-async fn a_database_that_is_ahead_or_different_is_refused() {
+async fn a_database_that_is_ahead_serves_and_a_different_one_is_refused() {
     let database = fonderie_test_support::database("migrate_ahead").await;
     let mut warehouse = connect(&database.url).await;
     let steps = [migration(1, "CREATE TABLE public.a (x int)"), migration(2, "CREATE TABLE public.b (x int)")];
-    warehouse.migrate("boutique", &bundle(&steps)).await.unwrap();
-    // an older bundle
-    let error = warehouse.migrate("boutique", &bundle(&steps[..1])).await.unwrap_err();
-    assert_eq!(error.code, ErrorCode::SchemaMismatch);
-    assert!(error.message.contains("V2__step_2") && error.message.contains("V1__step_1"), "{error}");
+    warehouse.migrate(&bundle(&steps)).await.unwrap();
+    // an older bundle works on it, and so does an older program
+    assert_eq!(warehouse.migrate(&bundle(&steps[..1])).await.unwrap(), [""; 0]);
+    let newer = "INSERT INTO audit.migration_engine SELECT 99, 'of_a_newer_program', applied_on, checksum FROM audit.migration_engine WHERE version = 1";
+    warehouse.query(newer).await.unwrap();
+    assert_eq!(warehouse.migrate(&bundle(&steps)).await.unwrap(), [""; 0]);
     // another content under the same number
     let other = [steps[0].clone(), migration(2, "CREATE TABLE public.c (x int)")];
-    let error = warehouse.migrate("boutique", &bundle(&other)).await.unwrap_err();
+    let error = warehouse.migrate(&bundle(&other)).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::SchemaMismatch);
     assert!(error.message.contains("must not change"), "{error}");
     // one that fails leaves nothing of itself
     let failing =
         [steps[0].clone(), steps[1].clone(), migration(3, "CREATE TABLE public.d (x int); SELECT * FROM absent")];
-    let error = warehouse.migrate("boutique", &bundle(&failing)).await.unwrap_err();
+    let error = warehouse.migrate(&bundle(&failing)).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::SchemaMismatch);
     assert!(error.message.contains("relation \"absent\" does not exist"), "{error}");
     assert_eq!(rows(&warehouse, "SELECT to_regclass('public.d')").await, ["∅"]);
     // and the right bundle still goes
-    warehouse.migrate("boutique", &bundle(&steps)).await.unwrap();
+    warehouse.migrate(&bundle(&steps)).await.unwrap();
     warehouse.close().await;
 }

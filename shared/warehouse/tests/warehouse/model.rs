@@ -97,10 +97,11 @@ pub(crate) fn history(versions: &[Version]) -> BTreeSet<String> {
     rows
 }
 
-/// Patients and facilities: attributes of the greatest (date, version, line).
+/// Patients and facilities: of each version the row with the greatest (date, line); of these, in the order of (date, version), the one with which the last
+/// attributes begin.
 pub(crate) fn members(versions: &[Version]) -> BTreeSet<String> {
-    type Best<'a> = (i32, Rank, usize, [String; 2], &'a str);
-    let mut best: BTreeMap<(&str, String), Best<'_>> = BTreeMap::new();
+    type Shown<'a> = (i32, Rank, usize, [String; 2], &'a str);
+    let mut shown: BTreeMap<(&str, String), BTreeMap<Rank, Shown<'_>>> = BTreeMap::new();
     for version in versions {
         for (index, line) in version.lines.iter().enumerate() {
             let patient = [line.nom.to_owned(), line.age.map_or("∅".into(), |age| age.to_string())];
@@ -110,21 +111,27 @@ pub(crate) fn members(versions: &[Version]) -> BTreeSet<String> {
                 (("etablissement", line.etablissement.to_owned()), facility),
             ] {
                 let candidate = (line.facture_le, rank(version), index + 2, attributes, version.id.as_str());
-                let known = best.get(&key);
-                if known.is_none_or(|known| (known.0, &known.1, known.2) < (candidate.0, &candidate.1, candidate.2)) {
-                    best.insert(key, candidate);
+                let of_version = shown.entry(key).or_default();
+                let known = of_version.entry(rank(version)).or_insert_with(|| candidate.clone());
+                if (known.0, known.2) < (candidate.0, candidate.2) {
+                    *known = candidate;
                 }
             }
         }
     }
-    let rows = best.into_iter().map(|((kind, key), (date, _, line, attributes, version))| {
+    let rows = shown.into_iter().map(|((kind, key), of_version)| {
+        let mut all: Vec<Shown<'_>> = of_version.into_values().collect();
+        all.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
+        let last = all.last().unwrap().3.clone();
+        let begin = all.iter().rposition(|one| one.3 != last).map_or(0, |at| at + 1);
+        let (date, _, line, attributes, version) = &all[begin];
         [
             kind.to_owned(),
             key,
             attributes[0].clone(),
             attributes[1].clone(),
-            day(date).to_string(),
-            version.to_owned(),
+            day(*date).to_string(),
+            (*version).to_owned(),
             line.to_string(),
         ]
         .join("|")

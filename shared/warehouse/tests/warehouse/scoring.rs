@@ -1,29 +1,21 @@
 //! Features out of the billing tables, and scores into them.
 
 use chrono::NaiveDate;
-use fonderie_contract::{Feature, Model, ModelKind};
+use fonderie_contract::Model;
 use fonderie_core::ErrorCode;
 use fonderie_core::ObjectRef;
 use fonderie_core::stage::{DatasetRun, Flagged, ModelScored, ScoreStatus};
 use fonderie_warehouse::{Score, ScorePlan, TrainedModel, Turn, Warehouse};
 use serde_json::json;
 
-use crate::support::{Version, connect, dataset_file, day, line, load, migrated, rows};
+use crate::support::{DECLARED, Version, connect, day, layout, line, load, migrated, rows, score};
 
 const STATES: &str = "SELECT facture_id, anomaly_score, anomaly_raison FROM dw.fact_facturation ORDER BY facture_id";
 /// Where each row lies and which transaction wrote it.
-const BYTES: &str = "SELECT ctid, xmin, f::text FROM dw.fact_facturation f ORDER BY ctid";
+const BYTES: &str = "SELECT ctid, xmin, f::text FROM dw.anomalie_paiement_scores f ORDER BY ctid";
 
 fn model() -> Model {
-    let feature = |name: &str| Feature { name: name.into(), words: "{value}".into() };
-    Model {
-        id: "anomalie_paiement".into(),
-        kind: ModelKind::IsolationForest { trees: 100, sample: 256, contamination_percent: 5, seed: 42 },
-        features: ["montant_impaye", "delai_paiement_jours", "montant_facture"].map(feature).into(),
-        min_rows: 256,
-        select: dataset_file("models/anomalie_paiement.sql"),
-        write: dataset_file("models/anomalie_paiement_write.sql"),
-    }
+    DECLARED.models[0].clone()
 }
 
 /// The run that loaded a version, as `score` sees it.
@@ -72,16 +64,21 @@ async fn an_unpaid_invoice_has_waited_until_the_as_of_date() {
     let version = Version::new("v1", 0, lines);
     load(&mut warehouse, &version, "r1", "b1").await.unwrap();
     let (model, run) = (model(), run(&version, "r1", day(300)));
-    let plan = ScorePlan { run: &run, model: &model };
-    let read: Vec<_> = features(&mut warehouse, &plan).await.into_iter().map(|(_, _, values)| values).collect();
+    let plan = ScorePlan { run: &run, layout: layout(), model: &model };
+    let read = features(&mut warehouse, &plan).await;
+    let keys: Vec<i64> = rows(&warehouse, "SELECT facture_key FROM dw.fact_facturation ORDER BY facture_id")
+        .await
+        .iter()
+        .map(|key| key.parse().unwrap())
+        .collect();
+    let of = |key: &i64| read.iter().find(|row| row.0 == *key).unwrap().2.clone();
     let expected = [[100.0, 290.0, 100.0], [0.0, 20.0, 100.0], [75.0, 60.0, 100.0], [100.0, 1.0, 100.0]];
-    assert_eq!(read, expected);
+    assert_eq!(keys.iter().map(of).collect::<Vec<_>>(), expected);
     // and in the table it has no delay
     let stored = rows(&warehouse, "SELECT delai_paiement_jours FROM dw.fact_facturation ORDER BY facture_id").await;
     assert_eq!(stored, ["∅", "20", "60", "∅"]);
-    let keys: Vec<i64> = vec![3];
-    let texts = warehouse.feature_texts(&plan, &keys).await.unwrap();
-    let told: Vec<_> = texts[&3].1.iter().map(|text| text.as_deref().unwrap()).collect();
+    let texts = warehouse.feature_texts(&plan, &keys[2..3]).await.unwrap();
+    let told: Vec<_> = texts[&keys[2]].1.iter().map(|text| text.as_deref().unwrap()).collect();
     assert_eq!(told, ["75.00", "60", "100.00"], "decimals as they are");
     warehouse.close().await;
 }
@@ -93,7 +90,7 @@ async fn scores_go_to_the_states_that_were_read_and_twice_changes_nothing() {
     let first = Version::new("v1", 0, vec![line("F1"), line("F2"), line("F3")]);
     load(&mut warehouse, &first, "r1", "b1").await.unwrap();
     let (model, run1) = (model(), run(&first, "r1", day(300)));
-    let plan = ScorePlan { run: &run1, model: &model };
+    let plan = ScorePlan { run: &run1, layout: layout(), model: &model };
     assert_eq!(warehouse.scoring_turn(&plan, &json!({})).await.unwrap(), Turn::Ours);
     let read = features(&mut warehouse, &plan).await;
     // while the model is trained, F2 is paid, by a load whose run has not scored yet
@@ -110,13 +107,13 @@ async fn scores_go_to_the_states_that_were_read_and_twice_changes_nothing() {
     assert_eq!(rows(&warehouse, BYTES).await, bytes);
     // the newer run scores all; another run after it finds every score in place
     let run2 = run(&second, "r2", day(300));
-    let plan = ScorePlan { run: &run2, model: &model };
+    let plan = ScorePlan { run: &run2, layout: layout(), model: &model };
     let read = features(&mut warehouse, &plan).await;
     assert_eq!(write(&mut warehouse, &plan, &read, 0.25).await.written, 4);
     let bytes = rows(&warehouse, BYTES).await;
     load(&mut warehouse, &second, "r3", "b1").await.unwrap();
     let run3 = run(&second, "r3", day(300));
-    let plan = ScorePlan { run: &run3, model: &model };
+    let plan = ScorePlan { run: &run3, layout: layout(), model: &model };
     assert_eq!(warehouse.scoring_turn(&plan, &json!({})).await.unwrap(), Turn::Ours);
     let read = features(&mut warehouse, &plan).await;
     assert_eq!(write(&mut warehouse, &plan, &read, 0.25).await.written, 0);
@@ -142,7 +139,10 @@ async fn a_run_leaves_scoring_to_a_newer_load_and_never_writes_over_its_scores()
     let second = Version::new("v2", 1, vec![line("F3")]);
     load(&mut warehouse, &first, "r1", "b1").await.unwrap();
     let (model, run1, run2) = (model(), run(&first, "r1", day(300)), run(&second, "r2", day(300)));
-    let (older, newer) = (ScorePlan { run: &run1, model: &model }, ScorePlan { run: &run2, model: &model });
+    let (older, newer) = (
+        ScorePlan { run: &run1, layout: layout(), model: &model },
+        ScorePlan { run: &run2, layout: layout(), model: &model },
+    );
     let read = features(&mut warehouse, &older).await;
     load(&mut warehouse, &second, "r2", "b1").await.unwrap();
     let read_newer = features(&mut warehouse, &newer).await;
@@ -155,22 +155,28 @@ async fn a_run_leaves_scoring_to_a_newer_load_and_never_writes_over_its_scores()
     load(&mut warehouse, &first, "r3", "b1").await.unwrap();
     load(&mut warehouse, &second, "r4", "b1").await.unwrap();
     let run3 = run(&first, "r3", day(300));
-    let turn = warehouse.scoring_turn(&ScorePlan { run: &run3, model: &model }, &json!({})).await.unwrap();
+    let turn =
+        warehouse.scoring_turn(&ScorePlan { run: &run3, layout: layout(), model: &model }, &json!({})).await.unwrap();
     assert!(matches!(&turn, Turn::Over(scored) if scored.status == ScoreStatus::LeftToNewer), "{turn:?}");
     let daily = DatasetRun { started_at: chrono::Utc::now(), ..run(&first, "daily", day(301)) };
-    let turn = warehouse.scoring_turn(&ScorePlan { run: &daily, model: &model }, &json!({})).await.unwrap();
+    let turn =
+        warehouse.scoring_turn(&ScorePlan { run: &daily, layout: layout(), model: &model }, &json!({})).await.unwrap();
     assert_eq!(turn, Turn::Ours);
     // a backfill's objects are scored at its end: nobody leaves that to them
     let object = Version { load_only: true, ..Version::new("v3", 2, vec![line("F4")]) };
     load(&mut warehouse, &second, "r5", "b1").await.unwrap();
     load(&mut warehouse, &object, "r6", "b1").await.unwrap();
     let run5 = run(&second, "r5", day(300));
-    let turn = warehouse.scoring_turn(&ScorePlan { run: &run5, model: &model }, &json!({})).await.unwrap();
+    let turn =
+        warehouse.scoring_turn(&ScorePlan { run: &run5, layout: layout(), model: &model }, &json!({})).await.unwrap();
     assert_eq!(turn, Turn::Ours);
     // the end of a backfill began before its own objects were loaded
     let mut backfill = DatasetRun { prefix: Some("facturation/".into()), ..run(&first, "backfill", day(301)) };
     backfill = warehouse.with_loads_known(&backfill).await.unwrap();
-    let turn = warehouse.scoring_turn(&ScorePlan { run: &backfill, model: &model }, &json!({})).await.unwrap();
+    let turn = warehouse
+        .scoring_turn(&ScorePlan { run: &backfill, layout: layout(), model: &model }, &json!({}))
+        .await
+        .unwrap();
     assert_eq!(turn, Turn::Ours);
     assert_eq!(
         rows(&warehouse, "SELECT run_id, status FROM audit.model ORDER BY 1").await,
@@ -185,9 +191,9 @@ async fn too_few_rows_have_no_score() {
     let mut warehouse = connect(&database.url).await;
     let version = Version::new("v1", 0, vec![line("F1"), line("F2")]);
     load(&mut warehouse, &version, "r1", "b1").await.unwrap();
-    warehouse.query("UPDATE dw.fact_facturation SET anomaly_score = 0.1 WHERE facture_id = 'F1'").await.unwrap();
+    score(&warehouse, &[("F1", 0.1, None)]).await;
     let (model, run) = (model(), run(&version, "r1", day(300)));
-    let plan = ScorePlan { run: &run, model: &model };
+    let plan = ScorePlan { run: &run, layout: layout(), model: &model };
     let read = features(&mut warehouse, &plan).await;
     let scores = read.iter().map(|&(key, state, _)| Score { key, state, score: None, reason: None });
     let scored = warehouse.write_scores(&plan, &json!({}), None, scores).await.unwrap();
@@ -205,7 +211,10 @@ async fn a_feature_that_is_null_is_named() {
     load(&mut warehouse, &version, "r1", "b1").await.unwrap();
     let model = Model { select: model().select.replace("f.montant_impaye,", "NULL AS montant_impaye,"), ..model() };
     let run = run(&version, "r1", day(300));
-    let error = warehouse.read_features(&ScorePlan { run: &run, model: &model }, |_, _, _| Ok(())).await.unwrap_err();
+    let error = warehouse
+        .read_features(&ScorePlan { run: &run, layout: layout(), model: &model }, |_, _, _| Ok(()))
+        .await
+        .unwrap_err();
     assert_eq!(error.code, ErrorCode::ContractInvalid);
     assert!(error.message.contains("NULL as `montant_impaye`"), "{error}");
     warehouse.close().await;

@@ -1,11 +1,11 @@
 //! Small versions of files, loaded without the stages before.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow_array::{ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use fonderie_contract::{Budget, DateRange, Field, Kind, Migration, OnUnreadable, Record, WarehouseSql};
+use fonderie_contract::{Bundle, Dataset, DateRange, Field, Kind, Layout, OnUnreadable, Owns, Record};
 use fonderie_core::stage::{Loaded, RuleResult, Transformed, Validated, Verdict};
 use fonderie_core::tally::Amount;
 use fonderie_core::units::{UnitKind, Units};
@@ -103,6 +103,7 @@ impl Version {
             load_only: self.load_only,
             bundle: BundleRef { dataset: DATASET.into(), object: bundle_object, sha256: format!("sha-{bundle}") },
             source: "etablissement_a".into(),
+            record: DATASET.into(),
         }
     }
 
@@ -140,38 +141,16 @@ pub(crate) fn field(name: &str, kind: Kind, money: bool) -> Field {
     }
 }
 
-pub(crate) fn record() -> Record {
-    let text = |name: &str, max_length: usize| field(name, Kind::Text { max_length }, false);
-    let money = |name: &str| field(name, Kind::Decimal { precision: 10, scale: 2 }, true);
-    Record {
-        name: "facturation".into(),
-        fields: vec![
-            text("facture_id", 50),
-            text("patient_id", 50),
-            text("nom", 100),
-            text("prenom", 100),
-            field("age", Kind::Integer { min: 0, max: 150 }, false),
-            text("etablissement_id", 50),
-            text("nom_etablissement", 200),
-            text("type_etablissement", 100),
-            text("ville", 100),
-            text("code_service", 50),
-            text("nom_service", 200),
-            text("categorie", 100),
-            field("date_facture", Kind::Date, false),
-            field("date_paiement", Kind::Date, false),
-            money("montant_facture"),
-            money("montant_paye"),
-            text("statut", 50),
-            text("patient_domain", 50),
-        ],
-        key: vec![5, 0],
-        rules: Vec::new(),
-        unreadable: Budget { percent: 10, rows: 20 },
-        total_budget: Budget { percent: 20, rows: 50 },
-        owner: None,
-        credit_notes: false,
-    }
+/// The dataset, as it is in the repository.
+pub(crate) static DECLARED: LazyLock<Dataset> =
+    LazyLock::new(|| Bundle::from_files(fonderie_test_support::dataset_files(DATASET)).compile().unwrap());
+
+pub(crate) fn record() -> &'static Record {
+    &DECLARED.records[0]
+}
+
+pub(crate) fn layout() -> &'static Layout {
+    &DECLARED.layout
 }
 
 /// The record's batch; line `n` stands on line `n + 2` of the file.
@@ -210,22 +189,6 @@ pub(crate) fn batch(lines: &[Line]) -> RecordBatch {
     .unwrap()
 }
 
-/// The dataset's SQL, as it is in the repository.
-pub(crate) fn dataset_sql() -> WarehouseSql {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/facturation/warehouse");
-    let mut migrations: Vec<Migration> = std::fs::read_dir(&directory)
-        .unwrap()
-        .filter_map(|entry| {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            let (version, rest) = name.strip_prefix('V')?.split_once("__")?;
-            let sql = std::fs::read_to_string(directory.join(&name)).unwrap();
-            Some(Migration { version: version.parse().unwrap(), name: rest.strip_suffix(".sql")?.into(), sql })
-        })
-        .collect();
-    migrations.sort_by_key(|migration| migration.version);
-    WarehouseSql { migrations, load: std::fs::read_to_string(directory.join("load.sql")).unwrap() }
-}
-
 /// A file of the dataset as the contract takes it.
 pub(crate) fn dataset_file(path: &str) -> String {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/facturation");
@@ -234,20 +197,32 @@ pub(crate) fn dataset_file(path: &str) -> String {
 
 /// A migrated database of the test's own.
 pub(crate) async fn migrated(name: &str) -> TestDatabase {
-    let sql = dataset_sql();
     let engine = [
         include_str!("../../migrations/V1__audit.sql"),
         include_str!("../../migrations/V2__scores_and_marts.sql"),
         include_str!("../../migrations/V3__load_only.sql"),
         include_str!("../../migrations/V4__recovery.sql"),
+        include_str!("../../migrations/V5__declared.sql"),
     ];
-    let version: String = sql.migrations.iter().map(|migration| migration.sql.as_str()).chain(engine).collect();
+    let version = engine.concat() + &fonderie_tables::create(&layout().tables);
     fonderie_test_support::database_like(name, &version, async |url| {
         let mut warehouse = connect(&url).await;
-        warehouse.migrate(DATASET, &sql).await.unwrap();
+        warehouse.migrate(layout()).await.unwrap();
         warehouse.close().await;
     })
     .await
+}
+
+/// Gives rows a score and a reason, as the model would.
+pub(crate) async fn score(warehouse: &Warehouse, scores: &[(&str, f64, Option<&str>)]) {
+    for (facture, score, reason) in scores {
+        let reason = reason.map_or("NULL".to_owned(), |reason| format!("'{reason}'"));
+        let sql = format!(
+            "INSERT INTO dw.anomalie_paiement_scores (row_key, anomaly_score, anomaly_raison) \
+             SELECT facture_key, {score}, {reason} FROM dw.fact_facturation WHERE facture_id = '{facture}'"
+        );
+        warehouse.query(&sql).await.unwrap();
+    }
 }
 
 pub(crate) async fn connect(url: &str) -> Warehouse {
@@ -308,9 +283,16 @@ pub(crate) async fn load_batches(
     batches: Vec<Result<RecordBatch>>,
 ) -> Result<Loaded> {
     let (transform, validate) = before(version, accepted);
-    let (run, record, sql) = (version.run(run_id, bundle), record(), dataset_sql());
-    let plan = LoadPlan { run: &run, transform: &transform, validate: &validate, record: &record, sql: &sql };
-    warehouse.load(&plan, stream::iter(batches)).await?.commit().await
+    let run = version.run(run_id, bundle);
+    let plan = LoadPlan {
+        run: &run,
+        transform: &transform,
+        validate: &validate,
+        record: record(),
+        owns: &Owns::Anything,
+        layout: layout(),
+    };
+    warehouse.load(&plan, stream::iter(batches), None).await?.commit().await
 }
 
 /// Rows as text, `∅` for NULL, columns parted by `|`.
@@ -350,8 +332,8 @@ pub(crate) const DIMENSIONS: &str = "SELECT 'patient', p.patient_domain || '/' |
 pub(crate) const STAGING: &str = "SELECT s.etablissement_id, s.facture_id, s.patient_id, s.montant_facture, s.montant_paye, s.statut, s.source_file, \
     v.version_id, s.source_line FROM staging.facturation s JOIN audit.object_version v USING (object_version_key) ORDER BY v.version_id, s.source_line";
 
-pub(crate) const OBSERVED: &str = "SELECT v.version_id, f.etablissement_key = ANY (o.etablissement_keys), f.facture_id, u.source_line \
-    FROM dw.observation o JOIN audit.object_version v USING (object_version_key), unnest(o.facture_keys, o.source_lines) AS u (facture_key, source_line) \
+pub(crate) const OBSERVED: &str = "SELECT v.version_id, f.facture_id, u.source_line \
+    FROM dw.fact_facturation_presence o JOIN audit.object_version v USING (object_version_key), unnest(o.row_keys, o.source_lines) AS u (facture_key, source_line) \
     JOIN dw.fact_facturation f ON f.facture_key = u.facture_key ORDER BY v.version_id, u.source_line";
 
 /// All of the dataset's tables by natural keys, without surrogates and times of loading.

@@ -19,14 +19,14 @@ run "the_billing_dataset" {
 
   assert {
     condition = toset([for path in keys(jsondecode(aws_s3_object.this.content)) : dirname(path)]) == toset([
-      ".", "sources", "warehouse", "models", "marts", "queries",
+      ".", "records", "sources", "models", "marts", "queries",
     ])
     error_message = "The bundle has what the pipeline reads, and no scenarios."
   }
 
   assert {
     condition     = jsonencode(output.money) == jsonencode(["montant_facture", "montant_paye"])
-    error_message = "The money columns are those that dataset.toml calls so: ${jsonencode(output.money)}."
+    error_message = "The money columns are those that the record's file marks as money: ${jsonencode(output.money)}."
   }
 
   assert {

@@ -1,6 +1,8 @@
 //! The billing dataset compiles, recognises its files, and each kind of mistake is told with its file and key.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod tables;
+
 use fonderie_contract::{
     Absent, Bundle, Check, Dataset, Format, Mistakes, ModelKind, Origin, ParameterType, Sheet, Workbook, dataset_of_key,
 };
@@ -29,15 +31,15 @@ fn mistakes(file: &str, from: &str, to: &str) -> Vec<String> {
 #[test]
 fn the_billing_dataset_compiles() {
     let dataset = billing();
-    assert_eq!(dataset.record.money().collect::<Vec<_>>(), ["montant_facture", "montant_paye"]);
-    assert_eq!(dataset.record.fields.len(), 18);
+    assert_eq!(dataset.records[0].money().collect::<Vec<_>>(), ["montant_facture", "montant_paye"]);
+    assert_eq!(dataset.records[0].fields.len(), 18);
     let a = dataset.source("etablissement_a").unwrap();
     let Format::Csv(csv) = &a.formats[0].format else { panic!("etablissement_a is CSV") };
     assert_eq!((csv.encoding.name(), csv.delimiter, csv.quote), ("windows-1252", b';', Some(b'"')));
     assert_eq!(a.columns[17], Origin::Constant("groupe".to_owned()));
     let Origin::Column { column, reading } = &a.columns[16] else { panic!("statut has a column") };
     assert_eq!((column.to_string().as_str(), reading.values.len()), ("Statut", 3));
-    let required = dataset.record.rules.iter().find(|rule| rule.id == "valeurs_manquantes").unwrap();
+    let required = dataset.records[0].rules.iter().find(|rule| rule.id == "valeurs_manquantes").unwrap();
     assert_eq!(required.check, Check::Required(vec![0, 1, 12, 14, 15]));
     assert_eq!((required.budget.of(150), required.budget.of(2_000)), (20, 200));
 }
@@ -47,7 +49,7 @@ fn a_bundle_is_the_same_however_it_was_carried() {
     let folder = Bundle::from_files(files());
     let json = serde_json::to_vec(&folder).unwrap();
     let carried = Bundle::from_json(&json).unwrap();
-    assert_eq!((carried.sha256(), carried.files().count()), (folder.sha256(), 27));
+    assert_eq!((carried.sha256(), carried.files().count()), (folder.sha256(), 24));
     let mut other = files();
     other[0].1.push(' ');
     assert_ne!(Bundle::from_files(other).sha256(), folder.sha256());
@@ -65,9 +67,9 @@ fn keys_lead_to_datasets_and_sources() {
         ("ETABLISSEMENT_B.CSV", "etablissement_b"),
         ("depot/etablissement_C.tsv", "etablissement_c"),
     ] {
-        assert_eq!(dataset.source_of_key(key).unwrap().id, source);
+        assert_eq!(dataset.source_of_key(key, None).unwrap().id, source);
     }
-    let unknown = dataset.source_of_key("facturation/clinique_Z.csv").unwrap_err();
+    let unknown = dataset.source_of_key("facturation/clinique_Z.csv", None).unwrap_err();
     assert_eq!(unknown.code, ErrorCode::SourceUnknown);
     assert!(unknown.message.contains("`clinique_Z.csv`"), "{unknown}");
 }
@@ -78,7 +80,7 @@ fn two_sources_that_recognise_one_file_are_told() {
     let b = files.iter_mut().find(|(path, _)| path == "sources/etablissement_b.toml").unwrap();
     b.1 = b.1.replace("etablissement_B*.csv", "etablissement_*.csv");
     let dataset = Bundle::from_files(files).compile().unwrap();
-    let error = dataset.source_of_key("etablissement_A.csv").unwrap_err();
+    let error = dataset.source_of_key("etablissement_A.csv", None).unwrap_err();
     assert_eq!(error.code, ErrorCode::SourceAmbiguous);
     assert!(error.message.contains("etablissement_a, etablissement_b"), "{error}");
 }
@@ -126,6 +128,7 @@ fn an_extraction_date_is_read_from_the_file_name_alone_and_only_where_it_is_one(
 #[test]
 fn each_mistake_names_file_key_found_and_accepted() {
     let dataset = "dataset.toml";
+    let record = "records/facturation.toml";
     let a = "sources/etablissement_a.toml";
     for (file, from, to, expected) in [
         (
@@ -159,16 +162,16 @@ fn each_mistake_names_file_key_found_and_accepted() {
             "sources/etablissement_a.toml: `numbers`: found nothing; accepted: a table with `decimal_mark`",
         ),
         (
-            dataset,
+            record,
             "check = \"unique\"",
             "check = \"uniq\"",
-            "dataset.toml: `records.facturation.rules[7].check`: found \"uniq\"; accepted: \"required\", \"not_negative\", \"not_after_as_of\", \"unique\", \"at_most\", \"one_of\"",
+            "records/facturation.toml: `rules[7].check`: found \"uniq\"; accepted: \"required\", \"not_negative\", \"not_after_as_of\", \"unique\", \"at_most\", \"one_of\"",
         ),
         (
-            dataset,
+            record,
             "check = \"unique\"",
             "check = \"unique\"\nseverity = \"warn\"",
-            "dataset.toml: `records.facturation.rules[7].severity`: found \"warn\", while the warehouse's constraint \"fact_facturation: UNIQUE (etablissement_key, facture_id)\" refuses such rows; accepted: \"reject\" or \"halt\"",
+            "records/facturation.toml: `rules[7].severity`: found \"warn\", while the warehouse's constraint \"fact_facturation: UNIQUE (etablissement_key, facture_id)\" refuses such rows; accepted: \"reject\" or \"halt\"",
         ),
         (
             dataset,
@@ -224,7 +227,8 @@ fn the_model_and_the_mart_of_billing_are_compiled_with_their_sql() {
     assert_eq!((model.id.as_str(), model.kind, model.min_rows), ("anomalie_paiement", kind, 256));
     let features: Vec<_> = model.features.iter().map(|feature| feature.name.as_str()).collect();
     assert_eq!(features, ["montant_impaye", "delai_paiement_jours", "montant_facture"]);
-    assert!(model.write.contains("UPDATE dw.fact_facturation") && !model.write.ends_with(';'));
+    assert_eq!([&model.table, &model.score, &model.reason], ["fact_facturation", "anomaly_score", "anomaly_raison"]);
+    assert!(model.select.contains("FROM dw.fact_facturation") && !model.select.ends_with(';'));
     let [mart] = &dataset.marts[..] else { panic!("one mart") };
     assert_eq!((mart.name.as_str(), &mart.key[..]), ("relance", &["patient_key".to_owned()][..]));
 }
@@ -240,34 +244,40 @@ fn mistakes_in_models_and_marts_are_told_with_their_keys() {
                     ("sample = 256", "sample = 257"),
                     ("min_rows = 256", "min_rows = 10"),
                     ("seed = 42", "seed = -1"),
-                    ("{ name = \"montant_impaye\", words = ", "{ name = \"state\", word = "),
+                    ("{ name = \"montant_impaye\", words = ", "{ name = \"key\", word = "),
+                    ("score = \"anomaly_score\"", "score = \"row_key\""),
+                    ("reason = \"anomaly_raison\"\n", ""),
                     ("key = [\"patient_key\"]", "key = []"),
                 ] {
                     assert!(text.contains(from), "{from}");
                     *text = text.replacen(from, to, 1);
                 }
             }
-            "models/anomalie_paiement_write.sql" => " ;".clone_into(text),
+            "models/anomalie_paiement.sql" => " ;".clone_into(text),
             "marts/relance.sql" => "marts/relances.sql".clone_into(path),
             _ => {}
         }
     }
+    files.push(("warehouse/load.sql".to_owned(), "SELECT 1".to_owned()));
     let Mistakes(found) = Bundle::from_files(files).compile().unwrap_err();
     let told: Vec<_> =
         found.iter().map(|mistake| format!("{} {}: {}", mistake.file, mistake.key, mistake.found)).collect();
     assert_eq!(
         told,
         [
+            "dataset.toml models[0].score: \"row_key\"",
+            "dataset.toml models[0].reason: nothing",
             "dataset.toml models[0].type: \"isolation_florist\"",
             "dataset.toml models[0].sample: 257",
             "dataset.toml models[0].seed: -1",
             "dataset.toml models[0].min_rows: 10",
-            "dataset.toml models[0].features[0].name: \"state\"",
+            "dataset.toml models[0].features[0].name: \"key\"",
             "dataset.toml models[0].features[0].words: nothing",
             "dataset.toml models[0].features[0].word: a key that is not known here",
-            "models/anomalie_paiement_write.sql : nothing",
+            "models/anomalie_paiement.sql : nothing",
             "dataset.toml marts[0].key: none",
             "marts/relance.sql : no such file",
+            "warehouse/load.sql : this name",
         ]
     );
 }

@@ -1,0 +1,488 @@
+//! The tables that records become, compiled.
+
+use fonderie_tables::{
+    Calendar, Column, Computed, Growing, Index, Kind, Newest, Output, Record as Tables, Reference, SqlType, Table,
+};
+
+use crate::compiled::{self, Check, Complete, Model, Record, Severity, Warning};
+use crate::mistakes::{Found, Section};
+use crate::reader_rule::ReaderRule;
+use crate::record;
+use crate::text::is_identifier;
+
+/// The longest name of a table: the engine's own tables add endings to it.
+const LONGEST: usize = 48;
+/// Columns that the engine's tables have beside those that are declared.
+const TAKEN: &[&str] = &[
+    "closing_version_key",
+    "load_timestamp",
+    "member_status",
+    "object_version_key",
+    "row_absent",
+    "row_blind",
+    "row_is_new",
+    "row_is_told",
+    "row_key",
+    "row_newest",
+    "row_opens",
+    "row_rank",
+    "row_status",
+    "source_file",
+    "source_line",
+    "source_record",
+    "valid_from",
+    "valid_to",
+];
+
+/// What a table's declaration says beside the table.
+#[derive(Default)]
+struct Beside {
+    warnings: Vec<Warning>,
+    complete: Option<Complete>,
+}
+
+/// Whether the engine uses a column's name itself.
+pub(crate) fn is_taken(column: &str) -> bool {
+    TAKEN.contains(&column)
+}
+
+/// The tables of a record as its file declares them; references to other records' tables are not resolved.
+pub(crate) struct Declared {
+    pub(crate) tables: Tables,
+    pub(crate) warnings: Vec<Warning>,
+    pub(crate) complete: Option<Complete>,
+}
+
+/// Compiles `[[dimensions]]`, `[dimension]` or `[fact]`, and `[[calendars]]` of a record, noting every mistake.
+pub(crate) fn declared(root: &Section<'_>, record: &Record) -> Declared {
+    let mut beside = Beside::default();
+    for field in record.fields.iter().filter(|field| is_taken(&field.name)) {
+        root.mistake(
+            "fields",
+            format!("a field named \"{}\"", field.name),
+            "a name that the engine does not use itself",
+        );
+    }
+    let calendars: Vec<Calendar> =
+        root.sections("calendars").into_iter().flatten().filter_map(|entry| calendar(&entry, record)).collect();
+    let embedded = root.sections("dimensions").into_iter().flatten();
+    let mut tables: Vec<Table> =
+        embedded.filter_map(|entry| table(&entry, Kind::Dimension, false, record, &[], &mut beside)).collect();
+    let main = match (root.section("dimension"), root.section("fact")) {
+        (Some(section), None) => table(&section, Kind::Dimension, true, record, &calendars, &mut beside),
+        (None, Some(section)) => table(&section, Kind::Fact, true, record, &calendars, &mut beside),
+        (None, None) => {
+            root.mistake("", "no table", "a table `[fact]` or `[dimension]`: what a row of the file becomes");
+            None
+        }
+        (Some(_), Some(_)) => {
+            root.mistake(
+                "dimension",
+                "`[dimension]` beside `[fact]`",
+                "one of the two: what a row of the file becomes",
+            );
+            None
+        }
+    };
+    tables.extend(main);
+    // a rule with a mistake of its own may be the one that is missed
+    if root.is_whole("rules", record.rules.len()) {
+        tables.iter().for_each(|table| holds_keys(root, record, table));
+    }
+    let fields = record.fields.iter().map(|field| Column::new(&field.name, field.kind.sql_type())).collect();
+    Declared {
+        tables: Tables { name: record.name.clone(), fields, tables, calendars },
+        warnings: beside.warnings,
+        complete: beside.complete,
+    }
+}
+
+/// The table finds a row by its key, so that no accepted row lacks a part of it, and none repeats one.
+fn holds_keys(root: &Section<'_>, record: &Record, table: &Table) {
+    let refuses = |rule: &&compiled::Rule| rule.severity != Severity::Warn;
+    let needed = table.key.iter().chain(table.newest_by.as_ref().map(|newest| &newest.field));
+    for column in needed {
+        let required = |rule: &compiled::Rule| match &rule.check {
+            Check::Required(fields) => fields.iter().any(|field| record.fields[*field].name == column.name),
+            _ => false,
+        };
+        if !record.rules.iter().filter(refuses).any(required) {
+            root.mistake(
+                "rules",
+                format!("no rule that requires \"{}\", by which {} finds its rows", column.name, table.name),
+                "a rule with `check = \"required\"` of this field",
+            );
+        }
+    }
+    let unique = |rule: &compiled::Rule| match &rule.check {
+        Check::Unique { fields, .. } => fields.iter().all(|field| {
+            let name = &record.fields[*field].name;
+            table.key.iter().any(|column| column.name == *name)
+        }),
+        _ => false,
+    };
+    if table.newest_by.is_none() && !record.rules.iter().filter(refuses).any(unique) {
+        root.mistake(
+            "rules",
+            format!("no rule that refuses a repeated key of {}", table.name),
+            "a rule with `check = \"unique\"`, or `newest_by` in the table",
+        );
+    }
+}
+
+fn named<'a>(section: &Section<'a>, key: &'a str, accepted: &str) -> Option<&'a str> {
+    let name = section.required(key, section.text(key), accepted)?;
+    if !is_identifier(name) || name.len() > LONGEST {
+        let accepted = format!("lower-case letters, digits and `_`, a letter first; at most {LONGEST} of them");
+        section.mistake(key, format!("\"{name}\""), accepted);
+    }
+    Some(name)
+}
+
+/// Fields of the record, as columns.
+fn columns(section: &Section<'_>, key: &str, names: &[&str], record: &Record) -> Vec<Column> {
+    let found = names.iter().filter_map(|name| record::index(section, record, key, name));
+    found.map(|index| &record.fields[index]).map(|field| Column::new(&field.name, field.kind.sql_type())).collect()
+}
+
+fn table(
+    section: &Section<'_>,
+    kind: Kind,
+    main: bool,
+    record: &Record,
+    calendars: &[Calendar],
+    beside: &mut Beside,
+) -> Option<Table> {
+    let name = named(section, "name", "the table's name");
+    let surrogate = named(section, "surrogate", "the name of the table's own key");
+    let all: Vec<&str> = record.key.iter().map(|index| record.fields[*index].name.as_str()).collect();
+    let key = match section.texts("key") {
+        Some(_) if main => {
+            section.mistake("key", "a key of its own", "the record's key, which is declared above all tables");
+            all
+        }
+        Some(names) => names,
+        None if main => all,
+        None => section.required("key", None, "the natural key: a list of fields").unwrap_or_default(),
+    };
+    if !main && key.is_empty() && section.texts("key").is_some() {
+        section.mistake("key", "an empty list", "the natural key: at least one field");
+    }
+    let key = columns(section, "key", &key, record);
+    let state = match kind {
+        Kind::Dimension => "attributes",
+        Kind::Fact => "measures",
+    };
+    let state = columns(section, state, &section.texts(state).unwrap_or_default(), record);
+    let references = section.sections("references").into_iter().flatten().filter_map(|entry| reference(&entry, record));
+    let references: Vec<Reference> = references.collect();
+    for day in references.iter().filter_map(|reference| reference.as_of.as_ref()) {
+        let is_day = |column: &Column| column.name == *day && column.sql_type == SqlType::Date;
+        if !key.iter().chain(&state).any(is_day) {
+            section.mistake("references", format!("as_of = \"{day}\""), "a date of the table's key or measures");
+        }
+    }
+    let computed = section.sections("computed").into_iter().flatten().filter_map(|entry| computed(&entry));
+    let mut computed: Vec<Computed> = computed.collect();
+    let dated = calendars.iter().filter(|calendar| state.iter().any(|column| column.name == calendar.field));
+    computed.splice(0..0, dated.map(|calendar| Calendar::number(&calendar.key, &calendar.field)));
+    let known = key.iter().chain(&state).map(|column| column.name.as_str());
+    let known = references.iter().map(|reference| reference.name.as_str()).chain(known);
+    let known: Vec<&str> = known.chain(computed.iter().map(|computed| computed.column.name.as_str())).collect();
+    let indexes = section.sections("indexes").into_iter().flatten().filter_map(|entry| index(&entry, &known)).collect();
+    let newest_by = section.section("newest_by").and_then(|entry| newest(&entry, record));
+    let snapshot = section.section("snapshot").map(|entry| {
+        let (scope, complete) = snapshot(&entry, &key, record);
+        beside.complete = Some(complete);
+        scope
+    });
+    if snapshot.is_some() && !main {
+        section.mistake("snapshot", "a dimension within another record", "`snapshot` in `[dimension]` or `[fact]`");
+    }
+    if newest_by.is_some() && snapshot.is_some() {
+        section.mistake("snapshot", "`snapshot` beside `newest_by`", "one of the two");
+    }
+    let history = section.text("history").and_then(|_| named(section, "history", "the name of the earlier states"));
+    let mut growing = Vec::new();
+    for entry in section.sections("growing").into_iter().flatten() {
+        if let Some((measure, warning)) = grows(&entry, record, &state) {
+            let of_growing = beside.warnings.iter().any(|other| other.id == warning.id);
+            if of_growing || ReaderRule::owns(&warning.id) || record::ids(&record.rules).any(|id| id == warning.id) {
+                let message = format!("\"{}\", which is the id of a rule", warning.id);
+                entry.mistake("id", message, "an id that no rule of this record or of the reader has");
+            }
+            growing.push(measure);
+            beside.warnings.push(warning);
+        }
+    }
+    let checks = section.texts("checks").unwrap_or_default().into_iter().map(str::to_owned).collect();
+    section.finish();
+    Some(Table {
+        name: name?.to_owned(),
+        kind,
+        surrogate: surrogate?.to_owned(),
+        key,
+        state,
+        references,
+        computed,
+        checks,
+        indexes,
+        newest_by,
+        snapshot,
+        history: history.map(str::to_owned),
+        growing,
+        outputs: Vec::new(),
+    })
+}
+
+/// A reference to a dimension; its columns are found when all tables are known.
+fn reference(section: &Section<'_>, record: &Record) -> Option<Reference> {
+    let name = named(section, "name", "the column of the reference");
+    let table = section.required("to", section.text("to"), "the name of a dimension");
+    let fields = section.texts("fields").unwrap_or_default();
+    let fields = columns(section, "fields", &fields, record).into_iter().map(|column| column.name).collect();
+    let as_of = section.text("as_of").map(str::to_owned);
+    section.finish();
+    Some(Reference { name: name?.to_owned(), table: table?.to_owned(), columns: Vec::new(), fields, as_of })
+}
+
+/// A computed column's type, as a field's is written.
+fn computed(section: &Section<'_>) -> Option<Computed> {
+    let name = named(section, "name", "the column's name");
+    let kind = record::kind(section);
+    for bound in ["min", "max"].into_iter().filter(|bound| section.value(bound).is_some()) {
+        section.mistake(bound, "a bound of a computed column", "no such key; a condition in `checks`");
+    }
+    let expression = section.required("sql", section.text("sql"), "an expression over columns of the row");
+    section.finish();
+    // a number that is computed is no field of a file, whose bounds it would have
+    let kind = match kind? {
+        compiled::Kind::Integer { .. } => SqlType::Integer,
+        kind => kind.sql_type(),
+    };
+    Some(Computed { column: Column::new(name?, kind), expression: expression?.to_owned() })
+}
+
+/// An index of a table that has these columns.
+fn index(section: &Section<'_>, known: &[&str]) -> Option<Index> {
+    let columns = section.required("columns", section.texts("columns"), "a list of the table's columns");
+    if columns.as_ref().is_some_and(Vec::is_empty) {
+        section.mistake("columns", "an empty list", known.join(", "));
+    }
+    for column in columns.iter().flatten().filter(|column| !known.contains(column)) {
+        section.mistake("columns", format!("\"{column}\", which is no column of the table"), known.join(", "));
+    }
+    let condition = section.text("where").map(str::to_owned);
+    section.finish();
+    Some(Index { columns: columns?.into_iter().map(str::to_owned).collect(), condition })
+}
+
+fn newest(section: &Section<'_>, record: &Record) -> Option<Newest> {
+    let field = section.required("field", section.text("field"), "the field by which a key's newest row is found");
+    let name = named(section, "as", "the name under which readers see it");
+    section.finish();
+    let field = columns(section, "field", &[field?], record).pop()?;
+    Some(Newest { field, name: name?.to_owned() })
+}
+
+/// The fields of the key that a file is complete of, and what is plausible of such a file.
+fn snapshot(section: &Section<'_>, key: &[Column], record: &Record) -> (Vec<String>, Complete) {
+    let of_key = |name: &str| key.iter().any(|column| column.name == name);
+    let owner = record.owner.map(|owner| record.fields[owner].name.as_str()).filter(|owner| of_key(owner));
+    let scope = section.texts("scope").unwrap_or_else(|| owner.into_iter().collect());
+    for name in scope.iter().filter(|name| !of_key(name)) {
+        section.mistake("scope", format!("\"{name}\", which is not in the key"), "fields of the key");
+    }
+    let allow_empty = section.truth("allow_empty").unwrap_or(false);
+    let closes = section.whole("closes_at_most_percent").unwrap_or(20);
+    if closes > 100 {
+        section.mistake("closes_at_most_percent", closes.to_string(), "a whole number from 0 to 100");
+    }
+    section.finish();
+    (scope.into_iter().map(str::to_owned).collect(), Complete { allow_empty, closes_at_most_percent: closes })
+}
+
+fn grows(section: &Section<'_>, record: &Record, state: &[Column]) -> Option<(Growing, Warning)> {
+    let field = section.required("field", section.text("field"), "a measure");
+    let rule = named(section, "id", "the warning's id");
+    let message = section.required("message", section.text("message"), "a sentence for the sender");
+    section.finish();
+    let column = columns(section, "field", &[field?], record).pop()?;
+    let is_number = matches!(column.sql_type, SqlType::Decimal(..) | SqlType::Long | SqlType::Number);
+    if !is_number || !state.contains(&column) {
+        section.mistake("field", format!("\"{}\"", column.name), "a number among the table's measures");
+    }
+    let rule = rule?.to_owned();
+    Some((Growing { field: column.name, rule: rule.clone() }, Warning { id: rule, message: message?.to_owned() }))
+}
+
+fn calendar(section: &Section<'_>, record: &Record) -> Option<Calendar> {
+    let name = named(section, "name", "the calendar's name");
+    let key = named(section, "surrogate", "the column of a day's number, yyyymmdd");
+    let day = named(section, "day", "the column of the day");
+    let field = section.required("field", section.text("field"), "a date field, each value of which has a row");
+    let entries = section.sections("columns").into_iter().flatten();
+    let columns = entries.filter_map(|entry| computed(&entry)).collect();
+    section.finish();
+    let field = record::index(section, record, "field", field?)?;
+    if record.fields[field].kind != compiled::Kind::Date {
+        section.mistake("field", format!("\"{}\"", record.fields[field].name), "a date field");
+    }
+    Some(Calendar {
+        name: name?.to_owned(),
+        key: key?.to_owned(),
+        day: day?.to_owned(),
+        field: record.fields[field].name.clone(),
+        columns,
+    })
+}
+
+/// Resolves what tables say of each other, and notes columns and tables of one name. `files` names each record's file, `validity` the columns
+/// of the interval of a state.
+pub(crate) fn link(records: &mut [Tables], files: &[String], models: &[Model], validity: &[String; 2], found: &Found) {
+    let known: Vec<(String, Kind, Vec<Column>)> = records
+        .iter()
+        .flat_map(|record| &record.tables)
+        .map(|table| (table.name.clone(), table.kind, table.key.clone()))
+        .collect();
+    for (record, file) in records.iter_mut().zip(files) {
+        let places: Vec<String> = (0..record.tables.len()).map(|at| place(record, at)).collect();
+        for (table, place) in record.tables.iter_mut().zip(places) {
+            for reference in &mut table.references {
+                let place = format!("{place}.references.{}", reference.name);
+                resolve(reference, &record.fields, &known, |found_there, accepted| {
+                    found.add(file, &place, found_there, accepted);
+                });
+            }
+        }
+    }
+    for model in models {
+        let tables = records.iter_mut().flat_map(|record| &mut record.tables);
+        match tables.into_iter().find(|table| table.name == model.table) {
+            Some(table) => table.outputs.push(output(model)),
+            None => {
+                let accepted = known.iter().map(|(name, ..)| name.as_str()).collect::<Vec<_>>().join(", ");
+                let message = format!("\"{}\", which is no table", model.table);
+                found.add("dataset.toml", &format!("models.{}.table", model.id), message, accepted);
+            }
+        }
+    }
+    for (record, file) in records.iter().zip(files) {
+        for (at, table) in record.tables.iter().enumerate() {
+            columns_differ(table, validity, |found_there, accepted| {
+                found.add(file, &place(record, at), found_there, accepted);
+            });
+        }
+        for calendar in &record.calendars {
+            let days = [&calendar.key, &calendar.day].into_iter();
+            let names = days.chain(calendar.columns.iter().map(|computed| &computed.column.name));
+            for name in repeated(names) {
+                let place = format!("calendars.{}", calendar.name);
+                found.add(file, &place, format!("two columns named \"{name}\""), "names that differ");
+            }
+        }
+    }
+    names_differ(records, files, models, found);
+}
+
+/// Where a table is declared. The last one of a record is its main table.
+fn place(record: &Tables, at: usize) -> String {
+    let table = &record.tables[at];
+    match table.kind {
+        Kind::Fact => "fact".to_owned(),
+        Kind::Dimension if at + 1 == record.tables.len() => "dimension".to_owned(),
+        Kind::Dimension => format!("dimensions.{}", table.name),
+    }
+}
+
+/// Finds the dimension of a reference, and the fields of the record that hold its key.
+fn resolve(
+    reference: &mut Reference,
+    fields: &[Column],
+    known: &[(String, Kind, Vec<Column>)],
+    mistake: impl Fn(String, String),
+) {
+    let target = known.iter().find(|(name, kind, _)| *name == reference.table && *kind == Kind::Dimension);
+    let Some((_, _, key)) = target else {
+        let dimensions = known.iter().filter(|(_, kind, _)| *kind == Kind::Dimension);
+        let accepted = dimensions.map(|(name, ..)| name.as_str()).collect::<Vec<_>>().join(", ");
+        mistake(format!("\"{}\", which is no dimension", reference.table), accepted);
+        return;
+    };
+    reference.columns = key.iter().map(|column| column.name.clone()).collect();
+    if reference.fields.is_empty() {
+        reference.fields.clone_from(&reference.columns);
+    }
+    let kind = |name: &String| fields.iter().find(|field| field.name == *name).map(|field| field.sql_type);
+    // a longer text would fail as the key of a member that the load opens
+    let fits = |(field, column): (&String, &Column)| match (kind(field), column.sql_type) {
+        (Some(SqlType::Text(length)), SqlType::Text(most)) => length <= most,
+        (field, column) => field == Some(column),
+    };
+    if reference.fields.len() != key.len() || !reference.fields.iter().zip(key).all(fits) {
+        let names = key.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
+        let accepted = format!("fields of this record for {names}, in this order: of the same types, texts not longer");
+        mistake(format!("fields that do not fit the key of {}", reference.table), accepted);
+    }
+}
+
+/// Notes columns of a table that have one name, or one of the engine's own.
+fn columns_differ(table: &Table, validity: &[String; 2], mistake: impl Fn(String, &str)) {
+    let references = table.references.iter().map(|reference| &reference.name);
+    let computed = table.computed.iter().map(|computed| &computed.column.name);
+    let outputs = table.outputs.iter().flat_map(|output| &output.columns).map(|column| &column.name);
+    let made: Vec<&String> = [&table.surrogate].into_iter().chain(references).chain(computed).chain(outputs).collect();
+    // fields of the record are compared with the engine's names where they are declared
+    for name in made.iter().filter(|name| is_taken(name)) {
+        mistake(format!("a column named \"{name}\""), "a name that the engine does not use itself");
+    }
+    let shown = table.newest_by.as_ref().map(|newest| &newest.name);
+    let validity = validity.iter().filter(|_| table.newest_by.is_none() || table.history.is_some());
+    let fields = table.key.iter().chain(&table.state).map(|column| &column.name);
+    for name in repeated(fields.chain(made.iter().copied()).chain(shown).chain(validity)) {
+        mistake(format!("two columns named \"{name}\""), "names that differ");
+    }
+}
+
+/// The names that come a second time.
+fn repeated<'a>(names: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
+    let names: Vec<&str> = names.map(String::as_str).collect();
+    let second = |(at, name): (usize, &&'a str)| names[..at].contains(name).then_some(*name);
+    names.iter().enumerate().filter_map(second).collect()
+}
+
+/// Notes tables, views, calendars and outputs of models that have one name, or that of one of the engine's base tables.
+fn names_differ(records: &[Tables], files: &[String], models: &[Model], found: &Found) {
+    let (mut public, mut bases) = (Vec::new(), Vec::new());
+    for (record, file) in records.iter().zip(files) {
+        for (at, table) in record.tables.iter().enumerate() {
+            let place = place(record, at);
+            public.push((file.as_str(), format!("{place}.name"), table.name.clone()));
+            public.extend(table.history.iter().map(|name| (file.as_str(), format!("{place}.history"), name.clone())));
+            for ending in ["_rows", "_history", "_presence", "_snapshots", "_refused", "_row_key_seq"] {
+                bases.push((format!("{}{ending}", table.name), table.name.as_str()));
+            }
+        }
+        for calendar in &record.calendars {
+            public.push((file.as_str(), format!("calendars.{}.name", calendar.name), calendar.name.clone()));
+        }
+    }
+    for model in models {
+        public.push(("dataset.toml", format!("models.{}.id", model.id), output(model).name));
+    }
+    for (at, (file, place, name)) in public.iter().enumerate() {
+        if public[..at].iter().any(|(_, _, other)| other == name) {
+            found.add(file, place, format!("two tables named \"{name}\""), "names that differ");
+        }
+        if let Some((_, table)) = bases.iter().find(|(base, _)| base == name) {
+            let message = format!("\"{name}\", which is a table of the engine's own for {table}");
+            found.add(file, place, message, "another name");
+        }
+    }
+}
+
+/// The table of what a model says.
+fn output(model: &Model) -> Output {
+    let columns = vec![Column::new(&model.score, SqlType::Number), Column::new(&model.reason, SqlType::Text(100_000))];
+    Output { name: format!("{}_scores", model.id), columns }
+}

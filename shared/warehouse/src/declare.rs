@@ -1,0 +1,112 @@
+//! The tables that a dataset declares: made when its first run comes, and brought to each declaration that is new to the database.
+
+use fonderie_contract::Layout;
+use fonderie_core::failpoint::step;
+use fonderie_core::{ErrorCode, Result, StageError, hex};
+use sha2::{Digest, Sha256};
+use tokio_postgres::{Client, Transaction};
+
+use crate::error::Doing;
+use crate::evolve::evolve;
+use crate::lock::dataset_lock;
+use crate::sql::quote;
+use crate::tables::{check_there, rebuild_advice, record};
+
+const DECLARING: &str = "making the tables that the dataset declares";
+
+/// The SHA-256 of all statements that make the declared tables.
+pub(crate) fn sha256(layout: &Layout) -> String {
+    let mut hash = Sha256::new();
+    for part in layout.schemas.all().into_iter().chain([fonderie_tables::create(&layout.tables).as_str()]) {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    hex(hash.finalize())
+}
+
+/// Brings the database to a declaration that it has not been brought to yet, in one transaction under the dataset's lock. Returns whether
+/// anything was to be done.
+///
+/// # Errors
+/// `SchemaMismatch` if tables are there that are not of this declaration, `AccessDenied` if the role may not make schemas, the database's.
+pub(crate) async fn declare(client: &mut Client, layout: &Layout) -> Result<bool> {
+    let dataset = &layout.tables.name;
+    let sha256 = sha256(layout);
+    let transaction = client.transaction().await.doing(DECLARING)?;
+    dataset_lock(&transaction, dataset).await?;
+    let known = "SELECT EXISTS (SELECT FROM audit.declaration WHERE dataset = $1 AND sha256 = $2)";
+    if transaction.query_one(known, &[&dataset, &sha256]).await.doing(DECLARING)?.get(0) {
+        return Ok(false);
+    }
+    own(&transaction, layout).await?;
+    // asked first: IF NOT EXISTS wants the right to create one that is there, which the pipeline's role does not keep
+    let missing = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regnamespace(quote_ident(name)) IS NULL";
+    let schemas: &[&str] = &layout.schemas.all();
+    for row in transaction.query(missing, &[&schemas]).await.doing(DECLARING)? {
+        let statement = format!("CREATE SCHEMA IF NOT EXISTS {}", quote(row.get(0)));
+        transaction.batch_execute(&statement).await.doing(DECLARING)?;
+    }
+    let declared = "SELECT EXISTS (SELECT FROM audit.declaration WHERE dataset = $1)";
+    if transaction.query_one(declared, &[&dataset]).await.doing(DECLARING)?.get(0) {
+        check_there(&transaction, dataset).await?;
+        evolve(&transaction, layout).await?;
+    } else {
+        check_free(&transaction, layout).await?;
+        transaction.batch_execute(&fonderie_tables::create(&layout.tables)).await.doing(DECLARING)?;
+    }
+    // a view that was made again is another object
+    let views: Vec<String> = fonderie_tables::views(&layout.tables)
+        .iter()
+        .map(|view| format!("{}.{}", layout.schemas.warehouse, view.name))
+        .collect();
+    transaction
+        .execute("DELETE FROM audit.dataset_table WHERE dataset = $1 AND name = ANY ($2)", &[&dataset, &views])
+        .await
+        .doing(DECLARING)?;
+    record(&transaction, layout).await?;
+    transaction
+        .execute("INSERT INTO audit.declaration (dataset, sha256) VALUES ($1, $2)", &[&dataset, &sha256])
+        .await
+        .doing(DECLARING)?;
+    step("before the declared tables were committed");
+    transaction.commit().await.doing(DECLARING)?;
+    Ok(true)
+}
+
+/// None of the tables may be there before they are made: the ledger that knew them was dropped, or they are somebody else's.
+async fn check_free(transaction: &Transaction<'_>, layout: &Layout) -> Result<()> {
+    let names = fonderie_tables::names(&layout.tables);
+    let query = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL LIMIT 1";
+    let Some(row) = transaction.query_opt(query, &[&names]).await.doing(DECLARING)? else { return Ok(()) };
+    let (name, dataset) = (row.get::<_, &str>(0), &layout.tables.name);
+    let message = format!(
+        "{name} is there, and the ledger does not know the tables of `{dataset}`; nothing was written: {}",
+        rebuild_advice(dataset)
+    );
+    Err(StageError::new(ErrorCode::SchemaMismatch, message))
+}
+
+/// Notes that the dataset's schemas are its own, unless they are another's.
+async fn own(transaction: &Transaction<'_>, layout: &Layout) -> Result<()> {
+    let dataset = &layout.tables.name;
+    let [staging, warehouse, marts] = layout.schemas.all();
+    let schemas: &[&str] = &[staging, warehouse, marts];
+    let other =
+        "SELECT schema, dataset FROM audit.dataset_schema WHERE schema = ANY ($1) AND dataset <> $2 ORDER BY 1 LIMIT 1";
+    if let Some(row) = transaction.query_opt(other, &[&schemas, &dataset]).await.doing(DECLARING)? {
+        let (schema, other): (&str, &str) = (row.get(0), row.get(1));
+        let message = format!(
+            "the schema {schema} belongs to the dataset `{other}`; nothing was written: give `{dataset}` another one in `[schemas]` of its dataset.toml"
+        );
+        return Err(StageError::new(ErrorCode::ContractInvalid, message));
+    }
+    transaction
+        .execute(
+            "INSERT INTO audit.dataset_schema (schema, dataset, use) SELECT schema, $2, use \
+             FROM unnest($1::text[], ARRAY['staging', 'warehouse', 'marts']) AS own (schema, use) ON CONFLICT DO NOTHING",
+            &[&schemas, &dataset],
+        )
+        .await
+        .doing(DECLARING)?;
+    Ok(())
+}

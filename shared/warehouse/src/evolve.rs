@@ -1,0 +1,338 @@
+//! Tables that are there, and a declaration that has grown: what is missing is added, and nothing else is changed.
+//!
+//! What the declaration wants is made as temporary tables first, and read back from the catalogue, so that PostgreSQL itself compares types,
+//! expressions and conditions. What the database has beyond the declaration stays: a later declaration wanted it.
+
+use std::collections::BTreeMap;
+
+use fonderie_contract::Layout;
+use fonderie_core::{ErrorCode, Result, StageError};
+use fonderie_tables::{Base, Dataset, View, bases, functions, name, quote, views};
+use tokio_postgres::{GenericClient, Transaction};
+
+use crate::error::Doing;
+use crate::tables::rebuild_advice;
+
+const COMPARING: &str = "comparing the tables with the declaration";
+const CHANGING: &str = "bringing the tables to the declaration";
+
+/// A column as the catalogue has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Column {
+    sql_type: String,
+    /// With its keyword, if it is not the type's own.
+    collation: String,
+    /// What it is computed from.
+    computed: Option<String>,
+    /// It wants a value of each row, and has none by itself.
+    needed: bool,
+}
+
+/// A table as the catalogue has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Found {
+    columns: BTreeMap<String, Column>,
+    /// Keys and conditions.
+    constraints: Vec<String>,
+    references: Vec<String>,
+    /// What follows the names in the definitions of its indexes.
+    indexes: Vec<String>,
+}
+
+/// What is to be done.
+#[derive(Debug, Default)]
+struct Steps {
+    /// Tables whose views stand in the way, since a column gets wider.
+    widened: Vec<String>,
+    statements: Vec<String>,
+    /// What only a person can decide, as a sentence, with a statement.
+    refused: Vec<(String, String)>,
+}
+
+/// Adds what the declaration has and the database lacks.
+///
+/// # Errors
+/// `SchemaMismatch` with the statements that a person must review, if the declaration and the tables contradict each other; the database's.
+pub(crate) async fn evolve(transaction: &Transaction<'_>, layout: &Layout) -> Result<()> {
+    let dataset = &layout.tables;
+    let mut steps = Steps::default();
+    for schema in [&dataset.staging, &dataset.warehouse] {
+        let real = bases(dataset).into_iter().filter(|base| base.schema == *schema).collect::<Vec<_>>();
+        let names: Vec<&str> = real.iter().map(|base| base.name.as_str()).collect();
+        let namespace = "SELECT to_regnamespace(quote_ident($1))::oid";
+        let namespace: Option<u32> = transaction.query_one(namespace, &[schema]).await.doing(COMPARING)?.get(0);
+        let found = read(transaction, namespace, &names).await?;
+        let wanted = draft(transaction, dataset, schema, &names).await?;
+        for base in &real {
+            match (found.get(&base.name), wanted.get(&base.name)) {
+                (Some(found), Some(wanted)) => compare(base, found, wanted, &mut steps),
+                _ => steps.statements.push(base.create.clone()),
+            }
+        }
+        let missing = real.iter().filter(|base| !found.contains_key(&base.name));
+        steps.statements.extend(missing.map(|base| base.constrain.clone()).filter(|sql| !sql.is_empty()));
+    }
+    let mut replaced = Vec::new();
+    for mut view in views(dataset) {
+        let known = columns_of(transaction, &dataset.warehouse, &view.name).await?;
+        for gone in known.iter().filter(|column| !view.columns.iter().any(|(name, _)| name == *column)) {
+            let place = format!("{}.{}", dataset.warehouse, view.name);
+            steps.refused.push((
+                format!("{place} has the column {gone}, which is not declared"),
+                format!("DROP VIEW {}", name(&dataset.warehouse, &view.name, "")),
+            ));
+        }
+        // a view takes further columns at its end
+        let place = |name: &str| known.iter().position(|column| column == name).unwrap_or(usize::MAX);
+        view.columns.sort_by_key(|(name, _)| place(name));
+        replaced.push(view);
+    }
+    if !steps.refused.is_empty() {
+        return Err(refusal(&dataset.name, &steps.refused));
+    }
+    let waiting = Waiting::drop(transaction, layout, &steps.widened).await?;
+    for statement in &steps.statements {
+        transaction.batch_execute(statement).await.doing(CHANGING)?;
+    }
+    for view in &replaced {
+        transaction.batch_execute(&view.create(&dataset.warehouse)).await.doing(CHANGING)?;
+    }
+    renew_functions(transaction, dataset).await?;
+    waiting.make_again(transaction, &replaced).await
+}
+
+fn refusal(dataset: &str, refused: &[(String, String)]) -> StageError {
+    let found = refused.iter().map(|(sentence, _)| sentence.as_str()).collect::<Vec<_>>().join("; ");
+    let statements = refused.iter().map(|(_, statement)| statement.as_str()).collect::<Vec<_>>().join("; ");
+    let message = format!(
+        "the declaration of `{dataset}` and its tables contradict each other: {found}. Nothing was written: take the declaration back, or review and \
+         run as the tables' owner: {statements}. {}",
+        rebuild_advice(dataset)
+    );
+    StageError::new(ErrorCode::SchemaMismatch, message)
+}
+
+/// The tables of a schema as the declaration wants them.
+async fn draft(
+    transaction: &Transaction<'_>,
+    dataset: &Dataset,
+    schema: &str,
+    names: &[&str],
+) -> Result<BTreeMap<String, Found>> {
+    let temporary = "pg_temp".to_owned();
+    let draft = Dataset { staging: temporary.clone(), warehouse: temporary, ..dataset.clone() };
+    let of_schema = bases(dataset).into_iter().zip(bases(&draft)).filter(|(real, _)| real.schema == schema);
+    let drafts: Vec<Base> = of_schema.map(|(_, draft)| draft).collect();
+    let mut sql = String::from("SAVEPOINT draft;\n");
+    // a temporary table is never logged
+    sql.extend(drafts.iter().map(|base| base.create.replace("CREATE UNLOGGED TABLE", "CREATE TABLE")));
+    sql.extend(drafts.iter().map(|base| base.constrain.as_str()));
+    transaction.batch_execute(&sql).await.doing(COMPARING)?;
+    let namespace: u32 = transaction.query_one("SELECT pg_my_temp_schema()", &[]).await.doing(COMPARING)?.get(0);
+    let wanted = read(transaction, Some(namespace), names).await?;
+    transaction.batch_execute("ROLLBACK TO SAVEPOINT draft; RELEASE SAVEPOINT draft").await.doing(COMPARING)?;
+    Ok(wanted)
+}
+
+/// Reads these tables of a schema.
+async fn read(client: &impl GenericClient, namespace: Option<u32>, names: &[&str]) -> Result<BTreeMap<String, Found>> {
+    let mut tables: BTreeMap<String, Found> = BTreeMap::new();
+    let Some(namespace) = namespace else { return Ok(tables) };
+    let columns = "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), \
+                     CASE WHEN a.attcollation <> t.typcollation THEN format(' COLLATE %I', l.collname) ELSE '' END, \
+                     CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END, a.attnotnull AND d.oid IS NULL \
+                   FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+                   JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation l ON l.oid = a.attcollation \
+                   LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum \
+                   WHERE c.relnamespace = $1 AND c.relname = ANY ($2) AND c.relkind IN ('r', 'p')";
+    for row in client.query(columns, &[&namespace, &names]).await.doing(COMPARING)? {
+        let column = Column { sql_type: row.get(2), collation: row.get(3), computed: row.get(4), needed: row.get(5) };
+        tables.entry(row.get(0)).or_default().columns.insert(row.get(1), column);
+    }
+    // a schema's own name differs between the draft and the tables
+    let others = "SELECT c.relname::text, CASE WHEN o.contype = 'f' THEN 'reference' ELSE 'constraint' END, \
+                    regexp_replace(pg_get_constraintdef(o.oid), '(REFERENCES )(\"?[a-z0-9_]+\"?\\.)?', '\\1') \
+                  FROM pg_class c JOIN pg_constraint o ON o.conrelid = c.oid \
+                  WHERE c.relnamespace = $1 AND c.relname = ANY ($2) AND o.contype IN ('c', 'u', 'p', 'f') \
+                  UNION ALL SELECT c.relname::text, 'index', substring(pg_get_indexdef(i.indexrelid) FROM ' (USING .*)$') \
+                  FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid \
+                  WHERE c.relnamespace = $1 AND c.relname = ANY ($2) AND NOT i.indisunique";
+    for row in client.query(others, &[&namespace, &names]).await.doing(COMPARING)? {
+        let table = tables.entry(row.get(0)).or_default();
+        let list = match row.get(1) {
+            "reference" => &mut table.references,
+            "constraint" => &mut table.constraints,
+            _ => &mut table.indexes,
+        };
+        list.push(row.get(2));
+    }
+    Ok(tables)
+}
+
+fn compare(base: &Base, found: &Found, wanted: &Found, steps: &mut Steps) {
+    let place = name(&base.schema, &base.name, "");
+    let shown = format!("{}.{}", base.schema, base.name);
+    for (column, want) in &wanted.columns {
+        let quoted = quote(column);
+        let computed = |want: &Column| {
+            want.computed.as_ref().map(|sql| format!(" GENERATED ALWAYS AS ({sql}) STORED")).unwrap_or_default()
+        };
+        let Some(have) = found.columns.get(column) else {
+            let add = format!(
+                "ALTER TABLE {place} ADD COLUMN {quoted} {}{}{}",
+                want.sql_type,
+                want.collation,
+                computed(want)
+            );
+            if want.needed {
+                steps.refused.push((format!("{shown} lacks {column}, which is part of its key"), add));
+            } else {
+                steps.statements.push(add);
+            }
+            continue;
+        };
+        if have.computed != want.computed {
+            let found = have.computed.as_deref().unwrap_or("no expression");
+            let drop = format!("ALTER TABLE {place} DROP COLUMN {quoted} CASCADE");
+            steps.refused.push((format!("{shown}.{column} is computed as {found}, and is declared otherwise"), drop));
+        } else if have.sql_type != want.sql_type {
+            let alter = format!("ALTER TABLE {place} ALTER COLUMN {quoted} TYPE {}{}", want.sql_type, want.collation);
+            if is_wider(&want.sql_type, &have.sql_type) {
+                steps.widened.push(place.clone());
+                steps.statements.push(alter);
+            } else if !is_wider(&have.sql_type, &want.sql_type) {
+                let sentence = format!("{shown}.{column} is {} and is declared as {}", have.sql_type, want.sql_type);
+                steps.refused.push((sentence, alter));
+            }
+        }
+    }
+    for (column, have) in found.columns.iter().filter(|(column, _)| !wanted.columns.contains_key(*column)) {
+        if have.needed {
+            let sentence = format!("{shown} has {column} in its key, which is not declared");
+            steps.refused.push((sentence, format!("ALTER TABLE {place} DROP COLUMN {} CASCADE", quote(column))));
+        }
+    }
+    for constraint in wanted.constraints.iter().filter(|one| !found.constraints.contains(one)) {
+        let sentence = format!("{shown} lacks the condition {constraint}");
+        steps.refused.push((sentence, format!("ALTER TABLE {place} ADD {constraint}")));
+    }
+    for reference in wanted.references.iter().filter(|one| !found.references.contains(one)) {
+        let to = reference.replacen("REFERENCES ", &format!("REFERENCES {}.", quote(&base.schema)), 1);
+        steps.statements.push(format!("ALTER TABLE {place} ADD {to}"));
+    }
+    for index in wanted.indexes.iter().filter(|one| !found.indexes.contains(one)) {
+        steps.statements.push(format!("CREATE INDEX ON {place} {index}"));
+    }
+}
+
+/// Whether a type takes all that another takes: a longer text, or a number with as many digits on both sides of the mark.
+fn is_wider(wide: &str, narrow: &str) -> bool {
+    fn parts(sql_type: &str) -> Option<(&str, Vec<u32>)> {
+        let (name, rest) = sql_type.split_once('(')?;
+        let numbers = rest.strip_suffix(')')?.split(',').map(|part| part.trim().parse().ok());
+        Some((name, numbers.collect::<Option<_>>()?))
+    }
+    match (parts(wide), parts(narrow)) {
+        (Some(("character varying", wide)), Some(("character varying", narrow))) => wide > narrow,
+        (Some(("numeric", wide)), Some(("numeric", narrow))) => match (wide.as_slice(), narrow.as_slice()) {
+            ([digits, scale], [less, fewer]) => {
+                scale >= fewer && digits.saturating_sub(*scale) >= less.saturating_sub(*fewer) && wide != narrow
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// The columns of a relation in their order; none if it is not there.
+async fn columns_of(client: &impl GenericClient, schema: &str, relation: &str) -> Result<Vec<String>> {
+    let query = "SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
+    let rows = client.query(query, &[&name(schema, relation, "")]).await.doing(COMPARING)?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+/// The functions of a day, whose columns cannot be replaced.
+async fn renew_functions(transaction: &Transaction<'_>, dataset: &Dataset) -> Result<()> {
+    for table in dataset.tables().filter(|table| table.newest_by.is_none()) {
+        let drop = format!("DROP FUNCTION IF EXISTS {}(date)", name(&dataset.warehouse, &table.name, "_on"));
+        transaction.batch_execute(&drop).await.doing(CHANGING)?;
+    }
+    transaction.batch_execute(&functions(dataset)).await.doing(CHANGING)
+}
+
+/// Views that stand on a table whose column gets wider: dropped, and made again with the rights that they had.
+struct Waiting {
+    /// Schema, name, the statements that make it again, and those that give the rights back; lower ones first.
+    views: Vec<(String, String, String, Vec<String>)>,
+    schema: String,
+}
+
+impl Waiting {
+    async fn drop(transaction: &Transaction<'_>, layout: &Layout, widened: &[String]) -> Result<Self> {
+        let mut waiting = Self { views: Vec::new(), schema: layout.schemas.warehouse.clone() };
+        if widened.is_empty() {
+            return Ok(waiting);
+        }
+        let query = "WITH RECURSIVE above (oid, depth) AS ( \
+              SELECT r.ev_class, 1 FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid \
+              WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY ($1::text[]::regclass[]) \
+              UNION SELECT r.ev_class, a.depth + 1 FROM above a JOIN pg_depend d ON d.refobjid = a.oid JOIN pg_rewrite r ON r.oid = d.objid \
+              WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND r.ev_class <> a.oid) \
+            SELECT n.nspname::text, c.relname::text, c.relkind = 'm', rtrim(pg_get_viewdef(c.oid), ';'), \
+              ARRAY(SELECT pg_get_indexdef(i.indexrelid) FROM pg_index i WHERE i.indrelid = c.oid), \
+              ARRAY(SELECT format('GRANT %s ON %s TO %s%s', g.privilege_type, c.oid::regclass, \
+                      CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END, \
+                      CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) FROM aclexplode(c.relacl) g) \
+            FROM (SELECT oid, max(depth) AS depth FROM above GROUP BY oid) a JOIN pg_class c ON c.oid = a.oid \
+            JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY a.depth, 1, 2";
+        for row in transaction.query(query, &[&widened]).await.doing(CHANGING)? {
+            let (schema, view): (String, String) = (row.get(0), row.get(1));
+            let place = name(&schema, &view, "");
+            let (kind, definition): (&str, &str) = (if row.get(2) { "MATERIALIZED VIEW" } else { "VIEW" }, row.get(3));
+            let mut make = format!("CREATE {kind} {place} AS {definition}");
+            make.extend(row.get::<_, Vec<String>>(4).iter().map(|index| format!("; {index}")));
+            waiting.views.push((schema, view, make, row.get(5)));
+        }
+        for (schema, view, make, _) in waiting.views.iter().rev() {
+            let kind = if make.starts_with("CREATE MATERIALIZED") { "MATERIALIZED VIEW" } else { "VIEW" };
+            let drop = format!("DROP {kind} {}", name(schema, view, ""));
+            transaction.batch_execute(&drop).await.doing(CHANGING)?;
+        }
+        Ok(waiting)
+    }
+
+    async fn make_again(self, transaction: &Transaction<'_>, made: &[View]) -> Result<()> {
+        for (schema, view, make, grants) in self.views {
+            let is_made = schema == self.schema && made.iter().any(|made| made.name == view);
+            if !is_made {
+                transaction.batch_execute(&make).await.doing(CHANGING)?;
+            }
+            for grant in grants {
+                transaction.batch_execute(&grant).await.doing(CHANGING)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wider_type_takes_all_that_the_other_takes() {
+        let wider = [
+            ("character varying(60)", "character varying(50)", true),
+            ("character varying(50)", "character varying(50)", false),
+            ("numeric(12,2)", "numeric(10,2)", true),
+            ("numeric(12,4)", "numeric(10,2)", true),
+            ("numeric(11,4)", "numeric(10,2)", false),
+            ("numeric(12,1)", "numeric(10,2)", false),
+            ("bigint", "integer", false),
+            ("date", "character varying(50)", false),
+        ];
+        for (wide, narrow, expected) in wider {
+            assert_eq!(is_wider(wide, narrow), expected, "{wide} of {narrow}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! All statements that are made of a dataset's declaration, for a person to read.
+
+use std::fmt::Write as _;
+
+use fonderie_contract::Dataset;
+
+use crate::load::LOADING;
+use crate::publish;
+use crate::score;
+use crate::sql::{create_incoming, quote};
+
+/// What makes the dataset's tables, loads a version of each record (or of one), takes the models' scores and makes the marts, in the order in
+/// which a first run executes it. Rows are copied in between.
+pub fn statements(dataset: &Dataset, record: Option<&str>) -> String {
+    let layout = &dataset.layout;
+    let mut sql = String::new();
+    let mut section = |heading: &str, statements: &str| {
+        let _ = write!(sql, "-- {heading}\n\n{}\n\n", statements.trim_end());
+    };
+    if record.is_none() {
+        let schemas = layout.schemas.all().map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {};\n", quote(schema)));
+        section("The schemas", &schemas.concat());
+        section("The tables, and the views that readers know", &fonderie_tables::create(&layout.tables));
+        for migration in &layout.migrations {
+            section(&format!("Migration V{}__{}", migration.version, migration.name), &migration.sql);
+        }
+    }
+    let chosen = |name: &str| record.is_none_or(|record| record == name);
+    for record in dataset.records.iter().filter(|record| chosen(&record.name)) {
+        let Some(tables) = layout.tables.records.iter().find(|tables| tables.name == record.name) else { continue };
+        let heading = format!(
+            "A version of the record {}: its accepted rows are copied into `incoming`, and `loading` names the version",
+            record.name
+        );
+        let given = format!("BEGIN;\n{};\n{LOADING};\n", create_incoming(&record.fields));
+        let load = fonderie_tables::load(&layout.tables, tables);
+        section(&heading, &format!("{given}{load}COMMIT;\n"));
+    }
+    if record.is_none() {
+        for model in &dataset.models {
+            let heading = format!("The scores of the model {}, which are copied into `scores`", model.id);
+            section(&heading, &format!("{};\n{};\n", score::SCORES, score::write(layout, model).unwrap_or_default()));
+        }
+        for mart in &dataset.marts {
+            let made = publish::create(&layout.schemas.marts, mart, &mart.name);
+            section(&format!("The mart {}", mart.name), &format!("{made};\n"));
+        }
+    }
+    sql.truncate(sql.trim_end().len());
+    sql + "\n"
+}
