@@ -74,6 +74,7 @@ fn function(task: &str) -> String {
     match task {
         "plan-rebuild" | "end-rebuild" => "rebuild".to_owned(),
         "begin-rebuild" => "prepare-database".to_owned(),
+        "withdraw" => "load".to_owned(),
         name => of_a_child(name),
     }
 }
@@ -90,7 +91,8 @@ fn own_states(scope: &Value) -> BTreeSet<&str> {
 #[test]
 fn the_tasks_are_the_stages_and_call_their_functions() {
     let pipeline = definition("pipeline");
-    let expected: BTreeSet<_> = FUNCTIONS.into_iter().filter(|name| !OTHERS.contains(name)).collect();
+    let functions = FUNCTIONS.into_iter().filter(|name| !OTHERS.contains(name));
+    let expected: BTreeSet<_> = functions.chain(["withdraw"]).collect();
     assert_eq!(stages(&pipeline).map(|(name, _)| name).collect::<BTreeSet<_>>(), expected);
     let others =
         ["accepted?", "done", "failed", "failed-unrecorded", "halted", "halted?", "load-only?", "object?", "request"];
@@ -268,6 +270,7 @@ fn results_lie_where_the_stages_read_them() {
         ("record-failure", "$.failure"),
         ("plan-rebuild", "$.rebuild"),
         ("end-rebuild", "$.rebuild"),
+        ("withdraw", "$.withdrawal"),
     ]);
     for machine in MACHINES {
         let definition = definition(machine);
@@ -338,10 +341,12 @@ fn each_kind_of_run_takes_its_own_way() {
     let load_only = json!({ "Variable": "$.run.load_only", "BooleanEquals": true });
     let mut object = present("$.run.object");
     object["Next"] = "transform".into();
+    let mut withdraw = present("$.run.withdraw");
+    withdraw["Next"] = "withdraw".into();
     let mut refused = halted.clone();
     refused["Next"] = "summarize".into();
     let expected = BTreeMap::from([
-        ("object?", choice(json!([object]), "score")),
+        ("object?", choice(json!([object, withdraw]), "score")),
         // A halted file never reaches `load`.
         ("accepted?", choice(json!([refused]), "load")),
         (
@@ -362,6 +367,7 @@ fn each_kind_of_run_takes_its_own_way() {
         ("transform", "validate"),
         ("validate", "accepted?"),
         ("load", "load-only?"),
+        ("withdraw", "score"),
         ("score", "publish"),
         ("publish", "summarize"),
         ("summarize", "halted?"),

@@ -77,6 +77,15 @@ const SAMPLES: &[Sample] = &[
         let Request::Rebuild(request) = read::<AdmitInput>(path).request().unwrap() else { panic!("no rebuild") };
         assert_eq!((request.rebuild.as_str(), request.partial, request.as_of), ("facturation", false, None));
     }),
+    ("admit/withdraw", |path| {
+        let Request::Withdraw(request) = read::<AdmitInput>(path).request().unwrap() else { panic!("no withdrawal") };
+        assert_eq!((request.withdraw.version_id, request.undo, request.dataset), (None, false, None));
+    }),
+    ("admit/withdraw-undo", |path| {
+        let Request::Withdraw(request) = read::<AdmitInput>(path).request().unwrap() else { panic!("no withdrawal") };
+        assert_eq!(request.withdraw.version_id.as_deref(), Some("3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY"));
+        assert!(request.undo);
+    }),
     ("admit/backfill-child", |path| {
         let request = object_request(path);
         assert!(request.load_only);
@@ -96,6 +105,11 @@ const SAMPLES: &[Sample] = &[
         let LoadRequest::Again(again) = read(path) else { panic!("a run's own load") };
         assert_eq!((again.from, again.transform), (ReplayFrom::Silver, None));
         assert_eq!(again.load.unwrap().load.outcomes.rows(), again.record.validate.accepted.rows);
+    }),
+    ("load/withdraw", |path| {
+        let LoadRequest::Withdraw(input) = read(path) else { panic!("no withdrawal") };
+        let order = input.run.withdraw.unwrap();
+        assert_eq!((order.object.key.as_str(), order.undo), ("facturation/etablissement_A.csv", false));
     }),
     ("rebuild/plan", |path| {
         let input: RebuildInput = read(path);
@@ -137,6 +151,12 @@ const SAMPLES: &[Sample] = &[
         let SummarizeInput::Dataset(input) = read(path) else { panic!("no dataset's run") };
         assert_eq!(input.run.as_of.to_string(), "2026-07-02");
         assert_eq!(input.objects, None);
+    }),
+    ("summarize/withdrawn", |path| {
+        let SummarizeInput::Dataset(input) = read(path) else { panic!("no dataset's run") };
+        let withdrawal = input.withdrawal.unwrap();
+        assert!(withdrawal.changed() && input.run.withdraw.is_some());
+        assert!(withdrawal.records[0].left + withdrawal.records[0].reverted <= withdrawal.records[0].rows.rows);
     }),
     ("summarize/backfill", |path| {
         let SummarizeInput::Dataset(input) = read(path) else { panic!("no dataset's run") };

@@ -136,7 +136,10 @@ async fn what_contradicts_the_tables_is_refused_with_its_statement() {
         (
             "sql = \"date_paiement - date_facture\"",
             "sql = \"date_paiement - date_facture + 1\"",
-            ["dw.fact_facturation_rows.delai_paiement_jours is computed as", "DROP COLUMN \"delai_paiement_jours\""],
+            [
+                "dw.fact_facturation_rows.delai_paiement_jours is computed as",
+                "ALTER TABLE \"dw\".\"fact_facturation_rows\" DROP",
+            ],
         ),
         (
             "key = [\"code_service\"]",

@@ -205,7 +205,10 @@ async fn status_runs_and_show_tell_what_the_ledger_has() {
 
     let status = machine.call(&["status", "--format", "json"]).expect(0, &[]).document();
     assert_eq!((&status["files"], &status["versions"]), (&json!(2), &json!(3)));
-    assert_eq!(status["runs"], json!({ "loaded": 2, "unchanged": 0, "halted": 1, "failed": 1 }));
+    assert_eq!(
+        status["runs"],
+        json!({ "loaded": 2, "unchanged": 0, "halted": 1, "failed": 1, "withdrawn": 0, "restored": 0 })
+    );
     assert_eq!(status["rows"], json!({ "read": 65, "accepted": 60, "rejected": 5 }));
     let amount = json!({ "field": "montant_facture", "read": "7832.50", "accepted": "7230.00", "rejected": "602.50" });
     assert_eq!(status["amounts"][0], amount);

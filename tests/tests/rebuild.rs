@@ -1,6 +1,9 @@
 //! `fonderie rebuild`: tables that were dropped or replaced come back as they were, history and ledger included.
 #![allow(clippy::unwrap_used)]
 
+#[path = "rebuild/withdrawing.rs"]
+mod withdrawing;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;

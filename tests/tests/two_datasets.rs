@@ -16,6 +16,9 @@ const MAY: &str = "shop;sku;label;price\nA;s1;pen;1.20\nA;s2;ink;2.00\n";
 const ORDERS: &str = "shop;shop name;order;customer;day;paid\nA;Quai;1;c1;2026-04-02;no\nA;Gare;2;c9;2026-04-05;yes\n";
 const LINES: &str = "line;shop;sku;quantity;day\nl1;A;s1;12;2026-04-15\nl2;A;s2;3;2026-04-15\nl3;B;s1;1;2026-02-01\nl4;B;s7;2;2026-04-15\n";
 
+const PRODUCTS: &str =
+    "SELECT shop_id AS a, sku AS b, price AS c, member_status AS d FROM shop_dw.dim_product ORDER BY 1, 2";
+
 struct Machine {
     fonderie: PathBuf,
     folder: tempfile::TempDir,
@@ -70,7 +73,7 @@ async fn shop(client: &Client) -> Vec<String> {
     for query in [
         "SELECT customer_id, name AS a, city AS b, member_status AS c FROM shop_dw.dim_customer ORDER BY 1",
         "SELECT shop_id AS a, sku AS b, label AS c, price AS d, member_status AS e FROM shop_dw.dim_product ORDER BY 1, 2",
-        "SELECT shop_id AS a, sku AS b, price AS c, valid_from::date AS d, valid_to::date AS e FROM shop_dw.hist_product ORDER BY 1, 2, 4",
+        "SELECT shop_id AS a, sku AS b, price AS c, (valid_from AT TIME ZONE 'Europe/Paris')::date AS d, (valid_to AT TIME ZONE 'Europe/Paris')::date AS e FROM shop_dw.hist_product ORDER BY 1, 2, 4",
         "SELECT shop_id AS a, shop_name AS b, named_on AS c FROM shop_dw.dim_shop",
         "SELECT s.shop_id AS a, o.order_no AS b, c.customer_id AS c, o.day_key AS d, o.paid AS e FROM shop_dw.fact_order o \
          JOIN shop_dw.dim_shop s USING (shop_key) JOIN shop_dw.dim_customer c USING (customer_key) ORDER BY 2",
@@ -142,7 +145,7 @@ async fn a_complete_file_that_lacks_much_closes_nothing() {
     let machine = Machine::new("complete_files").await;
     assert_eq!(machine.shop("products_2026-03-01.csv", MARCH).0, 0);
     let client = connect(&machine.database.url).await.unwrap();
-    let before = rows(&client, "SELECT sku, price::text, member_status FROM shop_dw.dim_product_rows r JOIN shop_dw.dim_product USING (sku) ORDER BY 1").await;
+    let before = rows(&client, PRODUCTS).await;
     for (name, text, word) in [
         ("products_2026-04-01.csv", "shop;sku;label;price\n", "has no rows"),
         ("products_2026-04-02.csv", "shop;sku;label;price\nA;s9;glue;3.00\n", "lacks 2 of the 2 keys"),
@@ -156,7 +159,7 @@ async fn a_complete_file_that_lacks_much_closes_nothing() {
         ("products_2026-05-02.csv", "shop;sku;label;price\nA;s1;pen;1.00\nA;s2;ink;two\n"),
     ] {
         assert_eq!(machine.shop(name, text).0, 0);
-        let after = rows(&client, "SELECT sku, price::text, member_status FROM shop_dw.dim_product_rows r JOIN shop_dw.dim_product USING (sku) ORDER BY 1").await;
+        let after = rows(&client, PRODUCTS).await;
         assert_eq!(after, before, "{name}");
     }
     // and one that is not there is closed

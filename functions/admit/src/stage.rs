@@ -6,6 +6,7 @@ use fonderie_contract::dataset_of_key;
 use fonderie_core::rebuild::{RebuildOrder, RebuildRequest};
 use fonderie_core::run::{BackfillRequest, DatasetRequest};
 use fonderie_core::stage::{AdmitInput, Admitted, Request};
+use fonderie_core::withdrawal::{WithdrawOrder, WithdrawRequest};
 use fonderie_core::{DatasetRun, ErrorCode, ObjectVersion, Order, Result, Run, RunRequest, StageError};
 
 use crate::Context;
@@ -21,6 +22,12 @@ pub async fn run(context: &Context, input: AdmitInput) -> Result<Admitted> {
         Request::Dataset(DatasetRequest { dataset, as_of, force }) => {
             let name = named(context, Some(&dataset), "")?;
             self::dataset(context, run_id, *started_at, name, as_of, force).await.map(Admitted::Dataset)
+        }
+        Request::Withdraw(WithdrawRequest { withdraw, undo, dataset, as_of, force }) => {
+            let name = named(context, dataset.as_deref(), &withdraw.key)?;
+            let run = self::dataset(context, run_id, *started_at, name, as_of, force).await?;
+            let order = WithdrawOrder { object: withdraw, undo };
+            Ok(Admitted::Dataset(DatasetRun { withdraw: Some(order), ..run }))
         }
         Request::Backfill(BackfillRequest { prefix, dataset, as_of, force }) => {
             let name = named(context, dataset.as_deref(), &prefix)?;
@@ -124,6 +131,7 @@ async fn dataset(
         object: None,
         prefix: None,
         rebuild: None,
+        withdraw: None,
     })
 }
 

@@ -15,15 +15,17 @@ pub struct Context {
     pub(crate) storage: Storage,
     pub(crate) bundles: Datasets,
     pub(crate) database: Database,
+    /// Where a withdrawn version's run has left its records.
+    pub(crate) silver_bucket: String,
 }
 
 impl Context {
     /// A context of a store and a database.
-    pub fn new(storage: Storage, database: Database) -> Self {
-        Self { bundles: Datasets::new(storage.clone()), storage, database }
+    pub fn new(storage: Storage, database: Database, silver_bucket: String) -> Self {
+        Self { bundles: Datasets::new(storage.clone()), storage, database, silver_bucket }
     }
 
-    /// The function's context, from `DATABASE_SECRET_ARN`, `DATABASE_TLS` (`verify-full`, or `disable` for a local
+    /// The function's context, from `SILVER_BUCKET`, `DATABASE_SECRET_ARN`, `DATABASE_TLS` (`verify-full`, or `disable` for a local
     /// database) and `DATABASE_ROOTS_FILE`, the certificate authorities as PEM.
     ///
     /// # Errors
@@ -31,8 +33,8 @@ impl Context {
     #[cfg(feature = "lambda")]
     pub fn from_environment() -> Result<Self> {
         let config = sdk_config();
-        let secret = Settings::read(|settings| settings.database())?;
+        let (secret, silver) = Settings::read(|settings| (settings.database(), settings.text("SILVER_BUCKET")))?;
         let database = Database::from_secret(&config, secret.arn, &secret.tls, secret.roots_file.as_deref())?;
-        Ok(Self::new(Storage::from_config(&config), database))
+        Ok(Self::new(Storage::from_config(&config), database, silver))
     }
 }

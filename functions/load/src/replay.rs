@@ -1,7 +1,8 @@
 //! A run that was loaded before, loaded again into tables that are made anew.
 
 use bytes::Bytes;
-use fonderie_core::replay::{LoadAnswer, LoadRequest, ReplayInput};
+use fonderie_core::replay::{LoadAnswer, LoadRequest, ReplayFrom, ReplayInput};
+use fonderie_core::withdrawal::WithdrawalRecord;
 use fonderie_core::{BesideSilver, ErrorCode, LoadRecord, Result, RunRecord, StageError};
 use fonderie_storage::parquet_error;
 use fonderie_warehouse::{ConnectOptions, LoadPlan, Warehouse};
@@ -10,10 +11,10 @@ use futures::TryStreamExt;
 use crate::Context;
 use crate::stage::{judged, record_of};
 
-/// What the function does: loads a run, or loads one again.
+/// What the function does: loads a run, loads one again, or withdraws a file version.
 ///
 /// # Errors
-/// Those of [`crate::run`] and [`replay`].
+/// Those of [`crate::run`], [`replay`] and [`crate::withdraw`].
 pub async fn handle(context: &Context, request: LoadRequest) -> Result<LoadAnswer> {
     match request {
         LoadRequest::Run(input) => crate::run(context, *input).await.map(LoadAnswer::Run),
@@ -21,24 +22,25 @@ pub async fn handle(context: &Context, request: LoadRequest) -> Result<LoadAnswe
             let run_id = again.record.run.run_id.clone();
             replay(context, *again).await.map(|()| LoadAnswer::Again { run_id })
         }
+        LoadRequest::Withdraw(input) => crate::withdraw(context, &input.run).await.map(LoadAnswer::Withdrawn),
     }
 }
 
-/// Loads a run again from its accepted records, under the bundle that it pinned. One that changed no table, because it was halted or its version
-/// was loaded before, enters the ledger alone, if it is not there. For a dataset of which a rebuild is under way
+/// Loads a run again from its accepted records, under the bundle that it pinned. One that changed no table, because it was halted, or its version
+/// was loaded before or is withdrawn, enters the ledger alone, if it is not there. For a dataset of which a rebuild is under way
 /// ([`Warehouse::begin_rebuild`]).
 ///
 /// # Errors
 /// Those of [`crate::run`]; `ObjectChanged` if the file was read again and gives other records than it gave.
 pub async fn replay(context: &Context, again: ReplayInput) -> Result<()> {
-    let ReplayInput { record, load, transform, validate, .. } = again;
+    let ReplayInput { record, load, from, transform, validate, withdrawn } = again;
     let record = match transform.zip(validate) {
         Some((transform, validate)) => read_again(&record, RunRecord { transform, validate, run: record.run.clone() })?,
         None => record,
     };
-    let (record, load) = (&record, load.as_ref());
+    let (record, load, withdrawn) = (&record, load.as_ref(), withdrawn.as_ref());
     let mut warehouse = context.database.connect(&ConnectOptions::of_stage("load")).await?;
-    let replayed = replay_in(context, &mut warehouse, record, load).await;
+    let replayed = replay_in(context, &mut warehouse, record, load, (from, withdrawn)).await;
     warehouse.close().await;
     replayed
 }
@@ -48,12 +50,14 @@ async fn replay_in(
     warehouse: &mut Warehouse,
     record: &RunRecord,
     load: Option<&LoadRecord>,
+    (from, withdrawn): (ReplayFrom, Option<&WithdrawalRecord>),
 ) -> Result<()> {
     let RunRecord { run, transform, validate } = record;
     let dataset = context.bundles.pinned(&run.bundle).await?;
     warehouse.migrate(&dataset.layout).await?;
-    let Some(load) = load.filter(|load| !load.load.already_loaded) else {
-        return warehouse.replay_ledger(record, load).await;
+    let in_tables = |load: &&LoadRecord| from != ReplayFrom::Nowhere && load.load.is_in_tables();
+    let Some(load) = load.filter(in_tables) else {
+        return warehouse.replay_ledger(record, load, withdrawn).await;
     };
     let object = &validate.accepted_records;
     let builder = context.storage.parquet_reader(object).await?.with_batch_size(8192);

@@ -45,6 +45,15 @@ async fn load(context: &Context, warehouse: &mut Warehouse, dataset: &Dataset, i
     record(context, input, &uncommitted).await?;
     let mut loaded = uncommitted.commit().await?;
     loaded.notices = refill(context, warehouse, dataset, of_source, &object.bucket).await;
+    if loaded.withdrawn
+        && let Some(at) = warehouse.withdrawal_of(&run.object, &run.record).await?
+    {
+        loaded.notices.push(format!(
+            "this version of the file was withdrawn on {}, and is not loaded: `fonderie withdraw --undo FILE` restores it, in AWS the state machine \
+             `pipeline` with {{\"withdraw\": {{\"bucket\": …, \"key\": …}}, \"undo\": true}}",
+            at.with_timezone(&dataset.time_zone).date_naive()
+        ));
+    }
     if !loaded.notices.is_empty() {
         warehouse.add_notices(&run.run_id, &loaded.notices).await?;
     }

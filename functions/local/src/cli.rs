@@ -24,6 +24,22 @@ knows. What stands in the dataset's schemas is moved aside, not dropped.
 A version of which neither silver nor bronze is there is listed, and nothing is changed (exit code 2) unless --partial
 is given.";
 
+const WITHDRAW: &str = "\
+Take a file that was sent by mistake out of the warehouse; --undo restores it.
+
+The version of the file observes nothing any more: what only it shows leaves the tables, and what another file shows too is
+as if this one had never come. Scores and marts follow, and the ledger keeps the rows and the amounts. A withdrawn version
+stays withdrawn when it is run again and when the warehouse is rebuilt. Another version of the file, such as a corrected
+one, is loaded as usual.
+
+Of several versions of a file, the newest that was loaded is withdrawn, and the newest that is withdrawn is restored;
+--version names another one. A version that is withdrawn already is left alone.";
+
+const WITHDRAW_EXAMPLES: &str = "\
+Examples:
+  fonderie withdraw inbox/etablissement_B_2026-05-31.csv
+  fonderie withdraw --undo etablissement_B_2026-05-31.csv";
+
 /// Billing files, in whatever shape they come, to a warehouse that people can trust.
 #[derive(Parser)]
 #[command(name = "fonderie", version, after_help = EXIT_CODES)]
@@ -76,6 +92,9 @@ pub(crate) enum Command {
     /// Run each file that arrives in a folder, once it is complete
     #[command(after_help = EXIT_CODES)]
     Watch(WatchArguments),
+    /// Take a file that was sent by mistake out of the warehouse; --undo restores it
+    #[command(after_help = format!("{WITHDRAW_EXAMPLES}\n\n{EXIT_CODES}"), long_about = WITHDRAW)]
+    Withdraw(WithdrawArguments),
     /// Print what a shell needs to complete commands and options, such as: fonderie completions bash > ~/.bash_completion
     Completions(CompletionsArguments),
     /// Keep buckets and database up, and say how other programs reach them
@@ -117,6 +136,26 @@ pub(crate) struct RebuildArguments {
     /// Go on without the versions that can be loaded neither from silver nor from bronze
     #[arg(long)]
     pub(crate) partial: bool,
+    #[command(flatten)]
+    pub(crate) dataset: DatasetArguments,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+#[derive(Args)]
+pub(crate) struct WithdrawArguments {
+    /// The file: its path as it was run, its key in bronze, or a name that no other file has; or the id of a version or of a run
+    #[arg(value_name = "FILE|VERSION|RUN")]
+    pub(crate) what: String,
+    /// Undo a withdrawal: the version is loaded again as it was
+    #[arg(long)]
+    pub(crate) undo: bool,
+    /// The version of the file, as `fonderie show RUN` lists them
+    #[arg(long, value_name = "ID")]
+    pub(crate) version: Option<String>,
+    /// Print one JSON document, and nothing else on standard output; docs/one-machine.md has its shape
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) dataset: DatasetArguments,
     #[command(flatten)]

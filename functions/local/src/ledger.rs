@@ -22,7 +22,7 @@ use crate::state::{Database, connect};
 ///
 /// # Errors
 /// `SettingsInvalid`: there is none.
-async fn open(state: &StateArguments) -> Result<Database> {
+pub(crate) async fn open(state: &StateArguments) -> Result<Database> {
     let database = Database::open_existing(state).await?;
     let there = async {
         let warehouse = connect(&database.settings).await?;

@@ -38,6 +38,7 @@ mod state_folder;
 mod terminal;
 mod two_databases;
 mod watch;
+mod withdraw;
 
 use std::process::ExitCode;
 
@@ -113,6 +114,7 @@ fn called(line: CommandLine, arguments: &ArgMatches) -> ExitCode {
             Command::Backup(arguments) => backup::run(arguments).await,
             Command::Restore(arguments) => restore::run(arguments).await,
             Command::Watch(arguments) => watch::run(arguments).await,
+            Command::Withdraw(arguments) => withdraw::run(arguments).await,
             Command::Completions(arguments) => Ok(completions(&arguments, line.command)),
             Command::Serve(arguments) => serve::run(arguments).await,
         }

@@ -129,7 +129,7 @@ impl Pipeline {
             admit: fonderie_admit::Context::new(storage.clone(), bucket, names),
             transform: fonderie_transform::Context::new(storage.clone(), SILVER.into(), QUARANTINE.into()),
             validate: fonderie_validate::Context::new(storage.clone(), SILVER.into(), QUARANTINE.into()),
-            load: fonderie_load::Context::new(storage.clone(), known()),
+            load: fonderie_load::Context::new(storage.clone(), known(), SILVER.into()),
             score: fonderie_score::Context::new(storage.clone(), known(), REPORTS.into()),
             publish: fonderie_publish::Context::new(storage.clone(), known()),
             summarize: fonderie_summarize::Context::new(
@@ -142,6 +142,15 @@ impl Pipeline {
             record_failure: fonderie_record_failure::Context::new(storage.clone(), QUARANTINE.into(), None),
             storage: storage.clone(),
             database: database.clone(),
+        }
+    }
+
+    /// Whether bronze has this version of an object.
+    pub(crate) async fn is_in_bronze(&self, object: &ObjectVersion) -> Result<bool> {
+        match self.storage.head(&object.bucket, &object.key, Some(&object.version_id)).await {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.code, ErrorCode::ObjectMissing | ErrorCode::ObjectChanged) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

@@ -138,14 +138,21 @@ async fn publish(
         object: None,
         prefix: None,
         rebuild: None,
+        withdraw: None,
     };
     progress.stage("score");
     let score = fonderie_score::run(&pipeline.score, ScoreInput { run: run.clone() }).await?;
     progress.stage("publish");
     let publish = fonderie_publish::run(&pipeline.publish, ScoreInput { run: run.clone() }).await?;
     progress.stage("summarize");
-    let said =
-        DatasetSummaryInput { run, score: score.clone(), publish: publish.clone(), objects: None, rebuild: None };
+    let said = DatasetSummaryInput {
+        run,
+        score: score.clone(),
+        publish: publish.clone(),
+        objects: None,
+        rebuild: None,
+        withdrawal: None,
+    };
     fonderie_summarize::run(&pipeline.summarize, SummarizeInput::Dataset(Box::new(said))).await?;
     progress.end();
     Ok((score, publish))

@@ -64,8 +64,7 @@ impl Buckets {
         })?;
         let object = ObjectRef { bucket: DATASETS.to_owned(), key: Datasets::key(&dataset.name) };
         // the store keeps no versions: a rebuild may need a bundle that another one has replaced
-        let copy =
-            ObjectRef { key: fonderie_rebuild::bundle_copy(&dataset.name, &dataset.bundle.sha256()), ..object.clone() };
+        let copy = ObjectRef { key: Datasets::kept_key(&dataset.name, &dataset.bundle.sha256()), ..object.clone() };
         self.put_unless_there(&copy, &json).await?;
         self.put_unless_there(&object, &json).await
     }

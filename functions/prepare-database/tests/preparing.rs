@@ -123,6 +123,7 @@ async fn publish(pipeline: &mut Warehouse, run_id: &str, marts: &[Mart]) {
         object: None,
         prefix: None,
         rebuild: None,
+        withdraw: None,
     };
     pipeline.publish(&run, "datamart", marts).await.unwrap();
 }

@@ -6,5 +6,5 @@ mod plan;
 mod stage;
 
 pub use context::{Buckets, Context};
-pub use plan::{Lost, Plan, bundle_copy, plan};
+pub use plan::{Lost, Plan, plan};
 pub use stage::{allowed, run};

@@ -8,11 +8,12 @@ use fonderie_core::rebuild::RebuildPlan;
 use fonderie_core::replay::{ReplayFrom, ReplayInput};
 use fonderie_core::run::output_key;
 use fonderie_core::stage::{Loaded, Transformed, Validated, Verdict};
+use fonderie_core::withdrawal::WithdrawalRecord;
 use fonderie_core::{
     BesideSilver, BundleRef, ErrorCode, LoadRecord, ObjectRef, ObjectVersion, Result, Run, RunRecord, StageError,
 };
 use fonderie_storage::{Datasets, Storage};
-use fonderie_warehouse::{LedgerLoad, Warehouse};
+use fonderie_warehouse::{KnownVersion, LedgerLoad, Warehouse};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::context::Buckets;
@@ -78,26 +79,29 @@ pub async fn plan(storage: &Storage, buckets: &Buckets, warehouse: &Warehouse, p
         Finder { storage, buckets, bundles, found: HashMap::new(), present, silver: HashSet::new(), under_present: 0 };
     let mut plan = Plan { in_ledger: loads.len(), ..Plan::default() };
     let runs = finder.runs(loads).await?;
+    let withdrawn = finder.withdrawn(&runs, warehouse.all_versions(&present.dataset).await?).await?;
     let recorded = runs.iter().map(|(record, _)| record.run.object.clone());
     plan.unknown = finder.unknown(&recorded.chain(versions).collect()).await?;
     // the last load of a version's record decides what the tables have of it: the ones before matter only if it can be had
     let mut last: HashMap<(ObjectVersion, String), String> = HashMap::new();
-    let of = |record: &RunRecord| (record.run.object.clone(), record.run.record.clone());
+    let of = version_record;
     for (record, load) in &runs {
-        if load.as_ref().is_some_and(|load| !load.load.already_loaded) {
+        if is_in_tables(load.as_ref()) {
             last.insert(of(record), record.run.run_id.clone());
         }
     }
     let mut steps = Vec::with_capacity(runs.len());
     let mut lost = HashSet::new();
     for (mut record, load) in runs {
-        let changes = load.as_ref().is_some_and(|load| !load.load.already_loaded);
+        let withdrawal = withdrawn.get(&of(&record));
+        let changes = withdrawal.is_none() && is_in_tables(load.as_ref());
         let from = if changes { finder.source(&mut record).await? } else { Ok(ReplayFrom::Nowhere) };
         match from {
             Ok(ReplayFrom::Nowhere) => {
                 // only the ledger is concerned, which takes whatever bundle is named
                 finder.bundle_or_present(&mut record.run).await?;
-                steps.push(step(record, load, ReplayFrom::Nowhere));
+                let withdrawn = withdrawal.cloned().flatten();
+                steps.push(ReplayInput { withdrawn, ..step(record, load, ReplayFrom::Nowhere) });
             }
             Ok(from) => steps.push(step(record, load, from)),
             Err(because) if last.get(&of(&record)) == Some(&record.run.run_id) => {
@@ -114,7 +118,7 @@ pub async fn plan(storage: &Storage, buckets: &Buckets, warehouse: &Warehouse, p
 }
 
 fn step(record: RunRecord, load: Option<LoadRecord>, from: ReplayFrom) -> ReplayInput {
-    ReplayInput { record, load, from, transform: None, validate: None }
+    ReplayInput { record, load, from, withdrawn: None, transform: None, validate: None }
 }
 
 struct Finder<'a> {
@@ -131,6 +135,18 @@ struct Finder<'a> {
 }
 
 type Found = (RunRecord, Option<LoadRecord>);
+
+/// An object version and the name of a record.
+type VersionRecord = (ObjectVersion, String);
+
+fn version_record(record: &RunRecord) -> VersionRecord {
+    (record.run.object.clone(), record.run.record.clone())
+}
+
+/// Whether a run brought its rows into the tables.
+fn is_in_tables(load: Option<&LoadRecord>) -> bool {
+    load.is_some_and(|load| load.load.is_in_tables())
+}
 
 impl Finder<'_> {
     /// All runs of the dataset, in the order of their loads: those whose records lie in silver, and those that only the ledger knows.
@@ -157,6 +173,7 @@ impl Finder<'_> {
                     outcomes: load.entry.outcomes.unwrap_or_default(),
                     removed: load.entry.removed,
                     already_loaded: false,
+                    withdrawn: false,
                     warnings: Vec::new(),
                     notices: Vec::new(),
                     millis: 0,
@@ -168,6 +185,49 @@ impl Finder<'_> {
         // equal times stay in the order of the runs' ids
         runs.sort_by_key(|(record, load)| load.as_ref().map_or(record.run.started_at, |load| load.at));
         Ok(runs)
+    }
+
+    /// The versions that are withdrawn, each with the record of its withdrawal if there is one beside its silver. The last of what happened to a version
+    /// counts: a load, a withdrawal, or what undid it. The ledger is asked if silver has no record of it.
+    async fn withdrawn(
+        &self,
+        runs: &[Found],
+        versions: Vec<KnownVersion>,
+    ) -> Result<HashMap<VersionRecord, Option<WithdrawalRecord>>> {
+        let mut withdrawn: HashMap<_, _> = versions
+            .into_iter()
+            .filter(|version| version.withdrawn.is_some())
+            .map(|version| ((version.object, version.record), None))
+            .collect();
+        let mut last_load = HashMap::new();
+        for (record, load) in runs {
+            if is_in_tables(load.as_ref()) {
+                let at = load.as_ref().map(|load| load.at);
+                let last = last_load.entry(version_record(record)).or_insert(at);
+                *last = at.max(*last);
+            }
+        }
+        let mut last: HashMap<VersionRecord, WithdrawalRecord> = HashMap::new();
+        for (record, _) in runs {
+            let key = record.run.key(WithdrawalRecord::NAME);
+            if !self.silver.contains(&key) {
+                continue;
+            }
+            let Some(found) = self.document::<WithdrawalRecord>(key).await? else { continue };
+            let newer = |known: &WithdrawalRecord| known.changed_at() >= found.changed_at();
+            if !last.get(&version_record(record)).is_some_and(newer) {
+                last.insert(version_record(record), found);
+            }
+        }
+        for (version, record) in last {
+            let loaded_since = last_load.get(&version).is_some_and(|load| *load > Some(record.changed_at()));
+            if record.undone_at.is_some() || loaded_since {
+                withdrawn.remove(&version);
+            } else {
+                withdrawn.insert(version, Some(record));
+            }
+        }
+        Ok(withdrawn)
     }
 
     async fn document<T: BesideSilver>(&self, key: String) -> Result<Option<T>> {
@@ -217,7 +277,7 @@ impl Finder<'_> {
     /// Puts into a run where its bundle lies: as it pinned it, or the copy that is kept under its hash. Returns whether there is one.
     async fn bundle(&mut self, run: &mut Run) -> Result<bool> {
         if !self.found.contains_key(&run.bundle.sha256) {
-            let key = bundle_copy(&run.bundle.dataset, &run.bundle.sha256);
+            let key = Datasets::kept_key(&run.bundle.dataset, &run.bundle.sha256);
             let copy = ObjectVersion { bucket: self.buckets.datasets.clone(), key, version_id: "null".to_owned() };
             let mut found = None;
             for object in [run.bundle.object.clone(), copy] {
@@ -266,11 +326,6 @@ impl Finder<'_> {
         });
         Ok(versions.into_iter().map(|version| version.key).collect())
     }
-}
-
-/// Where a copy of each bundle is kept on one machine, whose store keeps no versions.
-pub fn bundle_copy(dataset: &str, sha256: &str) -> String {
-    format!("bundles/{dataset}/{sha256}.json")
 }
 
 /// A run as far as the ledger knows it: what a load needs.

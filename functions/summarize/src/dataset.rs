@@ -2,7 +2,8 @@
 
 use fonderie_core::freshness::Freshness;
 use fonderie_core::stage::{DatasetReport, DatasetSummaryInput, Summary};
-use fonderie_core::{Notice, ObjectRef, Result};
+use fonderie_core::withdrawal::Withdrawn;
+use fonderie_core::{Notice, ObjectRef, ObjectVersion, Result};
 use fonderie_warehouse::Warehouse;
 
 use crate::Context;
@@ -25,8 +26,12 @@ pub(crate) async fn summarize(
     let key = format!("{}/runs/{}/report.json", dataset.name, said.run.run_id);
     let place = ObjectRef { bucket: context.reports_bucket.clone(), key };
     let sentence = sentence(&said, &freshness);
-    // A backfill says what came of its objects; what is missing is the daily run's to say.
-    let notice = if said.run.prefix.is_none() { missing(&said, &freshness) } else { None };
+    // What is missing is reported by the daily run only.
+    let notice = match &said.withdrawal {
+        Some(withdrawal) => withdrawal.changed().then(|| withdrawn(&said, withdrawal)),
+        None if said.run.prefix.is_none() => missing(&said, &freshness),
+        None => None,
+    };
     let report = DatasetReport { sentence: sentence.clone(), freshness: freshness.clone(), said };
     write(context, &place, &report).await?;
     Ok((Summary { report: place, verdict: None, sentence, freshness }, notice))
@@ -36,6 +41,9 @@ fn sentence(said: &DatasetSummaryInput, freshness: &[Freshness]) -> String {
     let mut parts = Vec::new();
     if let Some(rebuild) = &said.rebuild {
         parts.push(rebuild.to_string());
+    }
+    if let Some(withdrawal) = &said.withdrawal {
+        parts.push(withdrawal.to_string());
     }
     if let (Some(objects), Some(prefix)) = (&said.objects, &said.run.prefix) {
         let counts = objects.counts;
@@ -48,6 +56,23 @@ fn sentence(said: &DatasetSummaryInput, freshness: &[Freshness]) -> String {
     parts.push(said.publish.to_string());
     parts.extend(freshness.iter().filter(|source| source.missing).map(|source| format!("missing: {source}")));
     format!("{} as of {}: {}", said.run.bundle.dataset, said.run.as_of, parts.join("; "))
+}
+
+/// Rows left the warehouse, or came back: somebody may not have meant it.
+fn withdrawn(said: &DatasetSummaryInput, withdrawal: &Withdrawn) -> Notice {
+    let ObjectVersion { bucket, key, version_id } = &withdrawal.object;
+    let (what, back) = match withdrawal.undo {
+        false => ("was withdrawn", "To restore it, start the state machine `pipeline` with"),
+        true => ("was restored", "To withdraw it again, start the state machine `pipeline` with"),
+    };
+    let undo = if withdrawal.undo { "" } else { ", \"undo\": true" };
+    let notices: String = withdrawal.notices.iter().map(|notice| format!("{notice}\n")).collect();
+    let body = format!(
+        "{withdrawal}\n{notices}\n{back}\n{{\"withdraw\": {{\"bucket\": \"{bucket}\", \"key\": \"{key}\", \"version_id\": \"{version_id}\"}}{undo}}}\n\n\
+         File:    s3://{bucket}/{key}\nRun:     {}\n",
+        said.run.run_id,
+    );
+    Notice::new(&format!("Fonderie: a file of {} {what}", said.run.bundle.dataset), body)
 }
 
 fn missing(said: &DatasetSummaryInput, freshness: &[Freshness]) -> Option<Notice> {

@@ -3,7 +3,7 @@
 use fonderie_core::money::format_cents;
 use fonderie_core::stage::{LoadWarning, ObjectRun, RunReport, Scored, Summary, Verdict};
 use fonderie_core::{ErrorCode, Notice, Result, Run, StageError, Tally};
-use fonderie_warehouse::{LedgerEntry, Warehouse};
+use fonderie_warehouse::{LedgerEntry, RunStatus, Warehouse};
 
 use crate::Context;
 use crate::report::{Summarized, write};
@@ -87,6 +87,9 @@ fn sentence(entry: &LedgerEntry, file_name: &str, warnings: &[LoadWarning], scor
         amounts => format!("{} ({amounts})", tally.rows),
     };
     let became = match (&entry.outcomes, &entry.halted_because) {
+        (Some(_), _) if entry.status == RunStatus::Unchanged && !entry.already_loaded => {
+            "this version is withdrawn: nothing was loaded".to_owned()
+        }
         (Some(outcomes), _) => {
             let before = if entry.already_loaded { "already loaded: " } else { "" };
             format!(

@@ -25,6 +25,7 @@ mod subject;
 pub mod tally;
 mod tell;
 pub mod units;
+pub mod withdrawal;
 
 pub use error::{Disposition, ErrorCode, StageError};
 pub use hex::hex;

@@ -6,6 +6,7 @@ use crate::rebuild::RebuildPlan;
 use crate::run_record::{LoadRecord, RunRecord};
 use crate::scoring::DatasetRun;
 use crate::stage::{LoadInput, Loaded, Transformed, Validated};
+use crate::withdrawal::{WithdrawalRecord, Withdrawn};
 
 /// Input of `rebuild`: without a plan it makes one, with its own it ends the rebuild.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,6 +40,9 @@ pub struct ReplayInput {
     pub load: Option<LoadRecord>,
     /// Where its rows come from.
     pub from: ReplayFrom,
+    /// That its version is withdrawn: only the ledger is written, and no table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<WithdrawalRecord>,
     /// What `transform` said of the file now, if it was read again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transform: Option<Transformed>,
@@ -55,14 +59,25 @@ pub enum LoadRequest {
     Run(Box<LoadInput>),
     /// A load that a rebuild does again.
     Again(Box<ReplayInput>),
+    /// A withdrawal, or what undoes it.
+    Withdraw(Box<WithdrawInput>),
 }
 
-// Told apart by the record, so that a mistake in the one is not read as the other.
+/// Input of the function `load` for a withdrawal: the state of its run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WithdrawInput {
+    /// The pinned run.
+    pub run: DatasetRun,
+}
+
+// Told apart by the record and the run, so that a mistake in the one is not read as the other.
 impl<'de> Deserialize<'de> for LoadRequest {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let state = serde_json::Value::deserialize(deserializer)?;
         let read = if state.get("record").is_some() {
             serde_json::from_value(state).map(Self::Again)
+        } else if state.pointer("/run/withdraw").is_some() {
+            serde_json::from_value(state).map(Self::Withdraw)
         } else {
             serde_json::from_value(state).map(Self::Run)
         };
@@ -81,4 +96,6 @@ pub enum LoadAnswer {
         /// The run.
         run_id: String,
     },
+    /// Of a withdrawal.
+    Withdrawn(Withdrawn),
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::object::{ObjectRef, ObjectVersion};
 use crate::rebuild::RebuildOrder;
 use crate::run::{BundleRef, Run, unchecked};
+use crate::withdrawal::WithdrawOrder;
 
 /// What is pinned where no object is concerned: the part of a [`Run`] that every run has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,9 @@ pub struct DatasetRun {
     /// Of a rebuild: how it is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<RebuildOrder>,
+    /// Of a withdrawal: what is withdrawn or restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdraw: Option<WithdrawOrder>,
 }
 
 impl From<&Run> for DatasetRun {
@@ -47,6 +51,7 @@ impl From<&Run> for DatasetRun {
             object: Some(object.clone()),
             prefix: None,
             rebuild: None,
+            withdraw: None,
         }
     }
 }

@@ -19,6 +19,7 @@ pub use crate::scoring::{
 };
 use crate::tally::Tally;
 use crate::units::Units;
+use crate::withdrawal::{WithdrawRequest, Withdrawn};
 
 /// The state machine in which `admit` is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +57,8 @@ impl AdmitInput {
             let enough = match self.machine {
                 Machine::Pipeline => {
                     "{\"bucket\": …, \"key\": …} is enough for a file, `version_id`, `dataset`, `as_of` (yyyy-mm-dd) and `force` \
-                     may be added; {\"dataset\": …} scores and publishes what is loaded"
+                     may be added; {\"dataset\": …} scores and publishes what is loaded; {\"withdraw\": {\"bucket\": …, \"key\": …}} withdraws a file, \
+                     with \"undo\": true restores it, `version_id` may be added within, `dataset`, `as_of` and `force` beside it"
                 }
                 Machine::Backfill => {
                     "{\"prefix\": …} is enough, `dataset`, `as_of` (yyyy-mm-dd) and `force` may be added; {\"rebuild\": \"<dataset>\"} \
@@ -77,11 +79,21 @@ impl AdmitInput {
             Machine::Backfill if has("rebuild") => {
                 RebuildRequest::deserialize(&self.request).map(Request::Rebuild).map_err(|error| invalid(&error))
             }
+            Machine::Backfill if has("withdraw") => {
+                Err(invalid(&"a withdrawal is the business of the state machine `pipeline`"))
+            }
             Machine::Backfill => {
                 BackfillRequest::deserialize(&self.request).map(Request::Backfill).map_err(|error| invalid(&error))
             }
             Machine::Pipeline if has("prefix") || has("rebuild") => {
                 Err(invalid(&"a prefix or a rebuild is the business of the state machine `backfill`"))
+            }
+            Machine::Pipeline if has("withdraw") => {
+                let request = WithdrawRequest::deserialize(&self.request).map_err(|error| invalid(&error))?;
+                if request.withdraw.bucket.is_empty() || request.withdraw.key.is_empty() {
+                    return Err(invalid(&"the bucket or the key is empty"));
+                }
+                Ok(Request::Withdraw(request))
             }
             Machine::Pipeline if has("dataset") && !has("key") && !has("bucket") => {
                 DatasetRequest::deserialize(&self.request).map(Request::Dataset).map_err(|error| invalid(&error))
@@ -98,8 +110,11 @@ impl AdmitInput {
 }
 
 /// A text of a request, which may be anything, since a person may have typed it.
+///
+/// A withdrawal names its file within `withdraw`.
 pub fn requested(request: &serde_json::Value, field: &str) -> Option<String> {
-    request.get(field)?.as_str().map(str::to_owned)
+    let within = request.get("withdraw").and_then(|withdraw| withdraw.get(field));
+    request.get(field).or(within)?.as_str().map(str::to_owned)
 }
 
 /// What an execution is asked for.
@@ -109,6 +124,8 @@ pub enum Request {
     Object(RunRequest),
     /// What is loaded, scored and published: a schedule's.
     Dataset(DatasetRequest),
+    /// A file version that was sent by mistake, withdrawn or restored.
+    Withdraw(WithdrawRequest),
     /// All objects below a prefix.
     Backfill(BackfillRequest),
     /// A dataset's tables, made again.
@@ -267,6 +284,9 @@ pub struct Loaded {
     pub removed: Tally,
     /// This very object version was in the warehouse before this run: nothing was done.
     pub already_loaded: bool,
+    /// This object version is withdrawn: nothing was done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
     /// What the dataset's load script warns of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<LoadWarning>,
@@ -275,6 +295,13 @@ pub struct Loaded {
     pub notices: Vec<String>,
     /// Milliseconds of work.
     pub millis: u64,
+}
+
+impl Loaded {
+    /// Whether the run's rows were brought into the tables.
+    pub fn is_in_tables(&self) -> bool {
+        !self.already_loaded && !self.withdrawn
+    }
 }
 
 /// A warning that only the warehouse can give, since it compares a file with those before it.
@@ -333,6 +360,9 @@ pub struct DatasetSummaryInput {
     /// What a rebuild loaded again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<RebuildPlan>,
+    /// What was withdrawn or restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawal: Option<Withdrawn>,
 }
 
 /// What became of a backfill's objects, each of which had an execution of its own.
@@ -526,7 +556,13 @@ mod tests {
         assert!(matches!(asked("backfill", r#"{"prefix":"p"}"#), Ok(Request::Backfill(_))));
         let rebuild = asked("backfill", r#"{"rebuild":"d","partial":true}"#);
         assert!(matches!(rebuild, Ok(Request::Rebuild(rebuild)) if rebuild.partial && !rebuild.force));
+        let withdraw = asked("pipeline", r#"{"withdraw":{"bucket":"b","key":"k","version_id":"v"},"undo":true}"#);
+        assert!(matches!(withdraw, Ok(Request::Withdraw(request)) if request.undo && request.withdraw.key == "k"));
         for (machine, request, words) in [
+            ("pipeline", r#"{"withdraw":{"bucket":"b"}}"#, "key"),
+            ("pipeline", r#"{"withdraw":{"bucket":"b","key":""}}"#, "empty"),
+            ("pipeline", r#"{"withdraw":{"bucket":"b","key":"k"},"strict":true}"#, "strict"),
+            ("backfill", r#"{"withdraw":{"bucket":"b","key":"k"}}"#, "state machine `pipeline`"),
             ("pipeline", r#"{"prefix":"p"}"#, "state machine `backfill`"),
             ("pipeline", r#"{"key":"k"}"#, "bucket"),
             ("pipeline", r#"{"dataset":"d","as_of":"hier"}"#, "as_of"),
@@ -563,6 +599,8 @@ mod tests {
             (typed.error.error.as_str(), requested(&typed.request, "bucket"), requested(&typed.request, "key")),
             ("RequestInvalid", None, Some("k".to_owned()))
         );
+        let withdrawal = state(r#"{"withdraw":{"bucket":"b","key":"k"},"undo":true}"#);
+        assert_eq!(requested(&withdrawal.request, "key"), Some("k".to_owned()));
         for nothing in ["null", "7", r#""k""#, r#"["b","k"]"#] {
             assert_eq!(requested(&state(nothing).request, "bucket"), None, "{nothing}");
         }

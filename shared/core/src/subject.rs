@@ -6,7 +6,7 @@ use crate::measure::{About, Measure, Measured, Measures, Subject};
 use crate::money::format_cents;
 use crate::object::ObjectVersion;
 use crate::rebuild::RebuildPlan;
-use crate::replay::{LoadAnswer, LoadRequest, RebuildInput};
+use crate::replay::{LoadAnswer, LoadRequest, RebuildInput, WithdrawInput};
 use crate::run::Run;
 use crate::scoring::{DatasetRun, Published, ScoreInput, Scored};
 use crate::stage::{
@@ -68,7 +68,19 @@ impl Subject for LoadRequest {
         match self {
             Self::Run(input) => input.about(),
             Self::Again(again) => again.record.about(),
+            Self::Withdraw(input) => input.about(),
         }
+    }
+}
+
+impl Subject for WithdrawInput {
+    fn about(&self) -> About {
+        let object = self.run.withdraw.as_ref().map(|order| ObjectVersion {
+            bucket: order.object.bucket.clone(),
+            key: order.object.key.clone(),
+            version_id: order.object.version_id.clone().unwrap_or_else(|| ObjectVersion::NEWEST.to_owned()),
+        });
+        About { object, ..(&self.run).into() }
     }
 }
 
@@ -156,6 +168,11 @@ impl Measured for LoadAnswer {
             Self::Run(loaded) => loaded.measures(about),
             // its rows were counted when they came
             Self::Again { .. } => Vec::new(),
+            // of the dataset: the version may hold records of several sources
+            Self::Withdrawn(withdrawn) => {
+                let removed = withdrawn.records.iter().map(|record| record.left).sum();
+                of_source(about, vec![Measure::count("RowsRemoved", removed)])
+            }
         }
     }
 }

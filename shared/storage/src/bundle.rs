@@ -28,6 +28,11 @@ impl Datasets {
         format!("{dataset}.json")
     }
 
+    /// The key of the copy that is kept under its hash where the store has no versions: on one machine.
+    pub fn kept_key(dataset: &str, sha256: &str) -> String {
+        format!("bundles/{dataset}/{sha256}.json")
+    }
+
     /// The newest bundle of a dataset, pinned and compiled.
     ///
     /// # Errors

@@ -59,7 +59,7 @@ pub fn bases(dataset: &Dataset) -> Vec<Base> {
             bases.push(base(schema, of("_refused"), refused(schema, table)));
         }
         let outputs = table.outputs.iter();
-        bases.extend(outputs.map(|output| base(schema, output.name.clone(), output_table(schema, table, output))));
+        bases.extend(outputs.map(|output| base(schema, output.name.clone(), output_table(schema, output))));
     }
     bases
 }
@@ -190,12 +190,11 @@ fn refused(schema: &str, table: &Table) -> String {
 }
 
 /// What a model says of a table's rows. Each training writes all of them anew: with half of each page free, the new ones stay on it, and no
-/// index is written.
-fn output_table(schema: &str, table: &Table, output: &Output) -> String {
+/// index is written. The load removes what is said of a row that goes; a foreign key would look each row up at each first training.
+fn output_table(schema: &str, output: &Output) -> String {
     format!(
-        "CREATE TABLE {} (\n  {}  row_key bigint PRIMARY KEY REFERENCES {}\n) WITH (fillfactor = 45);\n",
+        "CREATE TABLE {} (\n{}  row_key bigint PRIMARY KEY\n) WITH (fillfactor = 45);\n",
         name(schema, &output.name, ""),
         columns(&output.columns, ""),
-        name(schema, &table.name, "_rows"),
     )
 }

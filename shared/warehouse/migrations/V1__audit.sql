@@ -33,7 +33,7 @@ CREATE TABLE audit.run (
   bundle_sha256      text NOT NULL,
   bundle_version     text NOT NULL,
   as_of              date NOT NULL,
-  status             text NOT NULL CHECK (status IN ('loaded', 'unchanged', 'halted', 'failed')),
+  status             text NOT NULL CHECK (status IN ('loaded', 'unchanged', 'halted', 'failed', 'withdrawn', 'restored')),
   verdict            text,
   already_loaded     boolean NOT NULL DEFAULT false,
   halted_because     text,

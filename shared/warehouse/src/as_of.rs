@@ -8,6 +8,14 @@ use crate::connect::Warehouse;
 use crate::error::Doing;
 
 impl Warehouse {
+    /// The as-of date of the run of a dataset that published last; `None` before the first.
+    ///
+    /// # Errors
+    /// The database's; the schema must be migrated.
+    pub async fn published_as_of(&self, dataset: &str) -> Result<Option<NaiveDate>> {
+        published_as_of(&self.client, dataset).await
+    }
+
     /// Refuses a run of a dataset whose typed as-of date is earlier than the one last published. A run of an object is checked
     /// by its load.
     ///

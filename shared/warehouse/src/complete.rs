@@ -4,7 +4,7 @@
 //! the records in silver, before the rules; of a row that the reader itself refused, the key is not known, and the file closes nothing.
 
 use arrow_array::RecordBatch;
-use fonderie_contract::{Field, Owns};
+use fonderie_contract::{Field, Layout, Owns, Record};
 use fonderie_core::{ErrorCode, Result, StageError};
 use fonderie_tables::Table;
 use futures::stream::BoxStream;
@@ -77,6 +77,23 @@ pub(crate) async fn given(
         transaction.execute(&add, &[values]).await.doing(GIVING)?;
     }
     Ok(())
+}
+
+/// Makes the same tables without a row: a withdrawn version is complete of nothing.
+pub(crate) async fn nothing(transaction: &Transaction<'_>, layout: &Layout, record: &Record) -> Result<()> {
+    let tables = layout.tables.records.iter().find(|tables| tables.name == record.name);
+    let main = tables.and_then(fonderie_tables::Record::main);
+    let Some((table, scope)) = main.and_then(|main| Some((main, main.snapshot.as_deref()?))) else { return Ok(()) };
+    let list = |names: &mut dyn Iterator<Item = &String>| names.map(|name| quote(name)).collect::<Vec<_>>().join(", ");
+    let sql = format!(
+        "CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM incoming WHERE false;\n\
+         CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM incoming WHERE false;\n",
+        quote(&format!("refused_{}", table.name)),
+        list(&mut table.key.iter().map(|column| &column.name)),
+        quote(&format!("scopes_{}", table.name)),
+        list(&mut scope.iter()),
+    );
+    transaction.batch_execute(&sql).await.doing(GIVING)
 }
 
 /// Whether a row was refused whose key is not known: the file closes nothing.

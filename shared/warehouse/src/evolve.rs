@@ -102,11 +102,14 @@ pub(crate) async fn evolve(transaction: &Transaction<'_>, layout: &Layout) -> Re
 }
 
 fn refusal(dataset: &str, refused: &[(String, String)]) -> StageError {
-    let found = refused.iter().map(|(sentence, _)| sentence.as_str()).collect::<Vec<_>>().join("; ");
+    // a history has what its table has
+    let (history, table): (Vec<&str>, Vec<&str>) =
+        refused.iter().map(|(sentence, _)| sentence.as_str()).partition(|sentence| sentence.contains("_history"));
+    let found = if table.is_empty() { history } else { table }.join("; ");
     let statements = refused.iter().map(|(_, statement)| statement.as_str()).collect::<Vec<_>>().join("; ");
     let message = format!(
-        "the declaration of `{dataset}` and its tables contradict each other: {found}. Nothing was written: take the declaration back, or review and \
-         run as the tables' owner: {statements}. {}",
+        "the declaration of `{dataset}` and its tables contradict each other: {found}. Nothing was written: take the declaration back; or make the \
+         tables again, {}; or review and run as the tables' owner: {statements}",
         rebuild_advice(dataset)
     );
     StageError::new(ErrorCode::SchemaMismatch, message)

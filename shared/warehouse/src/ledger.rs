@@ -26,16 +26,20 @@ const REMOVED: &str = "removed";
 pub enum RunStatus {
     /// Its rows are in the dataset's tables.
     Loaded,
-    /// The object version was there before: nothing was done.
+    /// The object version was there before, or is withdrawn: nothing was done.
     Unchanged,
     /// The quality rules stopped it before the warehouse.
     Halted,
     /// It failed.
     Failed,
+    /// It withdrew an object version.
+    Withdrawn,
+    /// It undid a withdrawal.
+    Restored,
 }
 
 impl RunStatus {
-    const ALL: [Self; 4] = [Self::Loaded, Self::Unchanged, Self::Halted, Self::Failed];
+    const ALL: [Self; 6] = [Self::Loaded, Self::Unchanged, Self::Halted, Self::Failed, Self::Withdrawn, Self::Restored];
 
     /// The name in the ledger.
     pub const fn name(self) -> &'static str {
@@ -44,6 +48,8 @@ impl RunStatus {
             Self::Unchanged => "unchanged",
             Self::Halted => "halted",
             Self::Failed => "failed",
+            Self::Withdrawn => "withdrawn",
+            Self::Restored => "restored",
         }
     }
 }
@@ -218,7 +224,7 @@ pub(crate) async fn register_version(client: &impl GenericClient, run: &Run, con
 pub(crate) async fn recorded(client: &impl GenericClient, run_id: &str) -> Result<Option<(Loaded, DateTime<Utc>)>> {
     let row = client
         .query_opt(
-            "SELECT rows_inserted, rows_updated, rows_unchanged, rows_superseded, already_loaded, load_millis, rows_removed, finished_at \
+            "SELECT rows_inserted, rows_updated, rows_unchanged, rows_superseded, already_loaded, load_millis, rows_removed, finished_at, status \
              FROM audit.run WHERE run_id = $1 AND status IN ('loaded', 'unchanged')",
             &[&run_id],
         )
@@ -239,8 +245,10 @@ pub(crate) async fn recorded(client: &impl GenericClient, run_id: &str) -> Resul
         .iter()
         .map(|row| Ok(LoadWarning { rule: row.get(0), rows: unsigned(row.get(1))?, message: row.get(2) }))
         .collect::<Result<_>>()?;
-    let (already_loaded, millis) = (row.get(4), count(5)?);
-    Ok(Some((Loaded { outcomes, removed, already_loaded, warnings, notices: Vec::new(), millis }, row.get(7))))
+    let (already_loaded, millis): (bool, u64) = (row.get(4), count(5)?);
+    let withdrawn = !already_loaded && row.get::<_, &str>(8) == RunStatus::Unchanged.name();
+    let loaded = Loaded { outcomes, removed, already_loaded, withdrawn, warnings, notices: Vec::new(), millis };
+    Ok(Some((loaded, row.get(7))))
 }
 
 /// Adds notices to those of a run that is recorded; one that is there is not repeated.
@@ -394,7 +402,7 @@ async fn amounts(client: &impl GenericClient, run_id: &str) -> Result<BTreeMap<S
     Ok(stages)
 }
 
-async fn entry(client: &impl GenericClient, run_id: &str) -> Result<Option<LedgerEntry>> {
+pub(crate) async fn entry(client: &impl GenericClient, run_id: &str) -> Result<Option<LedgerEntry>> {
     let row = client
         .query_opt(
             "SELECT r.run_id, v.bucket, v.key, v.version_id, coalesce(r.dataset, ''), coalesce(r.source, ''), \

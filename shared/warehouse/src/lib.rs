@@ -45,6 +45,7 @@ mod staging;
 mod statements;
 mod tables;
 mod tls;
+mod withdraw;
 
 pub use arrivals::NEWEST_ARRIVAL;
 pub use complete::Judged;
@@ -65,3 +66,4 @@ pub use settings::DatabaseSettings;
 pub use staging::StagingGap;
 pub use statements::statements;
 pub use tls::Tls;
+pub use withdraw::{KnownVersion, UncommittedWithdrawal, WithdrawPlan, Withdrawal};

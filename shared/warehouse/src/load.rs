@@ -14,6 +14,7 @@ use fonderie_contract::{Field, Layout, Owns, Record};
 use fonderie_core::failpoint::step;
 use fonderie_core::stage::{LoadWarning, Loaded, Outcomes, Transformed, Validated};
 use fonderie_core::{ErrorCode, Result, Run, StageError, Tally, money};
+use fonderie_tables::Table;
 use futures::{SinkExt, Stream, StreamExt};
 use tokio_postgres::{CopyInSink, Transaction};
 
@@ -46,6 +47,8 @@ pub struct LoadPlan<'a> {
 /// How much memory one sort or hash table of the merge may take: within what the smallest RDS instance can give to the few
 /// loads that run at once.
 pub(crate) const WORK_MEM: &str = "64MB";
+
+const MERGING: &str = "merging into the dataset's tables";
 
 /// Makes the table that names the version.
 pub(crate) const LOADING: &str = "CREATE TEMP TABLE loading (dataset text NOT NULL, object_version_key bigint NOT NULL, \
@@ -86,7 +89,7 @@ impl Warehouse {
     /// fields by name, and `source_line` and `source_record` as 64-bit integers.
     ///
     /// The same run again gives the numbers of its first time; another run of an object version that is already loaded
-    /// alike writes the ledger alone, and reads no batch.
+    /// alike writes the ledger alone, and reads no batch; a run of a withdrawn one writes the ledger alone too.
     ///
     /// # Errors
     /// [`ErrorCode::NotConserved`] where rows or cents do not arrive or are not accounted for, [`ErrorCode::DatabaseBusy`]
@@ -132,13 +135,14 @@ where
     }
     check_as_of(transaction, &run.bundle.dataset, run.as_of, run.force).await?;
     let accepted = &plan.validate.accepted;
-    // what is loaded stays loaded, so that this may be asked before the lock, and spares the copy
+    // asked before the lock, since it spares the copy
     let version = ledger::register_version(transaction, run, &plan.transform.content_sha256).await?;
     let alike = match &version.loaded_run_id {
         Some(run_id) => ledger::loaded_alike(transaction, run_id, run, accepted).await?,
         None => false,
     };
-    if !alike {
+    let copied = !alike;
+    if copied {
         step("before the records were copied");
         copy(transaction, &plan.record.fields, &incoming_columns(&plan.record.fields), batches).await?;
         step("after the records were copied");
@@ -150,12 +154,17 @@ where
     if let Some(recorded) = ledger::recorded(transaction, &run.run_id).await? {
         return Ok(recorded);
     }
-    let loaded_run_id = loaded_by(transaction, version.key).await?;
+    let (loaded_run_id, withdrawn) = loaded_by(transaction, version.key).await?;
     let alike = match &loaded_run_id {
         Some(run_id) => ledger::loaded_alike(transaction, run_id, run, accepted).await?,
         None => false,
     };
-    let merged = if alike {
+    let untouched = alike || withdrawn;
+    if !untouched && !copied {
+        let message = format!("{} was withdrawn while this run began: run it again", run.object);
+        return Err(StageError::new(ErrorCode::DatabaseBusy, message));
+    }
+    let merged = if untouched {
         let outcomes = Outcomes { unchanged: accepted.rows, ..Outcomes::default() };
         Merged { outcomes, removed: Tally::default(), warnings: Vec::new() }
     } else {
@@ -167,7 +176,7 @@ where
         run,
         transform: plan.transform,
         validate: plan.validate,
-        status: if alike { RunStatus::Unchanged } else { RunStatus::Loaded },
+        status: if untouched { RunStatus::Unchanged } else { RunStatus::Loaded },
         outcomes: Some(outcomes),
         removed: &removed,
         already_loaded: alike,
@@ -175,17 +184,19 @@ where
         load_millis: Some(millis),
     };
     let at = ledger::write(transaction, version.key, &ending).await?;
-    if !alike {
+    if !untouched {
         loaded_by_now(transaction, version.key, &run.run_id).await?;
     }
-    Ok((Loaded { outcomes, removed, already_loaded: alike, warnings, notices: Vec::new(), millis }, at))
+    let loaded = Loaded { outcomes, removed, already_loaded: alike, withdrawn, warnings, notices: Vec::new(), millis };
+    Ok((loaded, at))
 }
 
-/// Notes which run put a version's rows into the tables.
+/// Notes which run put a version's rows into the tables: it is not withdrawn.
 pub(crate) async fn loaded_by_now(transaction: &Transaction<'_>, version: i64, run_id: &str) -> Result<()> {
     transaction
         .execute(
-            "UPDATE audit.object_version SET loaded_run_id = $1, staging_lost = false WHERE object_version_key = $2",
+            "UPDATE audit.object_version SET loaded_run_id = $1, staging_lost = false, withdrawn_run_id = NULL, \
+             withdrawn_of_run_id = NULL WHERE object_version_key = $2",
             &[&run_id, &version],
         )
         .await
@@ -193,16 +204,19 @@ pub(crate) async fn loaded_by_now(transaction: &Transaction<'_>, version: i64, r
     Ok(())
 }
 
-/// The run that loaded a version, as [`ledger::register_version`] gives it.
-async fn loaded_by(transaction: &Transaction<'_>, version: i64) -> Result<Option<String>> {
+/// The run that loaded a version, as [`ledger::register_version`] gives it, and whether the version is withdrawn.
+async fn loaded_by(transaction: &Transaction<'_>, version: i64) -> Result<(Option<String>, bool)> {
     let row = transaction
         .query_one(
-            &format!("SELECT {} FROM audit.object_version WHERE object_version_key = $1", ledger::LOADED_BY),
+            &format!(
+                "SELECT {}, withdrawn_run_id IS NOT NULL FROM audit.object_version WHERE object_version_key = $1",
+                ledger::LOADED_BY
+            ),
             &[&version],
         )
         .await
         .doing("reading the ledger")?;
-    Ok(row.get(0))
+    Ok((row.get(0), row.get(1)))
 }
 
 /// Copies these columns of the batches into the run's own table, `incoming`, which has those of the fields: the others are NULL.
@@ -296,26 +310,57 @@ pub(crate) struct Merged {
     pub(crate) warnings: Vec<LoadWarning>,
 }
 
-/// Brings the run's own table into the dataset's; every row must be accounted for.
-pub(crate) async fn merge(transaction: &Transaction<'_>, plan: &LoadPlan<'_>, version: i64) -> Result<Merged> {
-    const MERGING: &str = "merging into the dataset's tables";
-    let run = plan.run;
-    let tables = &plan.layout.tables;
-    let record = tables.records.iter().find(|record| record.name == plan.record.name);
+/// What the statements of a version work on.
+pub(crate) struct Merging<'a> {
+    pub(crate) layout: &'a Layout,
+    pub(crate) record: &'a Record,
+    pub(crate) version: i64,
+    pub(crate) file_name: &'a str,
+    /// The version shows nothing any more.
+    pub(crate) withdrawn: bool,
+    /// A row was refused whose key is not known.
+    pub(crate) blind: bool,
+}
+
+/// Executes the statements of a version on the run's own table. Returns the record's main table, and the records that the version showed before and
+/// shows no longer.
+pub(crate) async fn merge_statements<'a>(
+    transaction: &Transaction<'_>,
+    merging: &Merging<'a>,
+) -> Result<(&'a Table, Tally)> {
+    let tables = &merging.layout.tables;
+    let record = tables.records.iter().find(|record| record.name == merging.record.name);
     let Some((record, main)) = record.and_then(|record| Some((record, record.main()?))) else {
-        let message = format!("the record {} has no tables: this is a defect of Fonderie, report it", plan.record.name);
+        let message =
+            format!("the record {} has no tables: this is a defect of Fonderie, report it", merging.record.name);
         return Err(StageError::new(ErrorCode::Internal, message));
     };
     let begin = format!("SET LOCAL work_mem = '{WORK_MEM}'; {LOADING}");
     transaction.batch_execute(&begin).await.doing(MERGING)?;
     transaction
         .execute(
-            "INSERT INTO loading VALUES ($1, $2, $3, false, $4)",
-            &[&run.bundle.dataset, &version, &run.object.file_name(), &complete::is_blind(transaction, plan).await?],
+            "INSERT INTO loading VALUES ($1, $2, $3, $4, $5)",
+            &[&tables.name, &merging.version, &merging.file_name, &merging.withdrawn, &merging.blind],
         )
         .await
         .doing(MERGING)?;
     transaction.batch_execute(&fonderie_tables::load(tables, record)).await.doing(MERGING)?;
+    let measured = merging.record.money().filter(|name| main.state.iter().any(|column| column.name == *name));
+    let doing = "counting the records that are removed";
+    let mut removed = tally(transaction, merging.record, measured, "pg_temp.removed", doing).await?;
+    if removed.is_empty() {
+        removed = Tally::default();
+    }
+    Ok((main, removed))
+}
+
+/// Brings the run's own table into the dataset's; every row must be accounted for.
+pub(crate) async fn merge(transaction: &Transaction<'_>, plan: &LoadPlan<'_>, version: i64) -> Result<Merged> {
+    let run = plan.run;
+    let (layout, file_name) = (plan.layout, run.object.file_name());
+    let blind = complete::is_blind(transaction, plan).await?;
+    let merging = Merging { layout, record: plan.record, version, file_name, withdrawn: false, blind };
+    let (main, removed) = merge_statements(transaction, &merging).await?;
     let row = transaction
         .query_one("SELECT inserted, updated, unchanged, superseded, known, closed FROM pg_temp.outcome", &[])
         .await
@@ -327,12 +372,6 @@ pub(crate) async fn merge(transaction: &Transaction<'_>, plan: &LoadPlan<'_>, ve
         superseded: unsigned(row.get(3))?,
     };
     complete::check(plan, unsigned(row.get(4))?, unsigned(row.get(5))?)?;
-    let measured = plan.record.money().filter(|name| main.state.iter().any(|column| column.name == *name));
-    let doing = "counting the records that are removed";
-    let mut removed = tally(transaction, plan.record, measured, "pg_temp.removed", doing).await?;
-    if removed.is_empty() {
-        removed = Tally::default();
-    }
     step("after the records were merged");
     let accepted = plan.validate.accepted.rows;
     if outcomes.rows() != accepted {

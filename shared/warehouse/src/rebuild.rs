@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use fonderie_contract::Layout;
 use fonderie_core::failpoint::step;
 use fonderie_core::stage::Verdict;
+use fonderie_core::withdrawal::WithdrawalRecord;
 use fonderie_core::{ErrorCode, LoadRecord, ObjectVersion, Order, Result, RunRecord, StageError};
 use futures::Stream;
 use tokio_postgres::Transaction;
@@ -24,6 +25,7 @@ use crate::load::{LoadPlan, Merged, check_arrived, copy, loaded_by_now, merge};
 use crate::lock::dataset_lock;
 use crate::sql::{incoming_columns, quote};
 use crate::tables::{Made, record};
+use crate::withdraw::remember;
 
 const BEGINNING: &str = "moving the dataset's tables aside";
 const REPLAYING: &str = "loading a run again";
@@ -113,7 +115,7 @@ impl Warehouse {
         Ok(self.client.query_one(query, &[&dataset]).await.doing(READING)?.get(0))
     }
 
-    async fn has_ledger(&self) -> Result<bool> {
+    pub(crate) async fn has_ledger(&self) -> Result<bool> {
         let there = "SELECT to_regclass('audit.run') IS NOT NULL AND to_regclass('audit.object_version') IS NOT NULL";
         Ok(self.client.query_one(there, &[]).await.doing(READING)?.get(0))
     }
@@ -230,26 +232,36 @@ impl Warehouse {
     }
 
     /// Brings a run that changed no table back into the ledger: one that was halted, or whose version was loaded before. A run that was
-    /// neither halted nor loaded stays unknown.
+    /// neither halted nor loaded stays unknown. Of a version that is withdrawn the ledger has that too.
     ///
     /// # Errors
     /// The database's; the schema must be migrated.
-    pub async fn replay_ledger(&mut self, record: &RunRecord, load: Option<&LoadRecord>) -> Result<()> {
+    pub async fn replay_ledger(
+        &mut self,
+        record: &RunRecord,
+        load: Option<&LoadRecord>,
+        withdrawn: Option<&WithdrawalRecord>,
+    ) -> Result<()> {
         let RunRecord { run, transform, validate } = record;
-        if self.ledger(&run.run_id).await?.is_some() {
+        let known = self.ledger(&run.run_id).await?.is_some();
+        if !known && load.is_none() && validate.verdict == Verdict::Halted {
+            self.record_halted(run, transform, validate).await?;
+        }
+        let load = load.filter(|_| !known);
+        if load.is_none() && withdrawn.is_none() {
             return Ok(());
         }
-        let Some(LoadRecord { load, at }) = load else {
-            let halted = validate.verdict == Verdict::Halted;
-            return if halted { self.record_halted(run, transform, validate).await } else { Ok(()) };
-        };
         let transaction = self.client.transaction().await.doing(REPLAYING)?;
         let version = ledger::register_version(&transaction, run, &transform.content_sha256).await?;
+        if let Some(withdrawn) = withdrawn {
+            remember(&transaction, version.key, &run.bundle.dataset, &run.source, withdrawn).await?;
+        }
+        let Some(LoadRecord { load, at }) = load else { return transaction.commit().await.doing(REPLAYING) };
         let ending = Ending {
             run,
             transform,
             validate,
-            status: RunStatus::Unchanged,
+            status: if load.is_in_tables() { RunStatus::Loaded } else { RunStatus::Unchanged },
             outcomes: Some(load.outcomes),
             removed: &load.removed,
             already_loaded: load.already_loaded,
@@ -269,7 +281,7 @@ impl Warehouse {
     pub async fn end_rebuild(&mut self, layout: &Layout, lost: u64) -> Result<()> {
         let dataset = layout.tables.name.as_str();
         let transaction = self.client.transaction().await.doing(ENDING)?;
-        let missing = "SELECT count(*) FROM audit.object_version v WHERE dataset = $1 AND loaded_run_id IS NULL AND EXISTS \
+        let missing = "SELECT count(*) FROM audit.object_version v WHERE dataset = $1 AND loaded_run_id IS NULL AND withdrawn_run_id IS NULL AND EXISTS \
                        (SELECT FROM audit.run r WHERE r.object_version_key = v.object_version_key AND r.status = 'loaded')";
         let missing = unsigned(transaction.query_one(missing, &[&dataset]).await.doing(ENDING)?.get(0))?;
         if missing > lost {

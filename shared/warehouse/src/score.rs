@@ -282,11 +282,11 @@ fn left_to_newer(plan: &ScorePlan<'_>) -> ModelScored {
     }
 }
 
-/// The newest load that a run knows of: its own; a run without an object knows those before its beginning.
+/// The newest load that a run knows of: its own, or its withdrawal; another run without an object knows those before its beginning.
 pub(crate) async fn loads_until(client: &impl GenericClient, run: &DatasetRun) -> Result<DateTime<Utc>> {
     let row = client
         .query_opt(
-            "SELECT finished_at FROM audit.run WHERE run_id = $1 AND status IN ('loaded', 'unchanged')",
+            "SELECT finished_at FROM audit.run WHERE run_id = $1 AND status IN ('loaded', 'unchanged', 'withdrawn', 'restored')",
             &[&run.run_id],
         )
         .await

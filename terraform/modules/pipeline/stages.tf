@@ -112,15 +112,20 @@ locals {
       ]
     }
 
-    # After a crash of the database, staging is filled again from the silver of all files. What a run was is noted beside its silver.
+    # After a crash of the database, staging is filled again from the silver of all files. What a run was, and whether its file is withdrawn, is
+    # noted beside its silver.
     load = {
       timeout_seconds = 600
-      environment     = local.database_environment
+      environment     = merge(local.database_environment, { SILVER_BUCKET = local.buckets["silver"] })
       statements = [
         local.read_bundles,
         { sid = "ReadSilver", actions = local.read_actions, resources = ["${local.arns.silver}/*"] },
         local.may_list.silver,
-        { sid = "NoteLoads", actions = local.write_actions, resources = ["${local.arns.silver}/*/loaded.json"] },
+        {
+          sid       = "NoteLoads"
+          actions   = local.write_actions
+          resources = ["${local.arns.silver}/*/loaded.json", "${local.arns.silver}/*/withdrawn.json"]
+        },
         local.read_secret,
         local.read_and_write_encrypted,
       ]
@@ -177,7 +182,11 @@ locals {
         local.may_list.datasets,
         local.read_uploads,
         local.may_list.bronze,
-        { sid = "ReadRuns", actions = local.read_actions, resources = ["${local.arns.silver}/*/run.json", "${local.arns.silver}/*/loaded.json"] },
+        {
+          sid       = "ReadRuns"
+          actions   = local.read_actions
+          resources = [for name in ["run", "loaded", "withdrawn"] : "${local.arns.silver}/*/${name}.json"]
+        },
         local.may_list.silver,
         { sid = "ReadKeptBundles", actions = local.read_actions, resources = ["${local.arns.datasets}/bundles/*"] },
         { sid = "ReadFailures", actions = local.read_actions, resources = ["${local.arns.quarantine}/failures/*"] },

@@ -14,6 +14,7 @@ mod refusals;
 mod reruns;
 mod secrecy;
 mod speed;
+mod withdrawals;
 mod world;
 
 use std::pin::Pin;
@@ -53,6 +54,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("a backfill with a broken object", |world| Box::pin(backfills::broken_object(world))),
     ("a rebuild: tables dropped, a file unread, the ledger dropped", |world| Box::pin(rebuilds::dropped(world))),
     ("a rebuild that lacks a version", |world| Box::pin(rebuilds::lost_version(world))),
+    ("a file that was sent by mistake, and restored", |world| Box::pin(withdrawals::sent_by_mistake(world))),
     ("PostgreSQL away for ten seconds", |world| Box::pin(outage::ten_seconds(world))),
     ("PostgreSQL away for good, and back", |world| Box::pin(outage::for_good(world))),
     ("the password rotated between two files", |world| Box::pin(secrecy::rotation(world))),

@@ -12,14 +12,20 @@ use serde_json::{Value, json};
 
 use crate::world::{World, same, sentence, succeeded};
 
-/// Empties the warehouse and the buckets, whose files other scenarios have left; then loads files with a late one and a corrected one.
-async fn life(world: &mut World) -> Result<Vec<ObjectVersion>> {
+/// Empties the warehouse and the buckets, whose files other scenarios have left.
+pub(crate) async fn empty(world: &World) -> Result<()> {
     world.reset().await?;
     for role in ["bronze", "silver"] {
         for key in world.stack.keys(role, "").await? {
             world.stack.hide(role, &key).await?;
         }
     }
+    Ok(())
+}
+
+/// Loads files with a late one and a corrected one, into an empty warehouse.
+async fn life(world: &mut World) -> Result<Vec<ObjectVersion>> {
+    empty(world).await?;
     let first: Vec<Invoice> = (80_000..80_010).map(unpaid).collect();
     let mut paid = first.clone();
     for invoice in paid.iter_mut().take(4) {

@@ -116,6 +116,8 @@ struct Version {
     sha256: String,
     /// The run that put its rows into the warehouse.
     loaded_by: Option<String>,
+    /// The run that withdrew it, if it is withdrawn.
+    withdrawn_by: Option<String>,
     runs: Vec<VersionRun>,
 }
 
@@ -230,6 +232,11 @@ fn text(shown: &Shown) {
             number(load)
         );
     }
+    if let (None, Some(removed)) = (run.rows.read, run.rows.removed) {
+        say!("Rows      {} withdrawn", number(Some(removed)));
+    } else if let (None, Some(restored)) = (run.rows.read, run.rows.accepted) {
+        say!("Rows      {} restored", number(Some(restored)));
+    }
     for Model { model, status, rows, written } in &run.models {
         let (rows, written) = (number(Some(*rows)), number(Some(*written)));
         line("Model", &format!("{model}: {status}, {rows} rows, {written} scores changed"));
@@ -261,13 +268,15 @@ fn text(shown: &Shown) {
     }
     if !run.versions.is_empty() {
         let mut versions = table(&["version of the file, newest first", "bytes", "runs"]);
-        for Version { version_id, order, size, loaded_by, runs, .. } in &run.versions {
+        for Version { version_id, order, size, loaded_by, withdrawn_by, runs, .. } in &run.versions {
             let run = |run: &VersionRun| {
                 let loaded = if loaded_by.as_ref() == Some(&run.run_id) { ", in the warehouse" } else { "" };
                 format!("{} {}{loaded}", moment(run.started_at), run.status)
             };
             let runs = runs.iter().map(run).collect::<Vec<_>>().join("\n");
-            versions.add_row([format!("{} of {}", escaped(version_id), moment(*order)), number(Some(*size)), runs]);
+            let withdrawn = if withdrawn_by.is_some() { "\nWITHDRAWN" } else { "" };
+            let version = format!("{} of {}{withdrawn}", escaped(version_id), moment(*order));
+            versions.add_row([version, number(Some(*size)), runs]);
         }
         say!("\n{versions}");
     }

@@ -10,7 +10,7 @@ WITH found AS (
   SELECT v.* FROM audit.object_version v JOIN run USING (object_version_key)
 ), sibling AS (
   SELECT o.rank, json_build_object('version_id', v.version_id, 'order', v.order_instant, 'size', v.size,
-      'sha256', v.content_sha256, 'loaded_by', v.loaded_run_id,
+      'sha256', v.content_sha256, 'loaded_by', v.loaded_run_id, 'withdrawn_by', v.withdrawn_run_id,
       'runs', (SELECT coalesce(json_agg(json_build_object('run_id', r.run_id, 'status', r.status, 'started_at', r.started_at)
                  ORDER BY r.started_at, r.run_id), '[]') FROM audit.run r WHERE r.object_version_key = v.object_version_key)) AS shown
   FROM audit.object_version v JOIN version mine USING (bucket, key) JOIN audit.version_order o

@@ -32,6 +32,8 @@ struct Ledger {
     rows: Rows,
     amounts: Vec<Amount>,
     open_rejects: OpenRejects,
+    /// Versions that are withdrawn, in the order in which they were.
+    withdrawn: Vec<Withdrawn>,
     models: Vec<Model>,
     #[serde(skip_serializing)]
     arrivals: BTreeMap<String, NaiveDate>,
@@ -43,6 +45,8 @@ struct Runs {
     unchanged: u64,
     halted: u64,
     failed: u64,
+    withdrawn: u64,
+    restored: u64,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -67,6 +71,16 @@ struct OpenRejects {
     files: u64,
     rows: u64,
     halted_files: u64,
+}
+
+/// A version that is withdrawn.
+#[derive(Debug, Deserialize, Serialize)]
+struct Withdrawn {
+    key: String,
+    version_id: String,
+    /// The run that withdrew it.
+    run_id: String,
+    withdrawn_at: Option<DateTime<Utc>>,
 }
 
 /// The newest model of its name that scored.
@@ -142,8 +156,12 @@ fn text(status: &Status) {
     say!("Dataset   {}", escaped(dataset));
     say!("Files     {}; versions: {}", number(ledger.files), number(ledger.versions));
     let last = ledger.last_run.map(|time| format!("; the last one {}", moment(time))).unwrap_or_default();
+    let withdrawals = match (runs.withdrawn, runs.restored) {
+        (0, 0) => String::new(),
+        (withdrawn, restored) => format!(", {} withdrawn, {} restored", number(withdrawn), number(restored)),
+    };
     say!(
-        "Runs      {} loaded, {} unchanged, {} halted, {} failed{last}",
+        "Runs      {} loaded, {} unchanged, {} halted, {} failed{withdrawals}{last}",
         number(runs.loaded),
         number(runs.unchanged),
         number(runs.halted),
@@ -161,6 +179,10 @@ fn text(status: &Status) {
         number(open_rejects.files),
         number(open_rejects.halted_files)
     );
+    for Withdrawn { key, version_id, withdrawn_at, .. } in &ledger.withdrawn {
+        let since = withdrawn_at.map(|at| format!(" since {}", moment(at))).unwrap_or_default();
+        say!("Withdrawn {}, version {}{since}", escaped(key), escaped(version_id));
+    }
     for Model { model, as_of, trained_at, rows, flagged, .. } in &ledger.models {
         let (rows, flagged) = (number(*rows), number(*flagged));
         say!(

@@ -8,10 +8,10 @@ WITH dataset_version AS (
   -- the run that put a version's rows where they are
   SELECT r.* FROM dataset_version v JOIN audit.run r ON r.run_id = v.loaded_run_id
 ), last_look AS (
-  -- the last run of each file's newest version that came to a verdict
+  -- the last run of each file's newest version that came to a verdict and is not withdrawn
   SELECT DISTINCT ON (v.bucket, v.key) r.status, r.rows_rejected
   FROM dataset_version v JOIN dataset_run r USING (object_version_key)
-  WHERE r.status <> 'failed'
+  WHERE r.status NOT IN ('failed', 'withdrawn', 'restored') AND v.withdrawn_run_id IS NULL
   ORDER BY v.bucket, v.key, v.rank DESC, r.started_at DESC, r.run_id
 ), amount AS (
   SELECT a.column_name,
@@ -25,14 +25,16 @@ WITH dataset_version AS (
   FROM audit.model WHERE dataset = current_setting('fonderie.dataset') AND status = 'scored'
   ORDER BY model, trained_at DESC
 ), arrival AS (
-  SELECT source, ({arrived} AT TIME ZONE current_setting('fonderie.time_zone'))::date AS newest FROM dataset_version GROUP BY source
+  SELECT source, ({arrived} AT TIME ZONE current_setting('fonderie.time_zone'))::date AS newest FROM dataset_version
+  WHERE withdrawn_run_id IS NULL GROUP BY source
 )
 SELECT json_build_object(
   'files', (SELECT count(DISTINCT (bucket, key)) FROM dataset_version),
   'versions', (SELECT count(*) FROM dataset_version),
   'runs', (SELECT json_build_object(
       'loaded', count(*) FILTER (WHERE status = 'loaded'), 'unchanged', count(*) FILTER (WHERE status = 'unchanged'),
-      'halted', count(*) FILTER (WHERE status = 'halted'), 'failed', count(*) FILTER (WHERE status = 'failed')) FROM dataset_run),
+      'halted', count(*) FILTER (WHERE status = 'halted'), 'failed', count(*) FILTER (WHERE status = 'failed'),
+      'withdrawn', count(*) FILTER (WHERE status = 'withdrawn'), 'restored', count(*) FILTER (WHERE status = 'restored')) FROM dataset_run),
   'last_run', (SELECT max(started_at) FROM dataset_run),
   'rows', (SELECT json_build_object('read', coalesce(sum(rows_read), 0), 'accepted', coalesce(sum(rows_accepted), 0),
       'rejected', coalesce(sum(rows_rejected), 0)) FROM loaded),
@@ -40,5 +42,8 @@ SELECT json_build_object(
       'accepted', coalesce(accepted, 0)::text, 'rejected', coalesce(rejected, 0)::text) ORDER BY column_name), '[]') FROM amount),
   'open_rejects', (SELECT json_build_object('files', count(*) FILTER (WHERE rows_rejected > 0),
       'rows', coalesce(sum(rows_rejected), 0), 'halted_files', count(*) FILTER (WHERE status = 'halted')) FROM last_look),
+  'withdrawn', (SELECT coalesce(json_agg(json_build_object('key', v.key, 'version_id', v.version_id, 'run_id', v.withdrawn_run_id,
+      'withdrawn_at', w.finished_at) ORDER BY w.finished_at, v.key), '[]')
+      FROM dataset_version v LEFT JOIN audit.run w ON w.run_id = v.withdrawn_run_id WHERE v.withdrawn_run_id IS NOT NULL),
   'models', (SELECT coalesce(json_agg(in_force ORDER BY model), '[]') FROM in_force),
   'arrivals', (SELECT coalesce(json_object_agg(source, newest), '{}') FROM arrival))

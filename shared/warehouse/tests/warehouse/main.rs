@@ -18,3 +18,4 @@ mod publishing;
 mod scoring;
 mod securing;
 mod support;
+mod withdrawing;

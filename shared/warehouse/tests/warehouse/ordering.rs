@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 /// Payments come in, one amount is corrected, one state comes back, one invoice is in the middle version alone.
-fn three_versions() -> [Version; 3] {
+pub(crate) fn three_versions() -> [Version; 3] {
     let older = |mut line: Line| {
         line.nom = "Martin-Petit";
         line.age = Some(41);
