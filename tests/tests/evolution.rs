@@ -86,6 +86,17 @@ async fn a_new_field_and_the_declaration_without_it_work_on_the_same_tables() {
     let remarks = machine.text(REMARKS).await;
     assert!(remarks.starts_with(&format!("{one} ∅, {two} vu, {three} vu, ")) && remarks.ends_with(" ∅"), "{remarks}");
     assert_eq!(machine.text("SELECT count(*)::text FROM audit.declaration").await, "2");
+    // as after a rebuild that began with the newest release: the database was never brought to the one before
+    let client = connect(&machine.database.url).await.unwrap();
+    client
+        .batch_execute(
+            "DELETE FROM audit.declaration WHERE declared_at = (SELECT min(declared_at) FROM audit.declaration)",
+        )
+        .await
+        .unwrap();
+    machine.runs(4, &[invoices::unpaid(5)]);
+    let more = machine.text(REMARKS).await;
+    assert!(more.starts_with(&remarks) && more.len() > remarks.len(), "{more}");
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Two businesses in one state folder and one database: each has its own schemas, and the tables that it has alone.
 #![allow(clippy::unwrap_used)]
 
+#[path = "two_datasets/page.rs"]
+mod page;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

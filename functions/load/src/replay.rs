@@ -14,7 +14,7 @@ use crate::stage::{judged, record_of};
 /// What the function does: loads a run, loads one again, or withdraws a file version.
 ///
 /// # Errors
-/// Those of [`crate::run`], [`replay`] and [`crate::withdraw`].
+/// Those of [`crate::run`], [`replay`] and [`crate::withdraw()`].
 pub async fn handle(context: &Context, request: LoadRequest) -> Result<LoadAnswer> {
     match request {
         LoadRequest::Run(input) => crate::run(context, *input).await.map(LoadAnswer::Run),

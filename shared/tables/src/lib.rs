@@ -27,4 +27,4 @@ pub use description::{
 };
 pub use load::{load, state_hash};
 pub use names::{name, quote};
-pub use views::{View, functions, views};
+pub use views::{View, function, functions, views};

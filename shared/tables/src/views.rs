@@ -44,9 +44,14 @@ pub fn views(dataset: &Dataset) -> Vec<View> {
     dataset.tables().flat_map(of_table).collect()
 }
 
-/// The functions that give the states at the end of a day: of tables whose states follow each other in time, which those with `newest_by` do not.
+/// The functions that give the states at the end of a day.
 pub fn functions(dataset: &Dataset) -> String {
-    dataset.tables().filter(|table| table.newest_by.is_none()).map(|table| on_a_day(dataset, table)).collect()
+    dataset.tables().filter_map(|table| function(dataset, table)).collect()
+}
+
+/// The function of a table whose states follow each other in time, which those with `newest_by` do not.
+pub fn function(dataset: &Dataset, table: &Table) -> Option<String> {
+    table.newest_by.is_none().then(|| on_a_day(dataset, table))
 }
 
 fn of(alias: &str, column: &str) -> (String, String) {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use fonderie_contract::Layout;
 use fonderie_core::{ErrorCode, Result, StageError};
-use fonderie_tables::{Base, Dataset, View, bases, functions, name, quote, views};
+use fonderie_tables::{Base, Dataset, View, bases, function, name, quote, views};
 use tokio_postgres::{GenericClient, Transaction};
 
 use crate::error::Doing;
@@ -75,12 +75,18 @@ pub(crate) async fn evolve(transaction: &Transaction<'_>, layout: &Layout) -> Re
     let mut replaced = Vec::new();
     for mut view in views(dataset) {
         let known = columns_of(transaction, &dataset.warehouse, &view.name).await?;
-        for gone in known.iter().filter(|column| !view.columns.iter().any(|(name, _)| name == *column)) {
-            let place = format!("{}.{}", dataset.warehouse, view.name);
-            steps.refused.push((
-                format!("{place} has the column {gone}, which is not declared"),
-                format!("DROP VIEW {}", name(&dataset.warehouse, &view.name, "")),
-            ));
+        let is_declared = |column: &&String| view.columns.iter().any(|(name, _)| name == *column);
+        let beyond: Vec<&str> = known.iter().filter(|column| !is_declared(column)).map(String::as_str).collect();
+        let has_all = view.columns.iter().all(|(name, _)| known.contains(name));
+        match (beyond.is_empty(), has_all) {
+            // a later declaration made it
+            (false, true) => continue,
+            (false, false) => {
+                let place = format!("{}.{}", dataset.warehouse, view.name);
+                let sentence = format!("{place} has the columns {}, which are not declared", beyond.join(", "));
+                steps.refused.push((sentence, format!("DROP VIEW {}", name(&dataset.warehouse, &view.name, ""))));
+            }
+            (true, _) => {}
         }
         // a view takes further columns at its end
         let place = |name: &str| known.iter().position(|column| column == name).unwrap_or(usize::MAX);
@@ -97,7 +103,7 @@ pub(crate) async fn evolve(transaction: &Transaction<'_>, layout: &Layout) -> Re
     for view in &replaced {
         transaction.batch_execute(&view.create(&dataset.warehouse)).await.doing(CHANGING)?;
     }
-    renew_functions(transaction, dataset).await?;
+    renew_functions(transaction, dataset, &replaced).await?;
     waiting.make_again(transaction, &replaced).await
 }
 
@@ -254,13 +260,14 @@ async fn columns_of(client: &impl GenericClient, schema: &str, relation: &str) -
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// The functions of a day, whose columns cannot be replaced.
-async fn renew_functions(transaction: &Transaction<'_>, dataset: &Dataset) -> Result<()> {
-    for table in dataset.tables().filter(|table| table.newest_by.is_none()) {
-        let drop = format!("DROP FUNCTION IF EXISTS {}(date)", name(&dataset.warehouse, &table.name, "_on"));
-        transaction.batch_execute(&drop).await.doing(CHANGING)?;
+/// The functions of a day, whose columns cannot be replaced: of the tables whose views are made.
+async fn renew_functions(transaction: &Transaction<'_>, dataset: &Dataset, made: &[View]) -> Result<()> {
+    for table in dataset.tables().filter(|table| made.iter().any(|view| view.name == table.name)) {
+        let Some(create) = function(dataset, table) else { continue };
+        let drop = format!("DROP FUNCTION IF EXISTS {}(date);\n", name(&dataset.warehouse, &table.name, "_on"));
+        transaction.batch_execute(&(drop + &create)).await.doing(CHANGING)?;
     }
-    transaction.batch_execute(&functions(dataset)).await.doing(CHANGING)
+    Ok(())
 }
 
 /// Views that stand on a table whose column gets wider: dropped, and made again with the rights that they had.

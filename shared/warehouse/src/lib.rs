@@ -1,7 +1,7 @@
 //! The warehouse in PostgreSQL: connection, migrations, COPY BINARY, the load transaction, the ledger.
 //!
 //! Nothing here knows what a dataset's rows mean. The dataset declares its tables, whose SQL [`fonderie_tables`] makes; this crate brings the
-//! tables and the rows there, exactly once, counts them on the way, and writes down what became of them. [`statements`] prints it all.
+//! tables and the rows there, exactly once, counts them on the way, and writes down what became of them. [`statements()`] prints it all.
 //!
 //! # Staging
 //! A record's table in staging is UNLOGGED, and empty after a crash, a failover or a restore of the database. The next load fills it again from
