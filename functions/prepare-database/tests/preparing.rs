@@ -142,8 +142,8 @@ async fn a_new_database_is_prepared_once_and_again_without_a_change() {
             "the engine V2__scores_and_marts",
             "the engine V3__load_only",
             "the engine V4__recovery",
-            "facturation V1__entrepot",
-            "facturation V2__score_et_mart"
+            "the engine V5__declared",
+            "facturation tables"
         ]
     );
     let login = deployment.login();
@@ -288,7 +288,7 @@ async fn what_is_not_as_it_should_be_is_refused_and_nothing_is_changed() {
     let deployment = Deployment::new().await;
     // a bundle with a mistake
     let mut files = fonderie_test_support::dataset_files("facturation");
-    files.retain(|(path, _)| path != "warehouse/load.sql");
+    files.retain(|(path, _)| path != "records/facturation.toml");
     deployment.deploy(files).await;
     assert_eq!(deployment.prepare().await.unwrap_err().code, ErrorCode::ContractInvalid);
     assert_eq!(deployment.pipeline.text(Label::Current), None);

@@ -14,8 +14,13 @@ async fn database(name: &str) -> TestDatabase {
         let sql = format!("CREATE SCHEMA {schema}; CREATE TABLE {schema}.t AS SELECT 1 AS a");
         database.connect().await.batch_execute(&sql).await.unwrap();
     }
+    database.connect().await.batch_execute(SCHEMAS).await.unwrap();
     database
 }
+
+/// Which schemas are a dataset's, as the ledger has it.
+const SCHEMAS: &str = "CREATE TABLE audit.dataset_schema AS SELECT schema, 'facturation'::text AS dataset \
+                       FROM unnest(ARRAY['dw', 'datamart', 'staging']) AS schema";
 
 /// A place that the server can write to, so that nothing but its rights keeps it from doing so.
 fn writable(folder: &Path) -> PathBuf {
@@ -135,7 +140,9 @@ async fn server(folder: &Path, rules: &str) -> (Server, String) {
     let driver = tokio::spawn(connection);
     let user: String = client.query_one("SELECT current_user::text", &[]).await.unwrap().get(0);
     let file: String = client.query_one("SHOW hba_file", &[]).await.unwrap().get(0);
-    let sql = format!("ALTER ROLE {user} PASSWORD 'secret'; CREATE SCHEMA dw; CREATE TABLE dw.t AS SELECT 1 AS a");
+    let sql = format!(
+        "ALTER ROLE {user} PASSWORD 'secret'; CREATE SCHEMA dw; CREATE TABLE dw.t AS SELECT 1 AS a; CREATE SCHEMA audit; {SCHEMAS}"
+    );
     client.batch_execute(&sql).await.unwrap();
     std::fs::write(file, rules.replace("OWNER", &user)).unwrap();
     client.execute("SELECT pg_reload_conf()", &[]).await.unwrap();

@@ -299,6 +299,7 @@ fn each_mistake_in_tables_names_file_key_found_and_accepted() {
             "attributes = [\"city\"]",
             "attributes = [\"city\"]\nsnapshot = { scope = [] }",
             &[
+                "records/sale.toml: `dimensions[0].snapshot`: found a dimension within another record; accepted: `snapshot` in `[dimension]` or `[fact]`",
                 "records/sale.toml: `dimensions[0].snapshot`: found `snapshot` beside `newest_by`; accepted: one of the two",
             ],
         ),
