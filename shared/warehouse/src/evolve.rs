@@ -11,7 +11,6 @@ use fonderie_tables::{Base, Dataset, View, bases, function, name, quote, views};
 use tokio_postgres::{GenericClient, Transaction};
 
 use crate::error::Doing;
-use crate::tables::rebuild_advice;
 
 const COMPARING: &str = "comparing the tables with the declaration";
 const CHANGING: &str = "bringing the tables to the declaration";
@@ -114,9 +113,8 @@ fn refusal(dataset: &str, refused: &[(String, String)]) -> StageError {
     let found = if table.is_empty() { history } else { table }.join("; ");
     let statements = refused.iter().map(|(_, statement)| statement.as_str()).collect::<Vec<_>>().join("; ");
     let message = format!(
-        "the declaration of `{dataset}` and its tables contradict each other: {found}. Nothing was written: take the declaration back; or make the \
-         tables again, {}; or review and run as the tables' owner: {statements}",
-        rebuild_advice(dataset)
+        "the declaration of `{dataset}` and its tables contradict each other: {found}. Nothing was written: take the declaration back, or make the \
+         tables again (`fonderie rebuild --dataset {dataset}`), or review and run as the tables' owner: {statements}"
     );
     StageError::new(ErrorCode::SchemaMismatch, message)
 }
