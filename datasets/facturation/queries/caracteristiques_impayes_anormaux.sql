@@ -1,7 +1,8 @@
 -- Que voit le modèle des 50 factures impayées aux scores les plus bas ?
 SELECT e.etablissement_id, f.facture_id, p.patient_id,
        f.montant_impaye,
-       dw.delai_a_la_date(f, a.as_of) AS delai_jours_vu_du_modele,
+       CASE WHEN f.delai_paiement_jours IS NOT NULL AND f.montant_paye > 0 THEN f.delai_paiement_jours
+            ELSE greatest(a.as_of - f.date_facture, 1) END AS delai_jours_vu_du_modele,
        f.montant_facture,
        round(f.anomaly_score::numeric, 4) AS anomaly_score,
        f.anomaly_raison
