@@ -7,5 +7,5 @@ SELECT e.etablissement_id, e.nom_etablissement, e.type_etablissement, e.ville,
        sum(f.montant_impaye) AS total_impaye
 FROM dw.fact_facturation f
 JOIN dw.dim_etablissement e USING (etablissement_key)
-GROUP BY e.etablissement_key
+GROUP BY e.etablissement_key, e.etablissement_id, e.nom_etablissement, e.type_etablissement, e.ville
 ORDER BY total_impaye DESC, e.etablissement_id

@@ -9,5 +9,5 @@ FROM dw.fact_facturation f
 JOIN dw.dim_patient p USING (patient_key)
 JOIN dw.dim_etablissement e USING (etablissement_key)
 WHERE f.anomaly_score < 0
-GROUP BY p.patient_key
+GROUP BY p.patient_key, p.patient_domain, p.patient_id, p.nom, p.prenom
 ORDER BY min(f.anomaly_score), p.patient_domain, p.patient_id

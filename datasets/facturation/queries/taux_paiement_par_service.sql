@@ -6,5 +6,5 @@ SELECT s.code_service, s.nom_service, s.categorie,
        round(100 * sum(f.montant_paye) / nullif(sum(f.montant_facture), 0), 2) AS taux_paiement_pourcent
 FROM dw.fact_facturation f
 JOIN dw.dim_service s USING (service_key)
-GROUP BY s.service_key
+GROUP BY s.service_key, s.code_service, s.nom_service, s.categorie
 ORDER BY taux_paiement_pourcent NULLS LAST, s.code_service
