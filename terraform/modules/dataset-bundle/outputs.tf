@@ -15,11 +15,7 @@ output "sources" {
 
 output "money" {
   description = "The dataset's money columns: its records' fields of the form { name = …, money = true }."
-  value = distinct(flatten([
-    for path in local.files :
-    regexall("\\{[^{}]*\\bname\\s*=\\s*\"(\\w+)\"[^{}]*\\bmoney\\s*=\\s*true[^{}]*\\}", file("${var.folder}/${path}"))
-    if startswith(path, "records/")
-  ]))
+  value       = flatten(regexall("\\{[^{}]*\\bname\\s*=\\s*\\\\\"(\\w+)\\\\\"[^{}]*\\bmoney\\s*=\\s*true[^{}]*\\}", aws_s3_object.this.content))
 }
 
 output "migrations_hash" {
