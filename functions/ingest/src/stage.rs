@@ -1,5 +1,7 @@
 //! One execution per object version and record, or a place in quarantine with a reason.
 
+use std::sync::Arc;
+
 use chrono::Utc;
 use fonderie_contract::{Dataset, Source, dataset_of_key};
 use fonderie_core::stage::Failure;
@@ -76,9 +78,7 @@ pub async fn ingest<E: Executions>(
         None => context.storage.head(bucket, key, None).await?.version_id,
     };
     let object = ObjectVersion { bucket: bucket.to_owned(), key: key.to_owned(), version_id };
-    let dataset_name = dataset_of_key(&context.datasets, key)
-        .ok_or_else(|| StageError::new(ErrorCode::SettingsInvalid, "no dataset is deployed: set DATASETS"))?;
-    let (_, dataset) = context.bundles.newest(&context.datasets_bucket, dataset_name).await?;
+    let (dataset_name, dataset) = dataset_of(context, key).await?;
     let sources = match dataset.sources_of_key(key) {
         Ok(sources) => sources,
         Err(unknown) => {
@@ -98,14 +98,20 @@ pub async fn ingest<E: Executions>(
     Ok(ingested)
 }
 
+/// The dataset that a key belongs to: its name, and its newest bundle.
+async fn dataset_of<'c, E>(context: &'c Context<E>, key: &str) -> Result<(&'c str, Arc<Dataset>)> {
+    let name = dataset_of_key(&context.datasets, key)
+        .ok_or_else(|| StageError::new(ErrorCode::SettingsInvalid, "no dataset is deployed: set DATASETS"))?;
+    let (_, dataset) = context.bundles.newest(&context.datasets_bucket, name).await?;
+    Ok((name, dataset))
+}
+
 /// The names of the executions of an object version under the newest bundle, whether they were started or not.
 ///
 /// # Errors
 /// The bundle's.
 pub async fn executions_of<E: Executions>(context: &Context<E>, object: &ObjectVersion) -> Result<Vec<String>> {
-    let dataset_name = dataset_of_key(&context.datasets, &object.key)
-        .ok_or_else(|| StageError::new(ErrorCode::SettingsInvalid, "no dataset is deployed: set DATASETS"))?;
-    let (_, dataset) = context.bundles.newest(&context.datasets_bucket, dataset_name).await?;
+    let (_, dataset) = dataset_of(context, &object.key).await?;
     let requests = match dataset.sources_of_key(&object.key) {
         Ok(sources) => requests(object, &dataset, &sources),
         Err(_) => vec![RunRequest::of(object, None)],

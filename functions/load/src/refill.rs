@@ -4,9 +4,7 @@ use std::time::{Duration, Instant};
 
 use fonderie_contract::{Dataset, Record};
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError, deadline};
-use fonderie_storage::parquet_error;
 use fonderie_warehouse::{StagingGap, Warehouse};
-use futures::TryStreamExt;
 
 use crate::Context;
 
@@ -91,10 +89,7 @@ async fn fill(
 ) -> Result<bool> {
     let object = ObjectRef { bucket: silver_bucket.to_owned(), key: gap.accepted.clone() };
     context.storage.head(&object.bucket, &object.key, None).await?;
-    let builder = context.storage.parquet_reader(&object).await?.with_batch_size(8192);
-    let fields = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
-    let stream = builder.build().map_err(|error| parquet_error(&object, error))?;
-    let batches = stream.map_err(|error| parquet_error(&object, error));
+    let (fields, batches) = context.storage.records(&object).await?;
     warehouse.fill_staging(&dataset.layout, record, gap, &fields, batches).await
 }
 

@@ -4,9 +4,7 @@ use bytes::Bytes;
 use fonderie_core::replay::{LoadAnswer, LoadRequest, ReplayFrom, ReplayInput};
 use fonderie_core::withdrawal::WithdrawalRecord;
 use fonderie_core::{BesideSilver, ErrorCode, LoadRecord, Result, RunRecord, StageError};
-use fonderie_storage::parquet_error;
 use fonderie_warehouse::{ConnectOptions, LoadPlan, Warehouse};
-use futures::TryStreamExt;
 
 use crate::Context;
 use crate::stage::{judged, record_of};
@@ -60,10 +58,7 @@ async fn replay_in(
         return warehouse.replay_ledger(record, load, withdrawn).await;
     };
     let object = &validate.accepted_records;
-    let builder = context.storage.parquet_reader(object).await?.with_batch_size(8192);
-    let columns = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
-    let stream = builder.build().map_err(|error| parquet_error(object, error))?;
-    let batches = stream.map_err(|error| parquet_error(object, error));
+    let (columns, batches) = context.storage.records(object).await?;
     let owns = &dataset.source(&run.source)?.owns;
     let record = record_of(&dataset, run)?;
     let plan = LoadPlan { run, transform, validate, record, owns, layout: &dataset.layout };

@@ -34,8 +34,7 @@ async fn load(context: &Context, warehouse: &mut Warehouse, dataset: &Dataset, i
     let LoadInput { run, transform, validate } = input;
     warehouse.ready(&dataset.layout).await?;
     let object = &validate.accepted_records;
-    let stream = context.storage.parquet_reader(object).await?.with_batch_size(8192).build();
-    let batches = stream.map_err(|error| parquet_error(object, error))?.map_err(|error| parquet_error(object, error));
+    let (_, batches) = context.storage.records(object).await?;
     let of_source = record_of(dataset, run)?;
     let owns = &dataset.source(&run.source)?.owns;
     let plan = LoadPlan { run, transform, validate, record: of_source, owns, layout: &dataset.layout };

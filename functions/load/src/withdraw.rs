@@ -1,6 +1,5 @@
 //! A file version that was sent by mistake, withdrawn; or such a withdrawal, undone.
 
-use std::collections::HashSet;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -10,9 +9,8 @@ use fonderie_core::withdrawal::{WithdrawOrder, WithdrawalRecord, WithdrawalStatu
 use fonderie_core::{
     BesideSilver, BundleRef, DatasetRun, ErrorCode, ObjectRef, ObjectVersion, Result, Run, RunRecord, StageError,
 };
-use fonderie_storage::{Datasets, parquet_error};
+use fonderie_storage::Datasets;
 use fonderie_warehouse::{ConnectOptions, KnownVersion, LoadPlan, UncommittedWithdrawal, Warehouse, WithdrawPlan};
-use futures::TryStreamExt;
 
 use crate::Context;
 use crate::refill::refill;
@@ -159,7 +157,9 @@ async fn restore<'w>(
     let Some(withdrawal) = &plan.version.withdrawn else { return warehouse.release(plan).await };
     let key = output_key(&dataset.name, &plan.version.source, &withdrawal.loaded_by, RunRecord::NAME);
     let place = ObjectRef { bucket: context.silver_bucket.clone(), key };
-    let Some(record) = document::<RunRecord>(context, &place).await? else { return warehouse.release(plan).await };
+    let Some(record) = context.storage.beside_silver::<RunRecord>(&place).await? else {
+        return warehouse.release(plan).await;
+    };
     let accepted = &record.validate.accepted_records;
     match context.storage.head(&accepted.bucket, &accepted.key, None).await {
         Ok(_) => {}
@@ -182,10 +182,6 @@ async fn restore<'w>(
             &present
         }
     };
-    let builder = context.storage.parquet_reader(accepted).await?.with_batch_size(8192);
-    let columns: HashSet<String> = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
-    let stream = builder.build().map_err(|error| parquet_error(accepted, error))?;
-    let batches = stream.map_err(|error| parquet_error(accepted, error));
     let owns = &contract.source(&run.source)?.owns;
     let of_source = record_of(contract, run)?;
     let load = LoadPlan { run, transform, validate, record: of_source, owns, layout: &contract.layout };
@@ -194,6 +190,7 @@ async fn restore<'w>(
         Err(error) if is_gone(&error) => return warehouse.release(plan).await,
         judged => judged?,
     };
+    let (columns, batches) = context.storage.records(accepted).await?;
     warehouse.restore(plan, &load, &columns, batches, judged).await
 }
 
@@ -218,14 +215,6 @@ async fn bundle(context: &Context, run: &Run) -> Result<Option<std::sync::Arc<Da
     }
 }
 
-async fn document<T: BesideSilver>(context: &Context, place: &ObjectRef) -> Result<Option<T>> {
-    match context.storage.read(&place.bucket, &place.key, None, T::LIMIT).await {
-        Ok(json) => T::from_json(place, &json).map(Some),
-        Err(error) if error.code == ErrorCode::ObjectMissing => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 /// Writes beside the silver of the run that had loaded the version that it is withdrawn, or no longer.
 async fn note(context: &Context, plan: &WithdrawPlan<'_>, uncommitted: &UncommittedWithdrawal<'_>) -> Result<()> {
     let Some(at) = uncommitted.at() else { return Ok(()) };
@@ -233,17 +222,8 @@ async fn note(context: &Context, plan: &WithdrawPlan<'_>, uncommitted: &Uncommit
     let key = output_key(&run.bundle.dataset, &plan.version.source, &done.loaded_by, WithdrawalRecord::NAME);
     let place = ObjectRef { bucket: context.silver_bucket.clone(), key };
     let record = match done.status {
-        WithdrawalStatus::Withdrawn => WithdrawalRecord {
-            run_id: plan.run_id.to_owned(),
-            started_at: run.started_at,
-            as_of: run.as_of,
-            bundle_sha256: run.bundle.sha256.clone(),
-            bundle_version: run.bundle.object.version_id.clone(),
-            withdrawal: done.clone(),
-            at,
-            undone_at: None,
-        },
-        _ => match document::<WithdrawalRecord>(context, &place).await? {
+        WithdrawalStatus::Withdrawn => plan.record(done, at),
+        _ => match context.storage.beside_silver::<WithdrawalRecord>(&place).await? {
             Some(record) => WithdrawalRecord { undone_at: Some(at), ..record },
             // it went with the silver
             None => return Ok(()),

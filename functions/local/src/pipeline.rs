@@ -5,10 +5,11 @@ use std::cell::{Cell, RefCell};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use fonderie_core::stage::{
-    CaughtError, DatasetRun, FailedRun, FailedState, Failure, LoadInput, Loaded, ObjectRun, Published,
-    RecordFailureInput, RunReport, ScoreInput, Scored, SummarizeInput, TransformInput, Transformed, ValidateInput,
-    Validated, Verdict,
+    CaughtError, DatasetRun, DatasetSummaryInput, FailedRun, FailedState, Failure, LoadInput, Loaded, ObjectRun,
+    Published, RecordFailureInput, RunReport, ScoreInput, Scored, SummarizeInput, TransformInput, Transformed,
+    ValidateInput, Validated, Verdict,
 };
+use fonderie_core::withdrawal::Withdrawn;
 use fonderie_core::{Disposition, ErrorCode, ObjectRef, ObjectVersion, Result, Run, RunRequest, StageError};
 use fonderie_ingest::{Executions, Ingested, Started};
 use fonderie_storage::Storage;
@@ -299,6 +300,30 @@ impl Pipeline {
             said.load = Some(fonderie_load::run(&self.load, LoadInput { run, transform, validate }).await?);
         }
         Ok(())
+    }
+
+    /// Scores, publishes and summarizes a dataset; `withdrawal` is what its run has withdrawn or restored before. Returns also where the report lies.
+    pub(crate) async fn dataset(
+        &self,
+        run: DatasetRun,
+        withdrawal: Option<Withdrawn>,
+        stage: &dyn Fn(&'static str),
+    ) -> Result<(Scored, Published, ObjectRef)> {
+        stage("score");
+        let score = fonderie_score::run(&self.score, ScoreInput { run: run.clone() }).await?;
+        stage("publish");
+        let publish = fonderie_publish::run(&self.publish, ScoreInput { run: run.clone() }).await?;
+        stage("summarize");
+        let input = DatasetSummaryInput {
+            run,
+            score: score.clone(),
+            publish: publish.clone(),
+            objects: None,
+            rebuild: None,
+            withdrawal,
+        };
+        let summary = fonderie_summarize::run(&self.summarize, SummarizeInput::Dataset(Box::new(input))).await?;
+        Ok((score, publish, summary.report))
     }
 
     async fn for_all(

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use chrono::{NaiveDate, Utc};
 use fonderie_contract::Dataset;
 use fonderie_core::replay::{ReplayFrom, ReplayInput};
-use fonderie_core::stage::{
-    DatasetSummaryInput, Published, ScoreInput, Scored, SummarizeInput, TransformInput, ValidateInput,
-};
+use fonderie_core::stage::{Published, Scored, TransformInput, ValidateInput};
 use fonderie_core::{BundleRef, DatasetRun, Result, StageError};
 use fonderie_rebuild::{Lost, Plan, allowed, plan};
 use fonderie_storage::Datasets;
@@ -140,20 +138,7 @@ async fn publish(
         rebuild: None,
         withdraw: None,
     };
-    progress.stage("score");
-    let score = fonderie_score::run(&pipeline.score, ScoreInput { run: run.clone() }).await?;
-    progress.stage("publish");
-    let publish = fonderie_publish::run(&pipeline.publish, ScoreInput { run: run.clone() }).await?;
-    progress.stage("summarize");
-    let said = DatasetSummaryInput {
-        run,
-        score: score.clone(),
-        publish: publish.clone(),
-        objects: None,
-        rebuild: None,
-        withdrawal: None,
-    };
-    fonderie_summarize::run(&pipeline.summarize, SummarizeInput::Dataset(Box::new(said))).await?;
+    let (score, publish, _) = pipeline.dataset(run, None, &|stage| progress.stage(stage)).await?;
     progress.end();
     Ok((score, publish))
 }

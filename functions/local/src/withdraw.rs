@@ -6,9 +6,8 @@ use std::path::{Component, Path};
 use chrono::Utc;
 use fonderie_contract::Dataset;
 use fonderie_core::money::{format_cents, group_digits};
-use fonderie_core::stage::{DatasetSummaryInput, Published, ScoreInput, Scored, SummarizeInput};
 use fonderie_core::withdrawal::{RecordWithdrawal, WithdrawOrder, WithdrawalStatus, Withdrawn, WithdrawnObject};
-use fonderie_core::{BundleRef, DatasetRun, ErrorCode, ObjectRef, Result, StageError, Tally};
+use fonderie_core::{BundleRef, DatasetRun, ErrorCode, Result, StageError, Tally};
 use fonderie_storage::Datasets;
 use fonderie_warehouse::{KnownVersion, Warehouse};
 use serde::Serialize;
@@ -72,7 +71,10 @@ async fn withdraw(
         false => Ok(Vec::new()),
     };
     let ended = match finished {
-        Ok(finished) => publish(&pipeline, run.order, &withdrawn, &progress).await.map(|end| (finished, end)),
+        Ok(finished) => {
+            let stage = |stage| progress.stage(stage);
+            pipeline.dataset(run.order, Some(withdrawn.clone()), &stage).await.map(|end| (finished, end))
+        }
         Err(error) => Err(error),
     };
     progress.end();
@@ -215,30 +217,6 @@ async fn run_again(
     let asked = Asked { as_of: Some(run.order.as_of), force: true, strict: false };
     let arrived = pipeline.load_file(&object.key, asked, &|stage| progress.stage(stage)).await?;
     pipeline.finish(arrived, &|stage| progress.stage(stage)).await
-}
-
-/// Scores, publishes and summarizes the dataset.
-async fn publish(
-    pipeline: &Pipeline,
-    run: DatasetRun,
-    withdrawn: &Withdrawn,
-    progress: &Progress,
-) -> Result<(Scored, Published, ObjectRef)> {
-    progress.stage("score");
-    let score = fonderie_score::run(&pipeline.score, ScoreInput { run: run.clone() }).await?;
-    progress.stage("publish");
-    let publish = fonderie_publish::run(&pipeline.publish, ScoreInput { run: run.clone() }).await?;
-    progress.stage("summarize");
-    let input = DatasetSummaryInput {
-        run,
-        score: score.clone(),
-        publish: publish.clone(),
-        objects: None,
-        rebuild: None,
-        withdrawal: Some(withdrawn.clone()),
-    };
-    let summary = fonderie_summarize::run(&pipeline.summarize, SummarizeInput::Dataset(Box::new(input))).await?;
-    Ok((score, publish, summary.report))
 }
 
 /// What `--json` prints.

@@ -232,11 +232,7 @@ impl Finder<'_> {
 
     async fn document<T: BesideSilver>(&self, key: String) -> Result<Option<T>> {
         let place = ObjectRef { bucket: self.buckets.silver.clone(), key };
-        match self.storage.read(&place.bucket, &place.key, None, T::LIMIT).await {
-            Ok(json) => T::from_json(&place, &json).map(Some),
-            Err(error) if error.code == ErrorCode::ObjectMissing => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.storage.beside_silver(&place).await
     }
 
     /// Where a run's rows can be had, or why they cannot. Its bundle is put where it lies now.

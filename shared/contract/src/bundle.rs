@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fonderie_core::hex;
-use sha2::{Digest, Sha256};
+use fonderie_core::{digest, hex};
 
 /// The files of a dataset that make a pipeline: path relative to the dataset's folder, and text.
 ///
@@ -44,12 +43,7 @@ impl Bundle {
 
     /// SHA-256 over paths and texts, in hexadecimal: equal for equal bundles, whatever carried them.
     pub fn sha256(&self) -> String {
-        let mut hash = Sha256::new();
-        for part in self.files.iter().flat_map(|(path, text)| [path, text]) {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
-        hex(hash.finalize())
+        hex(digest(self.files.iter().flat_map(|(path, text)| [path.as_str(), text])))
     }
 
     /// The files, by path.

@@ -28,7 +28,7 @@ pub mod units;
 pub mod withdrawal;
 
 pub use error::{Disposition, ErrorCode, StageError};
-pub use hex::hex;
+pub use hex::{digest, hex};
 pub use notice::Notice;
 pub use object::{ObjectRef, ObjectVersion, Order};
 pub use run::{BundleRef, Run, RunRequest};

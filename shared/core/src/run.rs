@@ -2,10 +2,9 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::object::{ObjectRef, ObjectVersion, Order};
-use crate::{day, hex};
+use crate::{day, digest, hex};
 
 /// What an event, a person at the console, a backfill or a schedule asks for. `{"bucket": …, "key": …}` is enough.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,13 +97,9 @@ impl RunRequest {
         let file_name = self.key.rsplit('/').next().unwrap_or(&self.key);
         let readable: String =
             file_name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).take(40).collect();
-        let mut hash = Sha256::new();
         let version = self.version_id.as_deref().unwrap_or_default();
-        for part in [&self.bucket, &self.key, version].into_iter().chain(self.record.as_deref()) {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
-        format!("{readable}-{}", hex(&hash.finalize()[..16]))
+        let parts = [self.bucket.as_str(), &self.key, version].into_iter().chain(self.record.as_deref());
+        format!("{readable}-{}", hex(&digest(parts)[..16]))
     }
 }
 

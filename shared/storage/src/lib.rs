@@ -10,6 +10,7 @@
 //! Every failure is a [`fonderie_core::StageError`] with its code (`error` has the mapping), so that the state machine
 //! knows whether to retry.
 
+mod beside_silver;
 mod bundle;
 mod config;
 mod error;
@@ -25,7 +26,7 @@ mod writer;
 pub use bundle::Datasets;
 pub use config::{sdk_config, sdk_config_for};
 pub use object::{Listed, Listing, ObjectMeta};
-pub use parquet_read::{ObjectRanges, parquet_error};
+pub use parquet_read::{ObjectRanges, Records, parquet_error};
 pub use parquet_write::{ParquetObjectWriter, ROW_GROUP_BYTES};
 pub use reader::ObjectReader;
 pub use writer::ObjectWriter;

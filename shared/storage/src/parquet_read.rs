@@ -2,14 +2,17 @@
 //!
 //! The object is pinned by the first answer, so that an object replaced in mid-read fails instead of mixing two files.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use aws_sdk_s3::primitives::AggregatedBytes;
 use bytes::{Bytes, BytesMut};
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
@@ -28,6 +31,8 @@ const TAIL: u64 = 256 * 1024;
 const GAP: u64 = 512 * 1024;
 /// Nor may the joining make a request larger than this.
 const REQUEST: u64 = 16 * 1024 * 1024;
+/// Rows of a batch.
+const BATCH_ROWS: usize = 8192;
 /// Tries of one range whose body breaks off.
 const TRIES: u32 = 4;
 
@@ -39,7 +44,22 @@ impl Storage {
         let ranges = ObjectRanges::open(self, object).await?;
         ParquetRecordBatchStreamBuilder::new(ranges).await.map_err(|e| parquet_error(object, e))
     }
+
+    /// All records of a Parquet object, with the names of its columns: an older contract may have written fewer.
+    ///
+    /// # Errors
+    /// The store's, in the stream too; `Internal` if the object is no Parquet.
+    pub async fn records(&self, object: &ObjectRef) -> Result<Records> {
+        let builder = self.parquet_reader(object).await?.with_batch_size(BATCH_ROWS);
+        let columns = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let stream = builder.build().map_err(|error| parquet_error(object, error))?;
+        let object = object.clone();
+        Ok((columns, stream.map_err(move |error| parquet_error(&object, error)).boxed()))
+    }
 }
+
+/// The names of an object's columns, and its records.
+pub type Records = (HashSet<String>, BoxStream<'static, Result<RecordBatch>>);
 
 /// The stage's error for one of Parquet's: the storage's own comes through as it was.
 pub fn parquet_error(object: &ObjectRef, error: ParquetError) -> StageError {

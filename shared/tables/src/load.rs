@@ -205,13 +205,9 @@ impl<'t> Load<'t> {
     fn own(&self, sql: &mut String) {
         let (newest, columns, joins) = self.columns_of_file();
         let sequence = self.base("_row_key_seq").replace('\'', "''");
-        let (this, theirs) = match newest.is_empty() {
-            false => ("(i.row_newest, t.rank)", "(m.row_newest, v.rank)"),
-            true => ("t.rank", "v.rank"),
-        };
-        let this = match &self.table.newest_by {
-            Some(newest) => this.replace("i.row_newest", &format!("i.{}", quote(&newest.field.name))),
-            None => this.to_owned(),
+        let (this, theirs) = match &self.table.newest_by {
+            Some(newest) => (format!("(i.{}, t.rank)", quote(&newest.field.name)), "(m.row_newest, v.rank)"),
+            None => ("t.rank".to_owned(), "v.rank"),
         };
         let differs = match columns.is_empty() {
             true => String::new(),

@@ -2,26 +2,21 @@
 
 use fonderie_contract::Layout;
 use fonderie_core::failpoint::step;
-use fonderie_core::{ErrorCode, Result, StageError, hex};
-use sha2::{Digest, Sha256};
+use fonderie_core::{ErrorCode, Result, StageError, digest, hex};
 use tokio_postgres::{Client, Transaction};
 
 use crate::error::Doing;
 use crate::evolve::evolve;
 use crate::lock::dataset_lock;
 use crate::sql::quote;
-use crate::tables::{check_there, rebuild_advice, record};
+use crate::tables::{Standing, rebuild_advice, record};
 
 const DECLARING: &str = "making the tables that the dataset declares";
 
 /// The SHA-256 of all statements that make the declared tables.
 pub(crate) fn sha256(layout: &Layout) -> String {
-    let mut hash = Sha256::new();
-    for part in layout.schemas.all().into_iter().chain([fonderie_tables::create(&layout.tables).as_str()]) {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    hex(hash.finalize())
+    let statements = fonderie_tables::create(&layout.tables);
+    hex(digest(layout.schemas.all().into_iter().chain([statements.as_str()])))
 }
 
 /// Brings the database to a declaration that it has not been brought to yet, in one transaction under the dataset's lock. Returns whether
@@ -48,7 +43,7 @@ pub(crate) async fn declare(client: &mut Client, layout: &Layout) -> Result<bool
     }
     let declared = "SELECT EXISTS (SELECT FROM audit.declaration WHERE dataset = $1)";
     if transaction.query_one(declared, &[&dataset]).await.doing(DECLARING)?.get(0) {
-        check_there(&transaction, dataset).await?;
+        Standing::of(&transaction, dataset).await?.check(dataset)?;
         evolve(&transaction, layout).await?;
     } else {
         check_free(&transaction, layout).await?;

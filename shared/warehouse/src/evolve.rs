@@ -11,6 +11,7 @@ use fonderie_tables::{Base, Dataset, View, bases, function, name, quote, views};
 use tokio_postgres::{GenericClient, Transaction};
 
 use crate::error::Doing;
+use crate::sql::grants;
 
 const COMPARING: &str = "comparing the tables with the declaration";
 const CHANGING: &str = "bringing the tables to the declaration";
@@ -268,10 +269,20 @@ async fn renew_functions(transaction: &Transaction<'_>, dataset: &Dataset, made:
     Ok(())
 }
 
-/// Views that stand on a table whose column gets wider: dropped, and made again with the rights that they had.
+/// A view that stands on a table whose column gets wider.
+struct Dependent {
+    schema: String,
+    name: String,
+    kind: &'static str,
+    /// The statements that make it again, with its indexes.
+    create: String,
+    /// Those that give the rights back.
+    grants: Vec<String>,
+}
+
+/// Views that are dropped, and made again with the rights that they had; lower ones first.
 struct Waiting {
-    /// Schema, name, the statements that make it again, and those that give the rights back; lower ones first.
-    views: Vec<(String, String, String, Vec<String>)>,
+    views: Vec<Dependent>,
     schema: String,
 }
 
@@ -281,41 +292,39 @@ impl Waiting {
         if widened.is_empty() {
             return Ok(waiting);
         }
-        let query = "WITH RECURSIVE above (oid, depth) AS ( \
-              SELECT r.ev_class, 1 FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid \
-              WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY ($1::text[]::regclass[]) \
-              UNION SELECT r.ev_class, a.depth + 1 FROM above a JOIN pg_depend d ON d.refobjid = a.oid JOIN pg_rewrite r ON r.oid = d.objid \
-              WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND r.ev_class <> a.oid) \
-            SELECT n.nspname::text, c.relname::text, c.relkind = 'm', rtrim(pg_get_viewdef(c.oid), ';'), \
-              ARRAY(SELECT pg_get_indexdef(i.indexrelid) FROM pg_index i WHERE i.indrelid = c.oid), \
-              ARRAY(SELECT format('GRANT %s ON %s TO %s%s', g.privilege_type, c.oid::regclass, \
-                      CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END, \
-                      CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) FROM aclexplode(c.relacl) g) \
-            FROM (SELECT oid, max(depth) AS depth FROM above GROUP BY oid) a JOIN pg_class c ON c.oid = a.oid \
-            JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY a.depth, 1, 2";
-        for row in transaction.query(query, &[&widened]).await.doing(CHANGING)? {
+        let query = format!(
+            "WITH RECURSIVE above (oid, depth) AS ( \
+               SELECT r.ev_class, 1 FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid \
+               WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY ($1::text[]::regclass[]) \
+               UNION SELECT r.ev_class, a.depth + 1 FROM above a JOIN pg_depend d ON d.refobjid = a.oid JOIN pg_rewrite r ON r.oid = d.objid \
+               WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND r.ev_class <> a.oid) \
+             SELECT n.nspname::text, c.relname::text, c.relkind = 'm', rtrim(pg_get_viewdef(c.oid), ';'), \
+               ARRAY(SELECT pg_get_indexdef(i.indexrelid) FROM pg_index i WHERE i.indrelid = c.oid), ARRAY({}) \
+             FROM (SELECT oid, max(depth) AS depth FROM above GROUP BY oid) a JOIN pg_class c ON c.oid = a.oid \
+             JOIN pg_namespace n ON n.oid = c.relnamespace ORDER BY a.depth, 1, 2",
+            grants("c", "c.oid::regclass")
+        );
+        for row in transaction.query(&query, &[&widened]).await.doing(CHANGING)? {
             let (schema, view): (String, String) = (row.get(0), row.get(1));
-            let place = name(&schema, &view, "");
-            let (kind, definition): (&str, &str) = (if row.get(2) { "MATERIALIZED VIEW" } else { "VIEW" }, row.get(3));
-            let mut make = format!("CREATE {kind} {place} AS {definition}");
-            make.extend(row.get::<_, Vec<String>>(4).iter().map(|index| format!("; {index}")));
-            waiting.views.push((schema, view, make, row.get(5)));
+            let (kind, definition): (_, &str) = (if row.get(2) { "MATERIALIZED VIEW" } else { "VIEW" }, row.get(3));
+            let mut create = format!("CREATE {kind} {} AS {definition}", name(&schema, &view, ""));
+            create.extend(row.get::<_, Vec<String>>(4).iter().map(|index| format!("; {index}")));
+            waiting.views.push(Dependent { schema, name: view, kind, create, grants: row.get(5) });
         }
-        for (schema, view, make, _) in waiting.views.iter().rev() {
-            let kind = if make.starts_with("CREATE MATERIALIZED") { "MATERIALIZED VIEW" } else { "VIEW" };
-            let drop = format!("DROP {kind} {}", name(schema, view, ""));
+        for view in waiting.views.iter().rev() {
+            let drop = format!("DROP {} {}", view.kind, name(&view.schema, &view.name, ""));
             transaction.batch_execute(&drop).await.doing(CHANGING)?;
         }
         Ok(waiting)
     }
 
     async fn make_again(self, transaction: &Transaction<'_>, made: &[View]) -> Result<()> {
-        for (schema, view, make, grants) in self.views {
-            let is_made = schema == self.schema && made.iter().any(|made| made.name == view);
+        for view in self.views {
+            let is_made = view.schema == self.schema && made.iter().any(|made| made.name == view.name);
             if !is_made {
-                transaction.batch_execute(&make).await.doing(CHANGING)?;
+                transaction.batch_execute(&view.create).await.doing(CHANGING)?;
             }
-            for grant in grants {
+            for grant in view.grants {
                 transaction.batch_execute(&grant).await.doing(CHANGING)?;
             }
         }

@@ -17,9 +17,9 @@ use crate::connect::Warehouse;
 use crate::error::Doing;
 
 const READING: &str = "reading the ledger";
-const WRITING: &str = "writing the ledger";
+pub(crate) const WRITING: &str = "writing the ledger";
 /// The stage of the amounts that a version no longer shows.
-const REMOVED: &str = "removed";
+pub(crate) const REMOVED: &str = "removed";
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -333,15 +333,7 @@ pub(crate) async fn write(transaction: &Transaction<'_>, version: i64, ending: &
     let tallies =
         [("read", &transform.read), ("accepted", &validate.accepted), ("rejected", &rejected), (REMOVED, removed)];
     for (stage, tally) in tallies {
-        for (column, amount) in &tally.amounts {
-            transaction
-                .execute(
-                    "INSERT INTO audit.run_amount (run_id, stage, column_name, sum, unreadable) VALUES ($1, $2, $3, $4::text::numeric, $5)",
-                    &[&run.run_id, &stage, column, &money::format_cents(amount.sum), &signed(amount.unreadable)?],
-                )
-                .await
-                .doing(WRITING)?;
-        }
+        write_amounts(transaction, &run.run_id, stage, tally).await?;
     }
     for result in &validate.rules {
         transaction
@@ -384,6 +376,20 @@ async fn note_same_bytes(transaction: &Transaction<'_>, version: i64) -> Result<
         )
         .await
         .doing(WRITING)?;
+    Ok(())
+}
+
+/// Writes a run's amounts of one stage.
+pub(crate) async fn write_amounts(client: &impl GenericClient, run_id: &str, stage: &str, tally: &Tally) -> Result<()> {
+    for (column, amount) in &tally.amounts {
+        client
+            .execute(
+                "INSERT INTO audit.run_amount (run_id, stage, column_name, sum, unreadable) VALUES ($1, $2, $3, $4::text::numeric, $5)",
+                &[&run_id, &stage, column, &money::format_cents(amount.sum), &signed(amount.unreadable)?],
+            )
+            .await
+            .doing(WRITING)?;
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! advisory lock is taken and held to the end of the transaction: merges of one dataset come one after another, so that the
 //! statements of [`fonderie_tables::load`] see the tables at rest.
 
+use std::collections::HashSet;
 use std::pin::pin;
 use std::time::Instant;
 
@@ -231,6 +232,27 @@ where
 {
     let create = create_incoming(fields);
     copy_into(transaction, ("incoming", &create), columns, batches, "copying the accepted records").await
+}
+
+/// Copies the records of a run that was loaded before once more: of the columns that the batches have, those of the record. Returns the key of the
+/// run's version.
+pub(crate) async fn copy_again<S>(
+    transaction: &Transaction<'_>,
+    plan: &LoadPlan<'_>,
+    columns: &HashSet<String>,
+    batches: S,
+    judged: Option<Judged<'_>>,
+) -> Result<i64>
+where
+    S: Stream<Item = Result<RecordBatch>>,
+{
+    let version = ledger::register_version(transaction, plan.run, &plan.transform.content_sha256).await?.key;
+    let fields = &plan.record.fields;
+    let there: Vec<String> = incoming_columns(fields).into_iter().filter(|column| columns.contains(column)).collect();
+    copy(transaction, fields, &there, batches).await?;
+    check_arrived(transaction, plan.record, &plan.validate.accepted).await?;
+    complete::given(transaction, plan, judged).await?;
+    Ok(version)
 }
 
 /// Makes a table of the run's own and copies these columns of the batches into it.

@@ -9,8 +9,7 @@ use std::time::Instant;
 use fonderie_contract::Mart;
 use fonderie_core::failpoint::step;
 use fonderie_core::stage::{DatasetRun, MartPublished, Published};
-use fonderie_core::{Disposition, ErrorCode, Result, StageError, hex};
-use sha2::{Digest, Sha256};
+use fonderie_core::{Disposition, ErrorCode, Result, StageError, digest, hex};
 use tokio_postgres::Transaction;
 use tokio_postgres::error::SqlState;
 
@@ -20,7 +19,7 @@ use crate::ledger::{signed, unsigned};
 use crate::load::WORK_MEM;
 use crate::lock::dataset_lock;
 use crate::score::{loads_until, newer_load};
-use crate::sql::quote;
+use crate::sql::{grants, quote};
 use fonderie_tables::name;
 
 impl Warehouse {
@@ -121,12 +120,7 @@ async fn one(transaction: &Transaction<'_>, run: &DatasetRun, schema: &str, mart
 
 /// The hash of all that makes a mart.
 fn sha256(mart: &Mart) -> String {
-    let mut hash = Sha256::new();
-    for part in mart.key.iter().chain([&mart.name, &mart.definition]) {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    hex(hash.finalize())
+    hex(digest(mart.key.iter().chain([&mart.name, &mart.definition]).map(String::as_str)))
 }
 
 /// The statements that make a mart under a name. It is filled by a refresh, whose rows are frozen: a reader whose snapshot is older than the
@@ -149,17 +143,9 @@ async fn rebuild(transaction: &Transaction<'_>, schema: &str, mart: &Mart, doing
     let build = create(schema, mart, &format!("{}__new", mart.name));
     transaction.batch_execute(&build).await.doing(doing)?;
     // Who may read the old one may read the new one.
-    let grants = transaction
-        .query(
-            "SELECT format('GRANT %s ON %s TO %s%s', a.privilege_type, $2::text, \
-               CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END, \
-               CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) \
-             FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a WHERE c.oid = to_regclass($1)",
-            &[&place, &draft],
-        )
-        .await
-        .doing(doing)?;
-    for grant in &grants {
+    let grants =
+        format!("SELECT unnest(ARRAY({})) FROM pg_class c WHERE c.oid = to_regclass($1)", grants("c", "$2::text"));
+    for grant in &transaction.query(&grants, &[&place, &draft]).await.doing(doing)? {
         transaction.batch_execute(grant.get(0)).await.doing(doing)?;
     }
     let drop = format!("DROP MATERIALIZED VIEW IF EXISTS {place}");

@@ -17,13 +17,13 @@ use fonderie_core::{ErrorCode, LoadRecord, ObjectVersion, Order, Result, RunReco
 use futures::Stream;
 use tokio_postgres::Transaction;
 
-use crate::complete::{self, Judged};
+use crate::complete::Judged;
 use crate::connect::Warehouse;
 use crate::error::Doing;
 use crate::ledger::{self, Ending, LedgerEntry, RunStatus, unsigned};
-use crate::load::{LoadPlan, Merged, check_arrived, copy, loaded_by_now, merge};
+use crate::load::{LoadPlan, Merged, copy_again, loaded_by_now, merge};
 use crate::lock::dataset_lock;
-use crate::sql::{incoming_columns, quote};
+use crate::sql::quote;
 use crate::tables::{Made, record};
 use crate::withdraw::remember;
 
@@ -197,20 +197,15 @@ impl Warehouse {
     {
         let run = plan.run;
         let transaction = self.client.transaction().await.doing(REPLAYING)?;
-        let version = ledger::register_version(&transaction, run, &plan.transform.content_sha256).await?;
-        let there: Vec<String> =
-            incoming_columns(&plan.record.fields).into_iter().filter(|column| columns.contains(column)).collect();
-        copy(&transaction, &plan.record.fields, &there, batches).await?;
-        check_arrived(&transaction, plan.record, &plan.validate.accepted).await?;
-        complete::given(&transaction, plan, judged).await?;
+        let version = copy_again(&transaction, plan, columns, batches, judged).await?;
         dataset_lock(&transaction, &run.bundle.dataset).await?;
         let later = "SELECT EXISTS (SELECT FROM audit.object_version v JOIN audit.run r ON r.run_id = v.loaded_run_id \
                      WHERE v.object_version_key = $1 AND r.run_id <> $2 AND r.finished_at > $3)";
-        let later = transaction.query_one(later, &[&version.key, &run.run_id, &at]).await.doing(REPLAYING)?;
+        let later = transaction.query_one(later, &[&version, &run.run_id, &at]).await.doing(REPLAYING)?;
         if later.get::<_, bool>(0) {
             return Ok(());
         }
-        let Merged { outcomes, removed, warnings } = merge(&transaction, plan, version.key).await?;
+        let Merged { outcomes, removed, warnings } = merge(&transaction, plan, version).await?;
         if ledger::recorded(&transaction, &run.run_id).await?.is_none() {
             let ending = Ending {
                 run,
@@ -223,10 +218,10 @@ impl Warehouse {
                 warnings: &warnings,
                 load_millis: None,
             };
-            ledger::write(&transaction, version.key, &ending).await?;
+            ledger::write(&transaction, version, &ending).await?;
             finished_at(&transaction, &run.run_id, at).await?;
         }
-        loaded_by_now(&transaction, version.key, &run.run_id).await?;
+        loaded_by_now(&transaction, version, &run.run_id).await?;
         step("before a run was loaded again");
         transaction.commit().await.doing(REPLAYING)
     }

@@ -11,6 +11,15 @@ pub(crate) fn advisory_key(name: &str) -> i64 {
     digest.iter().take(8).fold(0_i64, |key, byte| (key << 8) | i64::from(*byte))
 }
 
+/// A query of the statements that give a relation's rights to another one: `class` is an alias of `pg_class`, `target` an expression of the other's name.
+pub(crate) fn grants(class: &str, target: &str) -> String {
+    format!(
+        "SELECT format('GRANT %s ON %s TO %s%s', g.privilege_type, {target}, \
+           CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END, \
+           CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) FROM aclexplode({class}.relacl) g"
+    )
+}
+
 /// The columns of the run's own table: the record's fields, then where each row stood in the file.
 pub(crate) fn incoming_columns(fields: &[Field]) -> Vec<String> {
     fields.iter().map(|field| field.name.clone()).chain(["source_line".into(), "source_record".into()]).collect()

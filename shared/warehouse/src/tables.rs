@@ -129,52 +129,62 @@ impl Warehouse {
     pub async fn ready(&mut self, layout: &Layout) -> Result<()> {
         let dataset = layout.tables.name.as_str();
         let migrated = !self.migrate(layout).await?.is_empty();
-        let row = self
-            .client
-            .query_one(
-                "SELECT EXISTS (SELECT FROM audit.rebuild WHERE dataset = $1), \
-                   (SELECT count(*) FROM audit.dataset_table WHERE dataset = $1 AND ledger_oid = 'audit.dataset_table'::regclass::oid::bigint)",
-                &[&dataset],
-            )
-            .await
-            .doing(LOOKING)?;
-        let (rebuilding, known): (bool, i64) = (row.get(0), row.get(1));
-        if rebuilding {
+        let standing = Standing::of(&self.client, dataset).await?;
+        if standing.rebuilding {
             return Err(mismatch(format!(
                 "the tables of `{dataset}` are being made again, or that was broken off: wait for its end, or start it again (`fonderie rebuild --dataset \
                  {dataset}`, in AWS the state machine `backfill` with {{\"rebuild\": \"{dataset}\"}})"
             )));
         }
-        check_there(&self.client, dataset).await?;
+        standing.check(dataset)?;
         // new tables, or all of the database was restored from a dump
-        if migrated || known == 0 {
+        if migrated || !standing.is_known {
             record(&self.client, layout).await?;
         }
         Ok(())
     }
 }
 
-/// The tables that were made for a dataset are there, and are those.
-///
-/// # Errors
-/// `SchemaMismatch` with the names of those that are not.
-pub(crate) async fn check_there(client: &impl GenericClient, dataset: &str) -> Result<()> {
-    let query = "SELECT ARRAY(SELECT t.name FROM audit.dataset_table t WHERE t.dataset = $1 AND to_regclass(t.name) IS NULL ORDER BY 1), \
-                   ARRAY(SELECT t.name FROM audit.dataset_table t WHERE t.dataset = $1 AND to_regclass(t.name)::oid::bigint <> t.oid \
-                         AND t.ledger_oid = 'audit.dataset_table'::regclass::oid::bigint ORDER BY 1)";
-    let row = client.query_one(query, &[&dataset]).await.doing(LOOKING)?;
-    let (missing, foreign): (Vec<String>, Vec<String>) = (row.get(0), row.get(1));
-    let mut found = Vec::new();
-    if !missing.is_empty() {
-        found.push(format!("{} not there", several(&missing)));
+/// How the tables stand that were made for a dataset.
+pub(crate) struct Standing {
+    /// They are being made again.
+    rebuilding: bool,
+    /// The ledger knows their identities in this database.
+    is_known: bool,
+    missing: Vec<String>,
+    /// Others stand under their names.
+    foreign: Vec<String>,
+}
+
+impl Standing {
+    /// Asks the ledger and the catalogue.
+    pub(crate) async fn of(client: &impl GenericClient, dataset: &str) -> Result<Self> {
+        let query = "SELECT EXISTS (SELECT FROM audit.rebuild WHERE dataset = $1), \
+                       EXISTS (SELECT FROM audit.dataset_table WHERE dataset = $1 AND ledger_oid = 'audit.dataset_table'::regclass::oid::bigint), \
+                       ARRAY(SELECT t.name FROM audit.dataset_table t WHERE t.dataset = $1 AND to_regclass(t.name) IS NULL ORDER BY 1), \
+                       ARRAY(SELECT t.name FROM audit.dataset_table t WHERE t.dataset = $1 AND to_regclass(t.name)::oid::bigint <> t.oid \
+                             AND t.ledger_oid = 'audit.dataset_table'::regclass::oid::bigint ORDER BY 1)";
+        let row = client.query_one(query, &[&dataset]).await.doing(LOOKING)?;
+        Ok(Self { rebuilding: row.get(0), is_known: row.get(1), missing: row.get(2), foreign: row.get(3) })
     }
-    if !foreign.is_empty() {
-        found.push(format!("{} not what Fonderie made under the name", several(&foreign)));
+
+    /// The tables are there, and are those that were made.
+    ///
+    /// # Errors
+    /// `SchemaMismatch` with the names of those that are not.
+    pub(crate) fn check(&self, dataset: &str) -> Result<()> {
+        let mut found = Vec::new();
+        if !self.missing.is_empty() {
+            found.push(format!("{} not there", several(&self.missing)));
+        }
+        if !self.foreign.is_empty() {
+            found.push(format!("{} not what Fonderie made under the name", several(&self.foreign)));
+        }
+        if found.is_empty() {
+            return Ok(());
+        }
+        Err(mismatch(format!("{}; nothing was written: {}", found.join(", and "), rebuild_advice(dataset))))
     }
-    if found.is_empty() {
-        return Ok(());
-    }
-    Err(mismatch(format!("{}; nothing was written: {}", found.join(", and "), rebuild_advice(dataset))))
 }
 
 /// Names with their verb.

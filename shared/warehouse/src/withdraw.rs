@@ -12,7 +12,7 @@ use fonderie_contract::{Layout, Record};
 use fonderie_core::failpoint::step;
 use fonderie_core::stage::Outcomes;
 use fonderie_core::withdrawal::{RecordWithdrawal, WithdrawalRecord, WithdrawalStatus};
-use fonderie_core::{DatasetRun, ErrorCode, ObjectVersion, Result, StageError, Tally, money};
+use fonderie_core::{DatasetRun, ErrorCode, ObjectVersion, Result, StageError, Tally};
 use fonderie_tables::name;
 use futures::Stream;
 use tokio_postgres::{GenericClient, Transaction};
@@ -20,10 +20,10 @@ use tokio_postgres::{GenericClient, Transaction};
 use crate::complete::{self, Judged};
 use crate::connect::Warehouse;
 use crate::error::Doing;
-use crate::ledger::{self, RunStatus, signed, unsigned};
-use crate::load::{LoadPlan, Merged, Merging, check_arrived, copy, loaded_by_now, merge, merge_statements};
+use crate::ledger::{self, REMOVED, RunStatus, WRITING, signed, unsigned};
+use crate::load::{LoadPlan, Merged, Merging, copy_again, loaded_by_now, merge, merge_statements};
 use crate::lock::dataset_lock;
-use crate::sql::{create_incoming, incoming_columns, quote};
+use crate::sql::{create_incoming, quote};
 
 const READING: &str = "reading which versions are loaded";
 const WITHDRAWING: &str = "withdrawing a file version";
@@ -90,6 +90,23 @@ pub struct WithdrawPlan<'a> {
     pub layout: &'a Layout,
     /// The version.
     pub version: &'a KnownVersion,
+}
+
+impl WithdrawPlan<'_> {
+    /// What is written of a withdrawal that was done at a time.
+    pub fn record(&self, done: &RecordWithdrawal, at: DateTime<Utc>) -> WithdrawalRecord {
+        let run = self.run;
+        WithdrawalRecord {
+            run_id: self.run_id.to_owned(),
+            started_at: run.started_at,
+            as_of: run.as_of,
+            bundle_sha256: run.bundle.sha256.clone(),
+            bundle_version: run.bundle.object.version_id.clone(),
+            withdrawal: done.clone(),
+            at,
+            undone_at: None,
+        }
+    }
 }
 
 /// A withdrawal that is done but not committed: dropped, it is rolled back.
@@ -263,13 +280,7 @@ impl Warehouse {
         S: Stream<Item = Result<RecordBatch>>,
     {
         let transaction = self.client.transaction().await.doing(RESTORING)?;
-        let version = ledger::register_version(&transaction, load.run, &load.transform.content_sha256).await?.key;
-        let fields = &load.record.fields;
-        let there: Vec<String> =
-            incoming_columns(fields).into_iter().filter(|column| columns.contains(column)).collect();
-        copy(&transaction, fields, &there, batches).await?;
-        check_arrived(&transaction, load.record, &load.validate.accepted).await?;
-        complete::given(&transaction, load, judged).await?;
+        let version = copy_again(&transaction, load, columns, batches, judged).await?;
         dataset_lock(&transaction, &plan.layout.tables.name).await?;
         if let Some((done, at)) = recorded(&transaction, plan, RunStatus::Restored).await? {
             return Ok(UncommittedWithdrawal { transaction, done, at: Some(at) });
@@ -385,16 +396,7 @@ async fn write(
     done: &RecordWithdrawal,
 ) -> Result<DateTime<Utc>> {
     let run = plan.run;
-    let record = WithdrawalRecord {
-        run_id: plan.run_id.to_owned(),
-        started_at: run.started_at,
-        as_of: run.as_of,
-        bundle_sha256: run.bundle.sha256.clone(),
-        bundle_version: run.bundle.object.version_id.clone(),
-        withdrawal: done.clone(),
-        at: run.started_at,
-        undone_at: None,
-    };
+    let record = plan.record(done, run.started_at);
     let (version, source) = (plan.version.object_version_key, &plan.version.source);
     let at = insert(transaction, version, &run.bundle.dataset, source, &record, None).await?;
     at.ok_or_else(|| {
@@ -413,10 +415,9 @@ async fn insert(
     record: &WithdrawalRecord,
     at: Option<DateTime<Utc>>,
 ) -> Result<Option<DateTime<Utc>>> {
-    const WRITING: &str = "writing the ledger";
     let done = &record.withdrawal;
     let (status, stage) = match done.status {
-        WithdrawalStatus::Withdrawn => (RunStatus::Withdrawn, "removed"),
+        WithdrawalStatus::Withdrawn => (RunStatus::Withdrawn, REMOVED),
         _ => (RunStatus::Restored, "accepted"),
     };
     let rows = signed(done.rows.rows)?;
@@ -457,15 +458,7 @@ async fn insert(
         .await
         .doing(WRITING)?;
     let Some(row) = row else { return Ok(None) };
-    for (column, amount) in &done.rows.amounts {
-        client
-            .execute(
-                "INSERT INTO audit.run_amount (run_id, stage, column_name, sum, unreadable) VALUES ($1, $2, $3, $4::text::numeric, $5)",
-                &[&record.run_id, &stage, column, &money::format_cents(amount.sum), &signed(amount.unreadable)?],
-            )
-            .await
-            .doing(WRITING)?;
-    }
+    ledger::write_amounts(client, &record.run_id, stage, &done.rows).await?;
     Ok(Some(row.get(0)))
 }
 
@@ -479,9 +472,6 @@ pub(crate) async fn remember(
 ) -> Result<()> {
     insert(transaction, version, dataset, source, record, Some(record.at)).await?;
     let statement = "UPDATE audit.object_version SET loaded_run_id = NULL, withdrawn_run_id = $2, withdrawn_of_run_id = $3 WHERE object_version_key = $1";
-    transaction
-        .execute(statement, &[&version, &record.run_id, &record.withdrawal.loaded_by])
-        .await
-        .doing("writing the ledger")?;
+    transaction.execute(statement, &[&version, &record.run_id, &record.withdrawal.loaded_by]).await.doing(WRITING)?;
     Ok(())
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray};
-use fonderie_contract::{Budget, Kind, Layout, Owns, Record, Schemas};
+use fonderie_contract::{Budget, Kind, Owns, Record};
 use fonderie_core::Tally;
 use fonderie_core::tally::Amount;
 use fonderie_tables::{Column, Table};
 use fonderie_warehouse::LoadPlan;
 use futures::stream;
 
-use crate::support::{Version, before, connect, field, rows};
+use crate::support::{Version, before, connect, field, layout_of, rows};
 
 #[tokio::test]
 async fn every_value_arrives_as_it_was() {
@@ -93,21 +93,9 @@ async fn every_value_arrives_as_it_was() {
         growing: Vec::new(),
         outputs: Vec::new(),
     };
-    let [staging, warehouse, marts] = ["valeurs_staging", "valeurs_dw", "valeurs"].map(str::to_owned);
-    let tables = fonderie_tables::Dataset {
-        name: "valeurs".into(),
-        staging: staging.clone(),
-        warehouse: warehouse.clone(),
-        time_zone: "UTC".into(),
-        validity: ["valid_from", "valid_to"].map(str::to_owned),
-        records: vec![fonderie_tables::Record {
-            name: "valeurs".into(),
-            fields: columns,
-            tables: vec![table],
-            calendars: Vec::new(),
-        }],
-    };
-    let layout = Layout { schemas: Schemas { staging, warehouse, marts }, tables, migrations: Vec::new() };
+    let tables =
+        fonderie_tables::Record { name: "valeurs".into(), fields: columns, tables: vec![table], calendars: Vec::new() };
+    let layout = layout_of("valeurs", vec![tables], &[]);
     let database = fonderie_test_support::database("copy").await;
     let mut warehouse = connect(&database.url).await;
     warehouse.migrate(&layout).await.unwrap();

@@ -1,9 +1,9 @@
 //! Migrations: once, at once, forward only.
 
-use fonderie_contract::{Layout, Migration, Schemas};
+use fonderie_contract::{Layout, Migration};
 use fonderie_core::ErrorCode;
 
-use crate::support::{connect, layout, rows};
+use crate::support::{connect, layout, layout_of, rows};
 
 fn migration(version: u32, sql: &str) -> Migration {
     Migration { version, name: format!("step_{version}"), sql: sql.into() }
@@ -11,16 +11,7 @@ fn migration(version: u32, sql: &str) -> Migration {
 
 /// A dataset without tables but those of its migrations.
 fn bundle(migrations: &[Migration]) -> Layout {
-    let [staging, warehouse, marts] = ["shop_staging", "shop_dw", "shop"].map(str::to_owned);
-    let tables = fonderie_tables::Dataset {
-        name: "shop".into(),
-        staging: staging.clone(),
-        warehouse: warehouse.clone(),
-        time_zone: "UTC".into(),
-        validity: ["valid_from", "valid_to"].map(str::to_owned),
-        records: Vec::new(),
-    };
-    Layout { schemas: Schemas { staging, warehouse, marts }, tables, migrations: migrations.to_vec() }
+    layout_of("shop", Vec::new(), migrations)
 }
 
 #[tokio::test]

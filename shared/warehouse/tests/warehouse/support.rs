@@ -5,7 +5,9 @@ use std::sync::{Arc, LazyLock};
 
 use arrow_array::{ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use fonderie_contract::{Bundle, Dataset, DateRange, Field, Kind, Layout, OnUnreadable, Owns, Record};
+use fonderie_contract::{
+    Bundle, Dataset, DateRange, Field, Kind, Layout, Migration, OnUnreadable, Owns, Record, Schemas,
+};
 use fonderie_core::stage::{Loaded, RuleResult, Transformed, Validated, Verdict};
 use fonderie_core::tally::Amount;
 use fonderie_core::units::{UnitKind, Units};
@@ -151,6 +153,20 @@ pub(crate) fn record() -> &'static Record {
 
 pub(crate) fn layout() -> &'static Layout {
     &DECLARED.layout
+}
+
+/// What a dataset of this name has in the database, in its default schemas.
+pub(crate) fn layout_of(name: &str, records: Vec<fonderie_tables::Record>, migrations: &[Migration]) -> Layout {
+    let [staging, warehouse, marts] = ["_staging", "_dw", ""].map(|ending| format!("{name}{ending}"));
+    let tables = fonderie_tables::Dataset {
+        name: name.into(),
+        staging: staging.clone(),
+        warehouse: warehouse.clone(),
+        time_zone: "UTC".into(),
+        validity: ["valid_from", "valid_to"].map(str::to_owned),
+        records,
+    };
+    Layout { schemas: Schemas { staging, warehouse, marts }, tables, migrations: migrations.to_vec() }
 }
 
 /// The record's batch; line `n` stands on line `n + 2` of the file.
