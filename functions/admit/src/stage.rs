@@ -82,7 +82,7 @@ pub async fn object(context: &Context, run_id: &str, started_at: DateTime<Utc>, 
     })
 }
 
-/// A mistyped year would set the file's rows above all that come later, for as long as that. The facility's clock may be a day
+/// A mistyped year would set the file's rows above all that come later, for as long as that. The sender's clock may be a day
 /// ahead.
 fn not_in_future(extracted: NaiveDate, uploaded: NaiveDate) -> Result<()> {
     if uploaded.succ_opt().is_none_or(|tomorrow| extracted <= tomorrow) {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_begins_where_the_facility_is() {
+    fn a_day_begins_where_the_sender_is() {
         let day = |text: &str| text.parse::<chrono::NaiveDate>().unwrap().and_time(NaiveTime::MIN);
         let paris = chrono_tz::Europe::Paris;
         assert_eq!(midnight(day("2026-06-30"), paris).to_rfc3339(), "2026-06-29T22:00:00+00:00");

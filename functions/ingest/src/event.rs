@@ -137,11 +137,11 @@ mod tests {
     #[test]
     fn keys_are_decoded_and_versions_kept() {
         let event =
-            json!({"Records": [record("ObjectCreated:Put", "facturation/Factur%C3%A9+n%C2%B01%2B2.csv", Some("v1"))]});
+            json!({"Records": [record("ObjectCreated:Put", "shop/Commande+n%C2%B01%2B2.csv", Some("v1"))]});
         let uploads = read(event).remove(0).unwrap();
         let expected = Upload {
             bucket: "bronze".into(),
-            key: "facturation/Facturé n°1+2.csv".into(),
+            key: "shop/Commande n°1+2.csv".into(),
             version_id: Some("v1".into()),
             sequencer: Some("00".into()),
         };
@@ -185,12 +185,12 @@ mod tests {
             record
         };
         let event = json!({"Records": [
-            sized("facturation/2026/", 0),
-            sized("facturation/2026/", 7),
-            sized("facturation/2026/vide.csv", 0),
+            sized("shop/2026/", 0),
+            sized("shop/2026/", 7),
+            sized("shop/2026/vide.csv", 0),
         ]});
         let keys: Vec<_> = read(event).remove(0).unwrap().into_iter().map(|upload| upload.key).collect();
-        assert_eq!(keys, ["facturation/2026/", "facturation/2026/vide.csv"]);
+        assert_eq!(keys, ["shop/2026/", "shop/2026/vide.csv"]);
     }
 
     #[test]

@@ -68,7 +68,7 @@ async fn write(state: PathBuf, file: PathBuf) -> Result<Ending> {
     let (files, bytes) = work.await?;
     let size = fs::metadata(&file).map_or(0, |metadata| metadata.len());
     say!("backup   {}: {files} files, {bytes} bytes, compressed to {size}", file.display());
-    say!("         It holds patients' data and the folder's keys: keep it as closed as the folder.");
+    say!("         It holds personal data and the folder's keys: keep it as closed as the folder.");
     Ok(Ending::Good)
 }
 

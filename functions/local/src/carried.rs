@@ -22,13 +22,19 @@ mod tests {
 
     #[test]
     fn what_is_carried_is_the_repositorys_folder() {
-        assert!(names().contains(&"facturation".to_owned()), "{:?}", names());
-        let mut expected = fonderie_test_support::dataset_files("facturation");
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/facturation");
-        expected.push(("generate.toml".to_owned(), std::fs::read_to_string(root.join("generate.toml")).unwrap()));
-        expected.sort();
-        let mut carried: Vec<_> = files("facturation").map(|(path, text)| (path.to_owned(), text.to_owned())).collect();
-        carried.sort();
-        assert_eq!(carried, expected);
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets");
+        let folders = std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut folders: Vec<String> = folders.collect();
+        folders.sort();
+        assert_eq!(names(), folders);
+        for name in folders {
+            let mut expected = fonderie_test_support::dataset_files(&name);
+            let generate = std::fs::read_to_string(root.join(&name).join("generate.toml"));
+            expected.extend(generate.ok().map(|text| ("generate.toml".to_owned(), text)));
+            expected.sort();
+            let mut carried: Vec<_> = files(&name).map(|(path, text)| (path.to_owned(), text.to_owned())).collect();
+            carried.sort();
+            assert_eq!(carried, expected, "{name}");
+        }
     }
 }

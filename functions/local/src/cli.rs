@@ -37,10 +37,10 @@ Of several versions of a file, the newest that was loaded is withdrawn, and the 
 
 const WITHDRAW_EXAMPLES: &str = "\
 Examples:
-  fonderie withdraw inbox/etablissement_B_2026-05-31.csv
-  fonderie withdraw --undo etablissement_B_2026-05-31.csv";
+  fonderie withdraw inbox/store_B_2026-05-31.csv
+  fonderie withdraw --undo store_B_2026-05-31.csv";
 
-/// Billing files, in whatever shape they come, to a warehouse that people can trust.
+/// Business files, in whatever shape they come, to a warehouse that people can trust.
 #[derive(Parser)]
 #[command(name = "fonderie", version, after_help = EXIT_CODES)]
 pub(crate) struct Cli {

@@ -324,13 +324,13 @@ mod tests {
     fn a_folder_has_the_name_of_its_dataset() {
         let folder = Folder::new("name");
         fs::remove_dir_all(folder.0.join("d")).unwrap();
-        for (path, text) in fonderie_test_support::dataset_files("facturation") {
-            let path = folder.0.join("factures").join(path);
+        for (path, text) in fonderie_test_support::shop_files() {
+            let path = folder.0.join("store").join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
         let error = folder.read().unwrap().compile().err().unwrap();
         assert_eq!(error.code, ErrorCode::ContractInvalid);
-        assert!(error.message.contains("found \"facturation\"; accepted: \"factures\""), "{error}");
+        assert!(error.message.contains("found \"shop\"; accepted: \"store\""), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! `fonderie demo`: sample files of all facilities, made and run.
+//! `fonderie demo`: sample files of all sources, made and run.
 
 use fonderie_core::Result;
 

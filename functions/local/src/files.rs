@@ -152,7 +152,7 @@ impl Search {
         };
         entries.sort_by_key(std::fs::DirEntry::file_name);
         for entry in entries {
-            // Hidden files are a desktop's, not a facility's.
+            // Hidden files are a desktop's, not a sender's.
             if !entry.file_name().as_encoded_bytes().starts_with(b".")
                 && let Err(error) = self.entry(argument, &entry, key, linked)
             {

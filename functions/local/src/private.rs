@@ -1,4 +1,4 @@
-//! Folders that hold patients' data are closed to other users.
+//! Folders that hold personal data are closed to other users.
 
 use std::fs::{DirBuilder, Metadata, Permissions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -64,7 +64,7 @@ fn to_do(found: &Metadata, user: u32, widest: u32) -> ToDo {
         return ToDo::Nothing;
     }
     if found.uid() != user {
-        return ToDo::Refuse("belongs to another user and is open to others, for whom patients' data are not");
+        return ToDo::Refuse("belongs to another user and is open to others, for whom personal data are not");
     }
     ToDo::Close(mode & widest)
 }

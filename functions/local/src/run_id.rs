@@ -21,8 +21,8 @@ mod tests {
     #[test]
     fn runs_of_one_instant_have_different_ids() {
         let instant = DateTime::from_timestamp_millis(1_782_000_000_123).unwrap_or_default();
-        let ids: HashSet<String> = (0..1000).map(|_| run_id("etablissement_B-0f", instant)).collect();
+        let ids: HashSet<String> = (0..1000).map(|_| run_id("store_B-0f", instant)).collect();
         assert_eq!(ids.len(), 1000);
-        assert!(ids.iter().all(|id| id.starts_with("etablissement_B-0f-20260621T000000123Z-")), "{ids:?}");
+        assert!(ids.iter().all(|id| id.starts_with("store_B-0f-20260621T000000123Z-")), "{ids:?}");
     }
 }

@@ -1,7 +1,6 @@
 //! `score`: the dataset's models, trained on its tables, and their scores in them.
 
 mod context;
-mod reason;
 mod stage;
 
 pub use context::Context;

@@ -6,14 +6,13 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use fonderie_anomaly::{AnomalyError, Forest, Parameters, Rows, Training};
-use fonderie_contract::{Dataset, Model, ModelKind};
+use fonderie_contract::{Dataset, Messages, Model, ModelKind};
 use fonderie_core::stage::{DatasetRun, ModelScored, ScoreInput, Scored};
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
 use fonderie_warehouse::{ConnectOptions, Score, ScorePlan, TrainedModel, Turn, Warehouse};
 use serde_json::json;
 
 use crate::Context;
-use crate::reason::reason;
 
 /// Scores a dataset's rows with each of its models.
 ///
@@ -40,7 +39,10 @@ async fn all(
     let run = warehouse.with_loads_known(run).await?;
     let mut models = Vec::with_capacity(dataset.models.len());
     for model in &dataset.models {
-        models.push(one(context, warehouse, &ScorePlan { run: &run, layout: &dataset.layout, model }).await?);
+        models.push(
+            one(context, warehouse, &ScorePlan { run: &run, layout: &dataset.layout, model }, &dataset.messages)
+                .await?,
+        );
     }
     Ok(models)
 }
@@ -61,7 +63,12 @@ struct Trained {
     isolated: Vec<(usize, usize)>,
 }
 
-async fn one(context: &Context, warehouse: &mut Warehouse, plan: &ScorePlan<'_>) -> Result<ModelScored> {
+async fn one(
+    context: &Context,
+    warehouse: &mut Warehouse,
+    plan: &ScorePlan<'_>,
+    messages: &Messages,
+) -> Result<ModelScored> {
     let ModelKind::IsolationForest { trees, sample, contamination_percent, seed } = plan.model.kind;
     let told = json!({
         "type": "isolation_forest", "version": fonderie_anomaly::VERSION, "trees": trees, "sample": sample,
@@ -87,7 +94,7 @@ async fn one(context: &Context, warehouse: &mut Warehouse, plan: &ScorePlan<'_>)
     let trained = trained.map_err(|error| internal("the training was broken off").caused_by(error))?;
     let Trained { forest, scores, isolated } = trained.map_err(|error| unusable(plan.model, &error))?;
     let object = store(context, plan, &forest).await?;
-    let reasons = reasons(warehouse, plan, &identities, &isolated).await?;
+    let reasons = reasons(warehouse, plan, messages, &identities, &isolated).await?;
     let written = identities.iter().zip(&scores).enumerate().map(|(row, (&(key, state), &score))| Score {
         key,
         state,
@@ -135,6 +142,7 @@ async fn store(context: &Context, plan: &ScorePlan<'_>, forest: &Forest) -> Resu
 async fn reasons(
     warehouse: &Warehouse,
     plan: &ScorePlan<'_>,
+    messages: &Messages,
     identities: &[(i64, i64)],
     isolated: &[(usize, usize)],
 ) -> Result<HashMap<usize, String>> {
@@ -143,7 +151,8 @@ async fn reasons(
     let reason = |&(row, feature): &(usize, usize)| {
         let (key, state) = identities[row];
         let (_, values) = texts.get(&key).filter(|(now, _)| *now == state)?;
-        Some((row, reason(&plan.model.features[feature].words, values[feature].as_deref()?)))
+        let value = messages.number(values[feature].as_deref()?);
+        Some((row, plan.model.features[feature].words.replace("{value}", &value)))
     };
     Ok(isolated.iter().filter_map(reason).collect())
 }

@@ -79,7 +79,7 @@ fn missing(said: &DatasetSummaryInput, freshness: &[Freshness]) -> Option<Notice
     let missing: Vec<_> = freshness.iter().filter(|source| source.missing).collect();
     let lines: String = missing.iter().map(|source| format!("- {source}\n")).collect();
     let body = format!(
-        "Files that were expected have not come as of {}:\n\n{lines}\nAsk the facilities for them. A source that sends at \
+        "Files that were expected have not come as of {}:\n\n{lines}\nAsk their senders for them. A source that sends at \
          another pace says so in its contract (`expected`).\n\nRun: {}\n",
         said.run.as_of, said.run.run_id,
     );

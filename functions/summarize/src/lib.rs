@@ -1,4 +1,4 @@
-//! `summarize`: the run report, from the ledger: rows and euros in, out and refused; of a dataset's run, which expected file
+//! `summarize`: the run report, from the ledger: rows and amounts in, out and refused; of a dataset's run, which expected file
 //! did not come.
 
 mod context;

@@ -1,7 +1,7 @@
 //! `validate`: silver against the quality rules; the accepted records, the rejects, a verdict.
 
 mod context;
-mod facility_csv;
+mod rejects_csv;
 mod stage;
 
 pub use context::Context;

@@ -15,7 +15,7 @@ use futures::TryStreamExt;
 use parquet::arrow::ProjectionMask;
 
 use crate::Context;
-use crate::facility_csv;
+use crate::rejects_csv;
 
 /// Rejects written at a time.
 const REJECTS: usize = 4096;
@@ -65,9 +65,9 @@ pub async fn run(context: &Context, input: ValidateInput) -> Result<Validated> {
     accepted_writer.finish().await?;
     rejects_writer.finish().await?;
     let refused = transform.rejected.rows + validation.rejected.rows;
-    let csv = run.output(&context.quarantine_bucket, Run::REJECTS_CSV);
+    let csv = run.output(&context.quarantine_bucket, dataset.messages.rejects_file());
     if refused > 0 {
-        facility_csv::write(&context.storage, &dataset, &input, &rejects, csv.clone()).await?;
+        rejects_csv::write(&context.storage, &dataset, &input, &rejects, csv.clone()).await?;
     }
     let reading = Reading {
         rows: transform.read.rows,

@@ -248,7 +248,7 @@ impl Forest {
     /// rows, 1 + c(m). The difference, c(n) - 1 - c(m), is credited to the split's feature. Along a walk the differences
     /// telescope, so a row's contributions add up to c(ψ) - E[h(x)] exactly, which is what its score is made of: nothing is
     /// left unexplained, and no row is asked about that never was (as replacing a feature by its median would, which
-    /// misleads where features go together, as an invoice's amount and its unpaid part do).
+    /// misleads where features go together, as an order's amount and its unpaid part do).
     ///
     /// # Errors
     /// As [`score_samples`](Self::score_samples).

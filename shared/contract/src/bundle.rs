@@ -20,6 +20,7 @@ impl Bundle {
             path.strip_prefix(folder).and_then(|name| name.strip_suffix(ending)).is_some_and(|stem| !stem.contains('/'))
         };
         path == "dataset.toml"
+            || path == "messages.toml"
             || in_folder("records/", ".toml")
             || in_folder("sources/", ".toml")
             || in_folder("warehouse/", ".sql")

@@ -1,6 +1,7 @@
 //! The compiled contract: everything checked, every name resolved to an index. Only this can read a file.
 
 use std::fmt;
+use std::sync::Arc;
 
 use chrono_tz::Tz;
 use fonderie_core::freshness::Expected;
@@ -8,11 +9,12 @@ use fonderie_tables::SqlType;
 
 use crate::dates::{DatePattern, DateRange, Dates};
 use crate::encoding::Encoding;
+use crate::messages::Messages;
 use crate::numbers::NumberFormat;
 use crate::pattern::{NamePatterns, Patterns, Template, same_case};
 use crate::query::Query;
 
-/// A dataset: what is true of billing (or of a shop, of freight) and of nothing else.
+/// A dataset: what is true of one business (a shop, freight) and of nothing else.
 #[derive(Debug)]
 pub struct Dataset {
     /// Its name: the folder's, the bundle's, the first part of a bronze key.
@@ -23,6 +25,8 @@ pub struct Dataset {
     pub time_zone: Tz,
     /// The currency of its amounts, as a code of ISO 4217.
     pub currency: Option<String>,
+    /// Its words for the senders of its files.
+    pub messages: Arc<Messages>,
     /// What its files hold: each source is brought to one of these records.
     pub records: Vec<Record>,
     /// The sources, by id.
@@ -118,6 +122,8 @@ pub struct Record {
     pub fields: Vec<Field>,
     /// The natural key, as indices of fields.
     pub key: Vec<usize>,
+    /// The dataset's words, of which a refusal is made.
+    pub messages: Arc<Messages>,
     /// The quality rules, in the order in which they are reported.
     pub rules: Vec<Rule>,
     /// Budget of what the reader itself refuses (unreadable cells, broken records), rule by rule.
@@ -244,7 +250,7 @@ impl Kind {
 /// A quality rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Its id, as users know it (`montants_negatifs`).
+    /// Its id, as users know it.
     pub id: String,
     /// What it asks.
     pub check: Check,
@@ -252,7 +258,7 @@ pub struct Rule {
     pub severity: Severity,
     /// How many such rows a file may have.
     pub budget: Budget,
-    /// The sentence for the facility, in French.
+    /// The sentence for the sender.
     pub message: String,
 }
 

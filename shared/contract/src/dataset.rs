@@ -1,5 +1,7 @@
 //! `dataset.toml` and the SQL beside it, compiled.
 
+use std::sync::Arc;
+
 use chrono_tz::Tz;
 use fonderie_tables as sql;
 use toml::Table;
@@ -10,7 +12,7 @@ use crate::currency::currency_codes;
 use crate::mistakes::{self, Found, Mistakes, Section};
 use crate::query::{self, Query};
 use crate::text::is_identifier;
-use crate::{model, record, source, tables};
+use crate::{messages, model, record, source, tables};
 
 pub(crate) const FILE: &str = "dataset.toml";
 
@@ -51,11 +53,12 @@ fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
 
     let migrations = migrations(bundle, found);
     let time_zone = time_zone.unwrap_or(Tz::UTC);
+    let messages = Arc::new(messages::messages(bundle, found));
     let (mut records, mut declared, mut files) = (Vec::new(), Vec::new(), Vec::new());
     for (path, stem, _) in bundle.folder("records/", ".toml") {
         let Some(toml) = document(bundle, path, found) else { continue };
         let section = Section::new(path, "", &toml, found);
-        if let Some(mut record) = record::record(stem, &section) {
+        if let Some(mut record) = record::record(stem, &section, &messages) {
             let tables = tables::declared(&section, &record);
             record.warnings = tables.warnings;
             record.complete = tables.complete;
@@ -105,7 +108,20 @@ fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
         schemas,
         migrations,
     };
-    Some(Dataset { name, description, time_zone, currency, records, sources, layout, models, marts, queries, summary })
+    Some(Dataset {
+        name,
+        description,
+        time_zone,
+        currency,
+        messages,
+        records,
+        sources,
+        layout,
+        models,
+        marts,
+        queries,
+        summary,
+    })
 }
 
 /// The dataset's time zone; a missing or wrong one is noted.

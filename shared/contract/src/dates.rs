@@ -105,9 +105,9 @@ const ACCEPTED_IN_NAME: &str =
 const TIMES: [&str; 4] = [" hh:mm", " hh:mm:ss", "Thh:mm", "Thh:mm:ss"];
 
 impl Dates {
-    /// The formats as a facility reads them: `jj/mm/aaaa ou aaaa-mm-jj`.
-    pub fn expected(&self) -> String {
-        self.formats.iter().map(DateFormat::french).collect::<Vec<_>>().join(" ou ")
+    /// The formats as the contract writes them.
+    pub fn expected(&self) -> Vec<String> {
+        self.formats.iter().map(|format| format.text().to_owned()).collect()
     }
 
     /// Whether a format declares a time of day.
@@ -138,15 +138,6 @@ impl DateFormat {
             Self::Pattern(pattern) => &pattern.text,
             Self::Serial { epoch1904: false } => "excel",
             Self::Serial { epoch1904: true } => "excel1904",
-        }
-    }
-
-    /// As a facility reads it: `jj/mm/aaaa hh:mm`.
-    pub fn french(&self) -> String {
-        match self {
-            Self::Pattern(pattern) => pattern.french(),
-            Self::Serial { epoch1904: false } => "numéro de jour Excel".to_owned(),
-            Self::Serial { epoch1904: true } => "numéro de jour Excel, depuis 1904".to_owned(),
         }
     }
 }
@@ -187,20 +178,6 @@ impl DatePattern {
             pivot: None,
             text: text.to_owned(),
         })
-    }
-
-    fn french(&self) -> String {
-        let word = |part| match part {
-            DatePart::Year => "aaaa",
-            DatePart::ShortYear => "aa",
-            DatePart::Month => "mm",
-            DatePart::MonthName => "mois",
-            DatePart::Day => "jj",
-        };
-        let [first, second, third] = self.parts.map(word);
-        let [between, after] = &self.separators;
-        let time = TIMES.iter().rfind(|time| self.time && self.text.ends_with(**time)).unwrap_or(&"");
-        format!("{first}{between}{second}{after}{third}{time}")
     }
 
     /// Whether the month is written as a name.
@@ -381,13 +358,9 @@ mod tests {
     }
 
     #[test]
-    fn facilities_read_formats_in_french() {
+    fn formats_are_shown_as_they_are_written() {
         let dates = compile("format = ['dd/mm/yyyy hh:mm', 'dd mmmm yy', 'excel']\npivot = 50", None).unwrap();
-        assert_eq!(dates.expected(), "jj/mm/aaaa hh:mm ou jj mois aa ou numéro de jour Excel");
-        assert_eq!(
-            dates.formats.iter().map(DateFormat::text).collect::<Vec<_>>().join("|"),
-            "dd/mm/yyyy hh:mm|dd mmmm yy|excel"
-        );
+        assert_eq!(dates.expected(), ["dd/mm/yyyy hh:mm", "dd mmmm yy", "excel"]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(crate) fn formats(root: &Section<'_>) -> Option<Vec<FileFormat>> {
 }
 
 fn files(section: &Section<'_>) -> Option<NamePatterns> {
-    let accepted = "a list of file name patterns such as [\"etablissement_A*.csv\"]";
+    let accepted = "a list of file name patterns such as [\"store_A*.csv\"]";
     let patterns = section.required("files", section.texts("files"), accepted)?;
     if patterns.is_empty() {
         section.mistake("files", "an empty list", accepted);

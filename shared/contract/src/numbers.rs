@@ -64,11 +64,11 @@ impl NumberFormat {
         !codes.iter().any(|code| declared.contains(code))
     }
 
-    /// The currency that amounts may show, for a sentence.
-    pub fn agreed_currency(&self) -> String {
+    /// The words of the currency that amounts may show.
+    pub fn agreed_currency(&self) -> Vec<String> {
         match &self.dataset_currency {
-            Some(expected) if self.currency.is_empty() => expected.clone(),
-            _ => self.currency.join(" ou "),
+            Some(expected) if self.currency.is_empty() => vec![expected.clone()],
+            _ => self.currency.clone(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Patterns of names and cells (`Total*`), and templates that take a part out of a name (`{}_factures_*.xlsx`).
+//! Patterns of names and cells (`Total*`), and templates that take a part out of a name (`{}_orders_*.xlsx`).
 //!
 //! A pattern has `*`, `?`, `[…]` and `{a,b}`. Its characters are those that a person counts: letters with their accents composed,
 //! on both sides. Case does not matter.

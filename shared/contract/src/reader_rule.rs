@@ -87,46 +87,35 @@ impl ReaderRule {
         Self::FormattedKey,
     ];
 
-    /// Its id, as reports, the ledger and the facility's CSV show it.
+    /// Its id in `messages.toml`, and wherever that file gives it no other.
     pub const fn id(self) -> &'static str {
         match self {
-            Self::Quotes => "guillemets",
-            Self::LongRecord => "enregistrement_long",
-            Self::ShortRecord => "enregistrement_court",
-            Self::UnnamedColumn => "colonne_sans_nom",
-            Self::Encoding => "encodage",
-            Self::DoubleEncoding => "double_encodage",
-            Self::ForbiddenCharacter => "caractere_interdit",
-            Self::TextTooLong => "texte_trop_long",
-            Self::SpreadsheetText => "texte_de_tableur",
-            Self::ScientificNotation => "notation_scientifique",
-            Self::UndeclaredEmptyWord => "mot_vide_non_declare",
-            Self::UnreadableDate => "date_illisible",
-            Self::AmbiguousDate => "date_ambigue",
-            Self::ImplausibleDate => "date_invraisemblable",
-            Self::DateOrder => "ordre_de_date",
-            Self::UnreadableAmount => "montant_illisible",
-            Self::UnreadableInteger => "nombre_illisible",
-            Self::UnreadableBoolean => "booleen_illisible",
-            Self::CellType => "type_de_cellule",
-            Self::CellError => "cellule_en_erreur",
-            Self::FormulaWithoutValue => "formule_sans_valeur",
-            Self::OutOfScope => "hors_perimetre",
-            Self::DerivedKeyCollision => "cle_derivee_en_conflit",
-            Self::CleanedKey => "cle_nettoyee",
-            Self::FormattedKey => "cle_mise_en_forme",
+            Self::Quotes => "quotes",
+            Self::LongRecord => "long_record",
+            Self::ShortRecord => "short_record",
+            Self::UnnamedColumn => "unnamed_column",
+            Self::Encoding => "encoding",
+            Self::DoubleEncoding => "double_encoding",
+            Self::ForbiddenCharacter => "forbidden_character",
+            Self::TextTooLong => "text_too_long",
+            Self::SpreadsheetText => "spreadsheet_text",
+            Self::ScientificNotation => "scientific_notation",
+            Self::UndeclaredEmptyWord => "undeclared_empty_word",
+            Self::UnreadableDate => "unreadable_date",
+            Self::AmbiguousDate => "ambiguous_date",
+            Self::ImplausibleDate => "implausible_date",
+            Self::DateOrder => "date_order",
+            Self::UnreadableAmount => "unreadable_amount",
+            Self::UnreadableInteger => "unreadable_integer",
+            Self::UnreadableBoolean => "unreadable_boolean",
+            Self::CellType => "cell_type",
+            Self::CellError => "cell_error",
+            Self::FormulaWithoutValue => "formula_without_value",
+            Self::OutOfScope => "out_of_scope",
+            Self::DerivedKeyCollision => "derived_key_collision",
+            Self::CleanedKey => "cleaned_key",
+            Self::FormattedKey => "formatted_key",
         }
-    }
-
-    /// The id of its count of values that a dataset lets the reader leave out (`unreadable = "empty"`).
-    pub fn emptied_id(self) -> String {
-        format!("{}_videe", self.id())
-    }
-
-    /// Whether an id is one of the reader's own, so that no rule of a dataset may have it.
-    pub fn owns(id: &str) -> bool {
-        let id = id.strip_suffix("_videe").unwrap_or(id);
-        Self::ALL.iter().any(|rule| rule.id() == id)
     }
 }
 
@@ -135,11 +124,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_differ_and_are_recognised() {
+    fn ids_differ() {
         for (at, rule) in ReaderRule::ALL.iter().enumerate() {
             assert!(ReaderRule::ALL[..at].iter().all(|other| other.id() != rule.id()), "{}", rule.id());
-            assert!(ReaderRule::owns(rule.id()) && ReaderRule::owns(&rule.emptied_id()));
         }
-        assert!(!ReaderRule::owns("montants_negatifs"));
     }
 }

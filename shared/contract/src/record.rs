@@ -1,11 +1,13 @@
 //! `records/<record>.toml`, compiled: fields, natural key, rules.
 
+use std::sync::Arc;
+
 use chrono::{Datelike, NaiveDate};
 
 use crate::compiled::{Budget, Check, Field, Keep, Kind, OnUnreadable, Record, Rule, Severity};
 use crate::dates::DateRange;
+use crate::messages::Messages;
 use crate::mistakes::Section;
-use crate::reader_rule::ReaderRule;
 use crate::text::is_identifier;
 
 const DEFAULT_BUDGET: Budget = Budget { percent: 10, rows: 20 };
@@ -14,7 +16,7 @@ const SEVERITIES: &[(&str, Severity)] =
     &[("warn", Severity::Warn), ("reject", Severity::Reject), ("halt", Severity::Halt)];
 
 /// Compiles a record's fields, key and rules, noting every mistake; its tables are read elsewhere.
-pub(crate) fn record(name: &str, section: &Section<'_>) -> Option<Record> {
+pub(crate) fn record(name: &str, section: &Section<'_>, messages: &Arc<Messages>) -> Option<Record> {
     if !is_identifier(name) {
         section.mistake("", format!("a record named \"{name}\""), "lower-case letters, digits and `_`, a letter first");
     }
@@ -31,6 +33,7 @@ pub(crate) fn record(name: &str, section: &Section<'_>) -> Option<Record> {
         name: name.to_owned(),
         fields,
         key: Vec::new(),
+        messages: messages.clone(),
         rules: Vec::new(),
         unreadable,
         total_budget: budget(section, "total_budget", DEFAULT_TOTAL_BUDGET),
@@ -50,7 +53,7 @@ pub(crate) fn record(name: &str, section: &Section<'_>) -> Option<Record> {
     }
     let entries = section.sections("rules").into_iter().flatten();
     record.rules = entries.filter_map(|entry| rule(&entry, &record, unreadable)).collect();
-    ids_differ(section, &record.rules);
+    ids_differ(section, &record);
     Some(record)
 }
 
@@ -66,10 +69,10 @@ pub(crate) fn ids(rules: &[Rule]) -> impl Iterator<Item = &str> {
 }
 
 /// Notes rules that have one id: with each other, with the id of a conflict, or with a rule of the reader.
-fn ids_differ(section: &Section<'_>, rules: &[Rule]) {
+fn ids_differ(section: &Section<'_>, record: &Record) {
     let mut earlier: Vec<&str> = Vec::new();
-    for id in ids(rules) {
-        if ReaderRule::owns(id) {
+    for id in ids(&record.rules) {
+        if record.messages.owns(id) {
             let message = format!("a rule with the id \"{id}\", which is one of the reader's");
             section.mistake("rules", message, "another id");
         } else if earlier.contains(&id) {
@@ -197,7 +200,7 @@ fn rule(section: &Section<'_>, record: &Record, default_budget: Budget) -> Optio
     if let Some(id) = id.filter(|id| !is_identifier(id)) {
         section.mistake("id", format!("\"{id}\""), "lower-case letters, digits and `_`, a letter first");
     }
-    let message = section.required("message", section.text("message"), "a sentence for the facility");
+    let message = section.required("message", section.text("message"), "a sentence for the sender");
     let severity = section.choice("severity", SEVERITIES).unwrap_or(Severity::Reject);
     let backed = section.text("constraint");
     if let (Some(constraint), Severity::Warn) = (backed, severity) {

@@ -6,7 +6,6 @@ use fonderie_tables::{
 
 use crate::compiled::{self, Check, Complete, Model, Record, Severity, Warning};
 use crate::mistakes::{Found, Section};
-use crate::reader_rule::ReaderRule;
 use crate::record;
 use crate::text::is_identifier;
 
@@ -207,7 +206,8 @@ fn table(
     for entry in section.sections("growing").into_iter().flatten() {
         if let Some((measure, warning)) = grows(&entry, record, &state) {
             let of_growing = beside.warnings.iter().any(|other| other.id == warning.id);
-            if of_growing || ReaderRule::owns(&warning.id) || record::ids(&record.rules).any(|id| id == warning.id) {
+            if of_growing || record.messages.owns(&warning.id) || record::ids(&record.rules).any(|id| id == warning.id)
+            {
                 let message = format!("\"{}\", which is the id of a rule", warning.id);
                 entry.mistake("id", message, "an id that no rule of this record or of the reader has");
             }

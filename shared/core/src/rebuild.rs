@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::day;
 use crate::object::ObjectRef;
 
-/// What a person asks for: `{"rebuild": "facturation"}` is enough.
+/// What a person asks for: `{"rebuild": "shop"}` is enough.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RebuildRequest {

@@ -160,8 +160,6 @@ impl Run {
     pub const TRANSFORM_REJECTS: &str = "transform-rejects.parquet";
     /// The name of the rows in quarantine that break a rule.
     pub const VALIDATE_REJECTS: &str = "validate-rejects.parquet";
-    /// The name of all refused rows in quarantine, for the sender.
-    pub const REJECTS_CSV: &str = "rejets.csv";
     /// The name of the report.
     pub const REPORT: &str = "report.json";
 
@@ -188,10 +186,10 @@ mod tests {
 
     #[test]
     fn execution_names_are_stable_distinct_and_accepted_by_step_functions() {
-        let name = request("facturation/Factur\u{e9} n\u{b0}1+2.csv", "v1").execution_name();
-        assert_eq!(name, request("facturation/Factur\u{e9} n\u{b0}1+2.csv", "v1").execution_name());
+        let name = request("shop/Command\u{e9} n\u{b0}1+2.csv", "v1").execution_name();
+        assert_eq!(name, request("shop/Command\u{e9} n\u{b0}1+2.csv", "v1").execution_name());
         assert!(name.starts_with("Factur--n-1-2-csv-"), "{name}");
-        assert_ne!(name, request("facturation/Factur\u{e9} n\u{b0}1+2.csv", "v2").execution_name());
+        assert_ne!(name, request("shop/Command\u{e9} n\u{b0}1+2.csv", "v2").execution_name());
         assert_ne!(request("ab", "c").execution_name(), request("a", "bc").execution_name());
         let of_record = RunRequest { record: Some("lines".into()), ..request("a", "b") };
         assert_ne!(of_record.execution_name(), request("a", "b").execution_name());

@@ -168,7 +168,7 @@ pub struct Scored {
 /// What `publish` says of one mart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MartPublished {
-    /// Its name in the schema `datamart`.
+    /// Its name in the dataset's schema of marts.
     pub mart: String,
     /// Its rows.
     pub rows: u64,

@@ -227,7 +227,7 @@ pub struct Validated {
     pub accepted_records: ObjectRef,
     /// What this stage refused, as Parquet.
     pub rejects: ObjectRef,
-    /// All that the run refused, both stages', as a CSV for the facility; absent where nothing was refused.
+    /// All that the run refused, both stages', as a CSV for the sender; absent where nothing was refused.
     pub rejects_csv: Option<ObjectRef>,
     /// Records in silver.
     pub read: Tally,
@@ -408,7 +408,7 @@ pub struct Summary {
     /// The verdict on an object version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
-    /// One sentence with rows and euros in, out and refused.
+    /// One sentence with rows and amounts in, out and refused.
     pub sentence: String,
     /// Of a dataset run: the sources from which files are expected.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

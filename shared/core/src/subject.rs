@@ -128,7 +128,7 @@ impl Measured for Transformed {
         let mut values =
             vec![Measure::count("RowsRead", self.read.rows), Measure::count("RowsUnreadable", self.rejected.rows)];
         amounts(&mut values, &self.read, "read");
-        // What both stages refuse adds up to what the facility gets back.
+        // What both stages refuse adds up to what the sender gets back.
         amounts(&mut values, &self.rejected, "rejected");
         of_source(about, values)
     }

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     fn tally(rows: u64, sum: i128, unreadable: u64) -> Tally {
-        Tally { rows, amounts: [("montant".to_owned(), Amount { sum, unreadable })].into() }
+        Tally { rows, amounts: [("amount".to_owned(), Amount { sum, unreadable })].into() }
     }
 
     #[test]
@@ -98,14 +98,14 @@ mod tests {
         ] {
             let error = check_conserved("transform", &read, &kept, &rejected).unwrap_err();
             assert_eq!(error.code, ErrorCode::NotConserved);
-            assert!(error.message.contains("transform read 10 rows, montant 10.00 (1 unreadable)"), "{error}");
+            assert!(error.message.contains("transform read 10 rows, amount 10.00 (1 unreadable)"), "{error}");
         }
     }
 
     #[test]
     fn sums_travel_as_decimal_strings() {
         let json = serde_json::to_string(&tally(1, 37_929_359_632, 0)).unwrap();
-        assert_eq!(json, r#"{"rows":1,"amounts":{"montant":{"sum":"379293596.32","unreadable":0}}}"#);
+        assert_eq!(json, r#"{"rows":1,"amounts":{"amount":{"sum":"379293596.32","unreadable":0}}}"#);
         assert_eq!(serde_json::from_str::<Tally>(&json).unwrap(), tally(1, 37_929_359_632, 0));
     }
 }

@@ -21,7 +21,7 @@ fn serve(limits: Limits) -> (EmbeddedS3, tempfile::TempDir) {
     (EmbeddedS3::start_within(folder.path(), &["bronze"], Port::Any, limits).unwrap(), folder)
 }
 
-fn patient() -> Limits {
+fn lenient() -> Limits {
     Limits { connections: 64, head: Duration::from_secs(30), silence: Duration::from_secs(30) }
 }
 
@@ -119,7 +119,7 @@ fn growth(work: impl FnOnce() + Send) -> u64 {
 
 #[test]
 fn a_signed_form_becomes_an_object_and_an_unsigned_one_nothing() {
-    let (server, folder) = serve(patient());
+    let (server, folder) = serve(lenient());
     let fields = signed(&server, "in/${filename}", "");
     let good = post(&server, &fields, 5, b"\r\n--c");
     assert!(good.starts_with("HTTP/1.1 204") && good.contains("location: /bronze/in/a.csv"), "{good}");
@@ -156,7 +156,7 @@ fn a_signed_form_becomes_an_object_and_an_unsigned_one_nothing() {
 #[test]
 fn three_hundred_megabytes_are_not_held() {
     const SIZE: u64 = 300 << 20;
-    let (server, folder) = serve(patient());
+    let (server, folder) = serve(lenient());
     let filler = vec![b'x'; 64 * 1024];
     let anonymous = growth(|| {
         let answer = post(&server, &field("key", "in/a"), SIZE, &filler);
@@ -181,7 +181,7 @@ fn answer_code(stream: &mut TcpStream) -> String {
 
 #[test]
 fn heads_and_urls_are_bounded() {
-    let (server, _folder) = serve(patient());
+    let (server, _folder) = serve(lenient());
     let mut stream = connect(&server);
     // To the byte: a server that closes before it has read all loses its answer.
     let start = "GET /bronze HTTP/1.1\r\nhost: localhost\r\nx-amz-meta-a: ";

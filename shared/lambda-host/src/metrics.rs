@@ -106,7 +106,7 @@ mod tests {
         let about = About { run_id: Some("run-1".to_owned()), ..About::default() };
         let values = vec![
             Measure::count("RowsRead", 3),
-            Measure { name: "montant_read".to_owned(), is_count: false, value: "1234567890.10".parse().unwrap() },
+            Measure { name: "amount_read".to_owned(), is_count: false, value: "1234567890.10".parse().unwrap() },
         ];
         let measures = [Measures { dataset: "d".to_owned(), source: Some("s".to_owned()), in_dataset: true, values }];
         let invocation =
@@ -122,8 +122,8 @@ mod tests {
                 "function": "load", "code": "DatabaseBusy", "Failures": 1, "run": "run-1"}),
             json!({"_aws": {"Timestamp": 5000, "CloudWatchMetrics": [{"Namespace": "fonderie-test",
                 "Dimensions": [["dataset"], ["dataset", "source"]],
-                "Metrics": [{"Name": "RowsRead", "Unit": "Count"}, {"Name": "montant_read", "Unit": "None"}]}]},
-                "dataset": "d", "source": "s", "RowsRead": 3, "montant_read": 1_234_567_890.1, "run": "run-1"}),
+                "Metrics": [{"Name": "RowsRead", "Unit": "Count"}, {"Name": "amount_read", "Unit": "None"}]}]},
+                "dataset": "d", "source": "s", "RowsRead": 3, "amount_read": 1_234_567_890.1, "run": "run-1"}),
         ];
         assert_eq!(lines, expected);
     }

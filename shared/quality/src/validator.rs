@@ -8,7 +8,9 @@ use arrow_array::{BooleanArray, RecordBatch};
 use arrow_schema::ArrowError;
 use arrow_select::filter::filter_record_batch;
 use chrono::NaiveDate;
-use fonderie_contract::{Budget, Check, FileFormat, Format, Keep, Origin, ReaderRule, Record, Severity, Source};
+use fonderie_contract::{
+    Budget, Check, FileFormat, Format, Keep, Messages, Origin, ReaderRule, Record, Severity, Source,
+};
 use fonderie_core::{ErrorCode, Result, StageError, Tally};
 use fonderie_tabular::{Problem, Reject, RejectBuffer, SHEET_LINES, SOURCE_LINE, SOURCE_RECORD, tally_batch};
 
@@ -178,7 +180,7 @@ impl<'a> Validator<'a> {
             }
         }
         rules.extend(self.reader_counts.iter().map(|(rule, rows)| RuleCount {
-            id: rule.id().to_owned(),
+            id: self.record.messages.rule(*rule).to_owned(),
             severity: Severity::Reject,
             budget: self.record.unreadable,
             rows: *rows,
@@ -258,9 +260,7 @@ impl<'a> Validator<'a> {
                 BrokenRule::Declared(index) => {
                     (self.record.rules[index].id.as_str(), self.record.rules[index].message.clone())
                 }
-                BrokenRule::OutOfScope => {
-                    (ReaderRule::OutOfScope.id(), Problem::OutOfScope(field.name.clone()).to_string())
-                }
+                BrokenRule::OutOfScope => of_reader(self.record, &Problem::OutOfScope(field.name.clone())),
             };
             let column = match &self.source.columns[violation.field] {
                 Origin::Column { column, .. } => Some(column.to_string()),
@@ -293,7 +293,7 @@ impl<'a> Validator<'a> {
         let (id, message) = match repeat.kind {
             RepeatKind::Collision => {
                 *self.reader_counts.entry(ReaderRule::DerivedKeyCollision).or_default() += 1;
-                (ReaderRule::DerivedKeyCollision.id(), Problem::DerivedKeyCollision.to_string())
+                of_reader(self.record, &Problem::DerivedKeyCollision)
             }
             RepeatKind::Repeat { first_line, conflicts } => {
                 let conflict = conflict.filter(|_| conflicts);
@@ -308,8 +308,8 @@ impl<'a> Validator<'a> {
                 let own = number(batch, SOURCE_LINE, repeat.row);
                 let is_workbook = |format: &FileFormat| matches!(format.format, Format::Workbook(_));
                 let workbook = self.source.formats.iter().any(is_workbook);
-                let first = first_line.map(|line| first_occurrence(line, own, workbook));
-                (id.as_str(), format!("{message}{}", first.unwrap_or_default()))
+                let first = first_line.map(|line| first_occurrence(&self.record.messages, line, own, workbook));
+                (id.as_str(), first.map_or_else(|| message.clone(), |first| format!("{message} {first}")))
             }
         };
         let key = unique.fields.iter().map(|&index| {
@@ -328,14 +328,20 @@ impl<'a> Validator<'a> {
     }
 }
 
+/// The id and the sentence of a problem that the reader would find, had it the whole file at hand.
+fn of_reader<'r>(record: &'r Record, problem: &Problem) -> (&'r str, String) {
+    (record.messages.rule(problem.rule()), problem.sentence(&record.messages))
+}
+
 /// Where the first of several rows stands, for the sender; the lines of a workbook count on from sheet to sheet.
-fn first_occurrence(first: i64, own: i64, workbook: bool) -> String {
+fn first_occurrence(messages: &Messages, first: i64, own: i64, workbook: bool) -> String {
     const LINES: i64 = SHEET_LINES.cast_signed();
     let (sheet, row) = if workbook { (first / LINES, first % LINES) } else { (0, first) };
     if !workbook || sheet == own / LINES {
-        return format!(" Première occurrence : ligne {row}.");
+        return messages.sentence("first_occurrence", &[("line", &row.to_string())]);
     }
-    format!(" Première occurrence : ligne {row} d'une autre feuille, la n° {sheet}.")
+    let values = [("line", &*row.to_string()), ("sheet", &*sheet.to_string())];
+    messages.sentence("first_occurrence_on_sheet", &values)
 }
 
 /// A row whose key another row has.
@@ -368,11 +374,11 @@ mod tests {
 
     #[test]
     fn the_first_of_several_rows_is_named_as_the_sender_sees_it() {
-        let of = |first, own, workbook| first_occurrence(first, own, workbook);
-        assert_eq!(of(3, 7, false), " Première occurrence : ligne 3.");
-        assert_eq!(of(10_000_003, 10_000_007, true), " Première occurrence : ligne 3.");
-        assert_eq!(of(10_000_003, 20_000_002, true), " Première occurrence : ligne 3 d'une autre feuille, la n° 1.");
+        let of = |first, own, workbook| first_occurrence(&Messages::default(), first, own, workbook);
+        assert_eq!(of(3, 7, false), "First occurrence: line 3.");
+        assert_eq!(of(10_000_003, 10_000_007, true), "First occurrence: line 3.");
+        assert_eq!(of(10_000_003, 20_000_002, true), "First occurrence: line 3 of another sheet, number 1.");
         // a text may be as long
-        assert_eq!(of(10_000_003, 20_000_002, false), " Première occurrence : ligne 10000003.");
+        assert_eq!(of(10_000_003, 20_000_002, false), "First occurrence: line 10000003.");
     }
 }

@@ -5,22 +5,14 @@ use fonderie_contract::{FileFormat, Format, Kind, Origin, ReaderRule, Record, So
 use crate::notation::{currency, thousands};
 use crate::spec::Overrides;
 
-/// Rules of the reader, which no dataset declares.
-pub(crate) const DATE_UNREADABLE: &str = ReaderRule::UnreadableDate.id();
-pub(crate) const AMOUNT_UNREADABLE: &str = ReaderRule::UnreadableAmount.id();
-pub(crate) const NUMBER_UNREADABLE: &str = ReaderRule::UnreadableInteger.id();
-pub(crate) const TEXT_TOO_LONG: &str = ReaderRule::TextTooLong.id();
-pub(crate) const RECORD_SHORT: &str = ReaderRule::ShortRecord.id();
-pub(crate) const RECORD_LONG: &str = ReaderRule::LongRecord.id();
-
 /// The reader's rule for a present value that cannot be read, by the field's type.
-pub(crate) fn unreadable_rule(kind: Kind) -> &'static str {
+pub(crate) fn unreadable_rule(kind: Kind) -> ReaderRule {
     match kind {
-        Kind::Text { .. } => TEXT_TOO_LONG,
-        Kind::Integer { .. } => NUMBER_UNREADABLE,
-        Kind::Date => DATE_UNREADABLE,
-        Kind::Decimal { .. } => AMOUNT_UNREADABLE,
-        Kind::Boolean => ReaderRule::UnreadableBoolean.id(),
+        Kind::Text { .. } => ReaderRule::TextTooLong,
+        Kind::Integer { .. } => ReaderRule::UnreadableInteger,
+        Kind::Date => ReaderRule::UnreadableDate,
+        Kind::Decimal { .. } => ReaderRule::UnreadableAmount,
+        Kind::Boolean => ReaderRule::UnreadableBoolean,
     }
 }
 

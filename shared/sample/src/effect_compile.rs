@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
-use fonderie_contract::{Check, Kind, Record, Section};
+use fonderie_contract::{Check, Kind, ReaderRule, Record, Section};
 
-use crate::effect::{
-    AMOUNT_UNREADABLE, Act, Class, DATE_UNREADABLE, Effect, NUMBER_UNREADABLE, RECORD_LONG, RECORD_SHORT,
-    TEXT_TOO_LONG, Within,
-};
+use crate::effect::{Act, Class, Effect, Within};
 use crate::plan::Scope;
 use crate::spec::Overrides;
 use crate::spec_compile::Names;
@@ -48,14 +45,26 @@ pub(crate) fn overrides<'a>(section: &Section<'a>, against: &Against<'_, 'a>) ->
 
 fn defect<'a>(section: &Section<'a>, against: &Against<'_, 'a>) -> Option<Act> {
     let record = against.names.dataset.sampled();
-    let of_reader = [DATE_UNREADABLE, AMOUNT_UNREADABLE, NUMBER_UNREADABLE, TEXT_TOO_LONG, RECORD_SHORT, RECORD_LONG];
+    let of_reader = [
+        ReaderRule::UnreadableDate,
+        ReaderRule::UnreadableAmount,
+        ReaderRule::UnreadableInteger,
+        ReaderRule::TextTooLong,
+        ReaderRule::ShortRecord,
+        ReaderRule::LongRecord,
+    ];
     let conflict = |check: &Check| match check {
         Check::Unique { conflict, .. } => conflict.as_ref().map(|(id, _)| id.clone()),
         _ => None,
     };
     let accepted = || {
         let declared = record.rules.iter().flat_map(|rule| [Some(rule.id.clone()), conflict(&rule.check)]).flatten();
-        of_reader.iter().map(|rule| (*rule).to_owned()).chain(declared).collect::<Vec<_>>().join(", ")
+        of_reader
+            .iter()
+            .map(|rule| record.messages.rule(*rule).to_owned())
+            .chain(declared)
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     let rule = section.required("breaks", section.text("breaks"), &accepted())?;
     let declared = record.rules.iter().find(|declared| declared.id == rule);
@@ -86,13 +95,13 @@ fn defect<'a>(section: &Section<'a>, against: &Against<'_, 'a>) -> Option<Act> {
         }
         Some(Act::Unreadable { field, texts: texts.map(|texts| texts.to_vec()).unwrap_or_default() })
     };
-    match rule {
-        DATE_UNREADABLE => unreadable(|kind| kind == Kind::Date),
-        AMOUNT_UNREADABLE => unreadable(|kind| matches!(kind, Kind::Decimal { .. })),
-        NUMBER_UNREADABLE => unreadable(|kind| matches!(kind, Kind::Integer { .. })),
-        TEXT_TOO_LONG => one_of(section, record, &of_kind(record, is_text)).map(Act::TooLong),
-        RECORD_SHORT => Some(Act::Short),
-        RECORD_LONG => Some(Act::Long),
+    match record.messages.rule_of(rule) {
+        Some(ReaderRule::UnreadableDate) => unreadable(|kind| kind == Kind::Date),
+        Some(ReaderRule::UnreadableAmount) => unreadable(|kind| matches!(kind, Kind::Decimal { .. })),
+        Some(ReaderRule::UnreadableInteger) => unreadable(|kind| matches!(kind, Kind::Integer { .. })),
+        Some(ReaderRule::TextTooLong) => one_of(section, record, &of_kind(record, is_text)).map(Act::TooLong),
+        Some(ReaderRule::ShortRecord) => Some(Act::Short),
+        Some(ReaderRule::LongRecord) => Some(Act::Long),
         _ => {
             // Whether these are right cannot be told without the rule.
             let _ = (section.value("field"), section.value("texts"));

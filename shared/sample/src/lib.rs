@@ -1,7 +1,7 @@
 //! Sample files of a dataset, written through its compiled contracts, with the truth about them.
 //!
 //! What the fields are drawn from, which defects and anomalies the files carry and how often stands in the dataset's
-//! `generate.toml`, compiled to a [`Plan`] against the dataset; this crate knows no word of billing. [`write_file`] writes
+//! `generate.toml`, compiled to a [`Plan`] against the dataset; this crate knows no word of any business. [`write_file`] writes
 //! one source's file row by row and returns what must come out when it is read ([`FileTruth`]): rows accepted and
 //! rejected, by rule, and the cents of each money column. A row carries at most one defect, variant or anomaly, so that
 //! every count can be attributed.

@@ -57,7 +57,7 @@ pub(crate) struct Scope {
     pub(crate) specs: Vec<Arc<Spec>>,
 }
 
-/// Things that come back in many rows (patients, customers).
+/// Things that come back in many rows (customers, products).
 #[derive(Debug)]
 pub(crate) struct Pool {
     pub(crate) name: String,

@@ -1,8 +1,8 @@
 //! One row: drawn, then made other than plain, with what the file shows in place of its values.
 
-use fonderie_contract::{Check, Kind, OnUnreadable, Origin};
+use fonderie_contract::{Check, Kind, OnUnreadable, Origin, ReaderRule};
 
-use crate::effect::{Act, RECORD_LONG, RECORD_SHORT, TEXT_TOO_LONG, Within, unreadable_rule};
+use crate::effect::{Act, Within, unreadable_rule};
 use crate::notation::Notation;
 use crate::plan::Recipe;
 use crate::random::Random;
@@ -21,7 +21,7 @@ pub(crate) struct Row {
     pub(crate) extent: Extent,
     pub(crate) before: Before,
     /// The field whose value cannot be read, and the reader's rule.
-    pub(crate) unreadable: Option<(usize, &'static str)>,
+    pub(crate) unreadable: Option<(usize, ReaderRule)>,
 }
 
 /// How many fields the record has.
@@ -44,11 +44,11 @@ pub(crate) enum Before {
 
 impl Extent {
     /// The reader's rule that it breaks.
-    pub(crate) fn rule(self) -> Option<&'static str> {
+    pub(crate) fn rule(self) -> Option<ReaderRule> {
         match self {
             Extent::Whole => None,
-            Extent::Short(_) => Some(RECORD_SHORT),
-            Extent::Long(_) => Some(RECORD_LONG),
+            Extent::Short(_) => Some(ReaderRule::ShortRecord),
+            Extent::Long(_) => Some(ReaderRule::LongRecord),
         }
     }
 }
@@ -194,7 +194,7 @@ impl Row {
             if text.len() > max_length && text.chars().count() > max_length {
                 let text = text.to_owned();
                 self.unreadable(notation, field, text);
-                debug_assert_eq!(unreadable_rule(declared.kind), TEXT_TOO_LONG);
+                debug_assert_eq!(unreadable_rule(declared.kind), ReaderRule::TextTooLong);
             }
         }
     }

@@ -118,7 +118,7 @@ impl<'a> Tally<'a> {
 
     fn judge(&mut self, row: &Row, repeats: Option<Repeats<'_>>) -> bool {
         if let Some(rule) = row.extent.rule().or(row.unreadable.map(|(_, rule)| rule)) {
-            self.count(rule);
+            self.count(self.record.messages.rule(rule));
             return false;
         }
         let mut accepted = true;

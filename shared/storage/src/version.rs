@@ -1,7 +1,7 @@
 //! The identity of an object's content where the store keeps no versions.
 //!
 //! A store with versioning gives each upload an id. Elsewhere (the embedded server, a bucket without versioning, objects
-//! older than the versioning) one is derived as `etag:<etag>:<unix seconds>`. The time is part of it because a facility may
+//! older than the versioning) one is derived as `etag:<etag>:<unix seconds>`. The time is part of it because a sender may
 //! send A, then B, then A again: three versions, of which the third must win, though the first has the same content. The
 //! content is part of it because two uploads may fall into one second. What is lost: the same content uploaded twice within
 //! one second is one version, which changes nothing.

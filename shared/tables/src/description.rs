@@ -137,7 +137,7 @@ pub struct Newest {
 pub enum Kind {
     /// Things that others refer to: a customer, a product. A member that is absent or open stays, for others refer to it.
     Dimension,
-    /// What happened: an invoice, a sale. A row that is absent is none.
+    /// What happened: a sale, a reading. A row that is absent is none.
     Fact,
 }
 

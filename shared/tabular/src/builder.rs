@@ -174,7 +174,7 @@ impl<'a> Builder<'a> {
             self.numbers.push(i64::try_from(rows.number()).unwrap_or(i64::MAX));
             if !notes.is_empty() {
                 for rule in notes.rules() {
-                    *self.warned.entry(rule.id().to_owned()).or_default() += 1;
+                    *self.warned.entry(self.record.messages.rule(rule).to_owned()).or_default() += 1;
                 }
             }
         } else {
@@ -257,7 +257,7 @@ impl<'a> Builder<'a> {
         if broken.is_empty() && !emptied.is_empty() {
             for rule in emptied.rules() {
                 // A name of its own: the same rule may reject rows by another field.
-                *self.warned.entry(rule.emptied_id()).or_default() += 1;
+                *self.warned.entry(self.record.messages.emptied_rule(rule)).or_default() += 1;
             }
         }
         broken
@@ -295,11 +295,11 @@ impl<'a> Builder<'a> {
         self.rejects.push(Reject {
             line: i64::try_from(rows.line()).unwrap_or(i64::MAX),
             record: i64::try_from(rows.number()).unwrap_or(i64::MAX),
-            rule: problem.rule().id().to_owned(),
+            rule: self.record.messages.rule(problem.rule()).to_owned(),
             field: column.and_then(|(_, index)| index).map(|index| self.record.fields[index].name.clone()),
             column: column.map(|(column, _)| column.shown.clone()),
             value: Some(value),
-            message: problem.to_string(),
+            message: problem.sentence(&self.record.messages),
         });
     }
 
@@ -365,7 +365,11 @@ impl<'a> Builder<'a> {
             read: tally(self.read_rows, &self.read),
             kept: self.kept,
             rejected: tally(self.rejected_rows, &self.rejected),
-            rules: self.rules.into_iter().map(|(rule, rows)| (rule.id().to_owned(), rows)).collect(),
+            rules: self
+                .rules
+                .into_iter()
+                .map(|(rule, rows)| (self.record.messages.rule(rule).to_owned(), rows))
+                .collect(),
             warned: self.warned,
             skipped: rows.skipped(),
             units: rows.units(),

@@ -166,7 +166,7 @@ fn text(start: &[u8]) -> Container {
     if start.iter().filter(control).count() * 8 > start.len() { Container::Binary } else { Container::Text }
 }
 
-/// Whether a text begins as JSON does. A header may begin with a bracket, too: `[Id];[Montant]`.
+/// Whether a text begins as JSON does. A header may begin with a bracket, too: `[Id];[Total]`.
 fn is_json(text: &[u8]) -> bool {
     let Some((first, rest)) = text.split_first() else { return false };
     let second = rest.trim_ascii_start().first();
@@ -203,10 +203,10 @@ mod tests {
             (local(b"[Content_Types].xml", b"...word/document.xml"), Container::Zip),
             (local(b"mimetype", b"application/vnd.oasis.opendocument.spreadsheetPK"), Container::Ods),
             (local(b"mimetype", b"application/vnd.oasis.opendocument.text"), Container::Zip),
-            (local(b"factures.csv", b"a;b"), Container::Zip),
+            (local(b"orders.csv", b"a;b"), Container::Zip),
             (b"PK\x03\x04".to_vec(), Container::Workbook),
             (b"PK\x05\x06\0\0\0\0".to_vec(), Container::Zip),
-            (b"PKG;montant\n".to_vec(), Container::Text),
+            (b"PKG;total\n".to_vec(), Container::Text),
             (b"\x1F\x8B\x08\0".to_vec(), Container::Gzip),
             (b"%PDF-1.7".to_vec(), Container::Pdf),
             (b"\n  <HTML><body>".to_vec(), Container::Html),
@@ -217,9 +217,9 @@ mod tests {
             (b"{\n\"id\": 1}".to_vec(), Container::Json),
             (b"[[1,2]]".to_vec(), Container::Json),
             (b"{\\rtf1\\ansi}".to_vec(), Container::Rtf),
-            (b"[Id];[Montant]\n1;2".to_vec(), Container::Text),
-            (b"{Id};{Montant}\n1;2".to_vec(), Container::Text),
-            (b"facture;montant\r\n1;2".to_vec(), Container::Text),
+            (b"[Id];[Total]\n1;2".to_vec(), Container::Text),
+            (b"{Id};{Total}\n1;2".to_vec(), Container::Text),
+            (b"order;total\r\n1;2".to_vec(), Container::Text),
             (b"nom;Qu\xE9r\xE9\0\n".repeat(3), Container::Text),
             (b"\xFF\xFEf\0;\0".to_vec(), Container::Text),
             (b"PAR1\x15\x04\x15\x10\0\0\0\x01\x02\x03".to_vec(), Container::Binary),
@@ -232,7 +232,7 @@ mod tests {
     fn utf16_is_recognised_without_its_mark() {
         let le = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
         let be = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_be_bytes).collect() };
-        let text = "Id;Prénom;Montant €\r\nA-1;Zoé;12,00\r\n";
+        let text = "Id;Prénom;Total €\r\nA-1;Zoé;12,00\r\n";
         assert_eq!(unmarked_utf16(&le(text)), Some("UTF-16LE"));
         assert_eq!(unmarked_utf16(&be(text)), Some("UTF-16BE"));
         for other in [text.as_bytes(), b"", b"a\0", &[0; 200], &b"nom;Qu\xE9r\xE9\0\n".repeat(9)] {

@@ -76,14 +76,7 @@ pub(crate) fn date_and_order(text: &str, dates: &Dates, range: DateRange) -> (Re
     }
     match failed {
         Some((problem, evidence)) => (Err(problem), evidence),
-        None => {
-            let expected = dates.expected();
-            let problem = match other_formats(text, dates, range) {
-                Some(found) => Problem::OtherDateFormat { expected, found },
-                None => Problem::DateFormat { expected },
-            };
-            (Err(problem), Evidence::None)
-        }
+        None => (Err(other_format(text, dates, range)), Evidence::None),
     }
 }
 
@@ -116,26 +109,31 @@ static COMMON: LazyLock<Vec<(&str, DateFormat)>> = LazyLock::new(|| {
     FORMATS.iter().filter_map(|text| Some((*text, DateFormat::parse(text, Some(50))?))).collect()
 });
 
-/// The common formats that read the text as a day in the range, at most two, with a time if the text has one: `« dd/mm/yy »`,
-/// `« ddmmyy » ou « yymmdd »`.
-fn other_formats(text: &str, dates: &Dates, range: DateRange) -> Option<String> {
-    let reads = |(name, format): &(&str, DateFormat)| match format {
-        DateFormat::Pattern(pattern) => match by_pattern(text, 0, pattern, dates, range)?.0 {
-            Ok(_) => Some(format!("« {name} »")),
-            Err(Problem::UndeclaredTime(_)) => Some(format!("« {name} hh:mm »")),
-            Err(_) => None,
-        },
-        // Days of 1955 to 2063: other numbers are no dates that somebody sends.
-        DateFormat::Serial { epoch1904 } => {
-            let value = serial_text(text).filter(|day| (20_000.0..60_000.0).contains(day))?;
-            match serial(value, *epoch1904, dates, range) {
-                Err(Problem::UndeclaredTime(time)) => Some(format!("« {name} », avec une heure que « {time} » admet")),
-                _ => Some(format!("« {name} »")),
+/// The problem of a text that no declared format reads: if common ones do, it names them, two at most.
+fn other_format(text: &str, dates: &Dates, range: DateRange) -> Problem {
+    let expected = dates.expected();
+    let mut found = Vec::new();
+    for (name, format) in COMMON.iter() {
+        match format {
+            DateFormat::Pattern(pattern) => match by_pattern(text, 0, pattern, dates, range).map(|read| read.0) {
+                Some(Ok(_)) => found.push((*name).to_owned()),
+                Some(Err(Problem::UndeclaredTime(_))) => found.push(format!("{name} hh:mm")),
+                Some(Err(_)) | None => {}
+            },
+            // Days of 1955 to 2063: other numbers are no dates that somebody sends.
+            DateFormat::Serial { epoch1904 } => {
+                let Some(value) = serial_text(text).filter(|day| (20_000.0..60_000.0).contains(day)) else { continue };
+                match serial(value, *epoch1904, dates, range) {
+                    Err(Problem::UndeclaredTime(time)) if found.is_empty() => {
+                        return Problem::SerialWithTime { expected, time };
+                    }
+                    _ => found.push((*name).to_owned()),
+                }
             }
         }
-    };
-    let found: Vec<String> = COMMON.iter().filter_map(reads).take(2).collect();
-    (!found.is_empty()).then(|| found.join(" ou "))
+    }
+    found.truncate(2);
+    if found.is_empty() { Problem::DateFormat { expected } } else { Problem::OtherDateFormat { expected, found } }
 }
 
 /// Bytes of the longest text that can be a date: more is in no format, and no sentence repeats it.
@@ -513,31 +511,33 @@ mod tests {
             "01/02/2024 10h30",
             "٠١/٠٢/٢٠٢٤",
         ] {
-            let expected = Problem::DateFormat { expected: "jj/mm/aaaa".to_owned() };
+            let expected = Problem::DateFormat { expected: slashes.expected() };
             assert_eq!(read(text, &slashes), Err(expected), "{text}");
         }
         assert_eq!(read("", &slashes), Err(Problem::PlaceholderDate(String::new())));
         for (text, found) in [
-            ("01-02-2024", "« dd-mm-yyyy » ou « mm-dd-yyyy »"),
-            ("13-02-2024", "« dd-mm-yyyy »"),
-            ("01-13-2024 10:30", "« mm-dd-yyyy hh:mm »"),
-            ("01/02/24", "« dd/mm/yy » ou « mm/dd/yy »"),
-            ("13/02/24", "« dd/mm/yy »"),
-            ("2026-05-04T10:30:00Z", "« yyyy-mm-dd hh:mm »"),
-            ("2026-05-04 09:20", "« yyyy-mm-dd hh:mm »"),
-            ("2026-05-04 00:00", "« yyyy-mm-dd »"),
-            ("2026.05.04", "« yyyy.mm.dd »"),
-            ("4 mai 2026", "« dd mmmm yyyy »"),
-            ("04 mai 26", "« dd mmmm yy »"),
-            ("20260504", "« yyyymmdd »"),
-            ("260504", "« ddmmyy » ou « yymmdd »"),
-            ("260532", "« ddmmyy »"),
-            ("46146", "« excel »"),
-            ("46146,5", "« excel », avec une heure que « dd/mm/yyyy hh:mm » admet"),
+            ("01-02-2024", "dd-mm-yyyy|mm-dd-yyyy"),
+            ("13-02-2024", "dd-mm-yyyy"),
+            ("01-13-2024 10:30", "mm-dd-yyyy hh:mm"),
+            ("01/02/24", "dd/mm/yy|mm/dd/yy"),
+            ("13/02/24", "dd/mm/yy"),
+            ("2026-05-04T10:30:00Z", "yyyy-mm-dd hh:mm"),
+            ("2026-05-04 09:20", "yyyy-mm-dd hh:mm"),
+            ("2026-05-04 00:00", "yyyy-mm-dd"),
+            ("2026.05.04", "yyyy.mm.dd"),
+            ("4 mai 2026", "dd mmmm yyyy"),
+            ("04 mai 26", "dd mmmm yy"),
+            ("20260504", "yyyymmdd"),
+            ("260504", "ddmmyy|yymmdd"),
+            ("260532", "ddmmyy"),
+            ("46146", "excel"),
         ] {
-            let expected = Problem::OtherDateFormat { expected: "jj/mm/aaaa".to_owned(), found: found.to_owned() };
+            let found = found.split('|').map(str::to_owned).collect();
+            let expected = Problem::OtherDateFormat { expected: vec!["dd/mm/yyyy".to_owned()], found };
             assert_eq!(read(text, &slashes), Err(expected), "{text}");
         }
+        let time = "dd/mm/yyyy hh:mm".to_owned();
+        assert_eq!(read("46146,5", &slashes), Err(Problem::SerialWithTime { expected: slashes.expected(), time }));
         for (format, text) in [
             ("yyyymmdd", "2024229"),
             ("dd mmmm yyyy", "4 jui 2026"),

@@ -334,9 +334,9 @@ mod tests {
             (utf8.cell("\u{e9}".as_bytes()).as_deref(), utf8.cell(b"\xE9")),
             (Ok("\u{e9}"), Err(Problem::Encoding))
         );
-        let euro = Decoding::new(encoding_rs::ISO_8859_15);
-        assert_eq!(euro.cell(b"\xA4\xBD").as_deref(), Ok("\u{20ac}\u{153}"));
-        assert_eq!(euro.cell(b"\x80"), Err(Problem::Encoding));
+        let latin = Decoding::new(encoding_rs::ISO_8859_15);
+        assert_eq!(latin.cell(b"\xA4\xBD").as_deref(), Ok("\u{20ac}\u{153}"));
+        assert_eq!(latin.cell(b"\x80"), Err(Problem::Encoding));
     }
 
     #[test]
@@ -361,7 +361,7 @@ mod tests {
 
     #[test]
     fn utf16_without_a_mark_stops_a_file_of_another_encoding() {
-        let text = "Id;Prénom;Montant\r\nA-1;Zoé;12,00 €\r\n".repeat(20);
+        let text = "Id;Prénom;Total\r\nA-1;Zoé;12,00 €\r\n".repeat(20);
         let le: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let be: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
         for (label, bytes, found) in

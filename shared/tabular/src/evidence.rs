@@ -124,7 +124,7 @@ fn of_column(column: &str, dates: &Dates, counts: &DateCounts, mixed_halt: bool,
         let sentence = format!(
             "in the column \"{column}\", {other} dates fit only the other order of day and month than the declared one ({}), \
              {declared} only the declared one",
-            format.french()
+            format.text()
         );
         if *declared == 0 {
             found.halts.push(format!("{sentence}: correct `dates.format` in the contract, or the file"));

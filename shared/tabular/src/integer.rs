@@ -46,6 +46,8 @@ fn is_number(text: &str, format: &NumberFormat) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use fonderie_contract::Messages;
+
     use super::*;
 
     #[test]
@@ -65,15 +67,15 @@ mod tests {
             assert_eq!(integer(text, -5000, 5000, &grouped), Ok(number), "{text}");
         }
         for (text, told) in [
-            ("4,2", "décimales"),
+            ("4,2", "decimals"),
             ("1 000", "`thousands = [\" \"]`"),
             ("m25", "`units = [\"m\"]`"),
             ("5 ans", "`units = [\"ans\"]`"),
         ] {
             let problem = integer(text, 0, 150, &format).unwrap_err();
             assert!(
-                matches!(problem, Problem::IntegerAs(_)) && problem.to_string().contains(told),
-                "{text}: {problem}"
+                matches!(problem, Problem::IntegerAs(_)) && problem.sentence(&Messages::default()).contains(told),
+                "{text}: {problem:?}"
             );
         }
         assert_eq!(integer("=\"0010\"", 0, 150, &format), Err(Problem::SpreadsheetText));

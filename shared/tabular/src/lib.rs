@@ -1,4 +1,4 @@
-//! A billing file's bytes to Arrow record batches: decode, split, coerce.
+//! A business file's bytes to Arrow record batches: decode, split, coerce.
 //!
 //! Everything here is synchronous and does no I/O: [`Reader`] is fed chunks of bytes as they arrive and gives batches of the
 //! canonical record and of rejects as they fill, so memory does not grow with the file. What cannot be read is

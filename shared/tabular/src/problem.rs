@@ -1,12 +1,9 @@
-//! Why a record or a cell cannot be read: the rule, and a French sentence for the facility. All sentences of the reader
-//! stand in this file.
-//!
-//! A sentence names what was found and, if a key of the contract would settle it, that key; never another cell's value.
+//! Why a record or a cell cannot be read: the rule, and what its sentence names, which is never another cell's value. The
+//! sentences are the dataset's ([`Messages`]).
 
 use std::borrow::Cow;
-use std::fmt;
 
-use fonderie_contract::ReaderRule;
+use fonderie_contract::{Messages, ReaderRule};
 
 use crate::visible::visible;
 
@@ -69,15 +66,22 @@ pub enum Problem {
     UndeclaredEmptyWord(String),
     /// A date in none of the declared formats.
     DateFormat {
-        /// The declared formats, as a facility reads them (`jj/mm/aaaa`).
-        expected: String,
+        /// The declared formats, as the contract writes them (`dd/mm/yyyy`).
+        expected: Vec<String>,
     },
     /// A date in none of the declared formats that looks like one of another format.
     OtherDateFormat {
-        /// The declared formats, as a facility reads them.
-        expected: String,
-        /// The other one, or two of which either may be meant, as a contract writes them, between `« »`.
-        found: String,
+        /// The declared formats.
+        expected: Vec<String>,
+        /// The other one, or two of which either may be meant.
+        found: Vec<String>,
+    },
+    /// A spreadsheet's serial number of a day with a time.
+    SerialWithTime {
+        /// The declared formats.
+        expected: Vec<String>,
+        /// A format with a time, which would allow it beside `excel`.
+        time: String,
     },
     /// A date that stands for "no date" in much software (`00/00/0000`) and is not declared as such.
     PlaceholderDate(String),
@@ -95,8 +99,8 @@ pub enum Problem {
     ImplausibleDate(String, String),
     /// A date that fits only the other order of day and month, in a file that shows both.
     DateOrder {
-        /// The declared formats, as a facility reads them.
-        expected: String,
+        /// The declared formats.
+        expected: Vec<String>,
     },
     /// A number that is not formatted as a date.
     NumberForDate,
@@ -111,8 +115,8 @@ pub enum Problem {
     },
     /// An amount in another currency than the declared one.
     OtherCurrency {
-        /// The declared currency.
-        expected: String,
+        /// The words of the declared currency.
+        expected: Vec<String>,
     },
     /// A number of a workbook that its cell shows in thousands or millions.
     ScaledAmount,
@@ -188,6 +192,7 @@ impl Problem {
             Self::UndeclaredEmptyWord(_) => ReaderRule::UndeclaredEmptyWord,
             Self::DateFormat { .. }
             | Self::OtherDateFormat { .. }
+            | Self::SerialWithTime { .. }
             | Self::PlaceholderDate(_)
             | Self::UndeclaredTime(_)
             | Self::NoSuchDay
@@ -221,161 +226,100 @@ impl Problem {
     }
 }
 
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.sentence("montant", f)
-    }
-}
-
 impl Problem {
-    /// Writes the sentence; `amount` is the word for what an amount's problem is about.
-    fn sentence(&self, amount: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// The sentence for the sender, in the dataset's words. Its key is the variant's name; what it names is written as
+    /// [`Messages`] has it.
+    pub fn sentence(&self, messages: &Messages) -> String {
+        self.told(messages, true)
+    }
+
+    /// The sentence; `amount` is whether an amount is what it is about.
+    fn told(&self, messages: &Messages, amount: bool) -> String {
+        let say = |key, values: &[(&str, &str)]| messages.sentence(key, values);
+        let kind = ("kind", messages.number_word(amount));
+        let formats = |expected: &[String]| {
+            messages.any_of(&expected.iter().map(|format| messages.date_format(format)).collect::<Vec<_>>())
+        };
+        let widths = |found: usize, expected: usize| (found.to_string(), expected.to_string());
         match self {
-            Self::UnclosedQuote => f.write_str("Un guillemet ouvert n'est jamais refermé."),
-            Self::ReopenedQuote => {
-                f.write_str("Un guillemet ouvert sur cette ligne n'est suivi d'un autre qu'au début d'un champ d'une ligne suivante.")
-            }
-            Self::TextAfterQuote => f.write_str("Du texte suit un guillemet fermant."),
-            Self::SpaceBeforeQuote => f.write_str("Un espace précède un guillemet ouvrant, qui ne compte donc pas comme tel."),
-            Self::MeltedLines { lines } => {
-                write!(f, "Des guillemets réunissent {lines} lignes dont la première et la dernière sont déjà complètes.")
-            }
-            Self::SeveralLines => f.write_str(
-                "Des guillemets réunissent plusieurs lignes, ce que le contrat exclut (`multiline = false`).",
-            ),
+            Self::UnclosedQuote => say("unclosed_quote", &[]),
+            Self::ReopenedQuote => say("reopened_quote", &[]),
+            Self::TextAfterQuote => say("text_after_quote", &[]),
+            Self::SpaceBeforeQuote => say("space_before_quote", &[]),
+            Self::MeltedLines { lines } => say("melted_lines", &[("lines", &lines.to_string())]),
+            Self::SeveralLines => say("several_lines", &[]),
             Self::LongRecord { found, expected } => {
-                write!(f, "La ligne a plus de champs que l'en-tête : {found} au lieu de {expected}.")
+                let (found, expected) = widths(*found, *expected);
+                say("long_record", &[("found", &found), ("expected", &expected)])
             }
             Self::ShortRecord { found, expected } => {
-                write!(f, "La ligne a moins de champs que l'en-tête : {found} au lieu de {expected}.")
+                let (found, expected) = widths(*found, *expected);
+                say("short_record", &[("found", &found), ("expected", &expected)])
             }
-            Self::BeyondHeader => f.write_str("La ligne a des valeurs au-delà des colonnes de l'en-tête."),
-            Self::UnnamedColumn => f.write_str("Une valeur se trouve dans une colonne sans nom."),
-            Self::Encoding => f.write_str("La cellule contient des octets étrangers à l'encodage convenu, ou le signe U+FFFD d'un caractère perdu."),
-            Self::DoubleEncoding => f.write_str(
-                "La cellule est écrite en UTF-8, alors que l'encodage convenu est un autre : ses accents seraient faux.",
-            ),
+            Self::BeyondHeader => say("beyond_header", &[]),
+            Self::UnnamedColumn => say("unnamed_column", &[]),
+            Self::Encoding => say("encoding", &[]),
+            Self::DoubleEncoding => say("double_encoding", &[]),
             Self::ControlCharacter(c) => {
-                let name = match c {
-                    '\0' => ", un octet nul : fichier écrit en partie ou abîmé",
-                    '\u{1a}' => ", la marque de fin de fichier de DOS",
-                    c if fonderie_contract::is_invisible(*c, true) => ", invisible",
-                    _ => "",
+                let key = match c {
+                    '\0' => "null_character",
+                    '\u{1a}' => "dos_end",
+                    c if fonderie_contract::is_invisible(*c, true) => "invisible_character",
+                    _ => "control_character",
                 };
-                write!(f, "La cellule contient un caractère de contrôle (U+{:04X}{name}).", u32::from(*c))
+                say(key, &[("character", &format!("U+{:04X}", u32::from(*c)))])
             }
-            Self::TextTooLong { most } => {
-                write!(f, "Le texte est plus long que le champ ne l'admet : {most} caractères au plus.")
+            Self::TextTooLong { most } => say("text_too_long", &[("most", &most.to_string())]),
+            Self::SpreadsheetText => say("spreadsheet_text", &[]),
+            Self::SpreadsheetFormula => say("spreadsheet_formula", &[]),
+            Self::ScientificNotation => say("scientific_notation", &[]),
+            Self::TooManyDigits => say("too_many_digits", &[]),
+            Self::UndeclaredEmptyWord(word) => say("undeclared_empty_word", &[("word", word)]),
+            Self::DateFormat { expected } => say("date_format", &[("expected", &formats(expected))]),
+            Self::OtherDateFormat { expected, found } => {
+                let pivot = found.iter().any(|format| format.contains("yy") && !format.contains("yyyy"));
+                let key = if pivot { "other_date_format_with_pivot" } else { "other_date_format" };
+                let found: Vec<String> = found.iter().map(|format| messages.quoted(format)).collect();
+                say(key, &[("expected", &formats(expected)), ("found", &messages.any_of(&found))])
             }
-            Self::SpreadsheetText => f.write_str(
-                "Un tableur a entouré le texte (=\"…\" ou une apostrophe) ; le contrat peut l'admettre par \
-                 `spreadsheet_text = true`.",
-            ),
-            Self::SpreadsheetFormula => f.write_str(
-                "La cellule contient une formule de tableur et non sa valeur : exporter les valeurs.",
-            ),
-            Self::ScientificNotation => f.write_str(
-                "Un tableur a changé cet identifiant en nombre et en a perdu des chiffres : reprendre la valeur d'origine.",
-            ),
-            Self::TooManyDigits => f.write_str(
-                "Le nombre a plus de quinze chiffres : le tableur en a perdu, reprendre la valeur d'origine en texte.",
-            ),
-            Self::UndeclaredEmptyWord(word) => write!(
-                f,
-                "« {word} » se trouve là où la ligne doit être identifiée ; si ce mot veut dire « rien », le contrat le \
-                 déclare par `empty = [\"{word}\"]`."
-            ),
-            Self::DateFormat { expected } => write!(f, "La date n'est pas écrite dans le format convenu ({expected})."),
-            Self::OtherDateFormat { expected, found } => write!(
-                f,
-                "La date n'est pas écrite dans le format convenu ({expected}) ; elle ressemble à {found}, que le contrat peut \
-                 admettre par `dates.format`{}.",
-                if found.contains("yy") && !found.contains("yyyy") { " et `dates.pivot`" } else { "" }
-            ),
-            Self::YearForDate => f.write_str(
-                "Le nombre est une année, pas un jour : compté comme un numéro de jour de tableur, il donnerait un jour de 1905 ; \
-                 envoyer la date entière.",
-            ),
-            Self::PlaceholderDate(text) => write!(
-                f,
-                "« {text} » n'est pas une date ; si cela veut dire « pas de date », le contrat le déclare par \
-                 `empty = [\"{text}\"]`."
-            ),
-            Self::UndeclaredTime(format) => write!(
-                f,
-                "La date porte une heure ; le contrat peut l'admettre en ajoutant l'heure au format (`{format}`)."
-            ),
-            Self::NoSuchDay => f.write_str("Ce jour n'existe pas dans le calendrier."),
-            Self::AmbiguousTime => f.write_str(
-                "Cette heure a existé deux fois ce jour-là (changement d'heure) ; le contrat peut choisir par `fold`.",
-            ),
-            Self::ImpossibleTime => f.write_str(
-                "Cette heure n'a pas existé ce jour-là (changement d'heure) ; le contrat peut l'admettre par `fold`.",
-            ),
-            Self::AmbiguousDate(first, second) => {
-                write!(f, "Deux formats convenus lisent cette date : {first} ou {second}.")
+            Self::SerialWithTime { expected, time } => {
+                say("serial_with_time", &[("expected", &formats(expected)), ("time", time)])
             }
-            Self::ImplausibleDate(min, max) => {
-                write!(f, "La date n'est pas vraisemblable : elle doit se trouver entre le {min} et le {max}.")
-            }
-            Self::DateOrder { expected } => write!(
-                f,
-                "Le jour et le mois sont dans un autre ordre que celui convenu ({expected})."
-            ),
-            Self::NumberForDate => f.write_str("La cellule contient un nombre qui n'est pas mis en forme de date."),
-            Self::Amount => f.write_str("Le montant ne peut pas être lu dans le format convenu."),
-            Self::AmountNeeds { key } => {
-                write!(f, "Le {amount} n'est pas écrit dans le format convenu ; le contrat peut l'admettre par `{key}`.")
-            }
-            Self::ScaledAmount => f.write_str(
-                "Le format de la cellule montre un autre nombre que le sien, en milliers ou en millions par exemple : lui \
-                 donner un format qui montre le nombre entier.",
-            ),
-            Self::HiddenAmount => f.write_str(
-                "Le format de la cellule ne montre pas le nombre qu'elle contient : lui donner un format qui le montre.",
-            ),
-            Self::AmountWord(word) => write!(
-                f,
-                "Le {amount} porte « {0} », que le contrat ne déclare pas ; si ce mot n'y change rien, le contrat l'admet par \
-                 `units = [\"{0}\"]`, ou par `currency` si c'est la devise.",
-                visible(word)
-            ),
-            Self::AmountSign => f.write_str(
-                "Le format de la cellule montre le nombre avec un autre signe que le sien, ou sans son signe : lui donner un \
-                 format ordinaire, ou corriger le nombre.",
-            ),
-            Self::IntegerAs(problem) => problem.sentence("nombre", f),
+            Self::PlaceholderDate(text) => say("placeholder_date", &[("text", text)]),
+            Self::UndeclaredTime(format) => say("undeclared_time", &[("format", format)]),
+            Self::NoSuchDay => say("no_such_day", &[]),
+            Self::AmbiguousTime => say("ambiguous_time", &[]),
+            Self::ImpossibleTime => say("impossible_time", &[]),
+            Self::AmbiguousDate(first, second) => say("ambiguous_date", &[("first", first), ("second", second)]),
+            Self::ImplausibleDate(min, max) => say("implausible_date", &[("min", min), ("max", max)]),
+            Self::DateOrder { expected } => say("date_order", &[("expected", &formats(expected))]),
+            Self::NumberForDate => say("number_for_date", &[]),
+            Self::YearForDate => say("year_for_date", &[]),
+            Self::Amount => say("amount", &[]),
+            Self::AmountNeeds { key } => say("amount_needs", &[kind, ("key", key)]),
             Self::OtherCurrency { expected } => {
-                write!(f, "Le {amount} porte une autre devise que celle convenue ({expected}).")
+                say("other_currency", &[kind, ("expected", &messages.any_of(expected))])
             }
-            Self::AmountDecimals { most: 0 } => f.write_str("Le montant doit être un nombre entier, sans décimales."),
-            Self::AmountDecimals { most } => write!(f, "Le montant a trop de décimales : {most} au plus."),
-            Self::AmountSize => f.write_str("Le montant est trop grand pour l'entrepôt."),
-            Self::EmptyWordForAmount(word) => write!(
-                f,
-                "« {word} » n'est pas un montant ; si ce mot veut dire « rien », le contrat le déclare par `empty = [\"{word}\"]`."
-            ),
-            Self::EmptyWordForInteger(word) => write!(
-                f,
-                "« {word} » n'est pas un nombre ; si ce mot veut dire « rien », le contrat le déclare par `empty = [\"{word}\"]`."
-            ),
-            Self::Integer => f.write_str("Le nombre entier ne peut pas être lu."),
+            Self::ScaledAmount => say("scaled_amount", &[]),
+            Self::HiddenAmount => say("hidden_amount", &[]),
+            Self::AmountWord(word) => say("amount_word", &[kind, ("word", &visible(word))]),
+            Self::AmountSign => say("amount_sign", &[]),
+            Self::IntegerAs(problem) => problem.told(messages, false),
+            Self::AmountDecimals { most: 0 } => say("amount_whole", &[]),
+            Self::AmountDecimals { most } => say("amount_decimals", &[("most", &most.to_string())]),
+            Self::AmountSize => say("amount_size", &[]),
+            Self::EmptyWordForAmount(word) => say("empty_word_for_amount", &[("word", word)]),
+            Self::Integer => say("integer", &[]),
+            Self::EmptyWordForInteger(word) => say("empty_word_for_integer", &[("word", word)]),
             Self::IntegerBounds { min, max } => {
-                write!(f, "Le nombre est hors des limites admises : de {min} à {max}.")
+                say("integer_bounds", &[("min", &min.to_string()), ("max", &max.to_string())])
             }
-            Self::Boolean { expected } => write!(f, "La valeur n'est aucun des mots convenus ({expected})."),
-            Self::CellType => f.write_str("La cellule n'est pas du type attendu dans cette colonne."),
-            Self::CellError => f.write_str("La formule de la cellule est en erreur."),
-            Self::FormulaWithoutValue => f.write_str(
-                "La cellule contient une formule sans valeur enregistrée : ouvrir le classeur, le recalculer et l'enregistrer.",
-            ),
-            Self::OutOfScope(field) => write!(
-                f,
-                "La ligne n'est pas du périmètre de cet expéditeur : le contrat ne lui attribue pas cette valeur de {field} (`owns`)."
-            ),
-            Self::DerivedKeyCollision => {
-                f.write_str("Une autre ligne du fichier a le même identifiant calculé, à partir d'autres valeurs.")
-            }
+            Self::Boolean { expected } => say("boolean", &[("expected", expected)]),
+            Self::CellType => say("cell_type", &[]),
+            Self::CellError => say("cell_error", &[]),
+            Self::FormulaWithoutValue => say("formula_without_value", &[]),
+            Self::OutOfScope(field) => say("out_of_scope", &[("field", field)]),
+            Self::DerivedKeyCollision => say("derived_key_collision", &[]),
         }
     }
 }

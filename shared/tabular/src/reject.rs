@@ -1,4 +1,4 @@
-//! What was refused, and why: one entry per row and broken rule, so that a facility sees all that is wrong with a row.
+//! What was refused, and why: one entry per row and broken rule, so that a sender sees all that is wrong with a row.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub struct Reject {
     pub column: Option<String>,
     /// The value as the file has it (where the whole row is at fault: the line's text).
     pub value: Option<String>,
-    /// A French sentence for the facility.
+    /// A sentence for the sender.
     pub message: String,
 }
 
@@ -135,7 +135,7 @@ mod tests {
         let whole = Reject {
             line: 7,
             record: 5,
-            rule: "enregistrement_court".into(),
+            rule: "short_record".into(),
             field: None,
             column: None,
             value: Some("a;b".into()),

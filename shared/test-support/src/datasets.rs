@@ -25,6 +25,9 @@ pub fn shop_files() -> Vec<(String, String)> {
 
 fn files(root: &Path) -> Vec<(String, String)> {
     let mut files = vec![("dataset.toml".to_owned(), text(&root.join("dataset.toml")))];
+    if root.join("messages.toml").exists() {
+        files.push(("messages.toml".to_owned(), text(&root.join("messages.toml"))));
+    }
     for folder in ["records", "sources", "models", "marts", "queries", "warehouse"] {
         let Ok(entries) = std::fs::read_dir(root.join(folder)) else { continue };
         let mut names: Vec<_> =

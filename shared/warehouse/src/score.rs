@@ -7,7 +7,7 @@
 //! Which run scores: twenty uploads are not twenty trainings, so a run that sees a load newer than its own leaves scoring to
 //! it, since that run reads its rows too. Where the newer load comes during the training, the scores are still written, to
 //! the rows that it left alone: should the newer run fail, they are there. They are not written once a newer run has
-//! written its own, for then one invoice's score would be of one forest and its neighbour's of another.
+//! written its own, for then one row's score would be of one forest and its neighbour's of another.
 
 use std::collections::HashMap;
 use std::pin::pin;

@@ -15,7 +15,7 @@ Usage: cargo xtask <command>
 Commands:
   test      format, lints, licences, documentation, and every test: unit, property, scenario, and end-to-end in LocalStack
             (starts and stops the PostgreSQL and the LocalStack that it needs)
-  bench     `transform` beside Polars on 1,000,000 rows per facility: CPU and wall seconds, peak memory (minutes);
+  bench     `transform` beside Polars on 1,000,000 rows per source: CPU and wall seconds, peak memory (minutes);
             --rows N, --rounds N, --data DIR
   package   make one zip per function in target/packages, from what `cargo lambda build` left in target/lambda (the way to
             AWS); with --local, build for this machine and take that (tests)

@@ -1,6 +1,6 @@
 //! `fonderie show`: one run, and the versions of its file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use fonderie_core::money::group_digits;
@@ -180,16 +180,22 @@ fn currency(arguments: &ShowArguments, dataset: &str) -> Option<String> {
 }
 
 fn places(state: &Path, run: &Run) -> Places {
-    let written = |bucket: &str, name: &str| {
+    let folder = |bucket: &str| {
         let (dataset, source) = (run.dataset.as_deref()?, run.source.as_deref()?);
-        existing(&bucket_folder(state, bucket).join(dataset).join(source).join(&run.run_id).join(name))
+        Some(bucket_folder(state, bucket).join(dataset).join(source).join(&run.run_id))
     };
     let record = Storage::failure_record(QUARANTINE, &run.run_id);
     Places {
-        report: written(REPORTS, fonderie_core::Run::REPORT),
-        rejects: written(QUARANTINE, fonderie_core::Run::REJECTS_CSV),
+        report: folder(REPORTS).and_then(|folder| existing(&folder.join(fonderie_core::Run::REPORT))),
+        rejects: folder(QUARANTINE).and_then(|folder| csv(&folder)).and_then(|file| existing(&file)),
         failure_record: existing(&bucket_folder(state, &record.bucket).join(record.key)),
     }
+}
+
+/// What the run refused, in the one CSV of its folder, which the dataset names.
+fn csv(folder: &Path) -> Option<PathBuf> {
+    let files = std::fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    files.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "csv"))
 }
 
 fn text(shown: &Shown) {

@@ -7,13 +7,12 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use arrow_cast::display::array_value_to_string;
 use chrono::NaiveDate;
-use fonderie_contract::{Dataset, FileFormat, Record, Source};
+use fonderie_contract::{Dataset, FileFormat, Messages, Record, Source};
 use fonderie_core::stage::Verdict;
 use fonderie_core::tally::check_conserved;
 use fonderie_core::{ErrorCode, Result, StageError, Tally};
 use fonderie_quality::{
-    FACILITY_CSV_HEADER, KeyScan, Reading, RepeatedKeys, Validation, Validator, judge, unique_fields,
-    write_facility_row,
+    KeyScan, Reading, RepeatedKeys, Validation, Validator, judge, rejects_header, unique_fields, write_reject,
 };
 use fonderie_tabular::{Batch, Limits, ReadSummary, Reader, Reject, reject_rows};
 
@@ -161,10 +160,10 @@ impl Outcome {
     }
 
     fn check_what_holds_of_every_file(&self) {
-        let mut csv = String::from(FACILITY_CSV_HEADER);
+        let mut csv = rejects_header(&Messages::default());
         for reject in self.rejects.values().flatten() {
             assert!(reject.message.chars().count() <= 500, "{reject:?}");
-            write_facility_row(reject, reject.value.as_deref().unwrap_or_default(), &mut csv);
+            write_reject(reject, reject.value.as_deref().unwrap_or_default(), &mut csv);
         }
         let raw = csv.chars().find(|c| c.is_control() && !matches!(c, '\r' | '\n'));
         assert_eq!(raw, None, "a control character in rejets.csv: {csv:?}");

@@ -59,7 +59,7 @@ fn outcome(text: &str, multiline: Option<bool>) -> (Vec<(u64, Problem)>, Vec<u64
     (refused, records)
 }
 
-const HEADER: &str = "Facture;Patient;Nom;Prénom;Date facture;Date paiement;Montant facturé;Montant payé;Statut\r\n";
+const HEADER: &str = "Commande;Client;Nom;Prénom;Date commande;Date paiement;Total;Payé;Statut\r\n";
 
 #[test]
 fn a_stray_opening_and_a_stray_closing_quote_melt_nothing() {

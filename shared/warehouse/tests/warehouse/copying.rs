@@ -67,6 +67,7 @@ async fn every_value_arrives_as_it_was() {
             field("nombre", Kind::Integer { min: i32::MIN, max: i32::MAX }, false),
         ],
         key: Vec::new(),
+        messages: Arc::default(),
         rules: Vec::new(),
         unreadable: Budget { percent: 0, rows: 0 },
         total_budget: Budget { percent: 0, rows: 0 },

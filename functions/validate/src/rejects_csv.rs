@@ -1,13 +1,13 @@
-//! Both stages' rejects, in the order of the file's lines, as one CSV for the facility: with the values and the records as
+//! Both stages' rejects, in the order of the file's lines, as one CSV for the sender: with the values and the records as
 //! the file has them, read from it once more.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use fonderie_contract::Dataset;
+use fonderie_contract::{Dataset, Messages};
 use fonderie_core::stage::ValidateInput;
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
-use fonderie_quality::{FACILITY_CSV_HEADER, write_facility_row};
+use fonderie_quality::{rejects_header, write_reject};
 use fonderie_storage::{ObjectRanges, ObjectReader, Storage, parquet_error};
 use fonderie_tabular::{Limits, Reject, Rows, SHEET_LINES, Step, reject_rows};
 use futures::TryStreamExt;
@@ -35,7 +35,7 @@ pub(crate) async fn write(
         inputs.push(Input::open(storage, object).await?);
     }
     let mut writer = storage.writer(to, "text/csv; charset=utf-8");
-    match merge(&mut inputs, &mut originals, &mut writer).await {
+    match merge(&dataset.messages, &mut inputs, &mut originals, &mut writer).await {
         Ok(()) => writer.finish().await.map(drop),
         Err(error) => {
             let _ = writer.abort().await;
@@ -45,11 +45,12 @@ pub(crate) async fn write(
 }
 
 async fn merge(
+    messages: &Messages,
     inputs: &mut [Input],
     originals: &mut Originals<'_>,
     writer: &mut fonderie_storage::ObjectWriter,
 ) -> Result<()> {
-    let mut csv = String::from(FACILITY_CSV_HEADER);
+    let mut csv = rejects_header(messages);
     loop {
         let mut first: Option<(usize, i64)> = None;
         for (index, input) in inputs.iter_mut().enumerate() {
@@ -65,8 +66,8 @@ async fn merge(
             if let Some(value) = originals.value(&reject) {
                 reject.value = Some(value);
             }
-            originals.name_sheet(&mut reject);
-            write_facility_row(&reject, &originals.rows.raw(), &mut csv);
+            originals.name_sheet(messages, &mut reject);
+            write_reject(&reject, &originals.rows.raw(), &mut csv);
         }
         if csv.len() >= PIECE {
             writer.write(Bytes::from(std::mem::take(&mut csv))).await?;
@@ -102,12 +103,13 @@ impl Originals<'_> {
     }
 
     /// Of a reject from one of several sheets: its row in the sheet, and the sheet's name in the sentence.
-    fn name_sheet(&self, reject: &mut Reject) {
+    fn name_sheet(&self, messages: &Messages, reject: &mut Reject) {
         const LINES: i64 = SHEET_LINES.cast_signed();
         if let Some((name, _)) = self.rows.sheet().filter(|_| reject.line > LINES) {
             reject.line %= LINES;
             let name: String = name.chars().take(40).collect();
-            reject.message.push_str(&format!(" (feuille « {name} »)"));
+            reject.message.push(' ');
+            reject.message.push_str(&messages.sentence("on_sheet", &[("sheet", &name)]));
         }
     }
 
