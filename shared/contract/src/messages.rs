@@ -420,6 +420,20 @@ mod tests {
     }
 
     #[test]
+    fn the_document_has_each_text() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/contracts.md");
+        let document = std::fs::read_to_string(path).unwrap();
+        let toml = document.split("<!-- messages -->\n```toml\n").nth(1).unwrap().split("```").next().unwrap();
+        assert_eq!(compile(toml), Ok(Messages::default()));
+        let table: toml::Table = toml.parse().unwrap();
+        for (section, texts) in SECTIONS {
+            assert!(texts.iter().all(|(key, _)| table[section].get(key).is_some()), "{section}");
+        }
+        assert!(ReaderRule::ALL.iter().all(|rule| table[RULES].get(rule.id()).is_some()));
+        assert!(table[RULES].get("emptied").is_some());
+    }
+
+    #[test]
     fn date_formats_and_numbers_are_the_senders() {
         let messages = compile(
             "[dates]\nday = 'j'\nyear = 'a'\nmonth_name = 'mois'\nexcel = 'numéro'\n[words]\nor = 'ou'\n\
