@@ -5,9 +5,10 @@
 use std::path::Path;
 
 fn main() {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/cases");
+    let mut folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let checkout = folders.find(|folder| folder.join("Cargo.lock").is_file());
     println!("cargo::rustc-check-cfg=cfg(beside_shared)");
-    if shared.is_dir() {
+    if let Some(shared) = checkout.map(|checkout| checkout.join("../shared/cases")).filter(|shared| shared.is_dir()) {
         println!("cargo::rerun-if-changed={}", shared.display());
         println!("cargo::rustc-cfg=beside_shared");
     }

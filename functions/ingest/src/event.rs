@@ -136,8 +136,7 @@ mod tests {
 
     #[test]
     fn keys_are_decoded_and_versions_kept() {
-        let event =
-            json!({"Records": [record("ObjectCreated:Put", "shop/Commande+n%C2%B01%2B2.csv", Some("v1"))]});
+        let event = json!({"Records": [record("ObjectCreated:Put", "shop/Commande+n%C2%B01%2B2.csv", Some("v1"))]});
         let uploads = read(event).remove(0).unwrap();
         let expected = Upload {
             bucket: "bronze".into(),

@@ -11,19 +11,22 @@ use std::time::{Duration, Instant};
 /// Somebody else on this machine.
 const STRANGER: u32 = 54_321;
 
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
+const ORDERS: &str = "shop;shop name;order;customer;day;paid\nS1;Béziers;O1;C1;2026-03-02;no\n";
+const PRODUCTS: &str = "shop;sku;label;price\nS1;A;Apple;12.00\n";
+const LINES: &str = "line;shop;sku;quantity;day\nL1;S1;A;2;2026-03-02\n";
 
-fn input(name: &str) -> PathBuf {
-    workspace().join("datasets/facturation/scenarios/0001-trois-etablissements/input").join(name)
+/// A file of the shop.
+fn input(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
 }
 
 fn fonderie(state: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fonderie"));
     command.args(arguments).arg("--state").arg(state).env_remove("DATABASE_URL");
     if arguments[0] == "run" {
-        command.args(["--as-of", "2026-06-30", "--datasets"]).arg(workspace().join("datasets"));
+        command.args(["--as-of", "2026-06-30", "--datasets"]).arg(fonderie_test_support::datasets());
     }
     command
 }
@@ -85,7 +88,7 @@ fn nobody_else_reaches_the_database_while_the_program_runs() {
     std::fs::create_dir_all(state.join("s3")).unwrap();
     std::fs::set_permissions(&state, PermissionsExt::from_mode(0o777)).unwrap();
     let data = state.join("postgres");
-    let file = input("etablissement_A.csv");
+    let file = input(folder.path(), "orders.csv", ORDERS);
 
     let run = ["run", file.to_str().unwrap()];
     for (arguments, failpoints) in
@@ -130,14 +133,14 @@ fn nobody_else_reaches_the_database_while_the_program_runs() {
 async fn two_programs_on_one_database_both_end_well() {
     let folder = tempfile::tempdir().unwrap();
     let database = fonderie_test_support::database("two_programs").await;
-    let start = |name: &str, file: &str, failpoints: &str| {
-        let file = input(file);
+    let start = |name: &str, (file, text): (&str, &str), failpoints: &str| {
+        let file = input(folder.path(), file, text);
         let mut command =
             fonderie(&folder.path().join(name), &["run", file.to_str().unwrap(), "--database-url", &database.url]);
         command.env("FAILPOINTS", failpoints).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     };
     // The first one loads; the second one loads too and is slow to publish; the first one leaves that to it.
-    let first = start("first", "etablissement_A.csv", "after the load was committed=sleep(8000)");
+    let first = start("first", ("products_2026-03-01.csv", PRODUCTS), "after the load was committed=sleep(8000)");
     let client = database.connect().await;
     let loaded = async |count: i64| {
         let limit = Instant::now() + Duration::from_secs(60);
@@ -151,14 +154,14 @@ async fn two_programs_on_one_database_both_end_well() {
         }
     };
     loaded(1).await;
-    let second = start("second", "etablissement_B.csv", "after the load was committed=sleep(16000)");
+    let second = start("second", ("lines_2026-03-02.csv", LINES), "after the load was committed=sleep(16000)");
     loaded(2).await;
     let (code, out, error) = texts(first.wait_with_output().unwrap());
     assert_eq!(code, Some(0), "{out}{error}");
     let (code, out, error) = texts(second.wait_with_output().unwrap());
     assert_eq!(code, Some(0), "{out}{error}");
-    let unlisted = "SELECT (SELECT sum(montant_impaye) FROM dw.fact_facturation) = (SELECT sum(total_impaye) FROM datamart.relance)";
-    assert!(client.query_one(unlisted, &[]).await.unwrap().get::<_, bool>(0), "the last one publishes all rows");
+    let revenue = client.query_one("SELECT revenue::text FROM shop.revenue", &[]).await.unwrap();
+    assert_eq!(revenue.get::<_, &str>(0), "24.00", "the last one publishes the rows of both");
 }
 
 #[test]
@@ -186,9 +189,8 @@ fn a_state_with_a_database_of_its_own_and_another_one_in_the_environment_are_ref
 async fn a_file_name_does_not_steer_the_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let database = fonderie_test_support::database("names").await;
-    for name in ["inconnu_\u{1b}[2J.csv", "etablissement_A_\u{1b}]0;x\u{7}.csv", "inconnu\nok.csv"] {
-        let file = folder.path().join(name);
-        std::fs::copy(input("etablissement_A.csv"), &file).unwrap();
+    for name in ["unknown_\u{1b}[2J.csv", "orders_\u{1b}]0;x\u{7}.csv", "unknown\nok.csv"] {
+        let file = input(folder.path(), name, ORDERS);
         let arguments = ["run", file.to_str().unwrap(), "--database-url", &database.url];
         let (_, out, error) = texts(fonderie(&folder.path().join("state"), &arguments).output().unwrap());
         let shown = format!("{out}{error}");

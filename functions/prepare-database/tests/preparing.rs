@@ -13,7 +13,7 @@ use fonderie_warehouse::{ConnectOptions, DatabaseSettings, Label, Login, PIPELIN
 use tempfile::TempDir;
 use tokio_postgres::Client;
 
-const DATABASE: &str = "entrepot";
+const DATABASE: &str = "warehouse";
 const BUCKET: &str = "datasets";
 
 struct Deployment {
@@ -47,7 +47,7 @@ impl Deployment {
             pipeline: MemorySecret::default(),
             tls: Tls::verify_full_with(&authority.root_pem()).unwrap(),
         };
-        deployment.deploy(fonderie_test_support::dataset_files("facturation")).await;
+        deployment.deploy(fonderie_test_support::shop_files()).await;
         deployment
     }
 
@@ -57,7 +57,7 @@ impl Deployment {
 
     async fn deploy(&self, files: Vec<(String, String)>) {
         let bundle = Bundle::from_files(files);
-        let object = ObjectRef { bucket: BUCKET.to_owned(), key: "facturation.json".to_owned() };
+        let object = ObjectRef { bucket: BUCKET.to_owned(), key: "shop.json".to_owned() };
         let json = Bytes::from(serde_json::to_vec(&bundle).unwrap());
         self.storage().put(&object, json, "application/json").await.unwrap();
     }
@@ -65,7 +65,7 @@ impl Deployment {
     async fn prepare(&self) -> Result<Prepared> {
         let context = Context::new(
             self.storage(),
-            (BUCKET.to_owned(), vec!["facturation".to_owned()]),
+            (BUCKET.to_owned(), vec!["shop".to_owned()]),
             (self.master.clone(), self.pipeline.clone()),
             (self.server.place(DATABASE), self.tls.clone()),
         );
@@ -97,7 +97,7 @@ impl Deployment {
 }
 
 fn dataset() -> Dataset {
-    Bundle::from_files(fonderie_test_support::dataset_files("facturation")).compile().unwrap()
+    Bundle::from_files(fonderie_test_support::shop_files()).compile().unwrap()
 }
 
 /// The first value of the first row.
@@ -112,20 +112,19 @@ async fn forbidden(warehouse: &Warehouse, sql: &str) {
 }
 
 async fn publish(pipeline: &mut Warehouse, run_id: &str, marts: &[Mart]) {
-    let object =
-        ObjectVersion { bucket: BUCKET.to_owned(), key: "facturation.json".to_owned(), version_id: "v1".to_owned() };
+    let object = ObjectVersion { bucket: BUCKET.to_owned(), key: "shop.json".to_owned(), version_id: "v1".to_owned() };
     let run = DatasetRun {
         run_id: run_id.to_owned(),
         started_at: "2026-07-01T00:00:00Z".parse().unwrap(),
         force: true,
         as_of: "2026-07-01".parse().unwrap(),
-        bundle: BundleRef { dataset: "facturation".to_owned(), object, sha256: "0".repeat(64) },
+        bundle: BundleRef { dataset: "shop".to_owned(), object, sha256: "0".repeat(64) },
         object: None,
         prefix: None,
         rebuild: None,
         withdraw: None,
     };
-    pipeline.publish(&run, "datamart", marts).await.unwrap();
+    pipeline.publish(&run, "shop", marts).await.unwrap();
 }
 
 #[tokio::test]
@@ -143,7 +142,7 @@ async fn a_new_database_is_prepared_once_and_again_without_a_change() {
             "the engine V3__load_only",
             "the engine V4__recovery",
             "the engine V5__declared",
-            "facturation tables"
+            "shop tables"
         ]
     );
     let login = deployment.login();
@@ -169,7 +168,7 @@ async fn a_new_database_is_prepared_once_and_again_without_a_change() {
     let row = client.query_one(query, &[]).await.unwrap();
     assert!(!row.get::<_, bool>(0));
     assert_eq!(row.get::<_, i32>(1), 150);
-    assert_eq!(row.get::<_, &str>(2), "audit datamart dw staging");
+    assert_eq!(row.get::<_, &str>(2), "audit shop shop_dw shop_staging");
     // the server's connections were others when the role was made
     client.batch_execute("ALTER ROLE pipeline CONNECTION LIMIT 37").await.unwrap();
     let third = deployment.prepare().await.unwrap();
@@ -193,20 +192,20 @@ async fn each_role_may_what_it_is_for_and_no_more() {
 
     // a mart, and the one that takes its place: both are made after the readers were let in
     publish(&mut pipeline, "run-1", &marts).await;
-    let oid = "SELECT 'datamart.relance'::regclass::oid";
-    let (count, before) = ("SELECT count(*) FROM datamart.relance", value(&analyst, oid).await);
+    let oid = "SELECT 'shop.revenue'::regclass::oid";
+    let (count, before) = ("SELECT count(*) FROM shop.revenue", value(&analyst, oid).await);
     assert_eq!(value(&analyst, count).await, "0");
-    marts[0].definition = format!("SELECT * FROM ({}) AS liste", marts[0].definition);
+    marts[0].definition = format!("SELECT * FROM ({}) AS list", marts[0].definition);
     publish(&mut pipeline, "run-2", &marts).await;
     assert_ne!(value(&analyst, oid).await, before, "the mart was made anew");
     assert_eq!(value(&analyst, count).await, "0");
 
-    assert_eq!(value(&analyst, "SELECT count(*) FROM dw.fact_facturation").await, "0");
+    assert_eq!(value(&analyst, "SELECT count(*) FROM shop_dw.fact_order").await, "0");
     for sql in [
-        "INSERT INTO dw.dim_service_rows (code_service, row_status) VALUES ('X', 'open')",
-        "DELETE FROM dw.fact_facturation_rows",
-        "REFRESH MATERIALIZED VIEW datamart.relance",
-        "SELECT * FROM staging.facturation",
+        "INSERT INTO shop_dw.dim_customer_rows (customer_id, row_status) VALUES ('X', 'open')",
+        "DELETE FROM shop_dw.fact_order_rows",
+        "REFRESH MATERIALIZED VIEW shop.revenue",
+        "SELECT * FROM shop_staging.\"order\"",
         "SELECT * FROM audit.run",
         "CREATE TABLE public.t ()",
         "CREATE TEMP TABLE t ()",
@@ -217,9 +216,9 @@ async fn each_role_may_what_it_is_for_and_no_more() {
     }
     assert_eq!(value(&operator, "SELECT count(*) FROM audit.mart").await, "1");
     for sql in [
-        "SELECT * FROM dw.fact_facturation",
-        "SELECT * FROM datamart.relance",
-        "SELECT * FROM staging.facturation",
+        "SELECT * FROM shop_dw.fact_order",
+        "SELECT * FROM shop.revenue",
+        "SELECT * FROM shop_staging.\"order\"",
         "DELETE FROM audit.run",
     ] {
         forbidden(&operator, sql).await;
@@ -236,21 +235,21 @@ async fn a_later_migration_needs_no_more_rights_unless_it_makes_a_schema() {
     let deployment = Deployment::new().await;
     deployment.prepare().await.unwrap();
     let analyst = deployment.person("ana", "analyst").await;
-    let mut files = fonderie_test_support::dataset_files("facturation");
-    let table = "CREATE TABLE dw.remarque (texte text); INSERT INTO dw.remarque VALUES ('relue')";
-    files.push(("warehouse/V1__remarque.sql".to_owned(), table.to_owned()));
+    let mut files = fonderie_test_support::shop_files();
+    let table = "CREATE TABLE shop_dw.remark (words text); INSERT INTO shop_dw.remark VALUES ('read')";
+    files.push(("warehouse/V1__remark.sql".to_owned(), table.to_owned()));
     let dataset = Bundle::from_files(files.clone()).compile().unwrap();
     let mut pipeline = deployment.functions().await.unwrap();
     let applied = pipeline.migrate(&dataset.layout).await.unwrap();
-    assert_eq!(applied, ["facturation V1__remarque"]);
-    assert_eq!(value(&analyst, "SELECT texte FROM dw.remarque").await, "relue");
+    assert_eq!(applied, ["shop V1__remark"]);
+    assert_eq!(value(&analyst, "SELECT words FROM shop_dw.remark").await, "read");
 
-    files.push(("warehouse/V2__autre.sql".to_owned(), "CREATE SCHEMA autre; CREATE TABLE autre.t ()".to_owned()));
+    files.push(("warehouse/V2__other.sql".to_owned(), "CREATE SCHEMA added; CREATE TABLE added.t ()".to_owned()));
     let dataset = Bundle::from_files(files.clone()).compile().unwrap();
     let error = pipeline.migrate(&dataset.layout).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::AccessDenied, "{error}");
     deployment.deploy(files).await;
-    assert_eq!(deployment.prepare().await.unwrap().migrations, ["facturation V2__autre"]);
+    assert_eq!(deployment.prepare().await.unwrap().migrations, ["shop V2__other"]);
     assert_eq!(pipeline.migrate(&dataset.layout).await.unwrap(), [""; 0]);
 }
 
@@ -287,12 +286,12 @@ async fn what_an_invocation_did_not_come_to_the_next_one_does() {
 async fn what_is_not_as_it_should_be_is_refused_and_nothing_is_changed() {
     let deployment = Deployment::new().await;
     // a bundle with a mistake
-    let mut files = fonderie_test_support::dataset_files("facturation");
-    files.retain(|(path, _)| path != "records/facturation.toml");
+    let mut files = fonderie_test_support::shop_files();
+    files.retain(|(path, _)| path != "records/order.toml");
     deployment.deploy(files).await;
     assert_eq!(deployment.prepare().await.unwrap_err().code, ErrorCode::ContractInvalid);
     assert_eq!(deployment.pipeline.text(Label::Current), None);
-    deployment.deploy(fonderie_test_support::dataset_files("facturation")).await;
+    deployment.deploy(fonderie_test_support::shop_files()).await;
 
     // a role of the name that may too much
     let client = deployment.server.superuser(DATABASE).await;
@@ -319,10 +318,10 @@ async fn what_is_not_as_it_should_be_is_refused_and_nothing_is_changed() {
         Context::new(deployment.storage(), (BUCKET.to_owned(), datasets), secrets, database)
     };
     let wrong = r#"{"username":"master","password":"wrong"}"#;
-    let input = Input { datasets: vec!["autre".to_owned()], fingerprint: None, rebuild: None };
-    let error = run(&context(&["facturation"], wrong), input).await.unwrap_err();
-    assert!(error.code == ErrorCode::RequestInvalid && error.message.contains("`autre`"), "{error}");
-    let error = run(&context(&["facturation"], wrong), Input::default()).await.unwrap_err();
+    let input = Input { datasets: vec!["other".to_owned()], fingerprint: None, rebuild: None };
+    let error = run(&context(&["shop"], wrong), input).await.unwrap_err();
+    assert!(error.code == ErrorCode::RequestInvalid && error.message.contains("`other`"), "{error}");
+    let error = run(&context(&["shop"], wrong), Input::default()).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::AccessDenied);
     assert!(!format!("{error:?}").contains("wrong"));
 }

@@ -466,7 +466,7 @@ mod tests {
             ("[rules]\nencoding = 'Encodage'", "rules.encoding", "\"Encodage\""),
             ("[rules]\nencoding = 'cell_type'", "rules.cell_type", "\"cell_type\", which `encoding` has too"),
             ("[rules]\nemptied = '{rule}'", "rules.emptied", "\"{rule}\""),
-            ("[rejects]\nfile = '../rejets.csv'", "rejects.file", "\"../rejets.csv\""),
+            ("[rejects]\nfile = '../rejects.csv'", "rejects.file", "\"../rejects.csv\""),
             ("[rejects]\nfile = '.csv'", "rejects.file", "\".csv\""),
             ("[numbers]\ndecimal_mark = ';'", "numbers.decimal_mark", "\";\""),
             ("[rejects]\nline = \"a\\nb\"", "rejects.line", "\"a\nb\""),

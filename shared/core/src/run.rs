@@ -188,7 +188,7 @@ mod tests {
     fn execution_names_are_stable_distinct_and_accepted_by_step_functions() {
         let name = request("shop/Command\u{e9} n\u{b0}1+2.csv", "v1").execution_name();
         assert_eq!(name, request("shop/Command\u{e9} n\u{b0}1+2.csv", "v1").execution_name());
-        assert!(name.starts_with("Factur--n-1-2-csv-"), "{name}");
+        assert!(name.starts_with("Command--n-1-2-csv-"), "{name}");
         assert_ne!(name, request("shop/Command\u{e9} n\u{b0}1+2.csv", "v2").execution_name());
         assert_ne!(request("ab", "c").execution_name(), request("a", "bc").execution_name());
         let of_record = RunRequest { record: Some("lines".into()), ..request("a", "b") };

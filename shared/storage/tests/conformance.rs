@@ -61,12 +61,12 @@ async fn small_objects_are_put_and_read_whole() {
 async fn keys_are_what_they_are() {
     let store = Store::new().await;
     // As long as a run's own keys get, in a multipart upload: what the usual file store could not hold.
-    let long = format!("facturation/{}/{}/accepted_records.parquet", "s".repeat(60), "r".repeat(80));
+    let long = format!("shop/{}/{}/accepted_records.parquet", "s".repeat(60), "r".repeat(80));
     let deep = "d/".repeat(200) + &"f".repeat(200);
     let mut keys = vec![
         "plain.csv",
         "with space.csv",
-        "dossier \u{e9}t\u{e9}/Factur\u{e9} n\u{b0}1+2 (copie).csv",
+        "dossier \u{e9}t\u{e9}/Command\u{e9} n\u{b0}1+2 (copie).csv",
         "100%.csv",
         "a%20b.csv",
         "a+b.csv",
@@ -260,8 +260,8 @@ async fn listings_are_complete_ordered_and_limited() {
 async fn a_file_is_uploaded_once() {
     let store = Store::new().await;
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("etablissement_A.csv");
-    let object = store.object("facturation/etablissement_A.csv");
+    let path = folder.path().join("store_A.csv");
+    let object = store.object("shop/store_A.csv");
     for size in [0, 100, 20 * MIB] {
         let content = noise(size, 5);
         std::fs::write(&path, &content).unwrap();

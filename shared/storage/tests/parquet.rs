@@ -22,9 +22,9 @@ use support::{Store, noise};
 fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
         Field::new("line", DataType::UInt64, false),
-        Field::new("patient", DataType::Utf8, true),
-        Field::new("date_facture", DataType::Date32, true),
-        Field::new("montant", DataType::Decimal128(10, 2), false),
+        Field::new("customer", DataType::Utf8, true),
+        Field::new("order_date", DataType::Date32, true),
+        Field::new("amount", DataType::Decimal128(10, 2), false),
     ]))
 }
 
@@ -35,14 +35,14 @@ fn batch(from: u32, to: u32) -> RecordBatch {
         (!n.is_multiple_of(7)).then(|| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
     };
     let rows = from..to;
-    let montants = Decimal128Array::from_iter_values(rows.clone().map(|n| i128::from(n) * 37 - 500));
+    let amounts = Decimal128Array::from_iter_values(rows.clone().map(|n| i128::from(n) * 37 - 500));
     RecordBatch::try_new(
         schema(),
         vec![
             Arc::new(UInt64Array::from_iter_values(rows.clone().map(u64::from))),
             Arc::new(StringArray::from_iter(rows.clone().map(text))),
             Arc::new(Date32Array::from_iter(rows.map(|n| (!n.is_multiple_of(5)).then_some(20_000)))),
-            Arc::new(montants.with_precision_and_scale(10, 2).unwrap()),
+            Arc::new(amounts.with_precision_and_scale(10, 2).unwrap()),
         ],
     )
     .unwrap()
@@ -83,7 +83,7 @@ async fn several_row_groups_come_back_the_same() {
 
     // One column of one row group: the ranges of the others are not needed.
     let builder = store.storage.parquet_reader(&object).await.unwrap();
-    let mask = ProjectionMask::columns(builder.parquet_schema(), ["montant"]);
+    let mask = ProjectionMask::columns(builder.parquet_schema(), ["amount"]);
     let found: Vec<RecordBatch> =
         builder.with_projection(mask).with_row_groups(vec![2]).build().unwrap().try_collect().await.unwrap();
     assert_eq!(found.iter().map(RecordBatch::num_rows).sum::<usize>(), 60_000);

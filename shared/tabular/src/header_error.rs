@@ -317,9 +317,13 @@ mod tests {
 
     #[test]
     fn distances_are_those_of_levenshtein_up_to_a_bound() {
-        for (left, right, expected) in
-            [("", "", 0), ("quantity", "quantit", 1), ("quantity", "quanttiy", 2), ("nom", "prenom", 3), ("abc", "xyz", 3)]
-        {
+        for (left, right, expected) in [
+            ("", "", 0),
+            ("quantity", "quantit", 1),
+            ("quantity", "quanttiy", 2),
+            ("nom", "prenom", 3),
+            ("abc", "xyz", 3),
+        ] {
             assert_eq!(distance(left, right, 2), expected, "{left} {right}");
         }
     }

@@ -10,9 +10,14 @@ pub fn dataset_files(name: &str) -> Vec<(String, String)> {
     files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets").join(name))
 }
 
-/// The folder of a dataset for the engine's tests: a shop with customers, products, orders and order lines.
+/// The folder of the datasets for the engine's tests.
+pub fn datasets() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets")
+}
+
+/// The folder of a shop with customers, products, orders and order lines.
 pub fn shop() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/shop")
+    datasets().join("shop")
 }
 
 /// All files of the shop, as [`dataset_files`] gives them.

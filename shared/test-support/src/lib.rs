@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use fonderie_postgres_server::{Server, ServerOptions};
 use tokio_postgres::{Client, NoTls};
 
-pub use datasets::{dataset_files, shop, shop_files};
+pub use datasets::{dataset_files, datasets, shop, shop_files};
 
 /// The URL of a superuser of a running server, to be shared by all test binaries.
 pub const SERVER_VARIABLE: &str = "FONDERIE_TEST_POSTGRES";

@@ -14,37 +14,37 @@ use crate::support::{Trial, outcome};
 #[test]
 fn a_bad_path_fails_with_its_sentence_and_the_others_run() {
     let trial = Trial::new();
-    trial.invoice("in/etablissement_B_z.csv", 100);
-    fs::hard_link(trial.at("in/etablissement_B_z.csv"), trial.at("in/etablissement_B_zz.csv")).unwrap();
-    symlink("nowhere", trial.at("in/etablissement_B_lien.csv")).unwrap();
-    symlink("/proc/self/mem", trial.at("in/etablissement_B_illisible.csv")).unwrap();
+    trial.order("in/orders_z.csv", true);
+    fs::hard_link(trial.at("in/orders_z.csv"), trial.at("in/orders_zz.csv")).unwrap();
+    symlink("nowhere", trial.at("in/orders_lien.csv")).unwrap();
+    symlink("/proc/self/mem", trial.at("in/orders_illisible.csv")).unwrap();
     symlink("..", trial.at("in/up")).unwrap();
-    assert!(Command::new("mkfifo").arg(trial.at("in/etablissement_B_pipe.csv")).status().unwrap().success());
+    assert!(Command::new("mkfifo").arg(trial.at("in/orders_pipe.csv")).status().unwrap().success());
     let _socket = UnixListener::bind(trial.at("in/socket")).unwrap();
     // No contract knows it: it is copied to quarantine.
-    trial.invoice(&format!("in/{}", "u".repeat(255)), 100);
+    trial.order(&format!("in/{}", "u".repeat(255)), true);
     // Each name is short enough, and the key is not.
-    let long = format!("in/{}etablissement_B_long.csv", format!("{}/", "a".repeat(250)).repeat(5));
-    trial.invoice(&long, 100);
-    trial.invoice(&format!("in/etablissement_B_{}.csv", "n".repeat(255 - 20)), 100);
+    let long = format!("in/{}orders_long.csv", format!("{}/", "a".repeat(250)).repeat(5));
+    trial.order(&long, true);
+    trial.order(&format!("in/orders_{}.csv", "n".repeat(255 - 11)), true);
     let state = trial.at("state");
     let run = trial.run(&[trial.at("absent.csv"), trial.at("in")], &state);
     run.check(
         3,
         &[
-            "ok       etablissement_B_z.csv",
+            "ok       orders_z.csv",
             "absent.csv cannot be read",
-            "etablissement_B_lien.csv is a link that leads nowhere",
-            "etablissement_B_illisible.csv cannot be read: reading it failed",
+            "orders_lien.csv is a link that leads nowhere",
+            "orders_illisible.csv cannot be read: reading it failed",
             "a key has at most 1024 bytes",
             "skipped: ",
-            "etablissement_B_pipe.csv is a pipe, no file",
+            "orders_pipe.csv is a pipe, no file",
             "socket is a socket, no file",
-            "etablissement_B_zz.csv is the file ",
+            "orders_zz.csv is the file ",
         ],
     );
     assert_eq!(run.out.matches("FAILED").count(), 5, "{}", run.out);
-    assert_eq!(trial.paid(&state), "100.00");
+    assert_eq!(trial.paid(&state), "t");
 }
 
 #[test]
@@ -59,8 +59,8 @@ fn nothing_is_started_for_paths_that_lead_to_no_file() {
 #[test]
 fn a_file_that_grows_fails_and_the_next_one_runs() {
     let trial = Trial::new();
-    let growing = trial.invoice("etablissement_B_grows.csv", 0);
-    let next = trial.invoice("etablissement_B_next.csv", 100);
+    let growing = trial.order("orders_grows.csv", false);
+    let next = trial.order("orders_next.csv", true);
     let stop = Arc::new(AtomicBool::new(false));
     let writer = std::thread::spawn({
         let (stop, path) = (stop.clone(), growing.clone());
@@ -81,7 +81,7 @@ fn a_file_that_grows_fails_and_the_next_one_runs() {
     let run = outcome(&mut trial.run_command(&[growing.clone(), next], &state));
     stop.store(true, Ordering::Relaxed);
     writer.join().unwrap();
-    run.check(3, &["etablissement_B_grows.csv is still being written: run it again when it is complete", "ok "]);
-    assert_eq!(trial.paid(&state), "100.00");
-    assert!(!state.join("s3/bronze/facturation/etablissement_B_grows.csv").exists());
+    run.check(3, &["orders_grows.csv is still being written: run it again when it is complete", "ok "]);
+    assert_eq!(trial.paid(&state), "t");
+    assert!(!state.join("s3/bronze/shop/orders_grows.csv").exists());
 }

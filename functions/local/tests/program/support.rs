@@ -6,10 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The header of facility B's files.
-const HEADER: &str = "invoice_id,patient_id,last_name,first_name,age,facility_id,facility_name,facility_type,city,\
-    service_code,service_name,service_category,invoice_date,payment_date,billed_amount,paid_amount,status\n";
-
 pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
@@ -74,19 +70,13 @@ impl Trial {
         self.folder.path().join(name)
     }
 
-    /// A file of facility B with one invoice of 100.00, of which so much is paid. Its name has no date: the later upload counts.
-    pub(crate) fn invoice(&self, path: &str, paid: u32) -> PathBuf {
+    /// A file of the shop with one order, paid or not. Its name has no date: the later upload counts.
+    pub(crate) fn order(&self, path: &str, paid: bool) -> PathBuf {
         let path = self.at(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let (date, status) = match paid {
-            0 => ("", "UNPAID"),
-            100 => ("2026-05-04", "PAID"),
-            _ => ("2026-05-04", "PARTIAL"),
-        };
-        let row = format!(
-            "FB-00001,P001,Martin,Zoé,40,ETAB_B,Clinique,Privée,Béziers,CONS,Consultation,Ambulatoire,2026-03-02,{date},100.00,{paid}.00,{status}\n"
-        );
-        fs::write(&path, format!("{HEADER}{row}")).unwrap();
+        let paid = if paid { "yes" } else { "no" };
+        let text = format!("shop;shop name;order;customer;day;paid\nS1;Béziers;O1;C1;2026-03-02;{paid}\n");
+        fs::write(&path, text).unwrap();
         path
     }
 
@@ -100,7 +90,7 @@ impl Trial {
     pub(crate) fn run_command(&self, files: &[PathBuf], state: &Path) -> Command {
         let mut command = self.program("run", state);
         command.args(["--as-of", "2026-06-30", "--datasets"]);
-        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets")).args(files);
+        command.arg(fonderie_test_support::datasets()).args(files);
         command
     }
 
@@ -109,10 +99,10 @@ impl Trial {
         outcome(&mut self.run_command(files, state))
     }
 
-    /// What is paid of the invoice, as the warehouse has it.
+    /// Whether the order is paid, as the warehouse has it.
     #[track_caller]
     pub(crate) fn paid(&self, state: &Path) -> String {
-        let sql = "SELECT montant_paye FROM dw.fact_facturation";
+        let sql = "SELECT paid FROM shop_dw.fact_order";
         let asked = outcome(self.program("query", state).args(["--format", "csv", "-c", sql]));
         asked.check(0, &[]);
         asked.out.lines().nth(1).unwrap().to_owned()

@@ -104,9 +104,9 @@ type Theirs = Result<Cells<Data>, String>;
 fn format(number: usize) -> FileFormat {
     thread_local! {
         static FORMAT: FileFormat = {
-            let dataset = Bundle::from_files(fonderie_test_support::dataset_files("facturation")).compile().unwrap();
-            let source = dataset.source("etablissement_d").unwrap();
-            dataset.format_of_key(source, "etablissement_D.xlsx").unwrap().clone()
+            let dataset = Bundle::from_files(fonderie_test_support::shop_files()).compile().unwrap();
+            let source = dataset.source("orders").unwrap();
+            dataset.format_of_key(source, "orders.csv").unwrap().clone()
         };
     }
     let workbook = Workbook { sheets: vec![Sheet::Position(number)], ..Workbook::default() };

@@ -1,11 +1,8 @@
 //! What the ground truth says of a file is what the pipeline's own reader and rules find in it.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod support;
 
 use std::collections::BTreeMap;
 
-use support::{billing, billing_with, check_truth, compile, read, write};
+use crate::sampling::{billing, billing_with, check_truth, compile, read, write};
 
 /// What the billing dataset's plan calls a defect, and the rule that it breaks.
 const DEFECTS: [(&str, &str); 19] = [

@@ -1,5 +1,4 @@
 //! Workbooks built part by part, as no well-behaved library writes them.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::io::{Cursor, Write};
 
@@ -8,48 +7,48 @@ use zip::write::SimpleFileOptions;
 
 /// A workbook to build.
 #[derive(Clone, Default)]
-pub struct Book {
+pub(crate) struct Book {
     sheets: Vec<(String, String, Vec<u8>)>,
     properties: String,
     parts: Vec<(String, Vec<u8>)>,
 }
 
 /// A sheet's part around its rows.
-pub fn sheet(rows: &str) -> String {
+pub(crate) fn sheet(rows: &str) -> String {
     format!("<worksheet><sheetData>{rows}</sheetData></worksheet>")
 }
 
 /// A cell of text.
-pub fn text_cell(text: &str) -> String {
+pub(crate) fn text_cell(text: &str) -> String {
     format!("<c t=\"inlineStr\"><is><t>{text}</t></is></c>")
 }
 
 impl Book {
     /// A workbook of one sheet.
-    pub fn of(sheet: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn of(sheet: impl AsRef<[u8]>) -> Self {
         Self::default().sheet("Feuille", "visible", sheet)
     }
 
     /// One more sheet: `state` is `visible` or `hidden`.
-    pub fn sheet(mut self, name: &str, state: &str, part: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn sheet(mut self, name: &str, state: &str, part: impl AsRef<[u8]>) -> Self {
         self.sheets.push((name.to_owned(), state.to_owned(), part.as_ref().to_vec()));
         self
     }
 
     /// What stands behind the list of sheets.
-    pub fn properties(mut self, properties: &str) -> Self {
+    pub(crate) fn properties(mut self, properties: &str) -> Self {
         self.properties = properties.to_owned();
         self
     }
 
     /// Another part.
-    pub fn part(mut self, path: &str, part: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn part(mut self, path: &str, part: impl AsRef<[u8]>) -> Self {
         self.parts.push((path.to_owned(), part.as_ref().to_vec()));
         self
     }
 
     /// The workbook's bytes.
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let namespace = "xmlns:r=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships\"";
         let (mut list, mut references) = (String::new(), String::new());
         for (at, (name, state, _)) in self.sheets.iter().enumerate() {

@@ -17,7 +17,7 @@ use toml::{Table, Value};
 use crate::reading::read;
 
 fn document() -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/contracts.md")).unwrap()
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/contracts.md")).unwrap()
 }
 
 /// A fenced block: the comment before it, its language, its text, the number of its heading, its line, and whether it follows the

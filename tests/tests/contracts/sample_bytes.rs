@@ -1,12 +1,9 @@
 //! The same plan, settings and version give the same bytes, and what is drawn is plausible.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod support;
 
 use std::collections::BTreeSet;
 
+use crate::sampling::{billing, compile, write};
 use sha2::{Digest, Sha256};
-use support::{billing, compile, write};
 
 fn hashes(rows: u64, seed: u64) -> Vec<(String, String)> {
     let dataset = billing();

@@ -1,6 +1,4 @@
 //! A dataset's sample files in memory, and what the pipeline's own reader and rules make of them.
-#![allow(dead_code)]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -15,7 +13,7 @@ use fonderie_sample::{FileTruth, Plan, Settings, Sinks, write_file};
 use fonderie_tabular::{Batch, Limits, Reader, SOURCE_RECORD, reject_rows};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/facturation")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets/facturation")
 }
 
 pub(crate) fn billing() -> Dataset {

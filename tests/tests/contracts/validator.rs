@@ -1,5 +1,4 @@
 //! The billing rules on small files: what is refused, by which rule, and what the verdict is.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 

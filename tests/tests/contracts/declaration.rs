@@ -1,7 +1,4 @@
 //! The billing dataset compiles, recognises its files, and each kind of mistake is told with its file and key.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod tables;
 
 use fonderie_contract::{
     Absent, Bundle, Check, Dataset, Format, Mistakes, ModelKind, Origin, ParameterType, Sheet, Workbook, dataset_of_key,

@@ -1,14 +1,11 @@
 //! Workbooks, whole and broken in every way, through the reader.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod book;
 
 use std::path::Path;
 
+use crate::book::{Book, sheet, text_cell};
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Decimal128Type, Int32Type};
-use book::{Book, sheet, text_cell};
 use fonderie_contract::{Bundle, Dataset};
 use fonderie_core::tally::check_conserved;
 use fonderie_core::{ErrorCode, StageError};
@@ -624,7 +621,7 @@ fn what_is_wrong_in_a_workbook_is_said_with_its_place() {
 
 /// A given case's file; `None` where the cases are not beside this checkout.
 fn case(path: &str) -> Option<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/cases");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/cases");
     if !folder.is_dir() {
         assert!(std::env::var_os("CI").is_none(), "CI must have the cases");
         return None;
@@ -755,7 +752,7 @@ proptest! {
 
 /// A third party's workbook; `None` where the fixtures are not beside this checkout.
 fn fixture(name: &str) -> Option<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures/excel");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures/excel");
     if !folder.is_dir() {
         assert!(std::env::var_os("CI").is_none(), "CI must have the fixtures");
         return None;

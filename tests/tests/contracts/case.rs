@@ -16,7 +16,7 @@ const FIELDS: [&str; 8] =
 
 /// A folder of `../shared`, beside the checkout.
 pub(crate) fn shared(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(path)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(path)
 }
 
 /// The billing dataset with one source of its own, `cas`, in place of its others.

@@ -1,4 +1,5 @@
 //! The tables of a shop: what its declaration comes to, and each kind of mistake in it, with its file and key.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use fonderie_contract::{Bundle, Dataset, Mistakes};
 
@@ -90,9 +91,9 @@ references = [
     { name = "store_key", to = "store" },
     { name = "customer_key", to = "customer", fields = ["buyer"] },
 ]
-computed = [{ name = "owed", type = "decimal", sql = "amount - paid" }]
-checks = ["owed >= 0"]
-indexes = [{ columns = ["day_key"] }, { columns = ["owed"], where = "owed > 0" }]
+computed = [{ name = "unpaid", type = "decimal", sql = "amount - paid" }]
+checks = ["unpaid >= 0"]
+indexes = [{ columns = ["day_key"] }, { columns = ["unpaid"], where = "unpaid > 0" }]
 
 [[fact.growing]]
 field = "paid"
@@ -152,7 +153,7 @@ fn the_tables_of_a_record_are_compiled() {
     assert!(references.eq(expected.iter().map(|(columns, fields)| (&columns[..], &fields[..]))));
     // The measure that a calendar names has the number of its day beside it.
     let computed: Vec<_> = sale.computed.iter().map(|computed| computed.column.name.as_str()).collect();
-    assert_eq!(computed, ["day_key", "owed"]);
+    assert_eq!(computed, ["day_key", "unpaid"]);
     assert_eq!(sale.outputs[0].name, "odd_sales_scores");
     assert_eq!(dataset.records[1].warnings[0].id, "paid_less");
     // The default of a snapshot's scope is the owner field, if the key has it.
@@ -340,10 +341,10 @@ fn each_mistake_in_tables_names_file_key_found_and_accepted() {
         ),
         (
             SALES,
-            "name = \"owed\"",
+            "name = \"unpaid\"",
             "name = \"row_status\"",
             &[
-                "records/sale.toml: `fact.indexes[1].columns`: found \"owed\", which is no column of the table; accepted: store_key, customer_key, ticket, sold_on, amount, paid, day_key, row_status",
+                "records/sale.toml: `fact.indexes[1].columns`: found \"unpaid\", which is no column of the table; accepted: store_key, customer_key, ticket, sold_on, amount, paid, day_key, row_status",
                 "records/sale.toml: `fact`: found a column named \"row_status\"; accepted: a name that the engine does not use itself",
             ],
         ),
@@ -465,7 +466,7 @@ fn each_mistake_in_tables_names_file_key_found_and_accepted() {
             "{ columns = [\"day_key\"] }",
             "{ columns = [\"city\"] }",
             &[
-                "records/sale.toml: `fact.indexes[0].columns`: found \"city\", which is no column of the table; accepted: store_key, customer_key, ticket, sold_on, amount, paid, day_key, owed",
+                "records/sale.toml: `fact.indexes[0].columns`: found \"city\", which is no column of the table; accepted: store_key, customer_key, ticket, sold_on, amount, paid, day_key, unpaid",
             ],
         ),
         (

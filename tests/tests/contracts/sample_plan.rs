@@ -1,11 +1,8 @@
 //! Every mistake in a plan is told at once, with its key; and a plan of another trade works as well as the billing one.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
-mod support;
-
+use crate::sampling::{billing, check_truth, compile, read, write};
 use fonderie_contract::{Bundle, Dataset};
 use fonderie_sample::Plan;
-use support::{billing, check_truth, compile, read, write};
 
 /// What was replaced, and the mistakes that must be told, each as `key: found`.
 type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);

@@ -1,5 +1,4 @@
 //! Files of the three facilities, small and broken in every way, through the reader.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 

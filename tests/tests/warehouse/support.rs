@@ -207,18 +207,18 @@ pub(crate) fn batch(lines: &[Line]) -> RecordBatch {
 
 /// A file of the dataset as the contract takes it.
 pub(crate) fn dataset_file(path: &str) -> String {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/facturation");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets/facturation");
     std::fs::read_to_string(directory.join(path)).unwrap().trim().trim_end_matches(';').to_owned()
 }
 
 /// A migrated database of the test's own.
 pub(crate) async fn migrated(name: &str) -> TestDatabase {
     let engine = [
-        include_str!("../../migrations/V1__audit.sql"),
-        include_str!("../../migrations/V2__scores_and_marts.sql"),
-        include_str!("../../migrations/V3__load_only.sql"),
-        include_str!("../../migrations/V4__recovery.sql"),
-        include_str!("../../migrations/V5__declared.sql"),
+        include_str!("../../../shared/warehouse/migrations/V1__audit.sql"),
+        include_str!("../../../shared/warehouse/migrations/V2__scores_and_marts.sql"),
+        include_str!("../../../shared/warehouse/migrations/V3__load_only.sql"),
+        include_str!("../../../shared/warehouse/migrations/V4__recovery.sql"),
+        include_str!("../../../shared/warehouse/migrations/V5__declared.sql"),
     ];
     let version = engine.concat() + &fonderie_tables::create(&layout().tables);
     fonderie_test_support::database_like(name, &version, async |url| {

@@ -1,13 +1,10 @@
 //! Workbooks that are made to take memory or time: each is read in a process of its own, whose peak is measured.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
-
-mod book;
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use book::{Book, sheet, text_cell};
+use crate::book::{Book, sheet, text_cell};
 use fonderie_contract::Bundle;
 use fonderie_tabular::{Batch, Limits, Reader};
 
@@ -52,7 +49,7 @@ fn survives(name: &str, bytes: &[u8], outcome: &str) {
     let path: PathBuf = std::env::temp_dir().join(format!("fonderie-hostile-{}-{name}.xlsx", std::process::id()));
     std::fs::write(&path, bytes).unwrap();
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--nocapture"])
+        .args(["--exact", "hostile::child", "--nocapture"])
         .env(FILE, &path)
         .output()
         .unwrap();
