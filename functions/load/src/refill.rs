@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use fonderie_contract::{Dataset, Record};
-use fonderie_core::{ErrorCode, ObjectRef, Result, StageError, deadline};
+use fonderie_core::{Deadline, ErrorCode, ObjectRef, Result, StageError};
 use fonderie_warehouse::{StagingGap, Warehouse};
 
 use crate::Context;
@@ -18,11 +18,11 @@ const NAMED: usize = 3;
 pub(crate) async fn refill(
     context: &Context,
     warehouse: &mut Warehouse,
-    dataset: &Dataset,
-    record: &Record,
+    (dataset, record): (&Dataset, &Record),
     silver_bucket: &str,
+    deadline: Deadline,
 ) -> Vec<String> {
-    let allowed = deadline::left().map(|left| left / 2);
+    let allowed = deadline.left().map(|left| left / 2);
     let mut done = Done::default();
     let filling = fill_all(context, warehouse, (dataset, record), silver_bucket, allowed, &mut done);
     let ended = match allowed {

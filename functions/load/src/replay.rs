@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use fonderie_core::replay::{LoadAnswer, LoadRequest, ReplayFrom, ReplayInput};
 use fonderie_core::withdrawal::WithdrawalRecord;
-use fonderie_core::{BesideSilver, ErrorCode, LoadRecord, Result, RunRecord, StageError};
+use fonderie_core::{BesideSilver, Deadline, ErrorCode, LoadRecord, Result, RunRecord, StageError};
 use fonderie_warehouse::{ConnectOptions, LoadPlan, Warehouse};
 
 use crate::Context;
@@ -13,14 +13,14 @@ use crate::stage::{judged, record_of};
 ///
 /// # Errors
 /// Those of [`crate::run`], [`replay`] and [`crate::withdraw()`].
-pub async fn handle(context: &Context, request: LoadRequest) -> Result<LoadAnswer> {
+pub async fn handle(context: &Context, request: LoadRequest, deadline: Deadline) -> Result<LoadAnswer> {
     match request {
-        LoadRequest::Run(input) => crate::run(context, *input).await.map(LoadAnswer::Run),
+        LoadRequest::Run(input) => crate::run(context, *input, deadline).await.map(LoadAnswer::Run),
         LoadRequest::Again(again) => {
             let run_id = again.record.run.run_id.clone();
-            replay(context, *again).await.map(|()| LoadAnswer::Again { run_id })
+            replay(context, *again, deadline).await.map(|()| LoadAnswer::Again { run_id })
         }
-        LoadRequest::Withdraw(input) => crate::withdraw(context, &input.run).await.map(LoadAnswer::Withdrawn),
+        LoadRequest::Withdraw(input) => crate::withdraw(context, &input.run, deadline).await.map(LoadAnswer::Withdrawn),
     }
 }
 
@@ -30,14 +30,14 @@ pub async fn handle(context: &Context, request: LoadRequest) -> Result<LoadAnswe
 ///
 /// # Errors
 /// Those of [`crate::run`]; `ObjectChanged` if the file was read again and gives other records than it gave.
-pub async fn replay(context: &Context, again: ReplayInput) -> Result<()> {
+pub async fn replay(context: &Context, again: ReplayInput, deadline: Deadline) -> Result<()> {
     let ReplayInput { record, load, from, transform, validate, withdrawn } = again;
     let record = match transform.zip(validate) {
         Some((transform, validate)) => read_again(&record, RunRecord { transform, validate, run: record.run.clone() })?,
         None => record,
     };
     let (record, load, withdrawn) = (&record, load.as_ref(), withdrawn.as_ref());
-    let mut warehouse = context.database.connect(&ConnectOptions::of_stage("load")).await?;
+    let mut warehouse = context.database.connect(&ConnectOptions::of_stage("load", deadline)).await?;
     let replayed = replay_in(context, &mut warehouse, record, load, (from, withdrawn)).await;
     warehouse.close().await;
     replayed

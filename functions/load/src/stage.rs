@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use fonderie_contract::{Dataset, Record};
 use fonderie_core::stage::{LoadInput, Loaded, Verdict};
-use fonderie_core::{BesideSilver, ErrorCode, LoadRecord, Result, Run, StageError};
+use fonderie_core::{BesideSilver, Deadline, ErrorCode, LoadRecord, Result, Run, StageError};
 use fonderie_storage::parquet_error;
 use fonderie_warehouse::{ConnectOptions, Judged, LoadPlan, Uncommitted, Warehouse};
 use futures::{StreamExt, TryStreamExt};
@@ -17,20 +17,26 @@ use crate::refill::refill;
 /// # Errors
 /// `FileHalted` where the verdict forbids it, `AsOfEarlier`, `SchemaMismatch`, `DatabaseUnavailable`, `DatabaseBusy`, `NotConserved`, the
 /// store's.
-pub async fn run(context: &Context, input: LoadInput) -> Result<Loaded> {
+pub async fn run(context: &Context, input: LoadInput, deadline: Deadline) -> Result<Loaded> {
     if input.validate.verdict == Verdict::Halted {
         let message =
             format!("the file {} was halted by its quality rules and is not loaded", input.run.object.file_name());
         return Err(StageError::new(ErrorCode::FileHalted, message));
     }
     let dataset = context.bundles.pinned(&input.run.bundle).await?;
-    let mut warehouse = context.database.connect(&ConnectOptions::of_stage("load")).await?;
-    let loaded = load(context, &mut warehouse, &dataset, &input).await;
+    let mut warehouse = context.database.connect(&ConnectOptions::of_stage("load", deadline)).await?;
+    let loaded = load(context, &mut warehouse, &dataset, &input, deadline).await;
     warehouse.close().await;
     loaded
 }
 
-async fn load(context: &Context, warehouse: &mut Warehouse, dataset: &Dataset, input: &LoadInput) -> Result<Loaded> {
+async fn load(
+    context: &Context,
+    warehouse: &mut Warehouse,
+    dataset: &Dataset,
+    input: &LoadInput,
+    deadline: Deadline,
+) -> Result<Loaded> {
     let LoadInput { run, transform, validate } = input;
     warehouse.ready(&dataset.layout).await?;
     let object = &validate.accepted_records;
@@ -43,7 +49,7 @@ async fn load(context: &Context, warehouse: &mut Warehouse, dataset: &Dataset, i
     // before the commit, so that no loaded version is without it
     record(context, input, &uncommitted).await?;
     let mut loaded = uncommitted.commit().await?;
-    loaded.notices = refill(context, warehouse, dataset, of_source, &object.bucket).await;
+    loaded.notices = refill(context, warehouse, (dataset, of_source), &object.bucket, deadline).await;
     if loaded.withdrawn
         && let Some(at) = warehouse.withdrawal_of(&run.object, &run.record).await?
     {

@@ -7,7 +7,8 @@ use fonderie_contract::{Dataset, Record};
 use fonderie_core::run::output_key;
 use fonderie_core::withdrawal::{WithdrawOrder, WithdrawalRecord, WithdrawalStatus, Withdrawn};
 use fonderie_core::{
-    BesideSilver, BundleRef, DatasetRun, ErrorCode, ObjectRef, ObjectVersion, Result, Run, RunRecord, StageError,
+    BesideSilver, BundleRef, DatasetRun, Deadline, ErrorCode, ObjectRef, ObjectVersion, Result, Run, RunRecord,
+    StageError,
 };
 use fonderie_storage::Datasets;
 use fonderie_warehouse::{ConnectOptions, KnownVersion, LoadPlan, UncommittedWithdrawal, Warehouse, WithdrawPlan};
@@ -25,14 +26,14 @@ use crate::stage::{judged, record_of};
 /// # Errors
 /// `RequestInvalid` if the run names no withdrawal, the ledger does not know the version, or it is not loaded; `AsOfEarlier`, `SchemaMismatch`, `DatabaseUnavailable`,
 /// `DatabaseBusy`, `NotConserved`, the store's.
-pub async fn withdraw(context: &Context, run: &DatasetRun) -> Result<Withdrawn> {
+pub async fn withdraw(context: &Context, run: &DatasetRun, deadline: Deadline) -> Result<Withdrawn> {
     let Some(order) = &run.withdraw else {
         let message = format!("the run {} names no file to withdraw: start it with {{\"withdraw\": …}}", run.run_id);
         return Err(StageError::new(ErrorCode::RequestInvalid, message));
     };
     let dataset = context.bundles.pinned(&run.bundle).await?;
-    let mut warehouse = context.database.connect(&ConnectOptions::of_stage("load")).await?;
-    let done = withdraw_in(context, &mut warehouse, &dataset, run, order).await;
+    let mut warehouse = context.database.connect(&ConnectOptions::of_stage("load", deadline)).await?;
+    let done = withdraw_in(context, &mut warehouse, &dataset, (run, order), deadline).await;
     warehouse.close().await;
     done
 }
@@ -41,8 +42,8 @@ async fn withdraw_in(
     context: &Context,
     warehouse: &mut Warehouse,
     dataset: &Dataset,
-    run: &DatasetRun,
-    order: &WithdrawOrder,
+    (run, order): (&DatasetRun, &WithdrawOrder),
+    deadline: Deadline,
 ) -> Result<Withdrawn> {
     let started = Instant::now();
     warehouse.ready(&dataset.layout).await?;
@@ -68,7 +69,7 @@ async fn withdraw_in(
         };
         note(context, &plan, &uncommitted).await?;
         done.records.push(uncommitted.commit().await?);
-        done.notices.extend(refill(context, warehouse, dataset, record, &context.silver_bucket).await);
+        done.notices.extend(refill(context, warehouse, (dataset, record), &context.silver_bucket, deadline).await);
     }
     done.millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(done)

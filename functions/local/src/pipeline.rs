@@ -10,7 +10,7 @@ use fonderie_core::stage::{
     ValidateInput, Validated, Verdict,
 };
 use fonderie_core::withdrawal::Withdrawn;
-use fonderie_core::{Disposition, ErrorCode, ObjectRef, ObjectVersion, Result, Run, RunRequest, StageError};
+use fonderie_core::{Deadline, Disposition, ErrorCode, ObjectRef, ObjectVersion, Result, Run, RunRequest, StageError};
 use fonderie_ingest::{Executions, Ingested, Started};
 use fonderie_storage::Storage;
 use fonderie_warehouse::{Database, DatabaseSettings};
@@ -297,7 +297,9 @@ impl Pipeline {
         said.validate = Some(validate.clone());
         if validate.verdict != Verdict::Halted {
             stage("load");
-            said.load = Some(fonderie_load::run(&self.load, LoadInput { run, transform, validate }).await?);
+            said.load = Some(
+                fonderie_load::run(&self.load, LoadInput { run, transform, validate }, Deadline::default()).await?,
+            );
         }
         Ok(())
     }
@@ -310,9 +312,10 @@ impl Pipeline {
         stage: &dyn Fn(&'static str),
     ) -> Result<(Scored, Published, ObjectRef)> {
         stage("score");
-        let score = fonderie_score::run(&self.score, ScoreInput { run: run.clone() }).await?;
+        let score = fonderie_score::run(&self.score, ScoreInput { run: run.clone() }, Deadline::default()).await?;
         stage("publish");
-        let publish = fonderie_publish::run(&self.publish, ScoreInput { run: run.clone() }).await?;
+        let publish =
+            fonderie_publish::run(&self.publish, ScoreInput { run: run.clone() }, Deadline::default()).await?;
         stage("summarize");
         let input = DatasetSummaryInput {
             run,
@@ -322,7 +325,9 @@ impl Pipeline {
             rebuild: None,
             withdrawal,
         };
-        let summary = fonderie_summarize::run(&self.summarize, SummarizeInput::Dataset(Box::new(input))).await?;
+        let summary =
+            fonderie_summarize::run(&self.summarize, SummarizeInput::Dataset(Box::new(input)), Deadline::default())
+                .await?;
         Ok((score, publish, summary.report))
     }
 
@@ -333,9 +338,9 @@ impl Pipeline {
         stage: &dyn Fn(&'static str),
     ) -> Result<()> {
         stage("score");
-        said.0 = Some(fonderie_score::run(&self.score, ScoreInput { run: run.clone() }).await?);
+        said.0 = Some(fonderie_score::run(&self.score, ScoreInput { run: run.clone() }, Deadline::default()).await?);
         stage("publish");
-        said.1 = Some(fonderie_publish::run(&self.publish, ScoreInput { run }).await?);
+        said.1 = Some(fonderie_publish::run(&self.publish, ScoreInput { run }, Deadline::default()).await?);
         Ok(())
     }
 
@@ -353,7 +358,7 @@ impl Pipeline {
             score: score.clone(),
             publish: publish.clone(),
         }));
-        let summary = fonderie_summarize::run(&self.summarize, input).await?;
+        let summary = fonderie_summarize::run(&self.summarize, input, Deadline::default()).await?;
         let json = self.storage.read(&summary.report.bucket, &summary.report.key, None, 64 << 20).await?;
         let report = serde_json::from_slice(&json).map_err(|error| {
             StageError::new(ErrorCode::Internal, "the run report cannot be read back").caused_by(error)

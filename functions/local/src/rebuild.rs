@@ -6,7 +6,7 @@ use chrono::{NaiveDate, Utc};
 use fonderie_contract::Dataset;
 use fonderie_core::replay::{ReplayFrom, ReplayInput};
 use fonderie_core::stage::{Published, Scored, TransformInput, ValidateInput};
-use fonderie_core::{BundleRef, DatasetRun, Result, StageError};
+use fonderie_core::{BundleRef, DatasetRun, Deadline, Result, StageError};
 use fonderie_rebuild::{Lost, Plan, allowed, plan};
 use fonderie_storage::Datasets;
 
@@ -92,7 +92,7 @@ async fn load_all(pipeline: &Pipeline, steps: &[ReplayInput], progress: &Progres
         }
         progress.stage("load");
         changed += usize::from(step.from != ReplayFrom::Nowhere);
-        fonderie_load::replay(&pipeline.load, step).await?;
+        fonderie_load::replay(&pipeline.load, step, Deadline::default()).await?;
         progress.end();
     }
     Ok(changed)

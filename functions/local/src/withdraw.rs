@@ -7,7 +7,7 @@ use chrono::Utc;
 use fonderie_contract::Dataset;
 use fonderie_core::money::{format_cents, group_digits};
 use fonderie_core::withdrawal::{RecordWithdrawal, WithdrawOrder, WithdrawalStatus, Withdrawn, WithdrawnObject};
-use fonderie_core::{BundleRef, DatasetRun, ErrorCode, Result, StageError, Tally};
+use fonderie_core::{BundleRef, DatasetRun, Deadline, ErrorCode, Result, StageError, Tally};
 use fonderie_storage::Datasets;
 use fonderie_warehouse::{KnownVersion, Warehouse};
 use serde::Serialize;
@@ -58,7 +58,7 @@ async fn withdraw(
     let progress = Progress::new(output);
     progress.begin(1, 1, &arguments.what);
     progress.stage("load");
-    let withdrawn = fonderie_load::withdraw(&pipeline.load, &run.order).await;
+    let withdrawn = fonderie_load::withdraw(&pipeline.load, &run.order, Deadline::default()).await;
     let withdrawn = match withdrawn {
         Ok(withdrawn) => withdrawn,
         Err(error) => {

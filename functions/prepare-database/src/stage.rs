@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fonderie_contract::Dataset;
 use fonderie_core::failpoint::step;
 use fonderie_core::measure::{Measured, Subject};
-use fonderie_core::{ErrorCode, Result, StageError};
+use fonderie_core::{Deadline, ErrorCode, Result, StageError};
 use fonderie_warehouse::{
     ConnectOptions, DatabaseSettings, Label, Login, PIPELINE, RolesChanged, SecretLogin, SecretStore, Warehouse,
     is_login_refused, new_password,
@@ -69,12 +69,12 @@ impl Measured for Prepared {}
 /// # Errors
 /// `RequestInvalid` for a dataset that is not deployed, the bundles', the secrets', the database's; `SettingsInvalid` where
 /// the roles or the secret are there and are not what they should be.
-pub async fn run<S: SecretStore>(context: &Context<S>, input: Input) -> Result<Prepared> {
+pub async fn run<S: SecretStore>(context: &Context<S>, input: Input, deadline: Deadline) -> Result<Prepared> {
     tracing::info!(fingerprint = input.fingerprint.as_deref().unwrap_or("none"), "preparing the database");
     // first, for a bundle with a mistake must change nothing
     let asked: Vec<String> = input.datasets.into_iter().chain(input.rebuild.clone()).collect();
     let datasets = bundles(context, &asked).await?;
-    let options = ConnectOptions::of_stage("prepare-database");
+    let options = ConnectOptions::of_stage("prepare-database", deadline);
     let master = Login::from_json_at(&context.master.current().await?, &context.place)?;
     let settings = DatabaseSettings::from_login(&master, context.tls.clone());
     let mut master = Warehouse::connect(&settings, &options).await?;

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use fonderie_contract::{Bundle, Dataset, Mart};
 use fonderie_core::stage::DatasetRun;
-use fonderie_core::{BundleRef, ErrorCode, ObjectRef, ObjectVersion, Result};
+use fonderie_core::{BundleRef, Deadline, ErrorCode, ObjectRef, ObjectVersion, Result};
 use fonderie_embedded_s3::EmbeddedS3;
 use fonderie_prepare_database::{Context, Input, Prepared, SecretOutcome, run};
 use fonderie_storage::Storage;
@@ -69,7 +69,7 @@ impl Deployment {
             (self.master.clone(), self.pipeline.clone()),
             (self.server.place(DATABASE), self.tls.clone()),
         );
-        run(&context, Input::default()).await
+        run(&context, Input::default(), Deadline::default()).await
     }
 
     fn login(&self) -> Login {
@@ -319,9 +319,9 @@ async fn what_is_not_as_it_should_be_is_refused_and_nothing_is_changed() {
     };
     let wrong = r#"{"username":"master","password":"wrong"}"#;
     let input = Input { datasets: vec!["other".to_owned()], fingerprint: None, rebuild: None };
-    let error = run(&context(&["shop"], wrong), input).await.unwrap_err();
+    let error = run(&context(&["shop"], wrong), input, Deadline::default()).await.unwrap_err();
     assert!(error.code == ErrorCode::RequestInvalid && error.message.contains("`other`"), "{error}");
-    let error = run(&context(&["shop"], wrong), Input::default()).await.unwrap_err();
+    let error = run(&context(&["shop"], wrong), Input::default(), Deadline::default()).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::AccessDenied);
     assert!(!format!("{error:?}").contains("wrong"));
 }

@@ -1,8 +1,8 @@
 //! One connection, one transaction for all marts.
 
 use fonderie_contract::Dataset;
-use fonderie_core::Result;
 use fonderie_core::stage::{PublishInput, Published};
+use fonderie_core::{Deadline, Result};
 use fonderie_warehouse::{ConnectOptions, Warehouse};
 
 use crate::Context;
@@ -11,9 +11,9 @@ use crate::Context;
 ///
 /// # Errors
 /// `SchemaMismatch`, `ContractInvalid`, `DatabaseUnavailable`, `DatabaseBusy`, the store's.
-pub async fn run(context: &Context, input: PublishInput) -> Result<Published> {
+pub async fn run(context: &Context, input: PublishInput, deadline: Deadline) -> Result<Published> {
     let dataset = context.bundles.pinned(&input.run.bundle).await?;
-    let mut warehouse = context.database.connect(&ConnectOptions::of_stage("publish")).await?;
+    let mut warehouse = context.database.connect(&ConnectOptions::of_stage("publish", deadline)).await?;
     let published = publish(&mut warehouse, &dataset, &input).await;
     warehouse.close().await;
     published

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use fonderie_core::rebuild::RebuildPlan;
 use fonderie_core::replay::RebuildInput;
-use fonderie_core::{DatasetRun, ErrorCode, ObjectRef, Result, StageError};
+use fonderie_core::{DatasetRun, Deadline, ErrorCode, ObjectRef, Result, StageError};
 use fonderie_warehouse::{ConnectOptions, Warehouse};
 
 use crate::Context;
@@ -16,8 +16,8 @@ use crate::plan::{Lost, Plan, plan};
 /// # Errors
 /// `RequestInvalid` if the run is no rebuild; `ObjectMissing` if nothing can be loaded, or something is lost that may not be;
 /// `NotConserved` at the end if a version is not in the tables again; the bundle's, the store's, the database's.
-pub async fn run(context: &Context, input: RebuildInput) -> Result<RebuildPlan> {
-    let mut warehouse = context.database.connect(&ConnectOptions::of_stage("rebuild")).await?;
+pub async fn run(context: &Context, input: RebuildInput, deadline: Deadline) -> Result<RebuildPlan> {
+    let mut warehouse = context.database.connect(&ConnectOptions::of_stage("rebuild", deadline)).await?;
     let RebuildInput { run, rebuild } = input;
     let done = match rebuild {
         None => make_plan(context, &warehouse, &run).await,

@@ -4,6 +4,6 @@ fn main() -> std::process::ExitCode {
     fonderie_lambda_host::serve(
         "record-failure",
         fonderie_record_failure::Context::from_environment,
-        fonderie_record_failure::run,
+        async |context: &_, input, _| fonderie_record_failure::run(context, input).await,
     )
 }

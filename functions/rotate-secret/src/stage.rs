@@ -2,7 +2,7 @@
 
 use fonderie_core::failpoint::step;
 use fonderie_core::measure::{Measured, Subject};
-use fonderie_core::{ErrorCode, Result, StageError};
+use fonderie_core::{Deadline, ErrorCode, Result, StageError};
 use fonderie_warehouse::{
     ConnectOptions, DatabaseSettings, Label, Login, SecretStore, Warehouse, is_login_refused, new_password,
 };
@@ -53,7 +53,7 @@ impl Measured for Rotated {}
 ///
 /// # Errors
 /// `RequestInvalid` for another secret, or a version that is not the one being rotated in; the secret's, the database's.
-pub async fn run<S: SecretStore>(context: &Context<S>, input: Input) -> Result<Rotated> {
+pub async fn run<S: SecretStore>(context: &Context<S>, input: Input, deadline: Deadline) -> Result<Rotated> {
     let Input { step, secret_id, client_request_token: version } = input;
     if !names(context.secret.arn(), &secret_id) {
         return Err(refused("the secret to rotate is not the one of this function: correct the secret's rotation"));
@@ -73,8 +73,8 @@ pub async fn run<S: SecretStore>(context: &Context<S>, input: Input) -> Result<R
     }
     let changed = match step {
         Step::CreateSecret => create(&context.secret, &version).await?,
-        Step::SetSecret => set(context).await?,
-        Step::TestSecret => test(context).await?,
+        Step::SetSecret => set(context, deadline).await?,
+        Step::TestSecret => test(context, deadline).await?,
         Step::FinishSecret => {
             let current = versions.iter().find(|(_, labels)| has(labels, Label::Current));
             finish(&context.secret, &version, current.map(|(version, _)| version.as_str())).await?
@@ -95,9 +95,9 @@ async fn create<S: SecretStore>(secret: &S, version: &str) -> Result<bool> {
     Ok(true)
 }
 
-async fn set<S: SecretStore>(context: &Context<S>) -> Result<bool> {
+async fn set<S: SecretStore>(context: &Context<S>, deadline: Deadline) -> Result<bool> {
     let pending = pending(&context.secret).await?;
-    if let Some(warehouse) = connect(context, &pending).await? {
+    if let Some(warehouse) = connect(context, &pending, deadline).await? {
         warehouse.close().await;
         return Ok(false);
     }
@@ -110,7 +110,7 @@ async fn set<S: SecretStore>(context: &Context<S>) -> Result<bool> {
                 "the pending secret is of another user or another database than the one in force: cancel the rotation and begin another",
             ));
         }
-        if let Some(warehouse) = connect(context, &login).await? {
+        if let Some(warehouse) = connect(context, &login, deadline).await? {
             let set = warehouse.set_own_password(&pending.password).await;
             warehouse.close().await;
             return set.map(|()| true);
@@ -122,9 +122,9 @@ async fn set<S: SecretStore>(context: &Context<S>) -> Result<bool> {
     ))
 }
 
-async fn test<S: SecretStore>(context: &Context<S>) -> Result<bool> {
+async fn test<S: SecretStore>(context: &Context<S>, deadline: Deadline) -> Result<bool> {
     let pending = pending(&context.secret).await?;
-    let Some(warehouse) = connect(context, &pending).await? else {
+    let Some(warehouse) = connect(context, &pending, deadline).await? else {
         return Err(StageError::new(
             ErrorCode::AccessDenied,
             "the database refuses the pending password: the rotation's second step has to be done again",
@@ -150,8 +150,8 @@ async fn pending<S: SecretStore>(secret: &S) -> Result<Login> {
 }
 
 /// A connection; `None` where the user or the password is refused.
-async fn connect<S>(context: &Context<S>, login: &Login) -> Result<Option<Warehouse>> {
-    let options = ConnectOptions::of_stage("rotate-secret");
+async fn connect<S>(context: &Context<S>, login: &Login, deadline: Deadline) -> Result<Option<Warehouse>> {
+    let options = ConnectOptions::of_stage("rotate-secret", deadline);
     match Warehouse::connect(&DatabaseSettings::from_login(login, context.tls.clone()), &options).await {
         Ok(warehouse) => Ok(Some(warehouse)),
         Err(error) if is_login_refused(&error) => Ok(None),

@@ -1,7 +1,7 @@
 //! Rotations on a real PostgreSQL, with a secret in memory: each step again, and each cut off.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use fonderie_core::{ErrorCode, StageError};
+use fonderie_core::{Deadline, ErrorCode, StageError};
 use fonderie_rotate_secret::{Context, Input, Step, run};
 use fonderie_test_security::{Authority, MemorySecret, SecureServer};
 use fonderie_warehouse::{
@@ -30,7 +30,7 @@ impl Stage {
     async fn step(&self, step: Step, version: &str) -> Result<bool, StageError> {
         let context = Context::new(self.secret.clone(), self.tls.clone());
         let (secret_id, client_request_token) = (self.secret.arn().to_owned(), version.to_owned());
-        let rotated = run(&context, Input { step, secret_id, client_request_token }).await?;
+        let rotated = run(&context, Input { step, secret_id, client_request_token }, Deadline::default()).await?;
         assert_eq!(rotated.step, step);
         Ok(rotated.changed)
     }
@@ -158,7 +158,7 @@ async fn what_is_no_rotation_of_this_secret_is_refused() {
         client_request_token: "v2".to_owned(),
     };
     for (error, sentence) in [
-        (run(&context, input).await.unwrap_err(), "not the one of this function"),
+        (run(&context, input, Deadline::default()).await.unwrap_err(), "not the one of this function"),
         (stage.step(Step::CreateSecret, "v9").await.unwrap_err(), "no such version"),
         (stage.step(Step::SetSecret, "v2").await.unwrap_err(), "first step"),
     ] {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use fonderie_anomaly::{AnomalyError, Forest, Parameters, Rows, Training};
 use fonderie_contract::{Dataset, Messages, Model, ModelKind};
 use fonderie_core::stage::{DatasetRun, ModelScored, ScoreInput, Scored};
-use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
+use fonderie_core::{Deadline, ErrorCode, ObjectRef, Result, StageError};
 use fonderie_warehouse::{ConnectOptions, Score, ScorePlan, TrainedModel, Turn, Warehouse};
 use serde_json::json;
 
@@ -19,10 +19,10 @@ use crate::Context;
 /// # Errors
 /// `AsOfEarlier`, `SchemaMismatch`, `DatabaseUnavailable`, `DatabaseBusy`, `ContractInvalid` where a model's query gives no numbers, the
 /// store's.
-pub async fn run(context: &Context, input: ScoreInput) -> Result<Scored> {
+pub async fn run(context: &Context, input: ScoreInput, deadline: Deadline) -> Result<Scored> {
     let started = Instant::now();
     let dataset = context.bundles.pinned(&input.run.bundle).await?;
-    let mut warehouse = context.database.connect(&ConnectOptions::of_stage("score")).await?;
+    let mut warehouse = context.database.connect(&ConnectOptions::of_stage("score", deadline)).await?;
     let models = all(context, &mut warehouse, &dataset, &input.run).await;
     warehouse.close().await;
     Ok(Scored { models: models?, millis: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX) })

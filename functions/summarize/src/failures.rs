@@ -1,6 +1,6 @@
 //! The failures that were recorded in the store while the database may have been away, brought into the ledger.
 
-use fonderie_core::Result;
+use fonderie_core::{Deadline, Result};
 use fonderie_warehouse::{ConnectOptions, Warehouse};
 
 use crate::Context;
@@ -26,7 +26,7 @@ pub(crate) async fn bring_in(context: &Context, warehouse: &Warehouse) {
 
 /// The same, of a program that has no run to summarize. A ledger that was not made yet stays so.
 pub async fn bring_in_failures(context: &Context) {
-    match context.database.connect(&ConnectOptions::of_stage("summarize")).await {
+    match context.database.connect(&ConnectOptions::of_stage("summarize", Deadline::default())).await {
         Ok(warehouse) => {
             bring_in(context, &warehouse).await;
             warehouse.close().await;

@@ -1,7 +1,7 @@
 //! Writes the run report and tells what needs a person; then brings into the ledger what it does not know yet.
 
-use fonderie_core::Result;
 use fonderie_core::stage::{SummarizeInput, Summary};
+use fonderie_core::{Deadline, Result};
 use fonderie_warehouse::ConnectOptions;
 
 use crate::failures::bring_in;
@@ -11,8 +11,8 @@ use crate::{Context, dataset, object};
 ///
 /// # Errors
 /// `NotConserved` where the ledger does not say what the stages said, the database's, the store's.
-pub async fn run(context: &Context, input: SummarizeInput) -> Result<Summary> {
-    let mut warehouse = context.database.connect(&ConnectOptions::of_stage("summarize")).await?;
+pub async fn run(context: &Context, input: SummarizeInput, deadline: Deadline) -> Result<Summary> {
+    let mut warehouse = context.database.connect(&ConnectOptions::of_stage("summarize", deadline)).await?;
     let summarized = match input {
         SummarizeInput::Object(input) => object::summarize(context, &mut warehouse, *input).await,
         SummarizeInput::Dataset(input) => dataset::summarize(context, &mut warehouse, *input).await,

@@ -1,20 +1,19 @@
 //! Until when the work in hand must be done.
-//!
-//! A function works on one invocation at a time, so that one moment holds for the whole process. On one machine there is
-//! none.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-static DEADLINE: Mutex<Option<Instant>> = Mutex::new(None);
+/// Until when a stage must be done. On one machine there is no such moment: that is the default.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Deadline(Option<Instant>);
 
-/// Says until when the work that begins now must be done.
-pub fn set(deadline: Option<Instant>) {
-    *DEADLINE.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
-}
+impl Deadline {
+    /// This moment.
+    pub fn at(moment: Instant) -> Self {
+        Self(Some(moment))
+    }
 
-/// The time that is left; `None` where there is no deadline.
-pub fn left() -> Option<Duration> {
-    let deadline = *DEADLINE.lock().unwrap_or_else(PoisonError::into_inner);
-    deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    /// The time that is left; `None` if there is no deadline.
+    pub fn left(self) -> Option<Duration> {
+        self.0.map(|moment| moment.saturating_duration_since(Instant::now()))
+    }
 }

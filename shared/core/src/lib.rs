@@ -5,7 +5,7 @@
 //! [`stage`] gives its shape. It never holds a personal datum: only ids, counts, sums and places.
 
 pub mod day;
-pub mod deadline;
+mod deadline;
 pub mod error;
 pub mod failpoint;
 pub mod freshness;
@@ -27,6 +27,7 @@ mod tell;
 pub mod units;
 pub mod withdrawal;
 
+pub use deadline::Deadline;
 pub use error::{Disposition, ErrorCode, StageError};
 pub use hex::{digest, hex};
 pub use notice::Notice;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use fonderie_core::failpoint::{self, step};
 use fonderie_core::measure::{About, Measured, Subject};
-use fonderie_core::{Disposition, ErrorCode, Result, StageError, deadline};
+use fonderie_core::{Deadline, Disposition, ErrorCode, Result, StageError};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -28,7 +28,7 @@ const MOST_MARGIN: Duration = Duration::from_secs(5);
 pub fn serve<C, I, O>(
     stage: &'static str,
     context: impl FnOnce() -> Result<C>,
-    run: impl AsyncFn(&C, I) -> Result<O>,
+    run: impl AsyncFn(&C, I, Deadline) -> Result<O>,
 ) -> ExitCode
 where
     I: DeserializeOwned + Subject,
@@ -77,7 +77,7 @@ where
 async fn invoke<C, I, O>(
     stage: &'static str,
     context: &Result<C>,
-    run: &impl AsyncFn(&C, I) -> Result<O>,
+    run: &impl AsyncFn(&C, I, Deadline) -> Result<O>,
     memory: Option<Limit>,
     event: LambdaEvent<Value>,
 ) -> Result<Value, Diagnostic>
@@ -97,10 +97,9 @@ where
         let context = context.as_ref().map_err(|error| StageError::new(error.code, error.message.clone()))?;
         let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
         let time = left.saturating_sub((left / 10).clamp(LEAST_MARGIN, MOST_MARGIN));
-        deadline::set(Some(started + time));
         step("before a stage's work");
         let output = tokio::select! {
-            output = Box::pin(run(context, input)) => output?,
+            output = Box::pin(run(context, input, Deadline::at(started + time))) => output?,
             () = tokio::time::sleep(time) => return Err(deadline_near(started.elapsed())),
             (used, limit) = nearly_used_up(memory) => return Err(memory_near(used, limit)),
         };

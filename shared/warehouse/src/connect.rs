@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use fonderie_core::deadline;
+use fonderie_core::Deadline;
 use fonderie_core::{ErrorCode, Result, StageError};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
@@ -30,10 +30,10 @@ pub struct ConnectOptions {
 }
 
 impl ConnectOptions {
-    /// Of a stage: its statements end while there is time to say so, where there is a deadline.
-    pub fn of_stage(stage: &str) -> Self {
+    /// Of a stage: its statements end while there is time to report it, if there is a deadline.
+    pub fn of_stage(stage: &str, deadline: Deadline) -> Self {
         let options = Self { application_name: format!("fonderie {stage}"), ..Self::default() };
-        match deadline::left() {
+        match deadline.left() {
             None => options,
             Some(left) => options.within(left),
         }

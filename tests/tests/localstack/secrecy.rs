@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use fonderie_core::Deadline;
 use fonderie_tests::invoices::unpaid;
 use fonderie_tests::scenarios::Outcome;
 use fonderie_tests::{Result, ensure, ensure_eq, workspace};
@@ -34,7 +35,7 @@ pub(crate) async fn rotation(world: &mut World) -> Result<Outcome> {
 async fn refused(world: &World, login: &Login) -> Result<bool> {
     let tls = Tls::verify_full_with(&world.authority.root_pem())?;
     let settings = DatabaseSettings::from_login(login, tls);
-    match Warehouse::connect(&settings, &ConnectOptions::of_stage("tests")).await {
+    match Warehouse::connect(&settings, &ConnectOptions::of_stage("tests", Deadline::default())).await {
         Ok(warehouse) => {
             warehouse.close().await;
             Ok(false)
