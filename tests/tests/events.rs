@@ -144,7 +144,7 @@ const SAMPLES: &[Sample] = &[
     ("summarize/loaded", |path| {
         let SummarizeInput::Object(input) = read(path) else { panic!("no object's run") };
         assert_eq!(input.load.unwrap().outcomes.rows(), input.validate.accepted.rows);
-        assert_eq!(input.score.unwrap().models[0].flagged.rows(), 491);
+        assert_eq!(input.score.unwrap().models[0].abnormal(), 491);
         assert_eq!(input.publish.unwrap().marts[0].mart, "relance");
     }),
     ("summarize/daily", |path| {

@@ -120,7 +120,8 @@ async fn known_anomalies_are_found_told_and_reproduced() {
     let told = "SELECT count(*) FILTER (WHERE anomaly_raison IS NULL) AS sans, count(*) FILTER (WHERE anomaly_raison IS NOT NULL) AS avec, \
                 count(*) FILTER (WHERE (anomaly_score < 0) <> (anomaly_raison IS NOT NULL)) AS faux FROM dw.fact_facturation";
     assert_eq!(rows(&client, told).await, ["380|20|0"]);
-    let ledger = "SELECT status, rows, rows_written, as_of, seed, flagged_slight + flagged_moderate + flagged_strong AS n FROM audit.model";
+    let ledger = "SELECT status, rows, rows_written, as_of, parameters ->> 'seed' AS seed, \
+                  (SELECT sum((level ->> 'rows')::bigint) FROM jsonb_array_elements(levels) AS level) AS n FROM audit.model";
     assert_eq!(rows(&client, ledger).await, ["scored|400|400|2026-06-30|42|20"]);
 
     reproduced(&client, &world.folder.path().join("state/s3/reports")).await;
@@ -143,7 +144,7 @@ async fn known_anomalies_are_found_told_and_reproduced() {
 
 /// The stored forest gives every score again, to the bit.
 async fn reproduced(client: &Client, reports: &Path) {
-    let key: String = client.query_one("SELECT forest_key FROM audit.model", &[]).await.unwrap().get(0);
+    let key: String = client.query_one("SELECT key FROM audit.model", &[]).await.unwrap().get(0);
     let forest: Forest = serde_json::from_slice(&fs::read(reports.join(&key)).unwrap()).unwrap();
     assert_eq!(key, format!("models/facturation/anomalie_paiement/{}.json", forest.sha256()));
     // The features, written here once more: who has paid nothing has been waited for until the as-of date.

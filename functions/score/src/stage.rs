@@ -72,7 +72,7 @@ async fn one(
     let ModelKind::IsolationForest { trees, sample, contamination_percent, seed } = plan.model.kind;
     let told = json!({
         "type": "isolation_forest", "version": fonderie_anomaly::VERSION, "trees": trees, "sample": sample,
-        "contamination_percent": contamination_percent,
+        "contamination_percent": contamination_percent, "seed": seed,
     });
     if let Turn::Over(scored) = warehouse.scoring_turn(plan, &told).await? {
         return Ok(scored);
@@ -101,7 +101,7 @@ async fn one(
         score: Some(score),
         reason: reasons.get(&row).map(String::as_str),
     });
-    let model = TrainedModel { seed, offset: forest.offset(), sha256: forest.sha256(), object };
+    let model = TrainedModel { metrics: json!({ "offset": forest.offset() }), sha256: forest.sha256(), object };
     warehouse.write_scores(plan, &told, Some(&model), written).await
 }
 

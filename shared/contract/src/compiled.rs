@@ -601,7 +601,7 @@ pub enum ExtractionMissing {
 }
 
 /// A model: it reads features of the dataset's rows, is trained on them, and scores them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     /// Its id.
     pub id: String,
@@ -609,6 +609,8 @@ pub struct Model {
     pub kind: ModelKind,
     /// What it looks at, in order.
     pub features: Vec<Feature>,
+    /// The abnormal scores by how far they go, each below the one before.
+    pub levels: Vec<Level>,
     /// With fewer rows, nothing is scored.
     pub min_rows: u64,
     /// `models/<id>.sql`, a SELECT: a row's `key`, the table's surrogate, and each feature under its name.
@@ -635,6 +637,22 @@ pub enum ModelKind {
         /// Where the random draws begin.
         seed: u64,
     },
+}
+
+/// A level of a model's scores.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Level {
+    /// Its name.
+    pub name: String,
+    /// The bound below which a score is of this level, unless a later one takes it.
+    pub below: f64,
+}
+
+impl Level {
+    /// The place of a score's level among the levels, each below the one before; `None` of a normal score.
+    pub fn of(levels: &[Self], score: f64) -> Option<usize> {
+        levels.iter().rposition(|level| score < level.below)
+    }
 }
 
 /// What a model looks at.

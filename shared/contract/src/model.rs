@@ -1,7 +1,7 @@
 //! Models and marts: what `dataset.toml` declares of them, and the SQL beside it.
 
 use crate::bundle::Bundle;
-use crate::compiled::{Feature, Mart, Model, ModelKind};
+use crate::compiled::{Feature, Level, Mart, Model, ModelKind};
 use crate::mistakes::{Found, Section};
 use crate::text::is_identifier;
 
@@ -52,6 +52,7 @@ fn model(section: &Section<'_>, bundle: &Bundle, found: &Found) -> Option<Model>
     }
     let features: Vec<Feature> = sections.into_iter().flatten().filter_map(|entry| feature(&entry)).collect();
     names_differ(section, "features", features.iter().map(|feature| feature.name.as_str()));
+    let levels = levels(section);
     section.finish();
     let id = id?;
     let select = statement(bundle, &format!("models/{id}.sql"), "the SELECT of the model's rows", found);
@@ -65,12 +66,39 @@ fn model(section: &Section<'_>, bundle: &Bundle, found: &Found) -> Option<Model>
         id: id.to_owned(),
         kind,
         features,
+        levels,
         min_rows,
         select: select?,
         table: table?.to_owned(),
         score: score?.to_owned(),
         reason: reason?.to_owned(),
     })
+}
+
+/// `levels`: by default one, of all scores below zero.
+fn levels(section: &Section<'_>) -> Vec<Level> {
+    let Some(entries) = section.sections("levels") else {
+        return vec![Level { name: "abnormal".to_owned(), below: 0.0 }];
+    };
+    let accepted = "a list of levels, each with `name` and `below`, a lower bound than the one before";
+    let level = |entry: &Section<'_>| {
+        let name = entry.required("name", entry.text("name"), "the level's name");
+        if let Some(name) = name.filter(|name| !is_identifier(name)) {
+            entry.mistake("name", format!("\"{name}\""), NAME);
+        }
+        let below = entry.required("below", entry.number("below"), "the bound of its scores, a number");
+        entry.finish();
+        Some(Level { name: name?.to_owned(), below: below? })
+    };
+    let levels: Vec<Level> = entries.iter().filter_map(level).collect();
+    if entries.is_empty() {
+        section.mistake("levels", "none", accepted);
+    }
+    if levels.windows(2).any(|pair| pair[1].below >= pair[0].below) {
+        section.mistake("levels", "a bound that is not below the one before", accepted);
+    }
+    names_differ(section, "levels", levels.iter().map(|level| level.name.as_str()));
+    levels
 }
 
 fn feature(section: &Section<'_>) -> Option<Feature> {
@@ -144,4 +172,46 @@ fn statement(bundle: &Bundle, path: &str, accepted: &str, found: &Found) -> Opti
         found.add(path, "", if text.is_some() { "nothing" } else { "no such file" }, accepted);
     }
     there.map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mistakes::Mistakes;
+
+    fn compile(toml: &str) -> Result<Vec<Level>, Vec<String>> {
+        let table = toml.parse().unwrap();
+        let found = Found::default();
+        let compiled = levels(&Section::new("d.toml", "models[0]", &table, &found));
+        found.into_result(Some(compiled)).map_err(|Mistakes(all)| all.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_score_counts_to_the_last_level_that_it_is_below() {
+        let levels = compile(
+            "levels = [{ name = 'slight', below = 0.0 }, { name = 'moderate', below = -0.1 }, { name = 'strong', below = -0.2 }]",
+        )
+        .unwrap();
+        let of = [0.3, 0.0, -1e-9, -0.1, -0.100_000_1, -0.2, -0.200_000_1, -1.0].map(|score| Level::of(&levels, score));
+        assert_eq!(of, [None, None, Some(0), Some(0), Some(1), Some(1), Some(2), Some(2)]);
+        let default = compile("").unwrap();
+        assert_eq!([0.0, -0.3].map(|score| Level::of(&default, score)), [None, Some(0)]);
+    }
+
+    #[test]
+    fn mistakes_name_the_key() {
+        for (toml, expected) in [
+            ("levels = []", "models[0].levels`: found none"),
+            (
+                "levels = [{ name = 'a', below = 0 }, { name = 'b', below = 0 }]",
+                "models[0].levels`: found a bound that is not",
+            ),
+            ("levels = [{ name = 'a', below = 0 }, { name = 'a', below = -1 }]", "models[0].levels`: found "),
+            ("levels = [{ name = 'A', below = 0 }]", "models[0].levels[0].name`: found \"A\""),
+            ("levels = [{ name = 'a' }]", "models[0].levels[0].below`: found nothing"),
+        ] {
+            let all = compile(toml).unwrap_err();
+            assert!(all.len() == 1 && all[0].contains(expected), "{toml}: {all:?}");
+        }
+    }
 }

@@ -92,32 +92,13 @@ impl ScoreStatus {
     }
 }
 
-/// How many rows have a negative score, by how far: each row is counted once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Flagged {
-    /// From -0.1 to below 0.
-    pub slight: u64,
-    /// From -0.2 to below -0.1.
-    pub moderate: u64,
-    /// Below -0.2.
-    pub strong: u64,
-}
-
-impl Flagged {
-    /// Counts a score; one of 0 or more is normal.
-    pub fn count(&mut self, score: f64) {
-        match score {
-            _ if score < -0.2 => self.strong += 1,
-            _ if score < -0.1 => self.moderate += 1,
-            _ if score < 0.0 => self.slight += 1,
-            _ => {}
-        }
-    }
-
-    /// All flagged rows.
-    pub const fn rows(&self) -> u64 {
-        self.slight + self.moderate + self.strong
-    }
+/// How many rows a level of a model's scores has; each row is in one level at most.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LevelRows {
+    /// The level's name, as in the dataset.
+    pub name: String,
+    /// How many.
+    pub rows: u64,
 }
 
 /// What `score` says of one model.
@@ -133,23 +114,32 @@ pub struct ModelScored {
     pub min_rows: u64,
     /// Rows whose score was another before.
     pub written: u64,
-    /// Rows with a negative score.
-    pub flagged: Flagged,
+    /// The abnormal rows, by the model's levels.
+    pub levels: Vec<LevelRows>,
     /// Where the trained model lies: its scores can be computed again from it.
     pub trained: Option<ObjectRef>,
 }
 
+impl ModelScored {
+    /// The rows of all levels.
+    pub fn abnormal(&self) -> u64 {
+        self.levels.iter().map(|level| level.rows).sum()
+    }
+}
+
 impl fmt::Display for ModelScored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { model, rows, min_rows, written, flagged, .. } = self;
+        let Self { model, rows, min_rows, written, levels, .. } = self;
         match self.status {
-            ScoreStatus::Scored => write!(
-                f,
-                "{model}: {rows} rows scored, {} abnormal ({} moderate, {} strong), {written} scores changed",
-                flagged.rows(),
-                flagged.moderate,
-                flagged.strong
-            ),
+            ScoreStatus::Scored => {
+                write!(f, "{model}: {rows} rows scored, {} abnormal", self.abnormal())?;
+                if levels.len() > 1 {
+                    let told: Vec<String> =
+                        levels.iter().map(|level| format!("{} {}", level.rows, level.name)).collect();
+                    write!(f, " ({})", told.join(", "))?;
+                }
+                write!(f, ", {written} scores changed")
+            }
             ScoreStatus::TooFewRows => write!(f, "{model}: not scored, {rows} rows where {min_rows} are needed"),
             ScoreStatus::LeftToNewer => write!(f, "{model}: left to a newer load"),
         }
@@ -203,15 +193,6 @@ impl fmt::Display for Published {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn levels_begin_below_their_bounds() {
-        let mut flagged = Flagged::default();
-        for score in [0.3, 0.0, -1e-9, -0.1, -0.100_000_1, -0.2, -0.200_000_1, -1.0] {
-            flagged.count(score);
-        }
-        assert_eq!(flagged, Flagged { slight: 2, moderate: 2, strong: 2 });
-    }
 
     #[test]
     fn a_schedule_needs_no_object() {

@@ -14,15 +14,15 @@ CREATE TABLE audit.model (
   min_rows         bigint NOT NULL,
   features         text[] NOT NULL,
   parameters       jsonb NOT NULL,
-  seed             bigint,
-  score_offset     double precision,
-  forest_sha256    text,
-  forest_bucket    text,
-  forest_key       text,
+  -- what the training found; which names there are depends on the model's type
+  metrics          jsonb,
+  -- the trained model's own hash, and the object that it lies in
+  sha256           text,
+  bucket           text,
+  key              text,
   rows_written     bigint NOT NULL,
-  flagged_slight   bigint NOT NULL,
-  flagged_moderate bigint NOT NULL,
-  flagged_strong   bigint NOT NULL,
+  -- the abnormal rows: [{"name": …, "rows": …}, …] in the order of the dataset's levels
+  levels           jsonb NOT NULL,
   PRIMARY KEY (run_id, model)
 );
 CREATE INDEX model_dataset ON audit.model (dataset, model, loads_until);

@@ -14,9 +14,9 @@ use std::pin::pin;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use chrono::{DateTime, Utc};
-use fonderie_contract::{Layout, Model};
+use fonderie_contract::{Layout, Level, Model};
 use fonderie_core::failpoint::step;
-use fonderie_core::stage::{DatasetRun, Flagged, ModelScored, ScoreStatus};
+use fonderie_core::stage::{DatasetRun, LevelRows, ModelScored, ScoreStatus};
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError};
 use futures::{SinkExt, TryStreamExt};
 use tokio_postgres::{GenericClient, Transaction};
@@ -86,10 +86,8 @@ pub enum Turn {
 /// What the ledger is to know of a trained model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainedModel {
-    /// What the draws began with.
-    pub seed: u64,
-    /// The score that divides abnormal from normal.
-    pub offset: f64,
+    /// What the training found, as a JSON object.
+    pub metrics: serde_json::Value,
     /// The model's own hash.
     pub sha256: String,
     /// Where it lies, complete, before its scores are written.
@@ -230,10 +228,10 @@ impl Warehouse {
             rows: scores.len() as u64,
             min_rows: plan.model.min_rows,
             written: 0,
-            flagged: Flagged::default(),
+            levels: no_rows(plan.model),
             trained: trained.map(|trained| trained.object.clone()),
         };
-        copy_scores(&transaction, scores, &mut scored.flagged, &doing).await?;
+        copy_scores(&transaction, scores, plan.model, &mut scored.levels, &doing).await?;
         dataset_lock(&transaction, &plan.run.bundle.dataset).await?;
         if let Some(earlier) = recorded(&transaction, plan).await? {
             return Ok(earlier);
@@ -277,7 +275,7 @@ fn left_to_newer(plan: &ScorePlan<'_>) -> ModelScored {
         rows: 0,
         min_rows: plan.model.min_rows,
         written: 0,
-        flagged: Flagged::default(),
+        levels: no_rows(plan.model),
         trained: None,
     }
 }
@@ -321,11 +319,21 @@ async fn newer_scores(client: &impl GenericClient, plan: &ScorePlan<'_>, until: 
     Ok(row.get(0))
 }
 
+/// The model's levels, before a row is counted.
+fn no_rows(model: &Model) -> Vec<LevelRows> {
+    model.levels.iter().map(|level| LevelRows { name: level.name.clone(), rows: 0 }).collect()
+}
+
+fn unreadable(error: serde_json::Error) -> StageError {
+    StageError::new(ErrorCode::Internal, "the levels in audit.model have another shape").caused_by(error)
+}
+
 /// Copies the scores into a table of the run's own, and counts them by level.
 async fn copy_scores<'s>(
     transaction: &Transaction<'_>,
     scores: impl Iterator<Item = Score<'s>>,
-    flagged: &mut Flagged,
+    model: &Model,
+    counted: &mut [LevelRows],
     doing: &str,
 ) -> Result<()> {
     const CHUNK: usize = 256 * 1024;
@@ -342,7 +350,9 @@ async fn copy_scores<'s>(
         }
         match score {
             Some(score) => {
-                flagged.count(score);
+                if let Some(level) = Level::of(&model.levels, score).and_then(|level| counted.get_mut(level)) {
+                    level.rows += 1;
+                }
                 buffer.put_i32(8);
                 buffer.put_f64(score);
             }
@@ -370,8 +380,7 @@ async fn copy_scores<'s>(
 async fn recorded(client: &impl GenericClient, plan: &ScorePlan<'_>) -> Result<Option<ModelScored>> {
     let row = client
         .query_opt(
-            "SELECT status, rows, min_rows, rows_written, flagged_slight, flagged_moderate, flagged_strong, forest_bucket, \
-             forest_key FROM audit.model WHERE run_id = $1 AND model = $2",
+            "SELECT status, rows, min_rows, rows_written, levels, bucket, key FROM audit.model WHERE run_id = $1 AND model = $2",
             &[&plan.run.run_id, &plan.model.id],
         )
         .await
@@ -386,8 +395,8 @@ async fn recorded(client: &impl GenericClient, plan: &ScorePlan<'_>) -> Result<O
         rows: count(1)?,
         min_rows: count(2)?,
         written: count(3)?,
-        flagged: Flagged { slight: count(4)?, moderate: count(5)?, strong: count(6)? },
-        trained: row.get::<_, Option<String>>(7).zip(row.get(8)).map(|(bucket, key)| ObjectRef { bucket, key }),
+        levels: serde_json::from_value(row.get(4)).map_err(unreadable)?,
+        trained: row.get::<_, Option<String>>(5).zip(row.get(6)).map(|(bucket, key)| ObjectRef { bucket, key }),
     }))
 }
 
@@ -405,9 +414,9 @@ async fn record(
     let features: Vec<&str> = model.features.iter().map(|feature| feature.name.as_str()).collect();
     transaction
         .execute(
-            "INSERT INTO audit.model (run_id, dataset, model, as_of, status, loads_until, rows, min_rows, features, parameters, seed, \
-             score_offset, forest_sha256, forest_bucket, forest_key, rows_written, flagged_slight, flagged_moderate, flagged_strong) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
+            "INSERT INTO audit.model (run_id, dataset, model, as_of, status, loads_until, rows, min_rows, features, parameters, \
+             metrics, sha256, bucket, key, rows_written, levels) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
              ON CONFLICT (run_id, model) DO NOTHING",
             &[
                 &run.run_id,
@@ -420,15 +429,12 @@ async fn record(
                 &signed(scored.min_rows)?,
                 &features,
                 parameters,
-                &trained.map(|trained| signed(trained.seed)).transpose()?,
-                &trained.map(|trained| trained.offset),
+                &trained.map(|trained| &trained.metrics),
                 &trained.map(|trained| &trained.sha256),
                 &trained.map(|trained| &trained.object.bucket),
                 &trained.map(|trained| &trained.object.key),
                 &signed(scored.written)?,
-                &signed(scored.flagged.slight)?,
-                &signed(scored.flagged.moderate)?,
-                &signed(scored.flagged.strong)?,
+                &serde_json::to_value(&scored.levels).map_err(unreadable)?,
             ],
         )
         .await

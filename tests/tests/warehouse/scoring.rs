@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use fonderie_contract::Model;
 use fonderie_core::ErrorCode;
 use fonderie_core::ObjectRef;
-use fonderie_core::stage::{DatasetRun, Flagged, ModelScored, ScoreStatus};
+use fonderie_core::stage::{DatasetRun, ModelScored, ScoreStatus};
 use fonderie_warehouse::{Score, ScorePlan, TrainedModel, Turn, Warehouse};
 use serde_json::json;
 
@@ -25,7 +25,7 @@ fn run(version: &Version, run_id: &str, as_of: NaiveDate) -> DatasetRun {
 
 fn trained() -> TrainedModel {
     let object = ObjectRef { bucket: "reports".into(), key: "models/m.json".into() };
-    TrainedModel { seed: 42, offset: -0.5, sha256: "abc".into(), object }
+    TrainedModel { metrics: json!({ "offset": -0.5 }), sha256: "abc".into(), object }
 }
 
 async fn features(warehouse: &mut Warehouse, plan: &ScorePlan<'_>) -> Vec<(i64, i64, Vec<f64>)> {
@@ -98,7 +98,8 @@ async fn scores_go_to_the_states_that_were_read_and_twice_changes_nothing() {
     load(&mut warehouse, &second, "r2", "b1").await.unwrap();
     let scored = write(&mut warehouse, &plan, &read, -0.15).await;
     assert_eq!((scored.status, scored.rows, scored.written), (ScoreStatus::Scored, 3, 2));
-    assert_eq!(scored.flagged, Flagged { slight: 0, moderate: 3, strong: 0 });
+    let levels: Vec<_> = scored.levels.iter().map(|level| (level.name.as_str(), level.rows)).collect();
+    assert_eq!(levels, [("slight", 0), ("moderate", 3), ("strong", 0)]);
     assert_eq!(rows(&warehouse, STATES).await, ["F1|-0.15|raison", "F2|∅|∅", "F3|-0.15|raison", "F4|∅|∅"]);
     // the same run again gives its first numbers and writes nothing
     let bytes = rows(&warehouse, BYTES).await;
@@ -118,14 +119,14 @@ async fn scores_go_to_the_states_that_were_read_and_twice_changes_nothing() {
     let read = features(&mut warehouse, &plan).await;
     assert_eq!(write(&mut warehouse, &plan, &read, 0.25).await.written, 0);
     assert_eq!(rows(&warehouse, BYTES).await, bytes);
-    let ledger = "SELECT run_id, status, rows, rows_written, flagged_moderate, seed, score_offset, forest_sha256, forest_key \
+    let ledger = "SELECT run_id, status, rows, rows_written, levels -> 1 ->> 'rows' AS n, metrics ->> 'offset' AS o, sha256, key \
                   FROM audit.model ORDER BY run_id";
     assert_eq!(
         rows(&warehouse, ledger).await,
         [
-            "r1|scored|3|2|3|42|-0.5|abc|models/m.json",
-            "r2|scored|4|4|0|42|-0.5|abc|models/m.json",
-            "r3|scored|4|0|0|42|-0.5|abc|models/m.json"
+            "r1|scored|3|2|3|-0.5|abc|models/m.json",
+            "r2|scored|4|4|0|-0.5|abc|models/m.json",
+            "r3|scored|4|0|0|-0.5|abc|models/m.json"
         ]
     );
     warehouse.close().await;
@@ -149,7 +150,7 @@ async fn a_run_leaves_scoring_to_a_newer_load_and_never_writes_over_its_scores()
     assert_eq!(write(&mut warehouse, &newer, &read_newer, 0.25).await.written, 3);
     // r1 trained all the while
     let scored = write(&mut warehouse, &older, &read, -0.15).await;
-    assert_eq!((scored.status, scored.written, scored.flagged.rows()), (ScoreStatus::LeftToNewer, 0, 0));
+    assert_eq!((scored.status, scored.written, scored.abnormal()), (ScoreStatus::LeftToNewer, 0, 0));
     assert_eq!(rows(&warehouse, STATES).await, ["F1|0.25|∅", "F2|0.25|∅", "F3|0.25|∅"]);
     // a third one sees the newer load before it begins; a daily run, without a load of its own, sees none
     load(&mut warehouse, &first, "r3", "b1").await.unwrap();

@@ -91,8 +91,8 @@ struct Model {
     as_of: NaiveDate,
     trained_at: DateTime<Utc>,
     rows: u64,
-    flagged: u64,
-    seed: Option<i64>,
+    abnormal: u64,
+    parameters: serde_json::Value,
     sha256: Option<String>,
 }
 
@@ -183,10 +183,10 @@ fn text(status: &Status) {
         let since = withdrawn_at.map(|at| format!(" since {}", moment(at))).unwrap_or_default();
         say!("Withdrawn {}, version {}{since}", escaped(key), escaped(version_id));
     }
-    for Model { model, as_of, trained_at, rows, flagged, .. } in &ledger.models {
-        let (rows, flagged) = (number(*rows), number(*flagged));
+    for Model { model, as_of, trained_at, rows, abnormal, .. } in &ledger.models {
+        let (rows, abnormal) = (number(*rows), number(*abnormal));
         say!(
-            "Model     {}: {rows} rows scored, {flagged} flagged, as of {as_of}, trained {}",
+            "Model     {}: {rows} rows scored, {abnormal} abnormal, as of {as_of}, trained {}",
             escaped(model),
             moment(*trained_at)
         );

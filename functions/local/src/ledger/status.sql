@@ -20,8 +20,8 @@ WITH dataset_version AS (
          sum(a.sum) FILTER (WHERE a.stage = 'rejected') AS rejected
   FROM loaded JOIN audit.run_amount a USING (run_id) GROUP BY a.column_name
 ), in_force AS (
-  SELECT DISTINCT ON (model) model, run_id, as_of, trained_at, rows, flagged_slight + flagged_moderate + flagged_strong AS flagged,
-         seed, forest_sha256 AS sha256
+  SELECT DISTINCT ON (model) model, run_id, as_of, trained_at, rows,
+         (SELECT coalesce(sum((level ->> 'rows')::bigint), 0) FROM jsonb_array_elements(levels) AS level) AS abnormal, parameters, sha256
   FROM audit.model WHERE dataset = current_setting('fonderie.dataset') AND status = 'scored'
   ORDER BY model, trained_at DESC
 ), arrival AS (
