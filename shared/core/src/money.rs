@@ -40,11 +40,17 @@ pub mod as_decimal {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     /// Writes cents as a decimal string.
+    ///
+    /// # Errors
+    /// The serializer's.
     pub fn serialize<S: Serializer>(cents: &i128, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&super::format_cents(*cents))
     }
 
     /// Reads cents from a decimal string.
+    ///
+    /// # Errors
+    /// For another text than [`super::format_cents`] writes.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i128, D::Error> {
         let text = String::deserialize(deserializer)?;
         super::parse_cents(&text).ok_or_else(|| D::Error::custom("an amount is not a decimal with at most two places"))

@@ -65,7 +65,10 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Fails unless what came in is what went out plus what was refused, in rows, in cents and in unreadable cells.
+/// What came in is what went out plus what was refused, in rows, in cents and in unreadable cells.
+///
+/// # Errors
+/// `NotConserved` if it is not.
 pub fn check_conserved(stage: &str, read: &Tally, kept: &Tally, rejected: &Tally) -> Result<(), StageError> {
     let out = kept.plus(rejected);
     if *read == out {

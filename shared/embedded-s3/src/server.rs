@@ -55,13 +55,18 @@ pub struct EmbeddedS3 {
 impl EmbeddedS3 {
     /// Serves a folder on a free port of 127.0.0.1, with these buckets in it (others that are there stay).
     ///
-    /// The folder is made where it is not there, for its owner alone. Fails with `SettingsInvalid` where the folder cannot be
-    /// used or another process serves it, with `AccessDenied` where its rights are in the way.
+    /// The folder is made if it is not there, for its owner alone.
+    ///
+    /// # Errors
+    /// `SettingsInvalid` if the folder cannot be used or another process serves it; `AccessDenied` if its rights are in the way.
     pub fn start(root: &Path, buckets: &[&str]) -> Result<Self> {
         Self::start_on(root, buckets, Port::Any)
     }
 
-    /// [`EmbeddedS3::start`] on a given port. Fails with `StorageUnavailable` if the port was asked for and is in use.
+    /// [`EmbeddedS3::start`] on a given port.
+    ///
+    /// # Errors
+    /// Those of [`EmbeddedS3::start`]; `StorageUnavailable` if the port was asked for and is in use.
     pub fn start_on(root: &Path, buckets: &[&str], port: Port) -> Result<Self> {
         Self::start_within(root, buckets, port, LIMITS)
     }

@@ -30,6 +30,9 @@ impl Storage {
     }
 
     /// Writes a failure where it says that its record is; again and again is once.
+    ///
+    /// # Errors
+    /// The [store's](crate#errors).
     pub async fn record_failure(&self, failure: &Failure) -> Result<()> {
         let json = serde_json::to_vec_pretty(failure).map_err(|error| {
             StageError::new(ErrorCode::Internal, "the record of a failure is no JSON").caused_by(error)

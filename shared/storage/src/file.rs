@@ -19,8 +19,11 @@ const CHUNK: usize = 1024 * 1024;
 
 impl Storage {
     /// Uploads a file unless the object is there with the same content, and returns whether it did. The file is read twice,
-    /// once for its digest. `ObjectChanged` if it is not the same both times, or changes meanwhile; `RequestInvalid` for
-    /// what is no file and may have no end. Another content is written in a later second than the one that is there.
+    /// once for its digest. Another content is written in a later second than the one that is there.
+    ///
+    /// # Errors
+    /// `ObjectChanged` if the file is not the same both times, or changes meanwhile; `RequestInvalid` for what is no file and may have no end;
+    /// the [store's](crate#errors).
     pub async fn put_file(&self, path: &Path, object: &ObjectRef, content_type: &str) -> Result<(ObjectMeta, bool)> {
         let first = Content::of(path, async |_| Ok(())).await?;
         let digest = &first.digest;

@@ -7,8 +7,12 @@
 //! - **A write is whole or absent.** Nothing is visible before [`ObjectWriter::finish`]; a killed stage leaves no object.
 //! - **Memory is bounded.** A reader holds a chunk, a writer at most three parts, whatever the size of the object.
 //!
+//! # Errors
+//!
 //! Every failure is a [`fonderie_core::StageError`] with its code (`error` has the mapping), so that the state machine
-//! knows whether to retry.
+//! knows whether to retry. The store's errors are: `StorageUnavailable` and `ServiceThrottled` (transient); `AccessDenied`; `SettingsInvalid`
+//! for a bucket, a region, a key or a clock that is wrong; `RequestInvalid` for a name that no store takes; `Internal` for the rest. Of a read
+//! besides: `ObjectMissing`; `ObjectChanged` if what lies there is not the version that was asked for.
 
 mod beside_silver;
 mod bundle;

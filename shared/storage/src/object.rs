@@ -52,7 +52,10 @@ impl Storage {
     /// What the store says of an object, of its current version where none is named.
     ///
     /// A derived version keeps its own time, even where the same content has been written again since: that is another
-    /// version. Fails with `ObjectMissing` (a delete marker included), `ObjectChanged`, `AccessDenied`.
+    /// version.
+    ///
+    /// # Errors
+    /// The [store's](crate#errors); `ObjectMissing` for a delete marker too.
     pub async fn head(&self, bucket: &str, key: &str, version_id: Option<&str>) -> Result<ObjectMeta> {
         let place = place(bucket, key);
         let pin = Pin::of(version_id);
@@ -95,7 +98,10 @@ impl Storage {
     /// Among the versions of the same key written in the same second, how many came before: with the second, the order of
     /// the versions. 0 where the store keeps no versions.
     ///
-    /// Needs `s3:ListBucketVersions`. Fails with `ObjectMissing` where the version is not in the list.
+    /// Needs `s3:ListBucketVersions`.
+    ///
+    /// # Errors
+    /// The [store's](crate#errors); `ObjectMissing` if the version is not in the list.
     pub async fn position(&self, bucket: &str, key: &str, version_id: &str) -> Result<u32> {
         if !matches!(Pin::of(Some(version_id)), Pin::Version(_)) {
             return Ok(0);
@@ -137,11 +143,17 @@ impl Storage {
     }
 
     /// Opens a version for reading from its first byte to its last.
+    ///
+    /// # Errors
+    /// The [store's](crate#errors).
     pub async fn open(&self, object: &ObjectVersion) -> Result<ObjectReader> {
         ObjectReader::start(self, &object.bucket, &object.key, Pin::of(Some(&object.version_id))).await
     }
 
-    /// A small object as a whole: `LimitExceeded` above `limit` bytes, before anything is transferred.
+    /// A small object as a whole.
+    ///
+    /// # Errors
+    /// `LimitExceeded` above `limit` bytes, before anything is transferred; the [store's](crate#errors).
     pub async fn read(&self, bucket: &str, key: &str, version_id: Option<&str>, limit: u64) -> Result<Bytes> {
         let mut reader = ObjectReader::start(self, bucket, key, Pin::of(version_id)).await?;
         if reader.size() > limit {
@@ -155,6 +167,9 @@ impl Storage {
     }
 
     /// Writes a small object as a whole.
+    ///
+    /// # Errors
+    /// The [store's](crate#errors).
     pub async fn put(&self, object: &ObjectRef, content: Bytes, content_type: &str) -> Result<()> {
         step("before an object was put");
         self.client
@@ -170,7 +185,10 @@ impl Storage {
         Ok(())
     }
 
-    /// Copies a version to another place, within the store where it can.
+    /// Copies a version to another place, within the store if it can.
+    ///
+    /// # Errors
+    /// The [store's](crate#errors), of the reading and of the writing.
     pub async fn copy(&self, from: &ObjectVersion, to: &ObjectRef) -> Result<()> {
         let meta = self.head(&from.bucket, &from.key, Some(&from.version_id)).await?;
         if meta.size > COPY_LIMIT {
@@ -209,6 +227,9 @@ impl Storage {
     }
 
     /// The first `limit` objects under a prefix, in the order of their keys.
+    ///
+    /// # Errors
+    /// The [store's](crate#errors).
     pub async fn list(&self, bucket: &str, prefix: &str, limit: usize) -> Result<Listing> {
         let place = place(bucket, prefix);
         let mut objects = Vec::new();
@@ -242,6 +263,9 @@ impl Storage {
     }
 
     /// Deletes the current version (a delete marker where the store keeps versions); one that is not there is no error.
+    ///
+    /// # Errors
+    /// The [store's](crate#errors).
     pub async fn delete(&self, object: &ObjectRef) -> Result<()> {
         self.client
             .delete_object()

@@ -39,7 +39,10 @@ const TRIES: u32 = 4;
 impl Storage {
     /// Opens a Parquet object: its metadata is read, and record batches can be streamed.
     ///
-    /// Errors of the stream go through [`parquet_error`]. Memory: what the projected columns of one row group take.
+    /// Memory: what the projected columns of one row group take.
+    ///
+    /// # Errors
+    /// The [store's](crate#errors); `Internal` if the object is no Parquet. Errors of the stream go through [`parquet_error`].
     pub async fn parquet_reader(&self, object: &ObjectRef) -> Result<ParquetRecordBatchStreamBuilder<ObjectRanges>> {
         let ranges = ObjectRanges::open(self, object).await?;
         ParquetRecordBatchStreamBuilder::new(ranges).await.map_err(|e| parquet_error(object, e))

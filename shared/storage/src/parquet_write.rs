@@ -32,6 +32,9 @@ pub struct ParquetObjectWriter {
 
 impl Storage {
     /// Begins to write a Parquet object.
+    ///
+    /// # Errors
+    /// `Internal` if Parquet has no such schema.
     pub fn parquet_writer(
         &self,
         object: ObjectRef,
@@ -51,6 +54,9 @@ impl ParquetObjectWriter {
     }
 
     /// Appends a batch.
+    ///
+    /// # Errors
+    /// The [store's](crate#errors); `Internal` if the batch has another schema.
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let bytes = size(batch).map_err(|e| parquet_error(&self.object, e.into()))?;
         if self.bytes > 0 && self.bytes + bytes > ROW_GROUP_BYTES {
@@ -69,12 +75,18 @@ impl ParquetObjectWriter {
     }
 
     /// Makes the object visible, and returns its number of rows.
+    ///
+    /// # Errors
+    /// The [store's](crate#errors).
     pub async fn finish(self) -> Result<u64> {
         self.inner.close().await.map_err(|e| parquet_error(&self.object, e))?;
         Ok(self.rows)
     }
 
     /// Ends without an object.
+    ///
+    /// # Errors
+    /// The [store's](crate#errors).
     pub async fn abort(self) -> Result<()> {
         self.inner.into_inner().0.abort().await
     }

@@ -60,6 +60,9 @@ impl ObjectReader {
     }
 
     /// The next chunk, of whatever size arrives (never empty); `None` after the last byte.
+    ///
+    /// # Errors
+    /// The [store's](crate#errors), once the reading broke off as often as it is tried again.
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
         loop {
             let Some(body) = &mut self.body else {

@@ -73,6 +73,9 @@ impl ObjectWriter {
     }
 
     /// Appends. Waits while two parts are under way.
+    ///
+    /// # Errors
+    /// The [store's](crate#errors), of an earlier part too.
     pub async fn write(&mut self, content: Bytes) -> Result<()> {
         let result = self.append(content).await;
         self.failed |= result.is_err();
@@ -80,11 +83,17 @@ impl ObjectWriter {
     }
 
     /// Makes the object visible, and returns its size in bytes.
+    ///
+    /// # Errors
+    /// The [store's](crate#errors); the object is not there then.
     pub async fn finish(mut self) -> Result<u64> {
         self.complete().await
     }
 
     /// Ends without an object, and removes what was sent. Dropping does the same in the background.
+    ///
+    /// # Errors
+    /// The [store's](crate#errors): a lifecycle rule removes what is left.
     pub async fn abort(mut self) -> Result<()> {
         match self.upload.take() {
             Some(upload) => abort(&self.storage, &self.object, upload).await,
