@@ -232,6 +232,7 @@ fn table(
         history: history.map(str::to_owned),
         growing,
         outputs: Vec::new(),
+        later: Vec::new(),
     })
 }
 

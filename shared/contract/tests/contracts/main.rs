@@ -1,6 +1,7 @@
 //! The billing dataset compiles, recognises its files, and each kind of mistake is told with its file and key.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod sql;
 mod tables;
 
 use fonderie_contract::{

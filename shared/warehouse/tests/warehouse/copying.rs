@@ -92,6 +92,7 @@ async fn every_value_arrives_as_it_was() {
         history: None,
         growing: Vec::new(),
         outputs: Vec::new(),
+        later: Vec::new(),
     };
     let tables =
         fonderie_tables::Record { name: "valeurs".into(), fields: columns, tables: vec![table], calendars: Vec::new() };

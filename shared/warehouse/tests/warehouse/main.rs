@@ -10,9 +10,9 @@
 mod arrivals;
 mod connecting;
 mod copying;
+mod history;
 mod loading;
 mod migrating;
-mod model;
 mod ordering;
 mod publishing;
 mod scoring;

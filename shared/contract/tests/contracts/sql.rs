@@ -1,21 +1,31 @@
 //! The SQL of the shop, as a person reads it. `UPDATE_EXPECT=1 cargo test` writes it anew.
 
 use expect_test::expect;
-use fonderie_tables::{bases, functions, load, views};
+use fonderie_contract::Bundle;
+use fonderie_tables::{Dataset, bases, functions, load, views};
 
-use crate::shop::dataset;
+/// The tables of the shop that the engine's tests have.
+fn shop() -> Dataset {
+    Bundle::from_files(fonderie_test_support::shop_files()).compile().unwrap().layout.tables
+}
+
+/// The statements for a version of one of its records.
+fn load_of(record: &str) -> String {
+    let dataset = shop();
+    load(&dataset, dataset.records.iter().find(|known| known.name == record).unwrap())
+}
 
 #[test]
 fn a_dimension_of_complete_files_is_made() {
-    let dataset = dataset();
+    let dataset = shop();
     let of = |name: &str| name.starts_with("dim_product");
     let mut sql: String =
         bases(&dataset).iter().filter(|base| of(&base.name)).map(|base| base.create.as_str()).collect();
     sql.extend(
         views(&dataset)
             .iter()
-            .filter(|view| of(&view.name) || view.name == "hist_dim_product")
-            .map(|view| view.create("dw")),
+            .filter(|view| of(&view.name) || view.name == "hist_product")
+            .map(|view| view.create(&dataset.warehouse)),
     );
     expect![[r#"
         CREATE SEQUENCE "dw"."dim_product_row_key_seq";
@@ -67,7 +77,7 @@ fn a_dimension_of_complete_files_is_made() {
         CREATE OR REPLACE VIEW "dw"."dim_product" AS
         SELECT r.row_key AS "dim_product_key", r."shop_id" AS "shop_id", r."sku" AS "sku", CASE WHEN r.row_status = 'absent' THEN h."label" ELSE r."label" END AS "label", CASE WHEN r.row_status = 'absent' THEN h."price" ELSE r."price" END AS "price", r.row_status AS "member_status", r.valid_from AS "valid_from", r."object_version_key" AS "object_version_key", r."source_line" AS "source_line"
         FROM "dw"."dim_product_rows" r LEFT JOIN "dw"."dim_product_history" h ON r.row_status = 'absent' AND h.row_key = r.row_key AND h.closing_version_key = r.object_version_key;
-        CREATE OR REPLACE VIEW "dw"."hist_dim_product" AS
+        CREATE OR REPLACE VIEW "dw"."hist_product" AS
         SELECT h.row_key AS "dim_product_key", r."shop_id" AS "shop_id", r."sku" AS "sku", h."label" AS "label", h."price" AS "price", h.valid_from AS "valid_from", h.valid_to AS "valid_to", h."object_version_key" AS "object_version_key", h."source_line" AS "source_line", h."closing_version_key" AS "closing_version_key"
         FROM "dw"."dim_product_history" h JOIN "dw"."dim_product_rows" r USING (row_key) WHERE NOT h.row_absent;
     "#]].assert_eq(&sql);
@@ -75,7 +85,7 @@ fn a_dimension_of_complete_files_is_made() {
 
 #[test]
 fn values_in_force_are_a_view_and_states_of_a_day_a_function() {
-    let dataset = dataset();
+    let dataset = shop();
     let view = views(&dataset).into_iter().find(|view| view.name == "fact_line_with_dim_product").unwrap();
     expect![[r#"
         CREATE OR REPLACE VIEW "dw"."fact_line_with_dim_product" AS
@@ -89,7 +99,7 @@ fn values_in_force_are_a_view_and_states_of_a_day_a_function() {
           ORDER BY valid_from < ((f."sold_on" + 1)::timestamp AT TIME ZONE 'UTC') DESC, CASE WHEN valid_from < ((f."sold_on" + 1)::timestamp AT TIME ZONE 'UTC') THEN valid_from END DESC, valid_from LIMIT 1
         ) AS s
         WHERE f.row_status = 'current';
-    "#]].assert_eq(&view.create("dw"));
+    "#]].assert_eq(&view.create(&dataset.warehouse));
     let functions = functions(&dataset);
     let line = functions.split_inclusive("$body$;\n").find(|function| function.contains("fact_line_on")).unwrap();
     expect![[r#"
@@ -104,7 +114,6 @@ fn values_in_force_are_a_view_and_states_of_a_day_a_function() {
 
 #[test]
 fn a_version_of_customers_is_loaded() {
-    let dataset = dataset();
     expect![[r#"
         CREATE TEMP TABLE version_rank ON COMMIT DROP AS
         SELECT o.object_version_key, o.rank, o.order_instant AS instant
@@ -234,12 +243,11 @@ fn a_version_of_customers_is_loaded() {
         WHERE s.object_version_key = f.object_version_key;
         INSERT INTO "staging"."customer" ("customer_id", "name", "city", source_file, load_timestamp, object_version_key, source_line)
         SELECT i."customer_id", i."name", i."city", l.source_file, now(), t.object_version_key, i.source_line FROM incoming i CROSS JOIN loading l CROSS JOIN this t WHERE NOT EXISTS (SELECT FROM same_file WHERE is_newer);
-    "#]].assert_eq(&load(&dataset, &dataset.records[0]));
+    "#]].assert_eq(&load_of("customer"));
 }
 
 #[test]
 fn a_version_of_lines_is_loaded() {
-    let dataset = dataset();
     expect![[r#"
         CREATE TEMP TABLE version_rank ON COMMIT DROP AS
         SELECT o.object_version_key, o.rank, o.order_instant AS instant
@@ -391,5 +399,5 @@ fn a_version_of_lines_is_loaded() {
         WHERE s.object_version_key = f.object_version_key;
         INSERT INTO "staging"."line" ("line_id", "shop_id", "sku", "quantity", "sold_on", source_file, load_timestamp, object_version_key, source_line)
         SELECT i."line_id", i."shop_id", i."sku", i."quantity", i."sold_on", l.source_file, now(), t.object_version_key, i.source_line FROM incoming i CROSS JOIN loading l CROSS JOIN this t WHERE NOT EXISTS (SELECT FROM same_file WHERE is_newer);
-    "#]].assert_eq(&load(&dataset, &dataset.records[3]));
+    "#]].assert_eq(&load_of("line"));
 }
