@@ -8,7 +8,7 @@ mod trial;
 use std::fs;
 use std::path::Path;
 
-use fonderie_contract::Bundle;
+use fonderie_contract::{Bundle, Dataset};
 use fonderie_core::stage::Outcomes;
 use fonderie_test_support::{dataset_files, shop_files};
 
@@ -48,8 +48,9 @@ async fn sequences(bundle: &Bundle, count: u64) -> Seen {
     for seed in 0..count {
         trial.clear(widest).await;
         let mut chance = Chance::new(seed);
-        // few records at a time, so that their versions meet
-        let focus = [0, 1].map(|_| chance.below(first.records.len()));
+        // two records at a time, of which one refers to the other if it can, so that their versions meet
+        let record = chance.below(first.records.len());
+        let focus = [record, chance.of(&related(first, record))];
         let mut files = Vec::new();
         for number in 0..chance.below(6) + 2 {
             let record = chance.of(&focus);
@@ -57,7 +58,7 @@ async fn sequences(bundle: &Bundle, count: u64) -> Seen {
         }
         let (mut loaded, mut withdrawn) = (Versions::new(), Versions::new());
         let mut read_by = vec![(0, String::new()); files.len()];
-        for step in 0..chance.below(9) + 2 {
+        for step in 0..chance.below(9) + 3 {
             // once, in the middle of a sequence: from here on runs of both bundles work on the same tables
             if seed == count / 4 && step == 2 {
                 trial.evolve(second).await;
@@ -70,7 +71,7 @@ async fn sequences(bundle: &Bundle, count: u64) -> Seen {
             let before = loaded.clone();
             let model = Model(widest);
             let context = if let Some(version) = withdrawn.get(&number).cloned() {
-                if chance.one_in(3) {
+                if chance.one_in(2) {
                     let done = trial.load(&bundles[by], &version, &sha256).await.unwrap();
                     assert!(done.withdrawn, "a run loads a withdrawn version: sequence {seed}, step {step}");
                     "loaded though withdrawn"
@@ -82,7 +83,7 @@ async fn sequences(bundle: &Bundle, count: u64) -> Seen {
                     assert_eq!(counts(&outcomes), expected, "sequence {seed}, step {step}: {loaded:#?}");
                     "restored"
                 }
-            } else if let Some(version) = loaded.get(&number).filter(|_| chance.one_in(3)).cloned() {
+            } else if let Some(version) = loaded.get(&number).filter(|_| chance.one_in(2)).cloned() {
                 loaded.remove(&number);
                 withdrawn.insert(number, version.clone());
                 trial.withdraw(widest, &version, &others).await;
@@ -125,6 +126,18 @@ async fn sequences(bundle: &Bundle, count: u64) -> Seen {
         }
     }
     seen
+}
+
+/// The records that refer to a record, or to which it refers; itself if there are none.
+fn related(dataset: &Dataset, record: usize) -> Vec<usize> {
+    let records = &dataset.layout.tables.records;
+    let refers = |from: usize, to: usize| {
+        let mut references = records[from].tables.iter().flat_map(|table| &table.references);
+        references.any(|reference| records[to].tables.iter().any(|table| table.name == reference.table))
+    };
+    let of_others = |other: &usize| *other != record && (refers(record, *other) || refers(*other, record));
+    let related: Vec<usize> = (0..records.len()).filter(of_others).collect();
+    if related.is_empty() { vec![record] } else { related }
 }
 
 fn counts(outcomes: &Outcomes) -> [u64; 4] {

@@ -173,12 +173,10 @@ impl Trial {
     /// A database that is brought to a bundle.
     pub(crate) async fn new(dataset: &Dataset) -> Self {
         let database = fonderie_test_support::database(&format!("history_{}", dataset.name)).await;
-        let mut trial = Self {
-            warehouse: connect(&database.url).await,
-            client: database.connect().await,
-            runs: 0,
-            _database: database,
-        };
+        let client = database.connect().await;
+        // the query of all lines is short, and its compilation would take longer than the rest of the test
+        client.batch_execute("SET jit = off").await.unwrap();
+        let mut trial = Self { warehouse: connect(&database.url).await, client, runs: 0, _database: database };
         trial.evolve(dataset).await;
         trial
     }
