@@ -151,6 +151,27 @@ pub struct Newest {
     pub name: String,
 }
 
+/// How the rows of a table are spread over partitions: by ranges of a day that is part of its key, so that a row never moves. A row of another
+/// day is in the default partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partitions {
+    /// The day: a column of the key.
+    pub by: String,
+    /// The partitions, in their order.
+    pub ranges: Vec<Range>,
+}
+
+/// A partition: the rows of the days from one until before another, both as ISO dates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The ending of its name: `2025`, `2025_q1`, `2025_01`.
+    pub name: String,
+    /// Its first day.
+    pub from: String,
+    /// The day after its last.
+    pub until: String,
+}
+
 /// What a table is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -202,6 +223,8 @@ pub struct Table {
     pub newest_by: Option<Newest>,
     /// Of a table whose files are complete: the fields of the key that a file is complete of; none of them is the whole record.
     pub snapshot: Option<Vec<String>>,
+    /// Its partitions; without them it is one table.
+    pub partitions: Option<Partitions>,
     /// The view of the earlier states, if they are shown.
     pub history: Option<String>,
     /// Measures that only grow.

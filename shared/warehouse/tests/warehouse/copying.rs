@@ -89,6 +89,7 @@ async fn every_value_arrives_as_it_was() {
         indexes: Vec::new(),
         newest_by: None,
         snapshot: None,
+        partitions: None,
         history: None,
         growing: Vec::new(),
         outputs: Vec::new(),

@@ -14,6 +14,7 @@ mod history;
 mod loading;
 mod migrating;
 mod ordering;
+mod partitions;
 mod publishing;
 mod scoring;
 mod securing;

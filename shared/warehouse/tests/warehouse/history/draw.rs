@@ -44,8 +44,14 @@ pub(crate) fn instant(chance: &mut Chance) -> DateTime<Utc> {
 }
 
 /// A version of a file without its rows. Orders often tie, down to the version's name.
-pub(crate) fn version(chance: &mut Chance, dataset: &str, record: usize, name: &str, number: usize) -> Version {
-    let instant = instant(chance);
+pub(crate) fn version(
+    chance: &mut Chance,
+    instants: &[DateTime<Utc>],
+    dataset: &str,
+    (record, name): (usize, &str),
+    number: usize,
+) -> Version {
+    let instant = chance.of(instants);
     let modified = instant + TimeDelta::seconds(chance.of(&[0, 1]));
     Version {
         record,

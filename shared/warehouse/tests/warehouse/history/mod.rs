@@ -12,9 +12,13 @@ use fonderie_contract::{Bundle, Dataset};
 use fonderie_core::stage::Outcomes;
 use fonderie_test_support::{dataset_files, shop_files};
 
+use crate::partitions::partitioned;
+use crate::support::instant;
+
 use draw::Chance;
 use model::{Model, Row, Seen, Version, Versions, day};
-use trial::{Trial, judge};
+use trial::judge;
+pub(crate) use trial::{Trial, compile};
 
 /// The name of the field that the second bundle has beyond the first.
 const LATER: &str = "later_remark";
@@ -40,7 +44,7 @@ fn grown(bundle: &Bundle) -> Bundle {
 
 /// Draws sequences of versions, loads them, and compares after each step. Returns what was seen.
 async fn sequences(bundle: &Bundle, count: u64) -> Seen {
-    let bundles = [trial::compile(bundle), trial::compile(&grown(bundle))];
+    let bundles = [compile(bundle), compile(&grown(bundle))];
     let [first, second] = &bundles;
     let mut trial = Trial::new(first).await;
     let mut seen = Seen::default();
@@ -51,10 +55,17 @@ async fn sequences(bundle: &Bundle, count: u64) -> Seen {
         // two records at a time, of which one refers to the other if it can, so that their versions meet
         let record = chance.below(first.records.len());
         let focus = [record, chance.of(&related(first, record))];
+        let instants = [0, 1, 2].map(|_| draw::instant(&mut chance));
         let mut files = Vec::new();
         for number in 0..chance.below(6) + 2 {
             let record = chance.of(&focus);
-            files.push(draw::version(&mut chance, &first.name, record, &first.records[record].name, number));
+            files.push(draw::version(
+                &mut chance,
+                &instants,
+                &first.name,
+                (record, &first.records[record].name),
+                number,
+            ));
         }
         let (mut loaded, mut withdrawn) = (Versions::new(), Versions::new());
         let mut read_by = vec![(0, String::new()); files.len()];
@@ -168,6 +179,13 @@ async fn the_shops_tables_are_a_function_of_its_versions() {
 }
 
 #[tokio::test]
+async fn partitions_change_nothing() {
+    let seen = sequences(&partitioned("2025-02-01", "2025-03-01", "month"), count()).await;
+    seen.check(&STEPS);
+    seen.check(&["current rows", "earlier states", "earlier absences", "values in force"]);
+}
+
+#[tokio::test]
 async fn every_datasets_tables_are_a_function_of_its_versions() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets");
     for dataset in fs::read_dir(folder).unwrap() {
@@ -179,17 +197,17 @@ async fn every_datasets_tables_are_a_function_of_its_versions() {
 }
 
 /// A version of one row.
-fn one_row(record: usize, id: &str, values: &[(&str, &str)]) -> Version {
+pub(crate) fn one_row(record: usize, id: &str, values: &[(&str, &str)]) -> Version {
     let values = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Version {
         rows: vec![Row { line: 2, accepted: true, values }],
-        ..draw::version(&mut Chance::new(1), "shop", record, id, 1)
+        ..draw::version(&mut Chance::new(1), &[instant(3)], "shop", (record, id), 1)
     }
 }
 
 #[tokio::test]
 async fn the_tables_compute_columns_and_refuse_a_state_that_no_rule_refused() {
-    let shop = trial::compile(&Bundle::from_files(shop_files()));
+    let shop = compile(&Bundle::from_files(shop_files()));
     let mut trial = Trial::new(&shop).await;
     let record = |name: &str| shop.records.iter().position(|record| record.name == name).unwrap();
     let line = |quantity| {

@@ -39,9 +39,9 @@ pub(crate) fn compile(bundle: &Bundle) -> Dataset {
 pub(crate) struct Trial {
     warehouse: Warehouse,
     /// For a look at the tables.
-    client: Client,
+    pub(crate) client: Client,
     runs: usize,
-    _database: TestDatabase,
+    pub(crate) database: TestDatabase,
 }
 
 /// A version as the bundle of a run reads it.
@@ -176,7 +176,7 @@ impl Trial {
         let client = database.connect().await;
         // the query of all lines is short, and its compilation would take longer than the rest of the test
         client.batch_execute("SET jit = off").await.unwrap();
-        let mut trial = Self { warehouse: connect(&database.url).await, client, runs: 0, _database: database };
+        let mut trial = Self { warehouse: connect(&database.url).await, client, runs: 0, database };
         trial.evolve(dataset).await;
         trial
     }
@@ -264,6 +264,11 @@ impl Trial {
     /// The only value of a query.
     pub(crate) async fn text(&self, query: &str) -> String {
         self.client.query_one(query, &[]).await.unwrap().get(0)
+    }
+
+    /// The first column of a query's rows.
+    pub(crate) async fn rows(&self, query: &str) -> Vec<String> {
+        self.client.query(query, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
     }
 
     /// All that the tables hold, and what the views and functions show, sorted; references as natural keys.
