@@ -1,7 +1,9 @@
 //! The tables that records become, compiled.
 
+use chrono::{Datelike, Months, NaiveDate};
 use fonderie_tables::{
-    Calendar, Column, Computed, Growing, Index, Kind, Newest, Output, Record as Tables, Reference, SqlType, Table,
+    Calendar, Column, Computed, Growing, Index, Kind, Newest, Output, Partitions, Range, Record as Tables, Reference,
+    SqlType, Table,
 };
 
 use crate::compiled::{self, Check, Complete, Model, Record, Severity, Warning};
@@ -9,6 +11,8 @@ use crate::mistakes::{Found, Section};
 use crate::record;
 use crate::text::is_identifier;
 
+/// As many partitions as PostgreSQL plans a query over without taking long.
+const MOST_PARTITIONS: usize = 200;
 /// The longest name of a table: the engine's own tables add endings to it.
 const LONGEST: usize = 48;
 /// Columns that the engine's tables have beside those that are declared.
@@ -201,6 +205,14 @@ fn table(
     if newest_by.is_some() && snapshot.is_some() {
         section.mistake("snapshot", "`snapshot` beside `newest_by`", "one of the two");
     }
+    let partitions = section.section("partitions").and_then(|entry| match kind {
+        Kind::Fact => partitions(&entry, &key),
+        Kind::Dimension => {
+            let accepted = "no `partitions`: rows of other tables refer to the members of a dimension";
+            entry.mistake("", "a partitioned dimension", accepted);
+            None
+        }
+    });
     let history = section.text("history").and_then(|_| named(section, "history", "the name of the earlier states"));
     let mut growing = Vec::new();
     for entry in section.sections("growing").into_iter().flatten() {
@@ -229,9 +241,11 @@ fn table(
         indexes,
         newest_by,
         snapshot,
+        partitions,
         history: history.map(str::to_owned),
         growing,
         outputs: Vec::new(),
+        later: Vec::new(),
     })
 }
 
@@ -300,6 +314,78 @@ fn snapshot(section: &Section<'_>, key: &[Column], record: &Record) -> (Vec<Stri
     }
     section.finish();
     (scope.into_iter().map(str::to_owned).collect(), Complete { allow_empty, closes_at_most_percent: closes })
+}
+
+/// `partitions`: the day of the key by which rows are spread, and the days from which and until before which they have partitions of their own.
+fn partitions(section: &Section<'_>, key: &[Column]) -> Option<Partitions> {
+    let every = [("year", Every::Year), ("quarter", Every::Quarter), ("month", Every::Month)];
+    let by = section.required("by", section.text("by"), "a date of the key");
+    let every = section.required("every", section.choice("every", &every), "\"year\", \"quarter\" or \"month\"");
+    if let Some(by) = by.filter(|by| !key.contains(&Column::new(by, SqlType::Date))) {
+        let accepted = "a date of the record's key: PostgreSQL keeps keys unique within a partition, and a row whose day changes would move to another one";
+        section.mistake("by", format!("\"{by}\""), accepted);
+    }
+    let day = |key: &'static str| {
+        let accepted = "the first day of a year, a quarter or a month, as `every` says, such as \"2025-01-01\"";
+        let text = section.required(key, section.text(key), accepted)?;
+        let day = text.parse::<NaiveDate>().ok().filter(|day| text.len() == 10 && (1..=9999).contains(&day.year()));
+        if day.is_none() || every.zip(day).is_some_and(|(every, day)| !every.begins(day)) {
+            section.mistake(key, format!("\"{text}\""), accepted);
+        }
+        day
+    };
+    let (from, until) = (day("from"), day("until"));
+    section.finish();
+    let (every, from, until) = (every?, from?, until?);
+    let ranges: Vec<Range> = std::iter::successors(Some(from), |day| day.checked_add_months(every.months()))
+        .take_while(|day| *day < until)
+        .take(MOST_PARTITIONS + 1)
+        .filter_map(|day| Some((day, day.checked_add_months(every.months())?)))
+        .map(|(from, until)| Range { name: every.name(from), from: from.to_string(), until: until.to_string() })
+        .collect();
+    if ranges.is_empty() {
+        section.mistake("until", format!("\"{until}\""), format!("a day after `from`, {from}"));
+    } else if ranges.len() > MOST_PARTITIONS {
+        let found = format!("more than {MOST_PARTITIONS} partitions from {from} until {until}");
+        section.mistake(
+            "until",
+            found,
+            format!("at most {MOST_PARTITIONS} of them: an earlier day, or a longer `every`"),
+        );
+    }
+    Some(Partitions { by: by?.to_owned(), ranges })
+}
+
+/// How long the days of a partition are.
+#[derive(Clone, Copy)]
+enum Every {
+    Year,
+    Quarter,
+    Month,
+}
+
+impl Every {
+    fn months(self) -> Months {
+        Months::new(match self {
+            Self::Year => 12,
+            Self::Quarter => 3,
+            Self::Month => 1,
+        })
+    }
+
+    /// Whether a partition may begin with a day.
+    fn begins(self, day: NaiveDate) -> bool {
+        day.day() == 1 && day.month0().is_multiple_of(self.months().as_u32())
+    }
+
+    /// The ending of the name of the partition that begins with a day.
+    fn name(self, day: NaiveDate) -> String {
+        match self {
+            Self::Year => format!("{:04}", day.year()),
+            Self::Quarter => format!("{:04}_q{}", day.year(), day.quarter()),
+            Self::Month => format!("{:04}_{:02}", day.year(), day.month()),
+        }
+    }
 }
 
 fn grows(section: &Section<'_>, record: &Record, state: &[Column]) -> Option<(Growing, Warning)> {
@@ -461,6 +547,10 @@ fn names_differ(records: &[Tables], files: &[String], models: &[Model], found: &
             public.extend(table.history.iter().map(|name| (file.as_str(), format!("{place}.history"), name.clone())));
             for ending in ["_rows", "_history", "_presence", "_snapshots", "_refused", "_row_key_seq"] {
                 bases.push((format!("{}{ending}", table.name), table.name.as_str()));
+            }
+            if let Some(partitions) = &table.partitions {
+                let names = partitions.ranges.iter().map(|range| range.name.as_str()).chain(["default"]);
+                bases.extend(names.map(|name| (format!("{}_rows_{name}", table.name), table.name.as_str())));
             }
         }
         for calendar in &record.calendars {

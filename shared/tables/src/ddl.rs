@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::description::{Calendar, Column, Computed, Dataset, Output, Table};
+use crate::description::{Calendar, Column, Computed, Dataset, Output, Partitions, Table};
 use crate::names::{list, name, quote};
 use crate::{staging, views};
 
@@ -17,6 +17,46 @@ pub struct Base {
     pub create: String,
     /// The statements that want all tables to be there.
     pub constrain: String,
+    /// What it is a partition of, if it is one.
+    pub part: Option<Part>,
+}
+
+/// A partition of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The partitioned table, in the same schema.
+    pub of: String,
+    /// The day by which its rows are spread.
+    pub by: String,
+    /// The days that it holds, from the first until before the last; `None` is the default partition.
+    pub days: Option<(String, String)>,
+}
+
+impl Part {
+    /// The statement that makes a partition of this name in a schema.
+    fn create(&self, schema: &str, partition: &str) -> String {
+        let days = match &self.days {
+            Some((from, until)) => format!("FOR VALUES FROM ('{from}') TO ('{until}')"),
+            None => "DEFAULT".to_owned(),
+        };
+        format!("CREATE TABLE {} PARTITION OF {} {days};\n", name(schema, partition, ""), name(schema, &self.of, ""))
+    }
+}
+
+impl Base {
+    /// The statements that make a partition when the default one may have rows of its days, which go into it: `columns` are those of the table that
+    /// are not computed. Of any other table [`Base::create`].
+    pub fn create_beside(&self, default: &str, columns: &[&str]) -> String {
+        let Some(Part { of, by, days: Some((from, until)) }) = &self.part else { return self.create.clone() };
+        let (of, default, columns) =
+            (name(&self.schema, of, ""), name(&self.schema, default, ""), list(columns.iter().copied()));
+        let days = format!("{by} >= '{from}' AND {by} < '{until}'", by = quote(by));
+        format!(
+            "ALTER TABLE {of} DETACH PARTITION {default};\n{}INSERT INTO {of} ({columns}) SELECT {columns} FROM {default} WHERE {days};\n\
+             DELETE FROM {default} WHERE {days};\nALTER TABLE {of} ATTACH PARTITION {default} DEFAULT;\n",
+            self.create
+        )
+    }
 }
 
 /// All statements that make the tables of a dataset, in an order in which they can be executed. The schemas are there.
@@ -36,6 +76,7 @@ pub fn bases(dataset: &Dataset) -> Vec<Base> {
         name,
         create,
         constrain: String::new(),
+        part: None,
     };
     let mut bases = Vec::new();
     for record in &dataset.records {
@@ -52,6 +93,10 @@ pub fn bases(dataset: &Dataset) -> Vec<Base> {
             sql
         });
         bases.push(Base { constrain, ..base(schema, of("_rows"), rows(schema, table)) });
+        for (name, part) in parts(table) {
+            let create = part.create(schema, &name);
+            bases.push(Base { part: Some(part), ..base(schema, name, create) });
+        }
         bases.push(base(schema, of("_history"), history(schema, table)));
         bases.push(base(schema, of("_presence"), presence(schema, table)));
         if let Some(scope) = &table.snapshot {
@@ -62,6 +107,17 @@ pub fn bases(dataset: &Dataset) -> Vec<Base> {
         bases.extend(outputs.map(|output| base(schema, output.name.clone(), output_table(schema, output))));
     }
     bases
+}
+
+/// The partitions of a table's rows, with their names; the default one is the last.
+fn parts(table: &Table) -> Vec<(String, Part)> {
+    let Some(Partitions { by, ranges }) = &table.partitions else { return Vec::new() };
+    let part = |name: &str, days| {
+        let rows = format!("{}_rows", table.name);
+        (format!("{rows}_{name}"), Part { of: rows, by: by.clone(), days })
+    };
+    let ranges = ranges.iter().map(|range| part(&range.name, Some((range.from.clone(), range.until.clone()))));
+    ranges.chain([part("default", None)]).collect()
 }
 
 /// The names of all that [`create`] makes, each with its schema: base tables, and the views that readers know.
@@ -108,14 +164,21 @@ fn newest(table: &Table) -> String {
     table.newest_by.as_ref().map(|newest| format!("  row_newest {},\n", newest.field.sql_type)).unwrap_or_default()
 }
 
-/// A row per member, with its current state.
+/// A row per member, with its current state. A unique key of a partitioned table has the column by which it is partitioned, which is part of
+/// the natural key; that no two rows have one `row_key` follows from its sequence.
 fn rows(schema: &str, table: &Table) -> String {
     let of = |ending: &str| name(schema, &table.name, ending);
     let (rows, sequence) = (of("_rows"), of("_row_key_seq"));
+    let (primary, also_primary, spread) = match &table.partitions {
+        None => (" PRIMARY KEY", String::new(), String::new()),
+        Some(Partitions { by, .. }) => {
+            ("", format!("  PRIMARY KEY (row_key, {}),\n", quote(by)), format!(" PARTITION BY RANGE ({})", quote(by)))
+        }
+    };
     let mut sql = format!(
-        "CREATE SEQUENCE {sequence};\nCREATE TABLE {rows} (\n  row_key bigint PRIMARY KEY DEFAULT nextval('{text}'),\n{key}{state}{computed}  row_status text NOT NULL CHECK \
-         (row_status IN ('open', 'current', 'absent')),\n{newest}  valid_from timestamptz,\n  object_version_key bigint,\n  source_line bigint,\n  UNIQUE ({unique}),\n  \
-         CHECK ((row_status = 'open') = (object_version_key IS NULL)){checks}\n);\nALTER SEQUENCE {sequence} OWNED BY {rows}.row_key;\nCREATE INDEX ON {rows} (row_key) WHERE \
+        "CREATE SEQUENCE {sequence};\nCREATE TABLE {rows} (\n  row_key bigint{primary} DEFAULT nextval('{text}'),\n{key}{state}{computed}  row_status text NOT NULL CHECK \
+         (row_status IN ('open', 'current', 'absent')),\n{newest}  valid_from timestamptz,\n  object_version_key bigint,\n  source_line bigint,\n{also_primary}  UNIQUE ({unique}),\n  \
+         CHECK ((row_status = 'open') = (object_version_key IS NULL)){checks}\n){spread};\nALTER SEQUENCE {sequence} OWNED BY {rows}.row_key;\nCREATE INDEX ON {rows} (row_key) WHERE \
          row_status = 'open';\n",
         text = sequence.replace('\'', "''"),
         key = columns(&table.key, " NOT NULL"),
@@ -139,14 +202,16 @@ fn rows(schema: &str, table: &Table) -> String {
     sql
 }
 
-/// The earlier intervals.
+/// The earlier intervals. No foreign key refers to a partitioned table, for rows may go from its default partition into a new one: the load
+/// keeps each member that has a history.
 fn history(schema: &str, table: &Table) -> String {
     let history = name(schema, &table.name, "_history");
+    let rows = name(schema, &table.name, "_rows");
+    let references = if table.partitions.is_none() { format!(" REFERENCES {rows}") } else { String::new() };
     let mut sql = format!(
-        "CREATE TABLE {history} (\n  row_key bigint NOT NULL REFERENCES {rows},\n{state}{computed}  row_absent boolean NOT NULL,\n{newest}  valid_from timestamptz NOT NULL,\n  \
+        "CREATE TABLE {history} (\n  row_key bigint NOT NULL{references},\n{state}{computed}  row_absent boolean NOT NULL,\n{newest}  valid_from timestamptz NOT NULL,\n  \
          valid_to timestamptz NOT NULL,\n  object_version_key bigint NOT NULL,\n  source_line bigint,\n  closing_version_key bigint NOT NULL,\n  PRIMARY KEY (row_key, \
          object_version_key){checks}\n);\n",
-        rows = name(schema, &table.name, "_rows"),
         state = columns(&table.state_columns(), ""),
         computed = computed(&table.computed),
         newest = newest(table),

@@ -41,6 +41,25 @@ impl fmt::Display for SqlType {
 }
 
 impl SqlType {
+    /// The type of a column as the catalogue names it (`format_type`); `None` for one that no declaration gives.
+    pub fn of_catalogue(text: &str) -> Option<Self> {
+        let (name, numbers) = match text.split_once('(') {
+            Some((name, rest)) => (name, rest.strip_suffix(')')?),
+            None => (text, ""),
+        };
+        match (name, numbers.split_once(',')) {
+            ("character varying", None) => Some(Self::Text(numbers.parse().ok()?)),
+            ("numeric", Some((digits, scale))) => Some(Self::Decimal(digits.parse().ok()?, scale.trim().parse().ok()?)),
+            ("integer", None) => Some(Self::Integer),
+            ("bigint", None) => Some(Self::Long),
+            ("double precision", None) => Some(Self::Number),
+            ("date", None) => Some(Self::Date),
+            ("timestamp with time zone", None) => Some(Self::Timestamp),
+            ("boolean", None) => Some(Self::Boolean),
+            _ => None,
+        }
+    }
+
     /// The type without its collation, as a cast and a function's result take it.
     pub(crate) fn bare(self) -> String {
         self.to_string().replace(" COLLATE \"C\"", "")
@@ -132,6 +151,27 @@ pub struct Newest {
     pub name: String,
 }
 
+/// How the rows of a table are spread over partitions: by ranges of a day that is part of its key, so that a row never moves. A row of another
+/// day is in the default partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partitions {
+    /// The day: a column of the key.
+    pub by: String,
+    /// The partitions, in their order.
+    pub ranges: Vec<Range>,
+}
+
+/// A partition: the rows of the days from one until before another, both as ISO dates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The ending of its name: `2025`, `2025_q1`, `2025_01`.
+    pub name: String,
+    /// Its first day.
+    pub from: String,
+    /// The day after its last.
+    pub until: String,
+}
+
 /// What a table is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -183,12 +223,25 @@ pub struct Table {
     pub newest_by: Option<Newest>,
     /// Of a table whose files are complete: the fields of the key that a file is complete of; none of them is the whole record.
     pub snapshot: Option<Vec<String>>,
+    /// Its partitions; without them it is one table.
+    pub partitions: Option<Partitions>,
     /// The view of the earlier states, if they are shown.
     pub history: Option<String>,
     /// Measures that only grow.
     pub growing: Vec<Growing>,
     /// What models say of the rows.
     pub outputs: Vec<Output>,
+    /// Columns of the state that the database has from later declarations. A version that is loaded under this one has no values of them.
+    pub later: Vec<Later>,
+}
+
+/// A column of a state that a later declaration added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Later {
+    /// The column.
+    pub column: Column,
+    /// The dimension whose members it holds, if it is a reference.
+    pub refers_to: Option<String>,
 }
 
 impl Table {
@@ -197,10 +250,18 @@ impl Table {
         list(self.key.iter().map(|column| column.name.as_str()))
     }
 
-    /// The columns of a state: references first.
-    pub(crate) fn state_columns(&self) -> Vec<Column> {
+    /// The columns of a state: references first, those of later declarations last.
+    pub fn state_columns(&self) -> Vec<Column> {
         let references = self.references.iter().map(|reference| Column::new(&reference.name, SqlType::Long));
-        references.chain(self.state.iter().cloned()).collect()
+        let later = self.later.iter().map(|later| later.column.clone());
+        references.chain(self.state.iter().cloned()).chain(later).collect()
+    }
+
+    /// Columns that hold members of a dimension.
+    pub(crate) fn references_to<'t>(&'t self, dimension: &'t str) -> impl Iterator<Item = &'t str> {
+        let later = self.later.iter().filter(move |later| later.refers_to.as_deref() == Some(dimension));
+        let references = self.references.iter().filter(move |reference| reference.table == dimension);
+        references.map(|reference| reference.name.as_str()).chain(later.map(|later| later.column.name.as_str()))
     }
 
     /// The parts of the key that readers see: one that refers to a dimension by itself is seen as the reference.

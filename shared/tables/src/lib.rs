@@ -21,9 +21,10 @@ mod names;
 mod staging;
 mod views;
 
-pub use ddl::{Base, bases, create, names};
+pub use ddl::{Base, Part, bases, create, names};
 pub use description::{
-    Calendar, Column, Computed, Dataset, Growing, Index, Kind, Newest, Output, Record, Reference, SqlType, Table,
+    Calendar, Column, Computed, Dataset, Growing, Index, Kind, Later, Newest, Output, Partitions, Range, Record,
+    Reference, SqlType, Table,
 };
 pub use load::{load, state_hash};
 pub use names::{name, quote};

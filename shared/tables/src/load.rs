@@ -72,13 +72,13 @@ fn forget(dataset: &Dataset, table: &Table) -> String {
     let mut sql =
         format!("DELETE FROM {} m WHERE m.row_status = 'open'", name(&dataset.warehouse, &table.name, "_rows"));
     for other in dataset.tables() {
-        for reference in other.references.iter().filter(|reference| reference.table == table.name) {
+        for reference in other.references_to(&table.name) {
             for ending in ["_rows", "_history"] {
                 let _ = write!(
                     sql,
                     "\n  AND NOT EXISTS (SELECT FROM {} o WHERE o.{} = m.row_key)",
                     name(&dataset.warehouse, &other.name, ending),
-                    quote(&reference.name)
+                    quote(reference)
                 );
             }
         }
@@ -248,6 +248,7 @@ impl<'t> Load<'t> {
             );
         }
         state.extend(self.table.state.iter().map(|column| format!("i.{}", quote(&column.name))));
+        state.extend(self.table.later.iter().map(|later| format!("NULL::{}", later.column.sql_type.bare())));
         let columns = state.into_iter().zip(self.state.iter().cloned()).collect();
         (newest.unwrap_or_default(), columns, joins)
     }

@@ -115,7 +115,7 @@ fn earlier(dataset: &Dataset, table: &Table, history: &str) -> View {
 }
 
 /// `<table>_with_<dimension>`: of each row the state of the dimension that was in force at the end of its day: the last one that began until then,
-/// else the first that is known, which is `extrapolated`.
+/// else the first that is known, which is `extrapolated`. Of states that begin at one instant the last one in the order of versions counts.
 fn in_force(dataset: &Dataset, table: &Table, reference: &Reference, dimension: &Table, day: &str) -> View {
     let base = |ending: &str| name(&dataset.warehouse, &dimension.name, ending);
     let end = end_of_day(dataset, &format!("f.{}", quote(day)));
@@ -128,9 +128,10 @@ fn in_force(dataset: &Dataset, table: &Table, reference: &Reference, dimension: 
     columns.push((dataset.validity[0].clone(), "s.valid_from".to_owned()));
     columns.push(("extrapolated".to_owned(), format!("s.valid_from >= {end}")));
     let from = format!(
-        "{rows} f JOIN {dimension} d ON d.row_key = f.{reference}\nCROSS JOIN LATERAL (\n  SELECT {state}valid_from FROM (\n    SELECT {state}valid_from FROM {dimension} c WHERE c.row_key = \
-         d.row_key AND c.row_status = 'current'\n    UNION ALL SELECT {state}valid_from FROM {history} h WHERE h.row_key = d.row_key AND NOT h.row_absent\n  ) AS known\n  ORDER BY valid_from < {end} \
-         DESC, CASE WHEN valid_from < {end} THEN valid_from END DESC, valid_from LIMIT 1\n) AS s\nWHERE f.row_status = 'current'",
+        "{rows} f JOIN {dimension} d ON d.row_key = f.{reference}\nCROSS JOIN LATERAL (\n  SELECT {state}valid_from FROM (\n    SELECT {state}valid_from, 'infinity' AS valid_to, c.object_version_key FROM {dimension} c WHERE c.row_key = \
+         d.row_key AND c.row_status = 'current'\n    UNION ALL SELECT {state}valid_from, h.valid_to, h.object_version_key FROM {history} h WHERE h.row_key = d.row_key AND NOT h.row_absent\n  ) AS known\n  \
+         ORDER BY valid_from < {end} DESC, CASE WHEN valid_from < {end} THEN valid_from END DESC, valid_from, valid_to DESC,\n    CASE WHEN valid_to = valid_from THEN (SELECT ROW(o.order_modified, \
+         o.order_position, o.bucket, o.key, o.version_id) FROM audit.object_version o WHERE o.object_version_key = known.object_version_key) END DESC\n  LIMIT 1\n) AS s\nWHERE f.row_status = 'current'",
         rows = name(&dataset.warehouse, &table.name, "_rows"),
         dimension = base("_rows"),
         history = base("_history"),

@@ -37,6 +37,18 @@ struct Found {
     references: Vec<String>,
     /// What follows the names in the definitions of its indexes.
     indexes: Vec<String>,
+    /// By what its rows are spread over partitions, if they are.
+    spread: Option<String>,
+    /// The partitioned table, and which rows of it are here, if it is a partition.
+    part: Option<(String, String)>,
+}
+
+impl Found {
+    /// The columns that take values.
+    fn stored(&self) -> Vec<&str> {
+        let stored = self.columns.iter().filter(|(_, column)| column.computed.is_none());
+        stored.map(|(name, _)| name.as_str()).collect()
+    }
 }
 
 /// What is to be done.
@@ -65,7 +77,16 @@ pub(crate) async fn evolve(transaction: &Transaction<'_>, layout: &Layout) -> Re
         let wanted = draft(transaction, dataset, schema, &names).await?;
         for base in &real {
             match (found.get(&base.name), wanted.get(&base.name)) {
+                (Some(found), Some(wanted)) if found.spread != wanted.spread => {
+                    spread_otherwise(base, &real, (found, wanted), &dataset.name, &mut steps);
+                }
+                (Some(_), Some(wanted)) if base.part.is_some() => {
+                    compare_parts(base, wanted, &found, &dataset.name, &mut steps);
+                }
                 (Some(found), Some(wanted)) => compare(base, found, wanted, &mut steps),
+                (None, Some(wanted)) if base.part.is_some() => {
+                    add_part(base, wanted, &found, &dataset.name, &mut steps);
+                }
                 _ => steps.statements.push(base.create.clone()),
             }
         }
@@ -142,7 +163,7 @@ async fn draft(
     Ok(wanted)
 }
 
-/// Reads these tables of a schema.
+/// Reads these tables of a schema, and all partitions of them.
 async fn read(client: &impl GenericClient, namespace: Option<u32>, names: &[&str]) -> Result<BTreeMap<String, Found>> {
     let mut tables: BTreeMap<String, Found> = BTreeMap::new();
     let Some(namespace) = namespace else { return Ok(tables) };
@@ -153,6 +174,14 @@ async fn read(client: &impl GenericClient, namespace: Option<u32>, names: &[&str
                    JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation l ON l.oid = a.attcollation \
                    LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum \
                    WHERE c.relnamespace = $1 AND c.relname = ANY ($2) AND c.relkind IN ('r', 'p')";
+    let parts = "SELECT c.relname::text, pg_get_partkeydef(c.oid), p.relname::text, pg_get_expr(c.relpartbound, c.oid) \
+                 FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid LEFT JOIN pg_class p ON p.oid = i.inhparent \
+                 WHERE c.relnamespace = $1 AND (c.relkind = 'p' AND c.relname = ANY ($2) OR c.relkind = 'r' AND p.relname = ANY ($2))";
+    for row in client.query(parts, &[&namespace, &names]).await.doing(COMPARING)? {
+        let table = tables.entry(row.get(0)).or_default();
+        table.spread = row.get(1);
+        table.part = row.get::<_, Option<String>>(2).zip(row.get(3));
+    }
     for row in client.query(columns, &[&namespace, &names]).await.doing(COMPARING)? {
         let column = Column { sql_type: row.get(2), collation: row.get(3), computed: row.get(4), needed: row.get(5) };
         tables.entry(row.get(0)).or_default().columns.insert(row.get(1), column);
@@ -175,6 +204,99 @@ async fn read(client: &impl GenericClient, namespace: Option<u32>, names: &[&str
         list.push(row.get(2));
     }
     Ok(tables)
+}
+
+/// A table is partitioned, or is not, or by another column, and PostgreSQL changes none of that in place: with the statements that make it anew.
+fn spread_otherwise(base: &Base, all: &[Base], (found, wanted): (&Found, &Found), dataset: &str, steps: &mut Steps) {
+    let shown = |spread: &Option<String>| match spread {
+        Some(by) => format!("partitioned by {by}"),
+        None => "one table without partitions".to_owned(),
+    };
+    let sentence = format!(
+        "{}.{} is {}, and is declared as {}",
+        base.schema,
+        base.name,
+        shown(&found.spread),
+        shown(&wanted.spread)
+    );
+    let place = name(&base.schema, &base.name, "");
+    let former = format!("{}_former", base.name);
+    let former_place = name(&base.schema, &former, "");
+    // the sequence is there, and goes on
+    let create = base.create.split_once('\n').map_or(base.create.as_str(), |(_, rest)| rest);
+    let is_part = |other: &&Base| other.part.as_ref().is_some_and(|part| part.of == base.name);
+    let parts: String = all.iter().filter(is_part).map(|part| part.create.as_str()).collect();
+    let stored = found.stored().into_iter().map(quote).collect::<Vec<_>>().join(", ");
+    let statements = format!(
+        "ALTER TABLE {place} RENAME TO {}; {create}{parts}INSERT INTO {place} ({stored}) SELECT {stored} FROM {former_place}; DROP TABLE {former_place} CASCADE; \
+         DELETE FROM audit.dataset_table WHERE dataset = '{}'",
+        quote(&former),
+        dataset.replace('\'', "''"),
+    );
+    steps.refused.push((sentence, statements));
+}
+
+/// A partition that is there holds the days that are declared.
+fn compare_parts(base: &Base, wanted: &Found, found: &BTreeMap<String, Found>, dataset: &str, steps: &mut Steps) {
+    let Some(have) = found.get(&base.name).filter(|have| have.part != wanted.part) else { return };
+    let shown = |part: &Option<(String, String)>| match part {
+        Some((of, days)) => format!("the partition of {of} {days}"),
+        None => "no partition".to_owned(),
+    };
+    let (have, want) = (shown(&have.part), shown(&wanted.part));
+    let sentence = format!("{}.{} is {have}, and is declared as {want}", base.schema, base.name);
+    steps.refused.push((sentence, dissolve(base, &base.name, found, dataset)));
+}
+
+/// A partition that is not there yet: no other one may have some of its days, but the default one may have rows of them.
+fn add_part(base: &Base, wanted: &Found, found: &BTreeMap<String, Found>, dataset: &str, steps: &mut Steps) {
+    let Some((of, days)) = &wanted.part else { return };
+    let others = found.iter().filter_map(|(other, table)| {
+        let (other_of, days) = table.part.as_ref()?;
+        (other_of == of).then_some((other, table, days.as_str()))
+    });
+    let mut default = None;
+    for (other, table, other_days) in others {
+        if other_days == "DEFAULT" {
+            default = Some((other, table));
+        } else if overlap(other_days, days) {
+            let sentence = format!(
+                "{}.{other} is the partition of {of} {other_days}, some of whose days {} is declared to hold",
+                base.schema, base.name
+            );
+            steps.refused.push((sentence, dissolve(base, other, found, dataset)));
+        }
+    }
+    steps.statements.push(match default {
+        Some((default, table)) => base.create_beside(default, &table.stored()),
+        None => base.create.clone(),
+    });
+}
+
+/// The statements that bring the rows of a partition into the others, so that the next run finds none of its name or days.
+fn dissolve(base: &Base, partition: &str, found: &BTreeMap<String, Found>, dataset: &str) -> String {
+    let of = base.part.as_ref().map_or("", |part| part.of.as_str());
+    let stored = found.get(of).map(Found::stored).unwrap_or_default();
+    let stored = stored.into_iter().map(quote).collect::<Vec<_>>().join(", ");
+    let (of, place) = (name(&base.schema, of, ""), name(&base.schema, partition, ""));
+    let known = format!("{}.{partition}", base.schema);
+    format!(
+        "ALTER TABLE {of} DETACH PARTITION {place}; INSERT INTO {of} ({stored}) SELECT {stored} FROM {place}; DROP TABLE {place}; \
+         DELETE FROM audit.dataset_table WHERE dataset = '{}' AND name = '{}'",
+        dataset.replace('\'', "''"),
+        known.replace('\'', "''"),
+    )
+}
+
+/// Whether two ranges of days, as the catalogue writes them, have days in common.
+fn overlap(one: &str, other: &str) -> bool {
+    fn days(bounds: &str) -> Option<(&str, &str)> {
+        let (from, until) = bounds.strip_prefix("FOR VALUES FROM ('")?.split_once("') TO ('")?;
+        Some((from, until.strip_suffix("')")?))
+    }
+    days(one)
+        .zip(days(other))
+        .is_some_and(|((from, until), (other_from, other_until))| from < other_until && other_from < until)
 }
 
 fn compare(base: &Base, found: &Found, wanted: &Found, steps: &mut Steps) {

@@ -25,6 +25,7 @@ mod declare;
 mod error;
 mod evolve;
 mod failures;
+mod later;
 mod ledger;
 mod load;
 mod lock;

@@ -24,6 +24,7 @@ use crate::complete::{self, Judged};
 use crate::connect::Warehouse;
 use crate::copy::Encoder;
 use crate::error::Doing;
+use crate::later::with_later_columns;
 use crate::ledger::{self, Ending, RunStatus, unsigned};
 use crate::lock::dataset_lock;
 use crate::sql::{create_incoming, incoming_columns, quote};
@@ -351,8 +352,10 @@ pub(crate) async fn merge_statements<'a>(
     merging: &Merging<'a>,
 ) -> Result<(&'a Table, Tally)> {
     let tables = &merging.layout.tables;
-    let record = tables.records.iter().find(|record| record.name == merging.record.name);
-    let Some((record, main)) = record.and_then(|record| Some((record, record.main()?))) else {
+    let declared = tables.records.iter().find(|record| record.name == merging.record.name);
+    let with_later = with_later_columns(transaction, tables).await?;
+    let record = with_later.records.iter().find(|record| record.name == merging.record.name);
+    let Some((record, main)) = record.zip(declared.and_then(fonderie_tables::Record::main)) else {
         let message =
             format!("the record {} has no tables: this is a defect of Fonderie, report it", merging.record.name);
         return Err(StageError::new(ErrorCode::Internal, message));
@@ -366,7 +369,7 @@ pub(crate) async fn merge_statements<'a>(
         )
         .await
         .doing(MERGING)?;
-    transaction.batch_execute(&fonderie_tables::load(tables, record)).await.doing(MERGING)?;
+    transaction.batch_execute(&fonderie_tables::load(&with_later, record)).await.doing(MERGING)?;
     let measured = merging.record.money().filter(|name| main.state.iter().any(|column| column.name == *name));
     let doing = "counting the records that are removed";
     let mut removed = tally(transaction, merging.record, measured, "pg_temp.removed", doing).await?;

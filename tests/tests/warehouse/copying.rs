@@ -90,9 +90,11 @@ async fn every_value_arrives_as_it_was() {
         indexes: Vec::new(),
         newest_by: None,
         snapshot: None,
+        partitions: None,
         history: None,
         growing: Vec::new(),
         outputs: Vec::new(),
+        later: Vec::new(),
     };
     let tables =
         fonderie_tables::Record { name: "valeurs".into(), fields: columns, tables: vec![table], calendars: Vec::new() };

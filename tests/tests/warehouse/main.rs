@@ -10,10 +10,11 @@
 mod arrivals;
 mod connecting;
 mod copying;
+mod history;
 mod loading;
 mod migrating;
-mod model;
 mod ordering;
+mod partitions;
 mod publishing;
 mod scoring;
 mod securing;

@@ -245,27 +245,39 @@ pub(crate) async fn connect(url: &str) -> Warehouse {
     Warehouse::connect(&DatabaseSettings::from_url(url).unwrap(), &ConnectOptions::default()).await.unwrap()
 }
 
-/// What the stages before would have said of a version.
+/// What the stages before would have said of a version of which all rows are accepted.
 pub(crate) fn before(version: &Version, accepted: Tally) -> (Transformed, Validated) {
-    let object = ObjectRef { bucket: "b".into(), key: "k".into() };
     let nothing = Tally::new(record().money());
+    stages(&version.id, &accepted.clone(), nothing.clone(), accepted, nothing)
+}
+
+/// What the stages before would have said of a version: the reader refused some rows, and the rules others of those that were `read`.
+pub(crate) fn stages(
+    id: &str,
+    read: &Tally,
+    unread: Tally,
+    accepted: Tally,
+    rejected: Tally,
+) -> (Transformed, Validated) {
+    let object = ObjectRef { bucket: "b".into(), key: "k".into() };
     let rule = RuleResult { rule: "montants_negatifs".into(), severity: "reject".into(), rows: 0, budget: Some(20) };
+    let all = read.plus(&unread);
     let transform = Transformed {
         silver: object.clone(),
         rejects: object.clone(),
-        content_sha256: format!("content of {}", version.id),
-        read: accepted.clone(),
-        kept: accepted.clone(),
-        rejected: nothing.clone(),
+        content_sha256: format!("content of {id}"),
+        kept: read.clone(),
+        rejected: unread,
         rules: Default::default(),
         warned: Default::default(),
         skipped: Default::default(),
         units: Units {
             kind: UnitKind::Lines,
-            total: accepted.rows + 1,
-            records: accepted.rows,
+            total: all.rows + 1,
+            records: all.rows,
             other: [("header".to_owned(), 1)].into(),
         },
+        read: all,
         notices: vec!["a notice".into()],
         halts: Vec::new(),
         millis: 1,
@@ -275,9 +287,9 @@ pub(crate) fn before(version: &Version, accepted: Tally) -> (Transformed, Valida
         accepted_records: object.clone(),
         rejects: object,
         rejects_csv: None,
-        read: accepted.clone(),
+        read: read.clone(),
         accepted,
-        rejected: nothing,
+        rejected,
         rules: vec![rule],
         halted_because: None,
         millis: 2,

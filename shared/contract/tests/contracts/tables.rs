@@ -1,5 +1,4 @@
 //! The tables of a shop: what its declaration comes to, and each kind of mistake in it, with its file and key.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use fonderie_contract::{Bundle, Dataset, Mistakes};
 

@@ -1,0 +1,5 @@
+//! Declarations of a shop: what they come to, each kind of mistake, and the SQL that is made of them.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod sql;
+mod tables;
