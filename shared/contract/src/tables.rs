@@ -209,7 +209,7 @@ fn table(
         Kind::Fact => partitions(&entry, &key),
         Kind::Dimension => {
             let accepted = "no `partitions`: rows of other tables refer to the members of a dimension";
-            entry.mistake("", "a partitioned dimension", accepted);
+            section.mistake("partitions", "a partitioned dimension", accepted);
             None
         }
     });

@@ -78,14 +78,14 @@ pub(crate) async fn evolve(transaction: &Transaction<'_>, layout: &Layout) -> Re
         for base in &real {
             match (found.get(&base.name), wanted.get(&base.name)) {
                 (Some(found), Some(wanted)) if found.spread != wanted.spread => {
-                    spread_otherwise(base, &real, (found, wanted), &dataset.name, &mut steps);
+                    spread_otherwise(base, found, wanted, &mut steps);
                 }
                 (Some(_), Some(wanted)) if base.part.is_some() => {
-                    compare_parts(base, wanted, &found, &dataset.name, &mut steps);
+                    compare_parts(base, wanted, &found, &mut steps);
                 }
                 (Some(found), Some(wanted)) => compare(base, found, wanted, &mut steps),
                 (None, Some(wanted)) if base.part.is_some() => {
-                    add_part(base, wanted, &found, &dataset.name, &mut steps);
+                    add_part(base, wanted, &found, &mut steps);
                 }
                 _ => steps.statements.push(base.create.clone()),
             }
@@ -133,12 +133,18 @@ fn refusal(dataset: &str, refused: &[(String, String)]) -> StageError {
     let (history, table): (Vec<&str>, Vec<&str>) =
         refused.iter().map(|(sentence, _)| sentence.as_str()).partition(|sentence| sentence.contains("_history"));
     let found = if table.is_empty() { history } else { table }.join("; ");
-    let statements = refused.iter().map(|(_, statement)| statement.as_str()).collect::<Vec<_>>().join("; ");
+    let statements = refused.iter().map(|(_, statement)| statement.as_str()).filter(|statement| !statement.is_empty());
+    let statements = statements.collect::<Vec<_>>().join("; ");
+    let review = match statements.as_str() {
+        "" => String::new(),
+        statements => format!(", or review and run as the tables' owner: {statements}"),
+    };
     let message = format!(
         "the declaration of `{dataset}` and its tables contradict each other: {found}. Nothing was written: take the declaration back, or make the \
-         tables again (`fonderie rebuild --dataset {dataset}`), or review and run as the tables' owner: {statements}"
+         tables again (`fonderie rebuild --dataset {dataset}`){review}"
     );
-    StageError::new(ErrorCode::SchemaMismatch, message)
+    // statements that are cut could not be executed
+    StageError { code: ErrorCode::SchemaMismatch, message, source: None }
 }
 
 /// The tables of a schema as the declaration wants them.
@@ -206,38 +212,41 @@ async fn read(client: &impl GenericClient, namespace: Option<u32>, names: &[&str
     Ok(tables)
 }
 
-/// A table is partitioned, or is not, or by another column, and PostgreSQL changes none of that in place: with the statements that make it anew.
-fn spread_otherwise(base: &Base, all: &[Base], (found, wanted): (&Found, &Found), dataset: &str, steps: &mut Steps) {
-    let shown = |spread: &Option<String>| match spread {
+/// A table is partitioned, or is not, or by another column: PostgreSQL changes none of that in place. The table that is there can become the
+/// default partition of a new one, out of which the next run takes the rows of the partitions that are declared.
+fn spread_otherwise(base: &Base, found: &Found, wanted: &Found, steps: &mut Steps) {
+    let shown = |table: &Found| match &table.spread {
         Some(by) => format!("partitioned by {by}"),
         None => "one table without partitions".to_owned(),
     };
-    let sentence = format!(
-        "{}.{} is {}, and is declared as {}",
+    let (have, want) = (shown(found), shown(wanted));
+    let sentence = format!("{}.{} is {have}, and is declared as {want}", base.schema, base.name);
+    let (None, Some(by)) = (&found.spread, &wanted.spread) else {
+        steps.refused.push((sentence, String::new()));
+        return;
+    };
+    let (place, default) = (name(&base.schema, &base.name, ""), name(&base.schema, &base.name, "_default"));
+    let keys: String = wanted
+        .constraints
+        .iter()
+        .filter(|constraint| constraint.starts_with("PRIMARY KEY") || constraint.starts_with("UNIQUE"))
+        .map(|constraint| format!(", {constraint}"))
+        .collect();
+    let sequence = name(&base.schema, base.name.trim_end_matches("_rows"), "_row_key_seq");
+    let statements = format!(
+        "ALTER TABLE {place} RENAME TO {default_name}; ALTER TABLE {default} DROP CONSTRAINT {primary} CASCADE; CREATE TABLE {place} (LIKE {default} INCLUDING DEFAULTS \
+         INCLUDING GENERATED INCLUDING CONSTRAINTS{keys}) PARTITION BY {by}; ALTER TABLE {place} ATTACH PARTITION {default} DEFAULT; ALTER SEQUENCE {sequence} OWNED BY \
+         {place}.row_key; DELETE FROM audit.dataset_table WHERE name = '{}.{}'",
         base.schema,
         base.name,
-        shown(&found.spread),
-        shown(&wanted.spread)
-    );
-    let place = name(&base.schema, &base.name, "");
-    let former = format!("{}_former", base.name);
-    let former_place = name(&base.schema, &former, "");
-    // the sequence is there, and goes on
-    let create = base.create.split_once('\n').map_or(base.create.as_str(), |(_, rest)| rest);
-    let is_part = |other: &&Base| other.part.as_ref().is_some_and(|part| part.of == base.name);
-    let parts: String = all.iter().filter(is_part).map(|part| part.create.as_str()).collect();
-    let stored = found.stored().into_iter().map(quote).collect::<Vec<_>>().join(", ");
-    let statements = format!(
-        "ALTER TABLE {place} RENAME TO {}; {create}{parts}INSERT INTO {place} ({stored}) SELECT {stored} FROM {former_place}; DROP TABLE {former_place} CASCADE; \
-         DELETE FROM audit.dataset_table WHERE dataset = '{}'",
-        quote(&former),
-        dataset.replace('\'', "''"),
+        default_name = quote(&format!("{}_default", base.name)),
+        primary = quote(&format!("{}_pkey", base.name)),
     );
     steps.refused.push((sentence, statements));
 }
 
 /// A partition that is there holds the days that are declared.
-fn compare_parts(base: &Base, wanted: &Found, found: &BTreeMap<String, Found>, dataset: &str, steps: &mut Steps) {
+fn compare_parts(base: &Base, wanted: &Found, found: &BTreeMap<String, Found>, steps: &mut Steps) {
     let Some(have) = found.get(&base.name).filter(|have| have.part != wanted.part) else { return };
     let shown = |part: &Option<(String, String)>| match part {
         Some((of, days)) => format!("the partition of {of} {days}"),
@@ -245,11 +254,11 @@ fn compare_parts(base: &Base, wanted: &Found, found: &BTreeMap<String, Found>, d
     };
     let (have, want) = (shown(&have.part), shown(&wanted.part));
     let sentence = format!("{}.{} is {have}, and is declared as {want}", base.schema, base.name);
-    steps.refused.push((sentence, dissolve(base, &base.name, found, dataset)));
+    steps.refused.push((sentence, dissolve(base, &base.name, found)));
 }
 
 /// A partition that is not there yet: no other one may have some of its days, but the default one may have rows of them.
-fn add_part(base: &Base, wanted: &Found, found: &BTreeMap<String, Found>, dataset: &str, steps: &mut Steps) {
+fn add_part(base: &Base, wanted: &Found, found: &BTreeMap<String, Found>, steps: &mut Steps) {
     let Some((of, days)) = &wanted.part else { return };
     let others = found.iter().filter_map(|(other, table)| {
         let (other_of, days) = table.part.as_ref()?;
@@ -260,11 +269,13 @@ fn add_part(base: &Base, wanted: &Found, found: &BTreeMap<String, Found>, datase
         if other_days == "DEFAULT" {
             default = Some((other, table));
         } else if overlap(other_days, days) {
-            let sentence = format!(
-                "{}.{other} is the partition of {of} {other_days}, some of whose days {} is declared to hold",
-                base.schema, base.name
-            );
-            steps.refused.push((sentence, dissolve(base, other, found, dataset)));
+            let sentence =
+                format!("{}.{other} is the partition of {of} {other_days}, which is not declared", base.schema);
+            let refused = (sentence, dissolve(base, other, found));
+            // it may be in the way of several
+            if !steps.refused.contains(&refused) {
+                steps.refused.push(refused);
+            }
         }
     }
     steps.statements.push(match default {
@@ -274,17 +285,15 @@ fn add_part(base: &Base, wanted: &Found, found: &BTreeMap<String, Found>, datase
 }
 
 /// The statements that bring the rows of a partition into the others, so that the next run finds none of its name or days.
-fn dissolve(base: &Base, partition: &str, found: &BTreeMap<String, Found>, dataset: &str) -> String {
+fn dissolve(base: &Base, partition: &str, found: &BTreeMap<String, Found>) -> String {
     let of = base.part.as_ref().map_or("", |part| part.of.as_str());
     let stored = found.get(of).map(Found::stored).unwrap_or_default();
     let stored = stored.into_iter().map(quote).collect::<Vec<_>>().join(", ");
     let (of, place) = (name(&base.schema, of, ""), name(&base.schema, partition, ""));
-    let known = format!("{}.{partition}", base.schema);
     format!(
-        "ALTER TABLE {of} DETACH PARTITION {place}; INSERT INTO {of} ({stored}) SELECT {stored} FROM {place}; DROP TABLE {place}; \
-         DELETE FROM audit.dataset_table WHERE dataset = '{}' AND name = '{}'",
-        dataset.replace('\'', "''"),
-        known.replace('\'', "''"),
+        "ALTER TABLE {of} DETACH PARTITION {place}; INSERT INTO {of} ({stored}) SELECT {stored} FROM {place}; DROP TABLE {place}; DELETE FROM \
+         audit.dataset_table WHERE name = '{}.{partition}'",
+        base.schema
     )
 }
 

@@ -98,7 +98,7 @@ async fn other_partitions_are_refused_with_the_statements_that_make_them() {
 
     let months = compile(&partitioned("2025-01-01", "2026-02-01", "month"));
     let sentence = refused(&trial.database, &trial.client, &months).await;
-    let words = "shop_dw.fact_line_rows_2025 is the partition of fact_line_rows FOR VALUES FROM ('2025-01-01') TO ('2026-01-01')";
+    let words = "shop_dw.fact_line_rows_2025 is the partition of fact_line_rows FOR VALUES FROM ('2025-01-01') TO ('2026-01-01'), which is not declared";
     assert!(sentence.contains(words), "{sentence}");
     let places =
         "l0 shop_dw.fact_line_rows_2025_01, l1 shop_dw.fact_line_rows_2025_02, l2 shop_dw.fact_line_rows_2026_01";

@@ -93,10 +93,12 @@ fn values_in_force_are_a_view_and_states_of_a_day_a_function() {
         FROM "shop_dw"."fact_line_rows" f JOIN "shop_dw"."dim_product_rows" d ON d.row_key = f."product_key"
         CROSS JOIN LATERAL (
           SELECT "label", "price", valid_from FROM (
-            SELECT "label", "price", valid_from FROM "shop_dw"."dim_product_rows" c WHERE c.row_key = d.row_key AND c.row_status = 'current'
-            UNION ALL SELECT "label", "price", valid_from FROM "shop_dw"."dim_product_history" h WHERE h.row_key = d.row_key AND NOT h.row_absent
+            SELECT "label", "price", valid_from, 'infinity' AS valid_to, c.object_version_key FROM "shop_dw"."dim_product_rows" c WHERE c.row_key = d.row_key AND c.row_status = 'current'
+            UNION ALL SELECT "label", "price", valid_from, h.valid_to, h.object_version_key FROM "shop_dw"."dim_product_history" h WHERE h.row_key = d.row_key AND NOT h.row_absent
           ) AS known
-          ORDER BY valid_from < ((f."sold_on" + 1)::timestamp AT TIME ZONE 'Europe/Paris') DESC, CASE WHEN valid_from < ((f."sold_on" + 1)::timestamp AT TIME ZONE 'Europe/Paris') THEN valid_from END DESC, valid_from LIMIT 1
+          ORDER BY valid_from < ((f."sold_on" + 1)::timestamp AT TIME ZONE 'Europe/Paris') DESC, CASE WHEN valid_from < ((f."sold_on" + 1)::timestamp AT TIME ZONE 'Europe/Paris') THEN valid_from END DESC, valid_from, valid_to DESC,
+            CASE WHEN valid_to = valid_from THEN (SELECT ROW(o.order_modified, o.order_position, o.bucket, o.key, o.version_id) FROM audit.object_version o WHERE o.object_version_key = known.object_version_key) END DESC
+          LIMIT 1
         ) AS s
         WHERE f.row_status = 'current';
     "#]].assert_eq(&view.create(&dataset.warehouse));

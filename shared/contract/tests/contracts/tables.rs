@@ -503,7 +503,7 @@ fn each_mistake_in_tables_names_file_key_found_and_accepted() {
             "checks = [",
             "attributes = [\"city\"]\nchecks = [",
             &[
-                "records/sale.toml: `fact.attributes`: found a key that is not known here; accepted: `checks`, `computed`, `growing`, `history`, `indexes`, `key`, `measures`, `name`, `newest_by`, `references`, `snapshot`, `surrogate`; `attributes` belongs in `[dimensions[0]]`",
+                "records/sale.toml: `fact.attributes`: found a key that is not known here; accepted: `checks`, `computed`, `growing`, `history`, `indexes`, `key`, `measures`, `name`, `newest_by`, `partitions`, `references`, `snapshot`, `surrogate`; `attributes` belongs in `[dimensions[0]]`",
             ],
         ),
         (
@@ -554,5 +554,78 @@ fn statements_that_the_engine_makes_itself_have_no_file() {
             "models/odd_sales_write.sql: found no model of this name; accepted: `<id>.sql` of a model in dataset.toml",
             "warehouse/load.sql: found this name; accepted: a migration `V<number>__<name>.sql` numbered from 1",
         ]
+    );
+}
+
+/// Compiles the shop's sales with the day in their key, and with partitions.
+fn with_partitions(partitions: &str) -> Result<Dataset, Mistakes> {
+    compile(&[
+        ("records/sale.toml", "key = [\"ticket\"]", "key = [\"sold_on\", \"ticket\"]"),
+        ("records/sale.toml", "measures = [\"sold_on\", \"amount\", \"paid\"]", "measures = [\"amount\", \"paid\"]"),
+        ("records/sale.toml", "indexes = [{ columns = [\"day_key\"] }, ", "indexes = ["),
+        ("records/sale.toml", "[[fact.growing]]", &format!("partitions = {{ {partitions} }}\n[[fact.growing]]")),
+    ])
+}
+
+#[test]
+fn partitions_cover_the_days_from_one_until_before_another() {
+    let ranges = |partitions: &str| {
+        let dataset = with_partitions(partitions).unwrap();
+        let partitions = dataset.layout.tables.tables().last().unwrap().partitions.clone().unwrap();
+        assert_eq!(partitions.by, "sold_on");
+        partitions
+            .ranges
+            .into_iter()
+            .map(|range| format!("{} {} {}", range.name, range.from, range.until))
+            .collect::<Vec<_>>()
+    };
+    let days = |every: &str, from: &str, until: &str| {
+        ranges(&format!("by = \"sold_on\", every = \"{every}\", from = \"{from}\", until = \"{until}\""))
+    };
+    assert_eq!(days("year", "2024-01-01", "2026-01-01"), ["2024 2024-01-01 2025-01-01", "2025 2025-01-01 2026-01-01"]);
+    assert_eq!(
+        days("quarter", "2024-10-01", "2025-04-01"),
+        ["2024_q4 2024-10-01 2025-01-01", "2025_q1 2025-01-01 2025-04-01"]
+    );
+    assert_eq!(
+        days("month", "2024-02-01", "2024-04-01"),
+        ["2024_02 2024-02-01 2024-03-01", "2024_03 2024-03-01 2024-04-01"]
+    );
+    assert_eq!(days("month", "2010-01-01", "2026-09-01").len(), 200);
+}
+
+#[test]
+fn each_mistake_in_partitions_is_found() {
+    let found = |partitions: &str| {
+        let Mistakes(found) = with_partitions(partitions).unwrap_err();
+        found.iter().map(|mistake| format!("{}: {}", mistake.key, mistake.found)).collect::<Vec<_>>()
+    };
+    let of = |by: &str, every: &str, from: &str, until: &str| {
+        found(&format!("by = \"{by}\", every = \"{every}\", from = \"{from}\", until = \"{until}\""))
+    };
+    assert_eq!(of("ticket", "year", "2024-01-01", "2025-01-01"), ["fact.partitions.by: \"ticket\""]);
+    assert_eq!(of("amount", "year", "2024-01-01", "2025-01-01"), ["fact.partitions.by: \"amount\""]);
+    assert_eq!(of("sold_on", "quarter", "2024-02-01", "2025-01-01"), ["fact.partitions.from: \"2024-02-01\""]);
+    assert_eq!(of("sold_on", "month", "2024-02-01", "2025-01-31"), ["fact.partitions.until: \"2025-01-31\""]);
+    assert_eq!(of("sold_on", "year", "2025-01-01", "2025-01-01"), ["fact.partitions.until: \"2025-01-01\""]);
+    let many = "fact.partitions.until: more than 200 partitions from 2010-01-01 until 2026-10-01";
+    assert_eq!(of("sold_on", "month", "2010-01-01", "2026-10-01"), [many]);
+    assert_eq!(
+        found("every = \"week\""),
+        [
+            "fact.partitions.by: nothing",
+            "fact.partitions.every: \"week\"",
+            "fact.partitions.from: nothing",
+            "fact.partitions.until: nothing",
+        ]
+    );
+    let partitions =
+        "partitions = { by = \"customer_id\", every = \"year\", from = \"2024-01-01\", until = \"2025-01-01\" }";
+    let dimension = format!("history = \"customer_before\"\n{partitions}");
+    let Mistakes(found) =
+        compile(&[("records/customer.toml", "history = \"customer_before\"", &dimension)]).unwrap_err();
+    assert_eq!(
+        found[0].to_string(),
+        "records/customer.toml: `dimension.partitions`: found a partitioned dimension; accepted: no `partitions`: rows of other tables refer to the members of a dimension"
     );
 }
