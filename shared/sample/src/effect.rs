@@ -17,8 +17,8 @@ pub(crate) const RECORD_LONG: &str = ReaderRule::LongRecord.id();
 pub(crate) fn unreadable_rule(kind: Kind) -> &'static str {
     match kind {
         Kind::Text { .. } => TEXT_TOO_LONG,
-        Kind::Integer { .. } => NUMBER_UNREADABLE,
-        Kind::Date => DATE_UNREADABLE,
+        Kind::Integer { .. } | Kind::Number { .. } => NUMBER_UNREADABLE,
+        Kind::Date | Kind::Timestamp => DATE_UNREADABLE,
         Kind::Decimal { .. } => AMOUNT_UNREADABLE,
         Kind::Boolean => ReaderRule::UnreadableBoolean.id(),
     }

@@ -89,7 +89,7 @@ fn defect<'a>(section: &Section<'a>, against: &Against<'_, 'a>) -> Option<Act> {
     match rule {
         DATE_UNREADABLE => unreadable(|kind| kind == Kind::Date),
         AMOUNT_UNREADABLE => unreadable(|kind| matches!(kind, Kind::Decimal { .. })),
-        NUMBER_UNREADABLE => unreadable(|kind| matches!(kind, Kind::Integer { .. })),
+        NUMBER_UNREADABLE => unreadable(|kind| matches!(kind, Kind::Integer { .. } | Kind::Number { .. })),
         TEXT_TOO_LONG => one_of(section, record, &of_kind(record, is_text)).map(Act::TooLong),
         RECORD_SHORT => Some(Act::Short),
         RECORD_LONG => Some(Act::Long),

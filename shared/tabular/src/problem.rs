@@ -122,7 +122,7 @@ pub enum Problem {
     AmountWord(String),
     /// A number of a workbook that its cell shows with another sign than its own, or without it.
     AmountSign,
-    /// A whole number of a workbook, with what is wrong with it as an amount.
+    /// A number that is no amount, with what is wrong with it as one.
     IntegerAs(Box<Problem>),
     /// Too many decimals.
     AmountDecimals {
@@ -144,6 +144,8 @@ pub enum Problem {
         /// The greatest allowed.
         max: i64,
     },
+    /// A number outside its bounds, which are as the sentence shows them.
+    NumberBounds(String, String),
     /// A truth value that is none of the declared words.
     Boolean {
         /// The declared words.
@@ -162,8 +164,8 @@ pub enum Problem {
 }
 
 impl Problem {
-    /// The problem of a whole number that is read as an amount.
-    pub(crate) fn of_integer(self) -> Self {
+    /// The problem of a number that is read as an amount and is none.
+    pub(crate) fn of_number(self) -> Self {
         Self::IntegerAs(Box::new(self))
     }
 
@@ -208,9 +210,11 @@ impl Problem {
             | Self::AmountSign
             | Self::EmptyWordForAmount(_)
             | Self::AmountSize => ReaderRule::UnreadableAmount,
-            Self::Integer | Self::IntegerAs(_) | Self::EmptyWordForInteger(_) | Self::IntegerBounds { .. } => {
-                ReaderRule::UnreadableInteger
-            }
+            Self::Integer
+            | Self::IntegerAs(_)
+            | Self::EmptyWordForInteger(_)
+            | Self::IntegerBounds { .. }
+            | Self::NumberBounds(..) => ReaderRule::UnreadableInteger,
             Self::Boolean { .. } => ReaderRule::UnreadableBoolean,
             Self::CellType => ReaderRule::CellType,
             Self::CellError => ReaderRule::CellError,
@@ -323,7 +327,7 @@ impl Problem {
                 "Le jour et le mois sont dans un autre ordre que celui convenu ({expected})."
             ),
             Self::NumberForDate => f.write_str("La cellule contient un nombre qui n'est pas mis en forme de date."),
-            Self::Amount => f.write_str("Le montant ne peut pas être lu dans le format convenu."),
+            Self::Amount => write!(f, "Le {amount} ne peut pas être lu dans le format convenu."),
             Self::AmountNeeds { key } => {
                 write!(f, "Le {amount} n'est pas écrit dans le format convenu ; le contrat peut l'admettre par `{key}`.")
             }
@@ -350,7 +354,7 @@ impl Problem {
             }
             Self::AmountDecimals { most: 0 } => f.write_str("Le montant doit être un nombre entier, sans décimales."),
             Self::AmountDecimals { most } => write!(f, "Le montant a trop de décimales : {most} au plus."),
-            Self::AmountSize => f.write_str("Le montant est trop grand pour l'entrepôt."),
+            Self::AmountSize => write!(f, "Le {amount} est trop grand pour l'entrepôt."),
             Self::EmptyWordForAmount(word) => write!(
                 f,
                 "« {word} » n'est pas un montant ; si ce mot veut dire « rien », le contrat le déclare par `empty = [\"{word}\"]`."
@@ -361,6 +365,9 @@ impl Problem {
             ),
             Self::Integer => f.write_str("Le nombre entier ne peut pas être lu."),
             Self::IntegerBounds { min, max } => {
+                write!(f, "Le nombre est hors des limites admises : de {min} à {max}.")
+            }
+            Self::NumberBounds(min, max) => {
                 write!(f, "Le nombre est hors des limites admises : de {min} à {max}.")
             }
             Self::Boolean { expected } => write!(f, "La valeur n'est aucun des mots convenus ({expected})."),
