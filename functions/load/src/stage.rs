@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use fonderie_contract::{Dataset, Record};
 use fonderie_core::stage::{LoadInput, Loaded, Verdict};
-use fonderie_core::{BesideSilver, Deadline, ErrorCode, LoadRecord, Result, Run, StageError};
+use fonderie_core::{BesideSilver, Deadline, ErrorCode, LoadRecord, ObjectRef, Result, Run, StageError};
 use fonderie_storage::parquet_error;
 use fonderie_warehouse::{ConnectOptions, Judged, LoadPlan, Uncommitted, Warehouse};
 use futures::{StreamExt, TryStreamExt};
@@ -49,7 +49,7 @@ async fn load(
     // before the commit, so that no loaded version is without it
     record(context, input, &uncommitted).await?;
     let mut loaded = uncommitted.commit().await?;
-    loaded.notices = refill(context, warehouse, (dataset, of_source), &object.bucket, deadline).await;
+    loaded.notices.extend(refill(context, warehouse, (dataset, of_source), &object.bucket, deadline).await);
     if loaded.withdrawn
         && let Some(at) = warehouse.withdrawal_of(&run.object, &run.record).await?
     {
@@ -65,18 +65,27 @@ async fn load(
     Ok(loaded)
 }
 
-/// The keys of all records that could be read, if the file is a complete state: of those that the rules refuse too.
+/// The keys of all records of a file that is a complete state: of those that the rules refuse too, and of those that could not be read, as far as
+/// their keys could.
 pub(crate) async fn judged(context: &Context, plan: &LoadPlan<'_>) -> Result<Option<Judged<'static>>> {
     if plan.record.complete.is_none() {
         return Ok(None);
     }
-    let silver = plan.transform.silver.clone();
-    let builder = context.storage.parquet_reader(&silver).await?;
-    let keys = plan.record.key.iter().map(|index| plan.record.fields[*index].name.as_str());
+    let read = keys_in(context, plan.record, &plan.transform.silver).await?;
+    Ok(Some(match &plan.transform.refused_keys {
+        Some(refused) => read.chain(keys_in(context, plan.record, refused).await?).boxed(),
+        None => read,
+    }))
+}
+
+async fn keys_in(context: &Context, record: &Record, object: &ObjectRef) -> Result<Judged<'static>> {
+    let object = object.clone();
+    let builder = context.storage.parquet_reader(&object).await?;
+    let keys = record.key.iter().map(|index| record.fields[*index].name.as_str());
     let mask = ProjectionMask::columns(builder.parquet_schema(), keys.chain(["source_record"]));
     let stream = builder.with_projection(mask).with_batch_size(8192).build();
-    let stream = stream.map_err(|error| parquet_error(&silver, error))?;
-    Ok(Some(stream.map_err(move |error| parquet_error(&silver, error)).boxed()))
+    let stream = stream.map_err(|error| parquet_error(&object, error))?;
+    Ok(stream.map_err(move |error| parquet_error(&object, error)).boxed())
 }
 
 /// The record that a run holds.

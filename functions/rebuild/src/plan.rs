@@ -353,6 +353,7 @@ fn of_entry(load: &LedgerLoad, buckets: &Buckets) -> RunRecord {
     let transform = Transformed {
         silver: place(&buckets.silver, Run::TRANSFORMED),
         rejects: place(&buckets.quarantine, Run::TRANSFORM_REJECTS),
+        refused_keys: None,
         content_sha256: content_sha256.clone(),
         read: entry.read.clone(),
         kept: entry.read.clone(),

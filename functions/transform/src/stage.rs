@@ -6,7 +6,9 @@ use fonderie_core::stage::{TransformInput, Transformed};
 use fonderie_core::tally::check_conserved;
 use fonderie_core::{ErrorCode, Result, Run, StageError, hex};
 use fonderie_storage::{ObjectReader, ParquetObjectWriter};
-use fonderie_tabular::{Batch, Limits, Reader, record_properties, reject_properties, reject_schema};
+use fonderie_tabular::{
+    Batch, Limits, Reader, record_properties, refused_key_schema, reject_properties, reject_schema,
+};
 use sha2::{Digest, Sha256};
 
 use crate::Context;
@@ -26,7 +28,8 @@ pub async fn run(context: &Context, input: TransformInput) -> Result<Transformed
         return Err(StageError::new(ErrorCode::FileEmpty, message));
     }
     let format = dataset.format_of_key(source, &run.object.key)?;
-    let mut reader = Reader::new(dataset.record(source), source, format, run.object.file_name(), Limits::default());
+    let record = dataset.record(source);
+    let mut reader = Reader::new(record, source, format, run.object.file_name(), Limits::default());
     let about = || {
         [
             ("run_id", run.run_id.clone()),
@@ -37,28 +40,38 @@ pub async fn run(context: &Context, input: TransformInput) -> Result<Transformed
     };
     let silver = run.output(&context.silver_bucket, Run::TRANSFORMED);
     let rejects = run.output(&context.quarantine_bucket, Run::TRANSFORM_REJECTS);
-    let mut silver_writer = context.storage.parquet_writer(
-        silver.clone(),
-        reader.schema(),
-        record_properties(dataset.record(source), about()),
-    )?;
-    let mut rejects_writer =
-        context.storage.parquet_writer(rejects.clone(), reject_schema(), reject_properties(about()))?;
-    let read = read_all(&mut object, &mut reader, &mut silver_writer, &mut rejects_writer).await;
-    let content_sha256 = match read {
+    let refused_keys = record.complete.map(|_| run.output(&context.silver_bucket, Run::REFUSED_KEYS));
+    let storage = &context.storage;
+    let mut writers = Writers {
+        silver: storage.parquet_writer(silver.clone(), reader.schema(), record_properties(record, about()))?,
+        rejects: storage.parquet_writer(rejects.clone(), reject_schema(), reject_properties(about()))?,
+        refused_keys: match &refused_keys {
+            Some(place) => {
+                Some(storage.parquet_writer(place.clone(), refused_key_schema(record), reject_properties(about()))?)
+            }
+            None => None,
+        },
+    };
+    let content_sha256 = match read_all(&mut object, &mut reader, &mut writers).await {
         Ok(sha256) => sha256,
         Err(error) => {
-            // What was uploaded so far is given up; it was never visible.
-            let _ = silver_writer.abort().await;
-            let _ = rejects_writer.abort().await;
+            writers.abort().await;
             return Err(error);
         }
     };
     let summary = reader.finish();
     check_conserved("transform", &summary.read, &summary.kept, &summary.rejected)?;
     summary.units.check_conserved("transform")?;
-    rejects_writer.finish().await?;
-    let written = silver_writer.finish().await?;
+    writers.rejects.finish().await?;
+    if let Some(writer) = writers.refused_keys {
+        let written = writer.finish().await?;
+        if written != summary.rejected.rows {
+            let rejected = summary.rejected.rows;
+            let message = format!("transform rejected {rejected} rows, but the keys of {written} were written");
+            return Err(StageError::new(ErrorCode::NotConserved, message));
+        }
+    }
+    let written = writers.silver.finish().await?;
     if written != summary.kept.rows {
         let message = format!("transform kept {} rows, but {written} were written to silver", summary.kept.rows);
         return Err(StageError::new(ErrorCode::NotConserved, message));
@@ -66,6 +79,7 @@ pub async fn run(context: &Context, input: TransformInput) -> Result<Transformed
     Ok(Transformed {
         silver,
         rejects,
+        refused_keys,
         content_sha256,
         read: summary.read,
         kept: summary.kept,
@@ -80,13 +94,33 @@ pub async fn run(context: &Context, input: TransformInput) -> Result<Transformed
     })
 }
 
+/// What the stage writes.
+struct Writers {
+    silver: ParquetObjectWriter,
+    rejects: ParquetObjectWriter,
+    refused_keys: Option<ParquetObjectWriter>,
+}
+
+impl Writers {
+    async fn write(&mut self, batch: Batch) -> Result<()> {
+        match (batch, &mut self.refused_keys) {
+            (Batch::Records(batch), _) => self.silver.write(&batch).await,
+            (Batch::Rejects(batch), _) => self.rejects.write(&batch).await,
+            (Batch::RefusedKeys(batch), Some(writer)) => writer.write(&batch).await,
+            (Batch::RefusedKeys(_), None) => Ok(()),
+        }
+    }
+
+    /// Gives up what was uploaded so far; it was never visible.
+    async fn abort(self) {
+        for writer in [Some(self.silver), Some(self.rejects), self.refused_keys].into_iter().flatten() {
+            let _ = writer.abort().await;
+        }
+    }
+}
+
 /// Reads the object to its end; gives the SHA-256 of its bytes.
-async fn read_all(
-    object: &mut ObjectReader,
-    reader: &mut Reader<'_>,
-    silver: &mut ParquetObjectWriter,
-    rejects: &mut ParquetObjectWriter,
-) -> Result<String> {
+async fn read_all(object: &mut ObjectReader, reader: &mut Reader<'_>, writers: &mut Writers) -> Result<String> {
     let mut hash = Sha256::new();
     loop {
         let chunk = object.next().await?;
@@ -98,10 +132,7 @@ async fn read_all(
             None => reader.end()?,
         }
         while let Some(batch) = reader.batch()? {
-            match batch {
-                Batch::Records(batch) => silver.write(&batch).await?,
-                Batch::Rejects(batch) => rejects.write(&batch).await?,
-            }
+            writers.write(batch).await?;
             // A workbook gives batch after batch without a wait: the watch on time and memory has its turn between them.
             tokio::task::yield_now().await;
         }

@@ -58,6 +58,7 @@ pub(crate) fn columns(
     }
     constants(root, record, &mut origins);
     derived(root, record, defaults, &mut origins);
+    timestamps_have_times(root, record, &origins);
     values(root, record, &mut origins);
     for &index in needed(record).iter().filter(|&&index| origins[index] == Origin::Absent) {
         let name = &record.fields[index].name;
@@ -268,6 +269,22 @@ fn derived(root: &Section<'_>, record: &Record, defaults: &Defaults<'_>, origins
                 Origin::Absent => root.mistake(&key, format!("{found}, which has no value"), "fields with a value"),
                 _ => {}
             }
+        }
+    }
+}
+
+/// A timestamp is read by the formats that have a time of day: at least one of them.
+fn timestamps_have_times(root: &Section<'_>, record: &Record, origins: &[Origin]) {
+    for (field, origin) in record.fields.iter().zip(origins).filter(|(field, _)| field.kind == Kind::Timestamp) {
+        let (table, reading) = match origin {
+            Origin::Column { reading, .. } => ("columns", reading),
+            Origin::Sheet { reading, .. } | Origin::FileName { reading, .. } => ("derived", reading),
+            Origin::Hash(_) | Origin::Constant(_) | Origin::Absent => continue,
+        };
+        if !reading.dates.reads_timestamps() {
+            let accepted = "`dates = { format = … }` with a time of day, such as \"dd/mm/yyyy hh:mm\", or \"excel\"";
+            let found = "a timestamp, while no date format has the time of day";
+            root.mistake(&format!("{table}.{}", field.name), found, accepted);
         }
     }
 }

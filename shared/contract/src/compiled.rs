@@ -181,7 +181,7 @@ impl Record {
 }
 
 /// A field of the canonical record.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Field {
     /// Its name, in the warehouse too.
     pub name: String,
@@ -193,7 +193,7 @@ pub struct Field {
     pub personal: bool,
     /// What becomes of a row whose value is present and cannot be read.
     pub unreadable: OnUnreadable,
-    /// The days that a date may be; of no concern to other types.
+    /// The days that a date may be, and those within which a timestamp is; of no concern to other types.
     pub range: DateRange,
 }
 
@@ -207,22 +207,31 @@ pub enum OnUnreadable {
 }
 
 /// The type of a field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
     /// Text of at most so many characters; Arrow `Utf8`, PostgreSQL `varchar(n)`.
     Text {
         /// In characters.
         max_length: usize,
     },
-    /// A whole number within bounds; Arrow `Int32`, PostgreSQL `bigint`.
+    /// A whole number within bounds; Arrow `Int64`, PostgreSQL `bigint`, whatever the bounds.
     Integer {
         /// Smallest allowed.
-        min: i32,
+        min: i64,
         /// Greatest allowed.
-        max: i32,
+        max: i64,
+    },
+    /// A finite floating-point number within bounds, for measurements; Arrow `Float64`, PostgreSQL `double precision`. Money is a decimal.
+    Number {
+        /// Smallest allowed.
+        min: f64,
+        /// Greatest allowed.
+        max: f64,
     },
     /// A day; Arrow `Date32`, PostgreSQL `date`.
     Date,
+    /// An instant to the microsecond; Arrow `Timestamp(Microsecond, "UTC")`, PostgreSQL `timestamptz`.
+    Timestamp,
     /// A decimal; Arrow `Decimal128`, PostgreSQL `numeric`.
     Decimal {
         /// Digits in all.
@@ -235,12 +244,19 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether values are measurements, which are equal by chance only: they identify nothing.
+    pub fn is_measured(self) -> bool {
+        matches!(self, Self::Number { .. })
+    }
+
     /// The type of its column in PostgreSQL.
     pub fn sql_type(self) -> SqlType {
         match self {
             Self::Text { max_length } => SqlType::Text(u32::try_from(max_length).unwrap_or(u32::MAX)),
             Self::Integer { .. } => SqlType::Long,
+            Self::Number { .. } => SqlType::Number,
             Self::Date => SqlType::Date,
+            Self::Timestamp => SqlType::Timestamp,
             Self::Boolean => SqlType::Boolean,
             Self::Decimal { precision, scale } => SqlType::Decimal(precision, u8::try_from(scale).unwrap_or(0)),
         }
@@ -267,9 +283,9 @@ pub struct Rule {
 pub enum Check {
     /// Each of the fields has a value.
     Required(Vec<usize>),
-    /// None of the amounts is below zero. If the record allows credit notes: all of them have the first one's sign.
+    /// None of the numbers is below zero. If the record allows credit notes: all of them have the first one's sign.
     NotNegative(Vec<usize>),
-    /// None of the dates is after the run's as-of date.
+    /// None of the dates is after the run's as-of date, and none of the timestamps after its end in the dataset's time zone.
     NotAfterAsOf(Vec<usize>),
     /// The values of some fields are not repeated in the file: the first acceptable row is kept (or none).
     Unique {
@@ -280,8 +296,8 @@ pub enum Check {
         /// Id and message for a repeated row whose content differs from the kept one's; without it, the rule's own.
         conflict: Option<(String, String)>,
     },
-    /// `smaller` ≤ `greater`, of amounts or dates, if both are there. If the record allows credit notes, the reverse for
-    /// negative amounts.
+    /// `smaller` ≤ `greater`, of two fields of one type, if both are there. If the record allows credit notes, the reverse for
+    /// negative decimals.
     AtMost {
         /// The field that must not be greater.
         smaller: usize,

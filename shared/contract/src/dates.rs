@@ -1,5 +1,6 @@
 //! `[dates]`, compiled: how a source, or one of its columns, writes dates.
 
+use chrono::{DateTime, NaiveDate, SecondsFormat};
 use chrono_tz::Tz;
 use toml::Value;
 
@@ -16,12 +17,12 @@ pub struct Dates {
     pub zone: Tz,
 }
 
-/// Which of two moments an ambiguous local time means. The day is the same.
+/// Which of two moments a local time means that a clock change makes ambiguous or leaves out. A date is the same for both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fold {
-    /// The one before the clock change.
+    /// The one before the clock change: 01:30 for a 02:30 that is left out.
     Earlier,
-    /// The one after the clock change.
+    /// The one after the clock change: 03:30 for a 02:30 that is left out.
     Later,
 }
 
@@ -44,7 +45,7 @@ pub struct DatePattern {
     pub parts: [DatePart; 3],
     /// What stands between them; a space stands for any white space.
     pub separators: [String; 2],
-    /// Whether a time of day may follow and is dropped; without it, only midnight may.
+    /// Whether a time of day may follow: a date drops it, a timestamp needs it. Without it, only midnight may, and no timestamp is read.
     pub time: bool,
     /// For a two-digit year: years below it belong to this century, the others to the last one.
     pub pivot: Option<u8>,
@@ -110,9 +111,33 @@ impl Dates {
         self.formats.iter().map(|format| format.text().to_owned()).collect()
     }
 
+    /// The formats that read a timestamp, as the contract writes them.
+    pub fn expected_of_timestamps(&self) -> Vec<String> {
+        let timed = self.formats.iter().filter(|format| format.reads_timestamps());
+        timed.map(|format| format.text().to_owned()).collect()
+    }
+
+    /// The day on which an instant is, in the dataset's zone; `None` beyond the calendar. Microseconds since 1970-01-01 in UTC.
+    pub fn day_of(&self, microseconds: i64) -> Option<NaiveDate> {
+        Some(DateTime::from_timestamp_micros(microseconds)?.with_timezone(&self.zone).date_naive())
+    }
+
+    /// An instant as a clock in the dataset's zone shows it, with its offset from UTC: `2026-05-04T10:30:00+02:00`. Empty beyond the
+    /// calendar.
+    pub fn local_time(&self, microseconds: i64) -> String {
+        let instant = DateTime::from_timestamp_micros(microseconds);
+        let local = instant.map(|instant| instant.with_timezone(&self.zone));
+        local.map(|local| local.to_rfc3339_opts(SecondsFormat::AutoSi, false)).unwrap_or_default()
+    }
+
     /// Whether a format declares a time of day.
     pub fn has_time(&self) -> bool {
         self.formats.iter().any(|format| matches!(format, DateFormat::Pattern(pattern) if pattern.time))
+    }
+
+    /// Whether a format reads a timestamp.
+    pub fn reads_timestamps(&self) -> bool {
+        self.formats.iter().any(DateFormat::reads_timestamps)
     }
 }
 
@@ -129,6 +154,14 @@ impl DateFormat {
                 }
                 Some(Self::Pattern(pattern))
             }
+        }
+    }
+
+    /// Whether it gives the time of day too: a pattern with a time, and a serial number, whose fraction it is.
+    pub fn reads_timestamps(&self) -> bool {
+        match self {
+            Self::Pattern(pattern) => pattern.time,
+            Self::Serial { .. } => true,
         }
     }
 

@@ -100,7 +100,7 @@ const SENTENCES: &Texts = &[
     ("implausible_date", "The date is not plausible: it must lie between {min} and {max}."),
     ("date_order", "Day and month are in another order than the agreed one ({expected})."),
     ("number_for_date", "The cell contains a number that is not formatted as a date."),
-    ("amount", "The amount cannot be read in the agreed form."),
+    ("amount", "The {kind} cannot be read in the agreed form."),
     ("amount_needs", "The {kind} is not written in the agreed form; the contract can allow it by `{key}`."),
     ("other_currency", "The {kind} has another currency than the agreed one ({expected})."),
     (
@@ -121,7 +121,7 @@ const SENTENCES: &Texts = &[
     ),
     ("amount_whole", "The amount must be a whole number, without decimals."),
     ("amount_decimals", "The amount has too many decimals: {most} at most."),
-    ("amount_size", "The amount is too large for the warehouse."),
+    ("amount_size", "The {kind} is too large for the warehouse."),
     (
         "empty_word_for_amount",
         "\"{word}\" is no amount; if this word means nothing, the contract declares it by `empty = [\"{word}\"]`.",

@@ -171,8 +171,8 @@ impl<'a> Section<'a> {
     }
 
     /// A whole number.
-    pub fn integer(&self, key: &'a str) -> Option<i32> {
-        self.typed(key, "a whole number", |value| value.as_integer().and_then(|n| i32::try_from(n).ok()))
+    pub fn integer(&self, key: &'a str) -> Option<i64> {
+        self.typed(key, "a whole number", Value::as_integer)
     }
 
     /// True or false.

@@ -37,7 +37,7 @@ pub enum ReaderRule {
     DateOrder,
     /// An amount that cannot be read.
     UnreadableAmount,
-    /// A whole number that cannot be read.
+    /// A number, or a whole number, that cannot be read. An amount has a rule of its own.
     UnreadableInteger,
     /// A truth value that cannot be read.
     UnreadableBoolean,

@@ -12,6 +12,9 @@ use crate::text::is_identifier;
 
 const DEFAULT_BUDGET: Budget = Budget { percent: 10, rows: 20 };
 const DEFAULT_TOTAL_BUDGET: Budget = Budget { percent: 20, rows: 50 };
+/// What a natural key is made of.
+pub(crate) const KEY_KINDS: &str =
+    "fields of other types: a measurement that is written with another precision would be another key";
 const SEVERITIES: &[(&str, Severity)] =
     &[("warn", Severity::Warn), ("reject", Severity::Reject), ("halt", Severity::Halt)];
 
@@ -47,6 +50,9 @@ pub(crate) fn record(name: &str, section: &Section<'_>, messages: &Arc<Messages>
         section.mistake("key", "an empty list", "the natural key: at least one field");
     }
     record.key = key.iter().flatten().filter_map(|name| index(section, &record, "key", name)).collect();
+    for field in record.key.iter().map(|&field| &record.fields[field]).filter(|field| field.kind.is_measured()) {
+        section.mistake("key", format!("\"{}\", a number", field.name), KEY_KINDS);
+    }
     record.owner = section.text("owner").and_then(|name| index(section, &record, "owner", name));
     if let Some(owner) = record.owner.filter(|&owner| !matches!(record.fields[owner].kind, Kind::Text { .. })) {
         section.mistake("owner", format!("\"{}\"", record.fields[owner].name), "a text field");
@@ -108,7 +114,8 @@ fn field(section: &Section<'_>) -> Option<Field> {
         section.mistake("name", format!("\"{name}\""), "lower-case letters, digits and `_`, a letter first");
     }
     let kind = kind(section);
-    let range = if kind == Some(Kind::Date) { date_range(section) } else { DateRange::default() };
+    let has_range = matches!(kind, Some(Kind::Date | Kind::Timestamp));
+    let range = if has_range { date_range(section) } else { DateRange::default() };
     let money = section.truth("money").unwrap_or(false);
     if money && !matches!(kind, Some(Kind::Decimal { scale: 2, .. }) | None) {
         section.mistake("money", "true", "true on a decimal with two places alone");
@@ -129,19 +136,23 @@ pub(crate) fn kind(section: &Section<'_>) -> Option<Kind> {
     enum Type {
         Text,
         Integer,
-        Date,
         Decimal,
+        Number,
+        Date,
+        Timestamp,
         Boolean,
     }
     let types = [
         ("text", Type::Text),
         ("integer", Type::Integer),
-        ("date", Type::Date),
         ("decimal", Type::Decimal),
+        ("number", Type::Number),
+        ("date", Type::Date),
+        ("timestamp", Type::Timestamp),
         ("boolean", Type::Boolean),
     ];
-    let accepted = "\"text\", \"integer\", \"date\", \"decimal\" or \"boolean\"";
-    section.required("type", section.choice("type", &types), accepted).map(|kind| match kind {
+    let accepted = types.map(|(name, _)| format!("\"{name}\"")).join(", ");
+    section.required("type", section.choice("type", &types), &accepted).map(|kind| match kind {
         Type::Text => {
             let accepted = "the greatest length, in characters: 1 to 1,000,000";
             let most = section.required("max_length", section.whole("max_length"), accepted);
@@ -151,13 +162,17 @@ pub(crate) fn kind(section: &Section<'_>) -> Option<Kind> {
             Kind::Text { max_length: most.and_then(|most| usize::try_from(most).ok()).unwrap_or(1) }
         }
         Type::Integer => {
-            let (min, max) = (section.integer("min").unwrap_or(i32::MIN), section.integer("max").unwrap_or(i32::MAX));
-            if min > max {
-                section.mistake("max", max.to_string(), format!("a number not below `min`, {min}"));
-            }
+            let (min, max) = (section.integer("min").unwrap_or(i64::MIN), section.integer("max").unwrap_or(i64::MAX));
+            in_order(section, min, max);
             Kind::Integer { min, max }
         }
+        Type::Number => {
+            let (min, max) = (section.number("min").unwrap_or(f64::MIN), section.number("max").unwrap_or(f64::MAX));
+            in_order(section, min, max);
+            Kind::Number { min, max }
+        }
         Type::Date => Kind::Date,
+        Type::Timestamp => Kind::Timestamp,
         Type::Boolean => Kind::Boolean,
         Type::Decimal => {
             let precision = section.whole("precision").unwrap_or(10);
@@ -170,7 +185,14 @@ pub(crate) fn kind(section: &Section<'_>) -> Option<Kind> {
     })
 }
 
-/// `min` and `max` of a date, as ISO dates.
+/// Notes bounds of which the lower one is above the upper one.
+fn in_order<T: PartialOrd + std::fmt::Display>(section: &Section<'_>, min: T, max: T) {
+    if min > max {
+        section.mistake("max", max.to_string(), format!("a number not below `min`, {min}"));
+    }
+}
+
+/// `min` and `max` of a date or a timestamp, as ISO dates.
 fn date_range(section: &Section<'_>) -> DateRange {
     let accepted = "a day such as \"1900-01-01\"";
     let day = |key| {
@@ -257,9 +279,13 @@ fn check(section: &Section<'_>, record: &Record) -> Option<Check> {
     match check {
         CheckKind::Required => Some(Check::Required(fields("any field", |_| true)?)),
         CheckKind::NotNegative => {
-            Some(Check::NotNegative(fields("a decimal field", |kind| matches!(kind, Kind::Decimal { .. }))?))
+            let fits = |kind| matches!(kind, Kind::Decimal { .. } | Kind::Integer { .. } | Kind::Number { .. });
+            Some(Check::NotNegative(fields("a field for numbers: a decimal, an integer or a number", fits)?))
         }
-        CheckKind::NotAfterAsOf => Some(Check::NotAfterAsOf(fields("a date field", |kind| kind == Kind::Date)?)),
+        CheckKind::NotAfterAsOf => {
+            let fits = |kind| matches!(kind, Kind::Date | Kind::Timestamp);
+            Some(Check::NotAfterAsOf(fields("a date or a timestamp", fits)?))
+        }
         CheckKind::Unique => {
             let fields = match section.texts("fields") {
                 Some(names) => resolve(names, "any field", |_| true),
@@ -281,12 +307,16 @@ fn check(section: &Section<'_>, record: &Record) -> Option<Check> {
             let greater = index(section, record, "greater", one("greater")?)?;
             let kinds = (record.fields[smaller].kind, record.fields[greater].kind);
             let comparable = match kinds {
-                (Kind::Date, Kind::Date) => true,
+                (Kind::Date, Kind::Date)
+                | (Kind::Timestamp, Kind::Timestamp)
+                | (Kind::Integer { .. }, Kind::Integer { .. })
+                | (Kind::Number { .. }, Kind::Number { .. }) => true,
                 (Kind::Decimal { scale, .. }, Kind::Decimal { scale: other, .. }) => scale == other,
                 _ => false,
             };
             if !comparable {
-                section.mistake("greater", "fields of different types", "two dates, or two decimals of one scale");
+                let accepted = "two dates, two timestamps, two integers, two numbers, or two decimals of one scale";
+                section.mistake("greater", "fields that cannot be compared", accepted);
             }
             Some(Check::AtMost { smaller, greater })
         }

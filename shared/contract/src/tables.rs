@@ -172,6 +172,9 @@ fn table(
         section.mistake("key", "an empty list", "the natural key: at least one field");
     }
     let key = columns(section, "key", &key, record);
+    for column in key.iter().filter(|column| !main && column.sql_type == SqlType::Number) {
+        section.mistake("key", format!("\"{}\", a number", column.name), record::KEY_KINDS);
+    }
     let state = match kind {
         Kind::Dimension => "attributes",
         Kind::Fact => "measures",
@@ -182,7 +185,9 @@ fn table(
     for day in references.iter().filter_map(|reference| reference.as_of.as_ref()) {
         let is_day = |column: &Column| column.name == *day && column.sql_type == SqlType::Date;
         if !key.iter().chain(&state).any(is_day) {
-            section.mistake("references", format!("as_of = \"{day}\""), "a date of the table's key or measures");
+            let accepted =
+                "a date of the table's key or measures: a timestamp is in two days until a time zone is chosen";
+            section.mistake("references", format!("as_of = \"{day}\""), accepted);
         }
     }
     let computed = section.sections("computed").into_iter().flatten().filter_map(|entry| computed(&entry));

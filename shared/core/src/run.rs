@@ -154,6 +154,8 @@ pub fn output_key(dataset: &str, source: &str, run_id: &str, name: &str) -> Stri
 impl Run {
     /// The name of the canonical records in silver, which `validate` reads.
     pub const TRANSFORMED: &str = "transformed.parquet";
+    /// The name of the keys in silver of the rows that cannot be read, of a file that is complete.
+    pub const REFUSED_KEYS: &str = "refused-keys.parquet";
     /// The name of the accepted records in silver, which `load` reads.
     pub const ACCEPTED: &str = "accepted.parquet";
     /// The name of the rows in quarantine that cannot be read.

@@ -156,6 +156,9 @@ pub struct Transformed {
     pub silver: ObjectRef,
     /// What could not be read, as Parquet.
     pub rejects: ObjectRef,
+    /// Of a record whose files are complete: the key of each record that could not be read, as far as it could, as Parquet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_keys: Option<ObjectRef>,
     /// SHA-256 of the object's bytes, in hexadecimal.
     pub content_sha256: String,
     /// Records in the file, the header excepted.

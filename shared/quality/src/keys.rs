@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher};
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Date32Type, Decimal128Type, Int32Type};
+use arrow_array::types::{Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 use foldhash::fast::FixedState;
@@ -136,7 +136,10 @@ pub(crate) fn hash_values(columns: &[&dyn Array], row: usize, seed: u64) -> u64 
                 hasher.write(text.as_bytes());
             }
             DataType::Boolean => hasher.write_u8(column.as_boolean().value(row).into()),
-            DataType::Int32 => hasher.write_i32(column.as_primitive::<Int32Type>().value(row)),
+            DataType::Int64 => hasher.write_i64(column.as_primitive::<Int64Type>().value(row)),
+            // Neither NaN nor a negative zero is among them: equal numbers have the same bits.
+            DataType::Float64 => hasher.write_u64(column.as_primitive::<Float64Type>().value(row).to_bits()),
+            DataType::Timestamp(..) => hasher.write_i64(column.as_primitive::<TimestampMicrosecondType>().value(row)),
             DataType::Date32 => hasher.write_i32(column.as_primitive::<Date32Type>().value(row)),
             DataType::Decimal128(..) => hasher.write_i128(column.as_primitive::<Decimal128Type>().value(row)),
             // The record's schema has no other type.

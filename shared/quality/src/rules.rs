@@ -1,11 +1,15 @@
 //! The row rules, column by column. A clean column costs one look at its null count or one pass over its values.
 
+use std::cmp::Ordering;
+
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Date32Type, Decimal128Type, Int32Type};
+use arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType,
+};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType;
 use chrono::NaiveDate;
-use fonderie_contract::{Check, Origin, Owns, Record, Source};
+use fonderie_contract::{Check, Dates, Kind, Origin, Owns, Record, Source};
 use fonderie_core::money::format_cents;
 
 /// A row that breaks a rule.
@@ -48,10 +52,11 @@ pub(crate) fn check_scope(record: &Record, source: &Source, batch: &RecordBatch,
     }
 }
 
-/// Notes the rows of a batch that break a row rule (all but `Unique`). `as_of` in days since 1970-01-01.
+/// Notes the rows of a batch that break a row rule (all but `Unique`). `as_of` in days since 1970-01-01; timestamps are held to it in the
+/// zone of `dates`.
 ///
 /// A row whose amount has a forbidden sign is not held to a comparison with that amount: one fault gives one reject.
-pub(crate) fn check(record: &Record, batch: &RecordBatch, as_of: i32, found: &mut Vec<Violation>) {
+pub(crate) fn check(record: &Record, dates: &Dates, batch: &RecordBatch, as_of: i32, found: &mut Vec<Violation>) {
     let mut signs: Vec<(usize, usize)> = Vec::new();
     for (rule, declared) in record.rules.iter().enumerate() {
         if let Check::NotNegative(fields) = &declared.check {
@@ -78,17 +83,45 @@ pub(crate) fn check(record: &Record, batch: &RecordBatch, as_of: i32, found: &mu
             Check::NotNegative(_) | Check::Unique { .. } => {}
             Check::NotAfterAsOf(fields) => {
                 for &field in fields {
-                    each(&dates(column(record, batch, field)), |value| *value > as_of, |row| note(field, row));
+                    let column = column(record, batch, field);
+                    if record.fields[field].kind == Kind::Timestamp {
+                        let is_after =
+                            |instant: &i64| dates.day_of(*instant).is_some_and(|day| day.to_epoch_days() > as_of);
+                        each(&values::<TimestampMicrosecondType>(column), is_after, |row| note(field, row));
+                    } else {
+                        each(&values::<Date32Type>(column), |day| *day > as_of, |row| note(field, row));
+                    }
                 }
             }
             Check::AtMost { smaller, greater } => {
                 let (left, right) = (column(record, batch, *smaller), column(record, batch, *greater));
-                if left.data_type() == &DataType::Date32 {
-                    exceeding(&dates(left), &dates(right), |row| note(*smaller, row));
-                    continue;
-                }
-                let (left, right) = (decimals(left), decimals(right));
                 let signed = |row| has_forbidden_sign(row, *smaller) || has_forbidden_sign(row, *greater);
+                let mut note = |row| {
+                    if !signed(row) {
+                        note(*smaller, row);
+                    }
+                };
+                match record.fields[*smaller].kind {
+                    Kind::Date => {
+                        exceeding(&values::<Date32Type>(left), &values::<Date32Type>(right), note);
+                        continue;
+                    }
+                    Kind::Timestamp => {
+                        let instants = values::<TimestampMicrosecondType>;
+                        exceeding(&instants(left), &instants(right), note);
+                        continue;
+                    }
+                    Kind::Integer { .. } => {
+                        exceeding(&values::<Int64Type>(left), &values::<Int64Type>(right), note);
+                        continue;
+                    }
+                    Kind::Number { .. } => {
+                        exceeding(&values::<Float64Type>(left), &values::<Float64Type>(right), note);
+                        continue;
+                    }
+                    Kind::Decimal { .. } | Kind::Text { .. } | Kind::Boolean => {}
+                }
+                let (left, right) = (values::<Decimal128Type>(left), values::<Decimal128Type>(right));
                 if record.credit_notes {
                     // A credit note is settled between its amount and zero.
                     let magnitude = |values: &Optional<i128>, of: &Optional<i128>| -> Optional<u128> {
@@ -96,17 +129,9 @@ pub(crate) fn check(record: &Record, batch: &RecordBatch, as_of: i32, found: &mu
                         pairs.map(|(value, whole)| value.map(|value| toward(value, whole.unwrap_or(0)))).collect()
                     };
                     let (left, right) = (magnitude(&left, &right), magnitude(&right, &right));
-                    exceeding(&left, &right, |row| {
-                        if !signed(row) {
-                            note(*smaller, row)
-                        }
-                    });
+                    exceeding(&left, &right, &mut note);
                 } else {
-                    exceeding(&left, &right, |row| {
-                        if !signed(row) {
-                            note(*smaller, row)
-                        }
-                    });
+                    exceeding(&left, &right, &mut note);
                 }
             }
             Check::OneOf { field, values } => {
@@ -124,17 +149,33 @@ fn toward(value: i128, whole: i128) -> u128 {
     if (value < 0) == (whole < 0) { value.unsigned_abs() } else { 0 }
 }
 
-/// Notes amounts below zero; if the record allows credit notes, those of another sign than the first of the fields.
+/// Notes numbers below zero; if the record allows credit notes, those of another sign than the first of the fields.
 fn forbidden_signs(record: &Record, batch: &RecordBatch, fields: &[usize], mut note: impl FnMut(usize, usize)) {
-    let first = fields.first().filter(|_| record.credit_notes).map(|&field| decimals(column(record, batch, field)));
+    let first = fields.first().filter(|_| record.credit_notes).map(|&field| signs(column(record, batch, field)));
     for &field in fields {
-        let values = decimals(column(record, batch, field));
-        for (row, value) in values.iter().enumerate() {
-            let negative = first.as_ref().is_some_and(|first| first[row].is_some_and(|first| first < 0));
-            if value.is_some_and(|value| if negative { value > 0 } else { value < 0 }) {
+        let signs = signs(column(record, batch, field));
+        for (row, sign) in signs.iter().enumerate() {
+            let negative = first.as_ref().is_some_and(|first| first[row] == Some(Ordering::Less));
+            let forbidden = if negative { Ordering::Greater } else { Ordering::Less };
+            if *sign == Some(forbidden) {
                 note(row, field);
             }
         }
+    }
+}
+
+/// How numbers of any type compare with zero.
+fn signs(column: &ArrayRef) -> Optional<Ordering> {
+    fn of<T: ArrowPrimitiveType>(column: &ArrayRef) -> Optional<Ordering>
+    where
+        T::Native: Default + PartialOrd,
+    {
+        column.as_primitive::<T>().iter().map(|value| value?.partial_cmp(&T::Native::default())).collect()
+    }
+    match column.data_type() {
+        DataType::Int64 => of::<Int64Type>(column),
+        DataType::Float64 => of::<Float64Type>(column),
+        _ => of::<Decimal128Type>(column),
     }
 }
 
@@ -146,12 +187,8 @@ fn column<'a>(record: &Record, batch: &'a RecordBatch, field: usize) -> &'a Arra
 
 type Optional<T> = Vec<Option<T>>;
 
-fn decimals(column: &ArrayRef) -> Optional<i128> {
-    column.as_primitive::<Decimal128Type>().iter().collect()
-}
-
-fn dates(column: &ArrayRef) -> Optional<i32> {
-    column.as_primitive::<Date32Type>().iter().collect()
+fn values<T: ArrowPrimitiveType>(column: &ArrayRef) -> Optional<T::Native> {
+    column.as_primitive::<T>().iter().collect()
 }
 
 fn each<T>(values: &Optional<T>, breaks: impl Fn(&T) -> bool, note: impl FnMut(usize)) {
@@ -171,15 +208,17 @@ fn exceeding<T: PartialOrd>(left: &Optional<T>, right: &Optional<T>, note: impl 
         .for_each(note);
 }
 
-/// A value of the canonical record as text: plain decimals, ISO dates; `None` where absent.
-pub(crate) fn shown(column: &dyn Array, row: usize) -> Option<String> {
+/// A value of the canonical record as text: plain decimals, ISO dates, local times; `None` where absent.
+pub(crate) fn shown(column: &dyn Array, row: usize, dates: &Dates) -> Option<String> {
     if column.is_null(row) {
         return None;
     }
     Some(match column.data_type() {
         DataType::Utf8 => column.as_string::<i32>().value(row).to_owned(),
         DataType::Boolean => column.as_boolean().value(row).to_string(),
-        DataType::Int32 => column.as_primitive::<Int32Type>().value(row).to_string(),
+        DataType::Int64 => column.as_primitive::<Int64Type>().value(row).to_string(),
+        DataType::Float64 => column.as_primitive::<Float64Type>().value(row).to_string(),
+        DataType::Timestamp(..) => dates.local_time(column.as_primitive::<TimestampMicrosecondType>().value(row)),
         DataType::Date32 => NaiveDate::from_epoch_days(column.as_primitive::<Date32Type>().value(row))
             .map(|date| date.to_string())
             .unwrap_or_default(),

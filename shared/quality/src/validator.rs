@@ -120,7 +120,7 @@ impl<'a> Validator<'a> {
     /// When Arrow cannot filter the batch.
     pub fn check(&mut self, batch: &RecordBatch) -> Result<RecordBatch> {
         let mut violations = Vec::new();
-        rules::check(self.record, batch, self.as_of, &mut violations);
+        rules::check(self.record, &self.source.dates, batch, self.as_of, &mut violations);
         rules::check_scope(self.record, self.source, batch, &mut violations);
         violations.sort_unstable();
         let mut keep = vec![true; batch.num_rows()];
@@ -276,7 +276,7 @@ impl<'a> Validator<'a> {
                 rule: rule.to_owned(),
                 field: Some(field.name.clone()),
                 column,
-                value: rules::shown(batch.column(violation.field), violation.row),
+                value: rules::shown(batch.column(violation.field), violation.row, &self.source.dates),
                 message,
             });
         }
@@ -313,7 +313,7 @@ impl<'a> Validator<'a> {
             }
         };
         let key = unique.fields.iter().map(|&index| {
-            let value = rules::shown(batch.column(index), repeat.row).unwrap_or_default();
+            let value = rules::shown(batch.column(index), repeat.row, &self.source.dates).unwrap_or_default();
             format!("{} = {value}", self.record.fields[index].name)
         });
         self.rejects.push(Reject {

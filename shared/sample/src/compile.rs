@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::NaiveDate;
-use fonderie_contract::{Dataset, Found, Mistakes, Origin, Section, document};
+use fonderie_contract::{Dataset, Found, Kind, Mistakes, Origin, Section, document};
 use toml::Table;
 
 use crate::effect::{Class, Effect};
@@ -244,12 +244,16 @@ fn file<'a>(
 /// Every column has a draw, every draw gives what its field takes, and none hangs on itself.
 fn check_draws(root: &Section<'_>, dataset: &Dataset, plan: &Plan) {
     let fields = &dataset.sampled().fields;
-    for (field, _) in plan.fields.iter().enumerate().filter(|(_, draw)| draw.is_none()) {
-        let sources: Vec<&str> =
-            plan.files.iter().filter(|f| f.columns.contains(&field)).map(|f| f.source.as_str()).collect();
-        if !sources.is_empty() {
+    for (field, draw) in plan.fields.iter().enumerate() {
+        let files = plan.files.iter().filter(|file| file.columns.contains(&field));
+        let sources: Vec<&str> = files.map(|file| file.source.as_str()).collect();
+        let key = format!("draws.{}", fields[field].name);
+        if fields[field].kind == Kind::Timestamp && (draw.is_some() || !sources.is_empty()) {
+            let accepted = "no timestamp: samples have none, so leave the sources out that have a column for it";
+            root.mistake(&key, "a timestamp", accepted);
+        } else if draw.is_none() && !sources.is_empty() {
             let found = format!("nothing, while there is a column for it in {}", sources.join(", "));
-            root.mistake(&format!("draws.{}", fields[field].name), found, "what it is drawn from");
+            root.mistake(&key, found, "what it is drawn from");
         }
     }
     let none = Overrides::new();

@@ -9,8 +9,8 @@ use crate::spec::Overrides;
 pub(crate) fn unreadable_rule(kind: Kind) -> ReaderRule {
     match kind {
         Kind::Text { .. } => ReaderRule::TextTooLong,
-        Kind::Integer { .. } => ReaderRule::UnreadableInteger,
-        Kind::Date => ReaderRule::UnreadableDate,
+        Kind::Integer { .. } | Kind::Number { .. } => ReaderRule::UnreadableInteger,
+        Kind::Date | Kind::Timestamp => ReaderRule::UnreadableDate,
         Kind::Decimal { .. } => ReaderRule::UnreadableAmount,
         Kind::Boolean => ReaderRule::UnreadableBoolean,
     }

@@ -98,7 +98,9 @@ fn defect<'a>(section: &Section<'a>, against: &Against<'_, 'a>) -> Option<Act> {
     match record.messages.rule_of(rule) {
         Some(ReaderRule::UnreadableDate) => unreadable(|kind| kind == Kind::Date),
         Some(ReaderRule::UnreadableAmount) => unreadable(|kind| matches!(kind, Kind::Decimal { .. })),
-        Some(ReaderRule::UnreadableInteger) => unreadable(|kind| matches!(kind, Kind::Integer { .. })),
+        Some(ReaderRule::UnreadableInteger) => {
+            unreadable(|kind| matches!(kind, Kind::Integer { .. } | Kind::Number { .. }))
+        }
         Some(ReaderRule::TextTooLong) => one_of(section, record, &of_kind(record, is_text)).map(Act::TooLong),
         Some(ReaderRule::ShortRecord) => Some(Act::Short),
         Some(ReaderRule::LongRecord) => Some(Act::Long),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 
 use chrono::NaiveDate;
-use fonderie_contract::{Dataset, Format, Kind, Origin};
+use fonderie_contract::{Dataset, Format, Origin};
 use fonderie_core::{ErrorCode, Result, StageError};
 use rust_xlsxwriter::XlsxError;
 
@@ -16,7 +16,7 @@ use crate::random::{Permutation, Random, purpose};
 use crate::row::{Before, Extent, Row};
 use crate::spec::{Drawn, Overrides, Scene};
 use crate::truth::{FileTruth, Repeats, Tally};
-use crate::value::Value;
+use crate::value::{Value, places};
 use crate::workbook::{MOST_ROWS, WorkbookOutput};
 
 /// The header of what is written to [`Sinks::dirty`], for whoever opens that file.
@@ -357,11 +357,7 @@ impl Output<'_> {
                             workbook.text(&text)?;
                         }
                         (None, value) => {
-                            let scale = match notation.record.fields[field].kind {
-                                Kind::Decimal { scale, .. } => scale,
-                                _ => 0,
-                            };
-                            workbook.value(value, scale)?;
+                            workbook.value(value, places(notation.record.fields[field].kind))?;
                         }
                     }
                 }

@@ -9,7 +9,7 @@ use fonderie_contract::{
 };
 
 use crate::random::Random;
-use crate::value::{Value, unit};
+use crate::value::{Value, places, unit};
 
 /// Whether an encoding has all characters of a text; one that cannot be written, only ASCII.
 pub(crate) fn carries(encoding: Encoding, text: &str) -> bool {
@@ -85,7 +85,9 @@ impl Notation<'_> {
             (Value::Empty, _) => {}
             (Value::Text(text), _) => out.push_str(self.word(field, text)),
             (Value::Date(day), _) => date(*day, &self.source.dates, out),
-            (Value::Decimal(units), Kind::Decimal { scale, .. }) => self.decimal(*units, scale, None, out),
+            (Value::Decimal(units), kind @ (Kind::Decimal { .. } | Kind::Number { .. })) => {
+                self.decimal(*units, places(kind), None, out);
+            }
             (Value::Integer(number), _) => push(out, format_args!("{number}")),
             (Value::Decimal(units), _) => push(out, format_args!("{units}")),
         }

@@ -7,7 +7,7 @@ use crate::notation::Notation;
 use crate::plan::Recipe;
 use crate::random::Random;
 use crate::spec::{Drawn, Scene};
-use crate::value::{Shape, Value, unit};
+use crate::value::{Shape, Value, places, unit};
 
 /// A row of a file.
 #[derive(Clone, Debug)]
@@ -75,6 +75,8 @@ impl Row {
                 drawn[draw].value = match (&drawn[draw].value, Shape::of(record.fields[field].kind)) {
                     (Value::Decimal(units), Shape::Decimal(scale)) => Value::Decimal(-units.abs().max(unit(scale))),
                     (_, Shape::Decimal(scale)) => Value::Decimal(-unit(scale)),
+                    (Value::Integer(number), Shape::Integer) => Value::Integer(-number.abs().max(1)),
+                    (_, Shape::Integer) => Value::Integer(-1),
                     // Years away, so that the row is refused on the day of the reading too.
                     _ => Value::Date(scene.as_of + 1826 + i32::try_from(random.below(3650)).unwrap_or(0)),
                 };
@@ -154,9 +156,12 @@ impl Row {
         let sign = if above { 1 } else { -1 };
         let value = match (&self.values[other], notation.record.fields[field].kind) {
             (Value::Date(day), _) => Value::Date(day + sign * (1 + i32::try_from(random.below(60)).unwrap_or(0))),
-            (Value::Decimal(units), Kind::Decimal { scale, .. }) => {
+            (Value::Integer(number), _) => {
+                Value::Integer(number + i64::from(sign) * (1 + i64::try_from(random.below(60)).unwrap_or(0)))
+            }
+            (Value::Decimal(units), kind) => {
                 let percent = 5 + i128::from(random.below(55));
-                Value::Decimal(units + i128::from(sign) * (unit(scale) + units.abs() * percent / 100))
+                Value::Decimal(units + i128::from(sign) * (unit(places(kind)) + units.abs() * percent / 100))
             }
             _ => return,
         };

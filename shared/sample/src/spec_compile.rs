@@ -8,7 +8,7 @@ use toml::{Table, Value as Toml};
 
 use crate::notation::carries;
 use crate::spec::{Choice, Choosable, Days, Delay, Parameter, Spec, Spread};
-use crate::value::{Shape, Value, parse_decimal, unit};
+use crate::value::{Shape, Value, parse_decimal, places, unit};
 
 const SOURCES: &str = "a text or a number, or a table with one of `value`, `options`, `from`, `sequence`, `date`, `after`, \
                        `number`, `amount`, `share`, `take`, `by`";
@@ -113,7 +113,9 @@ impl<'a> Names<'a> {
             }
             "number" => {
                 let (min, max) = match kind {
-                    Some(Kind::Integer { min, max }) => (f64::from(min), f64::from(max)),
+                    // A draw is a double, which has all whole numbers up to 2⁵³.
+                    #[allow(clippy::cast_precision_loss)]
+                    Some(Kind::Integer { min, max }) => (min.max(-(1 << 53)) as f64, max.min(1 << 53) as f64),
                     _ => (-1e9, 1e9),
                 };
                 self.spread(&section.section(source)?, min, max).map(Spec::Number)
@@ -121,11 +123,16 @@ impl<'a> Names<'a> {
             "amount" => {
                 let (precision, scale) = match kind {
                     Some(Kind::Decimal { precision, scale }) => (precision, scale),
+                    Some(kind @ Kind::Number { .. }) => (15, places(kind)),
                     _ => (18, 2),
                 };
                 let most = 10_i128.pow(u32::from(precision)) - 1;
                 let bound = (most / unit(scale)) as f64;
-                let spread = self.spread(&section.section(source)?, -bound, bound)?;
+                let (least, greatest) = match kind {
+                    Some(Kind::Number { min, max }) => (min.max(-bound), max.min(bound)),
+                    _ => (-bound, bound),
+                };
+                let spread = self.spread(&section.section(source)?, least, greatest)?;
                 Some(Spec::Amount { spread, scale, most })
             }
             "share" => {
@@ -162,17 +169,19 @@ impl<'a> Names<'a> {
         let (constant, accepted) = match kind {
             Some(Kind::Text { .. }) => (value.as_str().map(|text| Value::Text(text.to_owned())), "a text".to_owned()),
             Some(Kind::Integer { min, max }) => {
-                let number = value.as_integer().filter(|number| (i64::from(min)..=i64::from(max)).contains(number));
+                let number = value.as_integer().filter(|number| (min..=max).contains(number));
                 (number.map(Value::Integer), format!("a whole number from {min} to {max}"))
             }
             Some(Kind::Boolean) => {
                 (value.as_bool().map(|truth| Value::Text(truth.to_string())), "true or false".to_owned())
             }
-            Some(Kind::Date) => {
+            Some(Kind::Date | Kind::Timestamp) => {
                 let day = value.as_str().and_then(|text| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok());
                 (day.map(|day| Value::Date(day.to_epoch_days())), "a day such as \"2026-06-30\"".to_owned())
             }
-            Some(Kind::Decimal { precision, scale }) => {
+            Some(kind @ (Kind::Decimal { .. } | Kind::Number { .. })) => {
+                let scale = places(kind);
+                let precision = if let Kind::Decimal { precision, .. } = kind { precision } else { 15 };
                 let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
                 let units = parse_decimal(&text, scale).filter(|units| units.abs() < 10_i128.pow(u32::from(precision)));
                 let accepted = format!("a decimal with at most {scale} places and {precision} digits");

@@ -35,6 +35,10 @@ impl Shape {
             Kind::Integer { .. } => Shape::Integer,
             Kind::Date => Shape::Date,
             Kind::Decimal { scale, .. } => Shape::Decimal(scale),
+            // Measurements are drawn as decimals.
+            Kind::Number { .. } => Shape::Decimal(places(kind)),
+            // Instants are not drawn.
+            Kind::Timestamp => Shape::Date,
             // Truth values are drawn as the texts `true` and `false`.
             Kind::Boolean => Shape::Text,
         }
@@ -72,7 +76,7 @@ impl Value {
             Value::Integer(number) => number.to_string(),
             Value::Date(day) => NaiveDate::from_epoch_days(*day).map(|day| day.to_string()).unwrap_or_default(),
             Value::Decimal(units) => {
-                let scale = if let Kind::Decimal { scale, .. } = kind { scale } else { 0 };
+                let scale = places(kind);
                 let (one, units, sign) =
                     (unit(scale).unsigned_abs(), units.unsigned_abs(), if *units < 0 { "-" } else { "" });
                 match usize::try_from(scale).unwrap_or(0) {
@@ -81,6 +85,15 @@ impl Value {
                 }
             }
         }
+    }
+}
+
+/// Decimals of a number of a type, in a sample: a measurement has three.
+pub(crate) fn places(kind: Kind) -> i8 {
+    match kind {
+        Kind::Decimal { scale, .. } => scale,
+        Kind::Number { .. } => 3,
+        Kind::Text { .. } | Kind::Integer { .. } | Kind::Date | Kind::Timestamp | Kind::Boolean => 0,
     }
 }
 

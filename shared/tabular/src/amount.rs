@@ -24,6 +24,36 @@ pub(crate) fn amount(text: &str, format: &NumberFormat, precision: u8, scale: i8
     }
 }
 
+/// Reads a measurement: written as an amount is, with any number of decimals, and perhaps an exponent behind them (`1,5E-7`). Its exact digits
+/// are rounded once, to the nearest double.
+///
+/// # Errors
+/// When it is anything else, or too large for a double.
+pub(crate) fn measure(text: &str, format: &NumberFormat) -> Result<f64, Problem> {
+    if let Some(Digits { negative, value, decimals }) = digits(text.as_bytes(), format)
+        && value < 1 << 53
+        && let Some(unit) = TENS.get(decimals)
+    {
+        // Both are doubles exactly, so that their quotient is rounded once.
+        #[allow(clippy::cast_precision_loss)]
+        let number = value as f64 / unit;
+        return Ok(if negative && value > 0 { -number } else { number });
+    }
+    if spreadsheet::is_wrapped(text) {
+        return Err(Problem::SpreadsheetText);
+    }
+    let (mut taken, rest) = undressed(text, format)?;
+    let number = taken.measure(rest, format).map_err(|problem| match problem {
+        Problem::Amount => otherwise_written(rest, format, Field { precision: 38, scale: 18 }).unwrap_or(problem),
+        problem => problem,
+    })?;
+    match taken.needs {
+        Some(problem) => Err(problem),
+        // Zero has no sign: what is equal must look alike.
+        None => Ok(if taken.sign == Some(Sign::Minus) && number > 0.0 { -number } else { number }),
+    }
+}
+
 /// Reads a workbook's number into units of `10^-scale`, by its shortest decimal: what the spreadsheet's user typed. A
 /// spreadsheet keeps fifteen significant digits; what a double has beyond them is noise of its arithmetic.
 ///
@@ -150,8 +180,34 @@ const POWERS: [u64; 19] = {
     powers
 };
 
+/// Powers of ten that are doubles exactly.
+const TENS: [f64; 19] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18];
+
+/// A number of digits only, a sign and a decimal mark aside.
+struct Digits {
+    negative: bool,
+    /// All digits.
+    value: u64,
+    /// How many of them stand behind the mark.
+    decimals: usize,
+}
+
 /// The common case: digits, perhaps `-` before them, perhaps the decimal mark and decimals.
+#[inline]
 fn plain(text: &[u8], format: &NumberFormat, field: Field) -> Option<i128> {
+    let Digits { negative, value, decimals } = digits(text, format)?;
+    if decimals > field.scale {
+        return None;
+    }
+    // At most 18 digits times 10¹⁸: no overflow.
+    let value = i128::from(value) * i128::from(*POWERS.get(field.scale - decimals)?);
+    Some(if negative { -value } else { value })
+}
+
+/// The digits of a number that has nothing around it, at most 18.
+#[inline]
+fn digits(text: &[u8], format: &NumberFormat) -> Option<Digits> {
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
@@ -170,21 +226,23 @@ fn plain(text: &[u8], format: &NumberFormat, field: Field) -> Option<i128> {
             return None;
         }
     }
-    if whole == 0 || (marked && decimals == 0) || decimals > field.scale {
-        return None;
-    }
-    // At most 18 digits times 10¹⁸: no overflow.
-    let value = i128::from(value) * i128::from(*POWERS.get(field.scale - decimals)?);
-    Some(if negative { -value } else { value })
+    let is_number = whole > 0 && (!marked || decimals > 0);
+    is_number.then_some(Digits { negative, value, decimals })
 }
 
-/// A number with what stands around it, each piece taken off once, from either end.
-fn dressed(text: &str, format: &NumberFormat, field: Field) -> Result<i128, Problem> {
+/// What stands around a number, each piece taken off once, from either end; and the number.
+fn undressed<'t>(text: &'t str, format: &NumberFormat) -> Result<(Taken, &'t str), Problem> {
     let mut taken = Taken::default();
     let mut rest = text.trim();
     while let Some(inner) = taken.piece(rest, format)? {
         rest = inner.trim();
     }
+    Ok((taken, rest))
+}
+
+/// A number with what stands around it.
+fn dressed(text: &str, format: &NumberFormat, field: Field) -> Result<i128, Problem> {
+    let (mut taken, rest) = undressed(text, format)?;
     let units = taken.number(rest, format, field).map_err(|problem| match problem {
         Problem::Amount => otherwise_written(rest, format, field).unwrap_or(problem),
         problem => problem,
@@ -364,20 +422,41 @@ impl Taken {
         }
     }
 
-    /// The number itself, in the field's units.
-    fn number(&mut self, text: &str, format: &NumberFormat, field: Field) -> Result<i128, Problem> {
+    /// What stands before the decimal mark, and the digits behind it; a dash is zero.
+    fn parts<'t>(&mut self, text: &'t str, format: &NumberFormat) -> Result<(&'t str, &'t str), Problem> {
         if (text.is_empty() && self.dash) || (text == "\u{2014}" && self.sign.is_none()) {
             self.need(format.dash_is_zero, "dash_is_zero = true");
-            return Ok(0);
+            return Ok(("0", ""));
         }
-        let (whole, fraction) = match text.split_once(format.decimal_mark) {
-            Some((_, fraction)) if fraction.is_empty() || self.dash_cents => return Err(Problem::Amount),
+        match text.split_once(format.decimal_mark) {
+            Some((_, fraction)) if fraction.is_empty() || self.dash_cents => Err(Problem::Amount),
+            Some((_, fraction)) if !fraction.bytes().all(|b| b.is_ascii_digit()) => Err(Problem::Amount),
+            Some(parts) => Ok(parts),
+            None => Ok((text, "")),
+        }
+    }
+
+    /// The number itself, as the nearest double.
+    fn measure(&mut self, text: &str, format: &NumberFormat) -> Result<f64, Problem> {
+        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+            Some(("", _)) => return Err(Problem::Amount),
             Some(parts) => parts,
-            None => (text, ""),
+            None => (text, "0"),
         };
-        if !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        let unsigned = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+        if !(1..=4).contains(&unsigned.len()) || !unsigned.bytes().all(|b| b.is_ascii_digit()) {
             return Err(Problem::Amount);
         }
+        let exponent: i32 = exponent.parse().map_err(|_| Problem::Amount)?;
+        let (whole, fraction) = self.parts(mantissa, format)?;
+        let whole = whole_part(whole, format)?;
+        let exact = format!("{whole}.{fraction}e{}", exponent - i32::from(format.scale));
+        exact.parse().ok().filter(|number: &f64| number.is_finite()).ok_or(Problem::AmountSize)
+    }
+
+    /// The number itself, in the field's units.
+    fn number(&mut self, text: &str, format: &NumberFormat, field: Field) -> Result<i128, Problem> {
+        let (whole, fraction) = self.parts(text, format)?;
         let grouped = whole.len() > 3;
         let whole = whole_part(whole, format)?;
         // `48.0000` is exact; the mark of `1.500` may separate thousands.
@@ -852,7 +931,71 @@ mod tests {
         )
     }
 
+    #[test]
+    fn measurements_have_any_number_of_decimals_and_an_exponent() {
+        let point = NumberFormat::plain('.');
+        let comma = NumberFormat { thousands: vec![' '], units: vec!["kg".into()], ..NumberFormat::plain(',') };
+        for (text, format, number) in [
+            ("0", &point, 0.0_f64),
+            ("-0", &point, 0.0),
+            ("-0.0e0", &point, 0.0),
+            ("1.500", &point, 1.5),
+            ("0.1", &point, 0.1),
+            ("0.30000000000000004", &point, 0.1 + 0.2),
+            ("9007199254740993", &point, 9_007_199_254_740_992.0),
+            ("0.1000000000000000055511151231257827021181583404541015625", &point, 0.1),
+            ("1e-05", &point, 0.00001),
+            ("6.02214076E+23", &point, 6.022_140_76e23),
+            ("1,5E-7 kg", &comma, 1.5e-7),
+            ("-1 234,5678 kg", &comma, -1_234.567_8),
+            ("(2,5)", &comma, -2.5),
+        ] {
+            let read = measure(text, format).unwrap();
+            assert_eq!(read.to_bits(), number.to_bits(), "{text}: {read}");
+        }
+        for text in [
+            "NaN",
+            "inf",
+            "-Infinity",
+            "1e",
+            "e5",
+            "-e5",
+            "1e5.5",
+            "1e+",
+            "0x10",
+            "1_000",
+            "1.",
+            ".5",
+            "1e12345",
+            "1e 5",
+        ] {
+            assert_eq!(measure(text, &point), Err(Problem::Amount), "{text}");
+        }
+        assert_eq!(measure("1e400", &point), Err(Problem::AmountSize));
+        assert_eq!(measure("1e-400", &point), Ok(0.0));
+        assert_eq!(measure("1,5", &point), Err(needs("decimal_mark = \",\"")));
+        assert_eq!(measure("1 500.25", &point), Err(needs("thousands = [\" \"]")));
+        // A file that counts thousandths.
+        assert_eq!(measure("1500", &NumberFormat { scale: 3, ..NumberFormat::plain('.') }), Ok(1.5));
+    }
+
     proptest! {
+        #[test]
+        fn any_finite_double_reads_back(number in any::<f64>().prop_filter("finite", |number| number.is_finite())) {
+            for (format, mark) in [(NumberFormat::plain('.'), "."), (NumberFormat::plain(','), ",")] {
+                // In its shortest form, and to more digits than a double has.
+                for text in [format!("{number:?}"), format!("{number:e}"), format!("{number:.20e}")] {
+                    prop_assert_eq!(measure(&text.replace('.', mark), &format), Ok(number), "{}", &text);
+                }
+            }
+        }
+
+        #[test]
+        fn a_decimal_of_any_length_is_the_nearest_double(whole in 0..u64::MAX, fraction in "[0-9]{1,30}") {
+            let text = format!("{whole}.{fraction}");
+            prop_assert_eq!(measure(&text, &NumberFormat::plain('.')), Ok(text.parse::<f64>().unwrap()));
+        }
+
         #[test]
         fn an_amount_in_any_declared_style_reads_back((units, text) in spelling()) {
             let format = NumberFormat {

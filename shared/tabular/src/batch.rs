@@ -37,4 +37,6 @@ pub enum Batch {
     Records(RecordBatch),
     /// Rejects, of [`crate::reject_schema`].
     Rejects(RecordBatch),
+    /// Of a record whose files are complete: a row per rejected record, of [`crate::refused_key_schema`].
+    RefusedKeys(RecordBatch),
 }

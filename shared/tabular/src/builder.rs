@@ -19,6 +19,7 @@ use crate::limits::Limits;
 use crate::memo::Memo;
 use crate::problem::Problem;
 use crate::read::{DateCounts, FieldReader, Notes, Parsed};
+use crate::refused::RefusedKeys;
 use crate::reject::{Reject, RejectBuffer};
 use crate::rows::Rows;
 use crate::schema::{data_type, record_schema};
@@ -50,6 +51,8 @@ pub(crate) struct Builder<'a> {
     lines: Vec<i64>,
     numbers: Vec<i64>,
     rejects: RejectBuffer,
+    /// If the record's files are complete.
+    refused_keys: Option<RefusedKeys<'a>>,
     /// Per field of the record; those that are no money stay zero.
     read: Vec<Amount>,
     rejected: Vec<Amount>,
@@ -112,6 +115,7 @@ impl<'a> Builder<'a> {
             lines: Vec::new(),
             numbers: Vec::new(),
             rejects: RejectBuffer::default(),
+            refused_keys: record.complete.map(|_| RefusedKeys::new(record, source)),
             read: vec![Amount::default(); record.fields.len()],
             rejected: vec![Amount::default(); record.fields.len()],
             row_amounts: Vec::new(),
@@ -182,6 +186,16 @@ impl<'a> Builder<'a> {
                 let found = rows.names_in(&self.names);
                 self.other_header = (found > 1 && found * 2 > self.names.len()).then(|| rows.line());
             }
+            if self.refused_keys.is_some() {
+                // Of a row with a value too many, nobody knows in which column each value stands.
+                let trusted = rows.broken().is_none() && !broken.has(ReaderRule::UnnamedColumn);
+                if trusted {
+                    self.derive();
+                }
+                let number = i64::try_from(rows.number()).unwrap_or(i64::MAX);
+                let row = trusted.then_some(self.columns.as_slice());
+                self.refused_keys.iter_mut().for_each(|keys| keys.push(row, number));
+            }
             let kept = self.lines.len();
             self.columns.iter_mut().for_each(|column| column.truncate(kept));
             for (index, amount) in self.row_amounts.drain(..) {
@@ -248,6 +262,7 @@ impl<'a> Builder<'a> {
                         emptied.add(problem.rule());
                     }
                     Err(problem) => {
+                        self.columns[index].push(&Value::Null);
                         broken.add(problem.rule());
                         self.reject(rows, &problem, Some((column, Some(index))), cell.displayed());
                     }
@@ -269,6 +284,7 @@ impl<'a> Builder<'a> {
             self.columns[*index].push(&match constant {
                 derived::Constant::Null => Value::Null,
                 derived::Constant::Text(text) => Value::Text(text),
+                derived::Constant::Whole(number) => Value::Whole(*number),
                 derived::Constant::Number(number) => Value::Number(*number),
                 derived::Constant::Decimal(number) => Value::Decimal(*number),
                 derived::Constant::Truth(truth) => Value::Truth(*truth),
@@ -278,7 +294,7 @@ impl<'a> Builder<'a> {
             self.columns[*index].push(&Value::Text(text));
         }
         for (index, inputs) in &self.hashes {
-            match derived::hash(self.record, &self.columns, inputs, &mut self.scratch) {
+            match derived::hash(&self.columns, inputs, &mut self.scratch) {
                 Some(id) => self.columns[*index].push(&Value::Text(&id)),
                 None => self.columns[*index].push(&Value::Null),
             }
@@ -312,6 +328,11 @@ impl<'a> Builder<'a> {
         if self.rejects.len() >= self.limits.batch_rows || self.rejects.bytes() >= self.limits.batch_bytes {
             return self.take_rejects().map(Some);
         }
+        let full =
+            |keys: &RefusedKeys<'_>| keys.len() >= self.limits.batch_rows || keys.text_len() >= self.limits.batch_bytes;
+        if self.refused_keys.as_ref().is_some_and(full) {
+            return self.take_refused_keys();
+        }
         Ok(None)
     }
 
@@ -323,7 +344,13 @@ impl<'a> Builder<'a> {
         if !self.rejects.is_empty() {
             return self.take_rejects().map(Some);
         }
-        Ok(None)
+        self.take_refused_keys()
+    }
+
+    /// The keys of refused rows that wait, if any do.
+    fn take_refused_keys(&mut self) -> Result<Option<Batch>> {
+        let Some(keys) = self.refused_keys.as_mut().filter(|keys| keys.len() > 0) else { return Ok(None) };
+        keys.take().map(|batch| Some(Batch::RefusedKeys(batch))).map_err(arrow_error)
     }
 
     fn take_rejects(&mut self) -> Result<Batch> {
@@ -358,7 +385,7 @@ impl<'a> Builder<'a> {
             tally
         };
         let dates = self.record.fields.iter().zip(&self.dates).zip(&self.source.columns);
-        let dates = dates.filter(|((field, _), _)| matches!(field.kind, Kind::Date));
+        let dates = dates.filter(|((field, _), _)| matches!(field.kind, Kind::Date | Kind::Timestamp));
         let dates: Vec<_> = dates.map(|((_, counts), origin)| (origin, counts)).collect();
         let Evidence { notices, halts } = evidence::of_file(&dates, self.other_header, rows);
         ReadSummary {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use chrono::NaiveDate;
 
 use crate::amount;
+use crate::time::time_of_day;
 
 /// A cell of a file. Delimited text has texts only, a workbook any of them.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,8 +32,8 @@ pub enum Cell<'a> {
     Moment {
         /// The day, since 1970-01-01.
         day: i32,
-        /// The time of day in seconds: 1 or more, since midnight is a day.
-        seconds: u32,
+        /// The time of day in milliseconds: 1 or more, since midnight is a day.
+        milliseconds: u32,
     },
     /// A span of time, a time without a day, or a date that no calendar has, as a serial number.
     Time(f64),
@@ -82,9 +83,9 @@ impl Cell<'_> {
             Cell::Undecodable(text) | Cell::DoubleEncoded(text) | Cell::Error(text) => text.clone(),
             Cell::TooLong(text) | Cell::ShownAs(_, text) => text.clone().into_owned(),
             Cell::Number(number) | Cell::Formatted(number, _) | Cell::Time(number) => number.to_string(),
-            Cell::Moment { day, seconds } => {
+            Cell::Moment { day, milliseconds } => {
                 let day = NaiveDate::from_epoch_days(*day).map(|day| day.to_string()).unwrap_or_default();
-                format!("{day} {:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+                format!("{day} {}", time_of_day(*milliseconds))
             }
             // Not the formula itself: it is not read.
             Cell::Formula => "=…".to_owned(),

@@ -1,6 +1,6 @@
 //! Fields that are derived: from the file's name, the sheet's name, or a hash of other fields.
 
-use fonderie_contract::{Kind, Origin, Reading, Record, Source, Template};
+use fonderie_contract::{Origin, Reading, Record, Source, Template};
 use fonderie_core::{ErrorCode, Result, StageError};
 use sha2::{Digest, Sha256};
 
@@ -14,7 +14,8 @@ use crate::visible::visible;
 pub(crate) enum Constant {
     Null,
     Text(String),
-    Number(i32),
+    Whole(i64),
+    Number(f64),
     Decimal(i128),
     Truth(bool),
 }
@@ -47,6 +48,7 @@ pub(crate) fn from_name(record: &Record, source: &Source, index: usize, name: &s
     Ok(Some(match parsed.map_err(|_| failed("has a part there that the field does not take"))? {
         Parsed::Null => Constant::Null,
         Parsed::Text(text) => Constant::Text(text.into_owned()),
+        Parsed::Whole(number) => Constant::Whole(number),
         Parsed::Number(number) => Constant::Number(number),
         Parsed::Decimal(number) => Constant::Decimal(number),
         Parsed::Truth(truth) => Constant::Truth(truth),
@@ -56,13 +58,13 @@ pub(crate) fn from_name(record: &Record, source: &Source, index: usize, name: &s
 /// 80 bits of SHA-256 over the length-prefixed canonical values of a row's inputs, as 16 base32 characters (RFC 4648);
 /// `None` if an input is absent.
 ///
-/// `inputs` are indices of fields whose newest value in `columns` is the row's. Canonical: text as it is, days as ISO dates,
-/// decimals in units of the field's last place, whole numbers, `true` and `false`.
-pub(crate) fn hash(record: &Record, columns: &[Column], inputs: &[usize], scratch: &mut String) -> Option<String> {
+/// `inputs` are indices of fields whose newest value in `columns` is the row's. Canonical: text as it is, days as ISO dates, instants as
+/// `2026-05-04T08:30:00.000000Z`, decimals in units of the field's last place, other numbers in their shortest form, `true` and `false`.
+pub(crate) fn hash(columns: &[Column], inputs: &[usize], scratch: &mut String) -> Option<String> {
     let mut hash = Sha256::new();
     for &input in inputs {
         scratch.clear();
-        columns[input].newest(matches!(record.fields[input].kind, Kind::Date), scratch)?;
+        columns[input].newest_text(scratch)?;
         hash.update((scratch.len() as u64).to_be_bytes());
         hash.update(scratch.as_bytes());
     }

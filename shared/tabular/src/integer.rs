@@ -18,10 +18,10 @@ pub(crate) fn integer(text: &str, min: i64, max: i64, format: &NumberFormat) -> 
     if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
         return within(number.parse().map_err(|_| bounds.clone())?);
     }
-    match amount::amount(number, format, 18, 0) {
+    match amount::amount(number, format, 19, 0) {
         // `1 000`, `+5`, `1000,0`: as the contract writes numbers
         Ok(whole) if is_number(number, format) => within(i64::try_from(whole).map_err(|_| bounds.clone())?),
-        Err(problem) if number.contains(|c: char| c.is_ascii_digit()) && helps(&problem) => Err(problem.of_integer()),
+        Err(problem) if number.contains(|c: char| c.is_ascii_digit()) && helps(&problem) => Err(problem.of_number()),
         Err(Problem::SpreadsheetText) => Err(Problem::SpreadsheetText),
         _ => Err(Problem::Integer),
     }
@@ -47,8 +47,26 @@ fn is_number(text: &str, format: &NumberFormat) -> bool {
 #[cfg(test)]
 mod tests {
     use fonderie_contract::Messages;
+    use proptest::prelude::*;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_whole_number_reads_back(number: i64) {
+            let format = NumberFormat { thousands: vec!['\u{202f}'], ..NumberFormat::plain(',') };
+            prop_assert_eq!(integer(&number.to_string(), i64::MIN, i64::MAX, &format), Ok(number));
+            let digits = number.unsigned_abs().to_string();
+            let mut grouped = if number < 0 { "-".to_owned() } else { String::new() };
+            for (at, digit) in digits.chars().enumerate() {
+                if at > 0 && (digits.len() - at) % 3 == 0 {
+                    grouped.push('\u{202f}');
+                }
+                grouped.push(digit);
+            }
+            prop_assert_eq!(integer(&grouped, i64::MIN, i64::MAX, &format), Ok(number));
+        }
+    }
 
     #[test]
     fn whole_numbers() {
@@ -80,5 +98,10 @@ mod tests {
         }
         assert_eq!(integer("=\"0010\"", 0, 150, &format), Err(Problem::SpreadsheetText));
         assert_eq!(integer("-9223372036854775808", i64::MIN, i64::MAX, &format), Ok(i64::MIN));
+        assert_eq!(integer("9 223 372 036 854 775 807", i64::MIN, i64::MAX, &grouped), Ok(i64::MAX));
+        let bounds = Problem::IntegerBounds { min: i64::MIN, max: i64::MAX };
+        for text in ["9223372036854775808", "9 223 372 036 854 775 808"] {
+            assert_eq!(integer(text, i64::MIN, i64::MAX, &grouped), Err(bounds.clone()), "{text}");
+        }
     }
 }

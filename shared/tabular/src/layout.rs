@@ -220,7 +220,7 @@ fn value_as_name(
     let cell = Cell::Text(name.as_str().into());
     let reader = FieldReader::new(record, *index, reading, None);
     let value = reader.read(&cell, &mut Notes::default(), &mut DateCounts::default());
-    matches!(value, Ok(Parsed::Number(_) | Parsed::Decimal(_))).then_some(position)
+    matches!(value, Ok(Parsed::Whole(_) | Parsed::Number(_) | Parsed::Decimal(_))).then_some(position)
 }
 
 /// The names of a file without a header: positions, as many as the contract names.

@@ -126,7 +126,7 @@ pub enum Problem {
     AmountWord(String),
     /// A number of a workbook that its cell shows with another sign than its own, or without it.
     AmountSign,
-    /// A whole number of a workbook, with what is wrong with it as an amount.
+    /// A number that is no amount, with what is wrong with it as one.
     IntegerAs(Box<Problem>),
     /// Too many decimals.
     AmountDecimals {
@@ -148,6 +148,8 @@ pub enum Problem {
         /// The greatest allowed.
         max: i64,
     },
+    /// A number outside its bounds, which are as the sentence shows them.
+    NumberBounds(String, String),
     /// A truth value that is none of the declared words.
     Boolean {
         /// The declared words.
@@ -166,8 +168,8 @@ pub enum Problem {
 }
 
 impl Problem {
-    /// The problem of a whole number that is read as an amount.
-    pub(crate) fn of_integer(self) -> Self {
+    /// The problem of a number that is read as an amount and is none.
+    pub(crate) fn of_number(self) -> Self {
         Self::IntegerAs(Box::new(self))
     }
 
@@ -213,9 +215,11 @@ impl Problem {
             | Self::AmountSign
             | Self::EmptyWordForAmount(_)
             | Self::AmountSize => ReaderRule::UnreadableAmount,
-            Self::Integer | Self::IntegerAs(_) | Self::EmptyWordForInteger(_) | Self::IntegerBounds { .. } => {
-                ReaderRule::UnreadableInteger
-            }
+            Self::Integer
+            | Self::IntegerAs(_)
+            | Self::EmptyWordForInteger(_)
+            | Self::IntegerBounds { .. }
+            | Self::NumberBounds(..) => ReaderRule::UnreadableInteger,
             Self::Boolean { .. } => ReaderRule::UnreadableBoolean,
             Self::CellType => ReaderRule::CellType,
             Self::CellError => ReaderRule::CellError,
@@ -295,7 +299,7 @@ impl Problem {
             Self::DateOrder { expected } => say("date_order", &[("expected", &formats(expected))]),
             Self::NumberForDate => say("number_for_date", &[]),
             Self::YearForDate => say("year_for_date", &[]),
-            Self::Amount => say("amount", &[]),
+            Self::Amount => say("amount", &[kind]),
             Self::AmountNeeds { key } => say("amount_needs", &[kind, ("key", key)]),
             Self::OtherCurrency { expected } => {
                 say("other_currency", &[kind, ("expected", &messages.any_of(expected))])
@@ -307,13 +311,14 @@ impl Problem {
             Self::IntegerAs(problem) => problem.told(messages, false),
             Self::AmountDecimals { most: 0 } => say("amount_whole", &[]),
             Self::AmountDecimals { most } => say("amount_decimals", &[("most", &most.to_string())]),
-            Self::AmountSize => say("amount_size", &[]),
+            Self::AmountSize => say("amount_size", &[kind]),
             Self::EmptyWordForAmount(word) => say("empty_word_for_amount", &[("word", word)]),
             Self::Integer => say("integer", &[]),
             Self::EmptyWordForInteger(word) => say("empty_word_for_integer", &[("word", word)]),
             Self::IntegerBounds { min, max } => {
                 say("integer_bounds", &[("min", &min.to_string()), ("max", &max.to_string())])
             }
+            Self::NumberBounds(min, max) => say("integer_bounds", &[("min", min), ("max", max)]),
             Self::Boolean { expected } => say("boolean", &[("expected", expected)]),
             Self::CellType => say("cell_type", &[]),
             Self::CellError => say("cell_error", &[]),

@@ -3,16 +3,17 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use chrono::{Datelike, NaiveDate, NaiveTime};
+use chrono::{Datelike, NaiveDate};
 use fonderie_contract::{Check, DateRange, FileFormat, Format, Kind, ReaderRule, Reading, Record};
 
 use crate::appearance::{self, Around};
 use crate::cell::{Appearance, Cell};
 use crate::column::Value;
-use crate::date::{self, Evidence};
+use crate::date::{self, Evidence, Take, Wanted};
 use crate::nothing::means_nothing;
 use crate::problem::Problem;
 use crate::text::clean;
+use crate::time::time_of_day;
 use crate::{amount, integer};
 
 /// A cell that was read, its text owned if it had to be made.
@@ -20,8 +21,9 @@ use crate::{amount, integer};
 pub(crate) enum Parsed<'a> {
     Null,
     Text(Cow<'a, str>),
-    /// An integer, or a date's day.
-    Number(i32),
+    /// An integer, a date's day, or a timestamp's microseconds.
+    Whole(i64),
+    Number(f64),
     Decimal(i128),
     Truth(bool),
 }
@@ -31,6 +33,7 @@ impl Parsed<'_> {
         match self {
             Parsed::Null => Value::Null,
             Parsed::Text(text) => Value::Text(text),
+            Parsed::Whole(number) => Value::Whole(*number),
             Parsed::Number(number) => Value::Number(*number),
             Parsed::Decimal(number) => Value::Decimal(*number),
             Parsed::Truth(truth) => Value::Truth(*truth),
@@ -55,8 +58,12 @@ impl Notes {
         self.0 == 0
     }
 
+    pub(crate) fn has(self, rule: ReaderRule) -> bool {
+        self.0 & (1 << rule as u32) != 0
+    }
+
     pub(crate) fn rules(self) -> impl Iterator<Item = ReaderRule> {
-        ReaderRule::ALL.into_iter().filter(move |rule| self.0 & (1 << *rule as u32) != 0)
+        ReaderRule::ALL.into_iter().filter(move |rule| self.has(*rule))
     }
 }
 
@@ -170,7 +177,8 @@ impl<'a> FieldReader<'a> {
     fn nothing(&self) -> Parsed<'static> {
         match self.kind {
             Kind::Decimal { .. } if self.reading.numbers.empty_is_zero => Parsed::Decimal(0),
-            Kind::Integer { .. } if self.reading.numbers.empty_is_zero => Parsed::Number(0),
+            Kind::Integer { .. } if self.reading.numbers.empty_is_zero => Parsed::Whole(0),
+            Kind::Number { .. } if self.reading.numbers.empty_is_zero => Parsed::Number(0.0),
             _ => Parsed::Null,
         }
     }
@@ -203,20 +211,36 @@ impl<'a> FieldReader<'a> {
                     Err(problem) => Err(problem),
                 }
             }
-            Kind::Date => match date::date_and_order(trimmed, &self.reading.dates, self.range) {
-                (Ok(day), evidence) => {
-                    dates.texts += 1;
-                    dates.note(evidence);
-                    Ok(Parsed::Number(day))
-                }
-                (Err(_), evidence @ Evidence::Other(_)) => {
-                    dates.note(evidence);
-                    Err(Problem::DateOrder { expected: self.reading.dates.expected() })
-                }
-                (Err(problem), _) => Err(problem),
+            Kind::Number { min, max } => match amount::measure(trimmed, &self.reading.numbers) {
+                Ok(number) => within(number, min, max),
+                Err(Problem::Amount) if means_nothing(trimmed) => Err(Problem::EmptyWordForInteger(trimmed.to_owned())),
+                Err(Problem::SpreadsheetText) => Err(Problem::SpreadsheetText),
+                Err(problem) => Err(problem.of_number()),
             },
+            Kind::Date => self.date(trimmed, Take::Day, dates),
+            Kind::Timestamp => self.date(trimmed, Take::Instant, dates),
             Kind::Boolean => self.boolean(trimmed).map(Parsed::Truth),
         }
+    }
+
+    fn date(&self, text: &str, take: Take, dates: &mut DateCounts) -> Result<Parsed<'static>, Problem> {
+        let wanted = self.wanted(take);
+        match date::date_and_order(text, &wanted) {
+            (Ok(value), evidence) => {
+                dates.texts += 1;
+                dates.note(evidence);
+                Ok(Parsed::Whole(value))
+            }
+            (Err(_), evidence @ Evidence::Other(_)) => {
+                dates.note(evidence);
+                Err(Problem::DateOrder { expected: wanted.expected() })
+            }
+            (Err(problem), _) => Err(problem),
+        }
+    }
+
+    fn wanted(&self, take: Take) -> Wanted<'_> {
+        Wanted { dates: &self.reading.dates, range: self.range, take }
     }
 
     fn plain_text<'b>(&'b self, trimmed: &'b str, max_length: usize, notes: &mut Notes) -> Result<Parsed<'b>, Problem> {
@@ -270,17 +294,13 @@ impl<'a> FieldReader<'a> {
             (Cell::Error(_), _) => Err(Problem::CellError),
             (Cell::Formula, _) => Err(Problem::FormulaWithoutValue),
             (Cell::TooLong(_), Kind::Text { max_length }) => Err(Problem::TextTooLong { most: max_length }),
-            (Cell::Day(day), Kind::Date) => self.date_cell(*day, 0, dates),
-            (Cell::Moment { day, seconds }, Kind::Date) => self.date_cell(*day, *seconds, dates),
-            (Cell::Time(_), Kind::Date) => Err(Problem::NoSuchDay),
-            (Cell::Number(number) | Cell::Formatted(number, _), Kind::Date) => {
-                self.number_as_date(*number, &number.to_string(), dates)
-            }
-            (Cell::ShownAs(number, shown), Kind::Date) => self.number_as_date(*number, shown, dates),
-            (Cell::Formatted(number, appearance), Kind::Integer { .. } | Kind::Decimal { .. }) => {
-                self.number(self.as_shown(*number, *appearance)?)
-            }
-            (Cell::ShownAs(number, shown), Kind::Integer { .. } | Kind::Decimal { .. })
+            (_, Kind::Date) => self.dated(cell, Take::Day, dates),
+            (_, Kind::Timestamp) => self.dated(cell, Take::Instant, dates),
+            (
+                Cell::Formatted(number, appearance),
+                Kind::Integer { .. } | Kind::Decimal { .. } | Kind::Number { .. },
+            ) => self.number(self.as_shown(*number, *appearance)?),
+            (Cell::ShownAs(number, shown), Kind::Integer { .. } | Kind::Decimal { .. } | Kind::Number { .. })
                 if shown.parse::<f64>() != Ok(*number) =>
             {
                 let around = appearance::around_digits(*number, shown);
@@ -290,9 +310,10 @@ impl<'a> FieldReader<'a> {
                 };
                 self.number(self.as_shown(*number, appearance)?)
             }
-            (Cell::Number(number) | Cell::ShownAs(number, _), Kind::Integer { .. } | Kind::Decimal { .. }) => {
-                self.number(*number)
-            }
+            (
+                Cell::Number(number) | Cell::ShownAs(number, _),
+                Kind::Integer { .. } | Kind::Decimal { .. } | Kind::Number { .. },
+            ) => self.number(*number),
             // A double holds every whole number of fifteen digits exactly.
             (Cell::Number(number) | Cell::Formatted(number, _) | Cell::ShownAs(number, _), Kind::Text { .. })
                 if number.abs() >= 1e15 =>
@@ -318,11 +339,14 @@ impl<'a> FieldReader<'a> {
     /// A workbook's number, of a field for numbers.
     fn number(&self, number: f64) -> Result<Parsed<'static>, Problem> {
         match self.kind {
+            Kind::Integer { .. } if number.abs() >= 1e15 => Err(Problem::TooManyDigits),
             Kind::Integer { min, max } => self.integer(&number.to_string(), min, max),
+            // Zero has no sign: what is equal must look alike.
+            Kind::Number { min, max } => within(number + 0.0, min, max),
             Kind::Decimal { precision, scale } => {
                 amount::number(number, precision, scale, &self.reading.numbers).map(Parsed::Decimal)
             }
-            Kind::Text { .. } | Kind::Date | Kind::Boolean => Err(Problem::CellType),
+            Kind::Text { .. } | Kind::Date | Kind::Timestamp | Kind::Boolean => Err(Problem::CellType),
         }
     }
 
@@ -336,26 +360,51 @@ impl<'a> FieldReader<'a> {
             Appearance::Scaled => Err(Problem::ScaledAmount),
             Appearance::Hidden => Err(Problem::HiddenAmount),
         };
-        shown.map_err(|problem| if matches!(self.kind, Kind::Integer { .. }) { problem.of_integer() } else { problem })
+        shown.map_err(|problem| if matches!(self.kind, Kind::Decimal { .. }) { problem } else { problem.of_number() })
     }
 
-    /// A workbook's number in a date field, and the text that its cell shows.
-    fn number_as_date(&self, number: f64, shown: &str, dates: &mut DateCounts) -> Result<Parsed<'static>, Problem> {
+    /// A workbook's cell that is no text, in a field for dates.
+    fn dated(&self, cell: &Cell<'_>, take: Take, dates: &mut DateCounts) -> Result<Parsed<'static>, Problem> {
+        match cell {
+            Cell::Day(day) => self.date_cell(*day, 0, take, dates),
+            Cell::Moment { day, milliseconds } => self.date_cell(*day, *milliseconds, take, dates),
+            Cell::Time(_) => Err(Problem::NoSuchDay),
+            Cell::Number(number) | Cell::Formatted(number, _) => {
+                self.number_as_date(*number, &number.to_string(), take, dates)
+            }
+            Cell::ShownAs(number, shown) => self.number_as_date(*number, shown, take, dates),
+            _ => Err(Problem::CellType),
+        }
+    }
+
+    /// A workbook's number in a field for dates, and the text that its cell shows.
+    fn number_as_date(
+        &self,
+        number: f64,
+        shown: &str,
+        take: Take,
+        dates: &mut DateCounts,
+    ) -> Result<Parsed<'static>, Problem> {
         if !self.reading.empty.is_empty() && self.is_empty_word(shown) {
             return Ok(self.nothing());
         }
-        let (result, evidence) = date::number_as_date(number, shown, &self.reading.dates, self.range);
-        let day = result?;
+        let (result, evidence) = date::number_as_date(number, shown, &self.wanted(take));
+        let value = result?;
         dates.note(evidence);
-        Ok(Parsed::Number(day))
+        Ok(Parsed::Whole(value))
     }
 
     /// A workbook's date cell, which is counted.
-    fn date_cell(&self, day: i32, seconds: u32, dates: &mut DateCounts) -> Result<Parsed<'static>, Problem> {
+    fn date_cell(
+        &self,
+        day: i32,
+        milliseconds: u32,
+        take: Take,
+        dates: &mut DateCounts,
+    ) -> Result<Parsed<'static>, Problem> {
         dates.cells += 1;
         dates.late_cells += u64::from(NaiveDate::from_epoch_days(day).is_some_and(|day| day.day() > 12));
-        let time = NaiveTime::from_num_seconds_from_midnight_opt(seconds, 0).unwrap_or_default();
-        date::date_time(day, time, &self.reading.dates, self.range).map(Parsed::Number)
+        date::date_time(day, time_of_day(milliseconds), &self.wanted(take)).map(Parsed::Whole)
     }
 
     /// A text that was made here, such as a number's.
@@ -365,7 +414,7 @@ impl<'a> FieldReader<'a> {
         }
         Ok(match self.plain_text(&text, max_length, notes)? {
             Parsed::Text(text) => Parsed::Text(Cow::Owned(text.into_owned())),
-            Parsed::Null | Parsed::Number(_) | Parsed::Decimal(_) | Parsed::Truth(_) => Parsed::Null,
+            Parsed::Null | Parsed::Whole(_) | Parsed::Number(_) | Parsed::Decimal(_) | Parsed::Truth(_) => Parsed::Null,
         })
     }
 
@@ -383,10 +432,8 @@ impl<'a> FieldReader<'a> {
         Err(Problem::Boolean { expected })
     }
 
-    fn integer(&self, text: &str, min: i32, max: i32) -> Result<Parsed<'static>, Problem> {
-        let bounds = Problem::IntegerBounds { min: min.into(), max: max.into() };
-        let number = integer::integer(text, min.into(), max.into(), &self.reading.numbers)?;
-        i32::try_from(number).map(Parsed::Number).map_err(|_| bounds)
+    fn integer(&self, text: &str, min: i64, max: i64) -> Result<Parsed<'static>, Problem> {
+        integer::integer(text, min, max, &self.reading.numbers).map(Parsed::Whole)
     }
 
     fn is_empty_word(&self, text: &str) -> bool {
@@ -412,6 +459,15 @@ impl<'a> FieldReader<'a> {
             _ => Err(Problem::SpreadsheetText),
         }
     }
+}
+
+/// A number of a measurement, if it is within its bounds.
+fn within(number: f64, min: f64, max: f64) -> Result<Parsed<'static>, Problem> {
+    if (min..=max).contains(&number) {
+        return Ok(Parsed::Number(number));
+    }
+    let shown = |bound: f64| if bound.abs() < 1e15 { bound.to_string() } else { format!("{bound:e}") };
+    Err(Problem::NumberBounds(shown(min), shown(max)))
 }
 
 fn mapped_value(mapped: &str) -> Parsed<'_> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use fonderie_contract::{Kind, Record};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
@@ -14,12 +14,17 @@ pub const SOURCE_LINE: &str = "source_line";
 /// The number of the record in the source, from 0, the header excepted: `Int64`, the last column.
 pub const SOURCE_RECORD: &str = "source_record";
 
+/// The time zone of timestamps.
+pub(crate) const UTC: &str = "UTC";
+
 /// The Arrow type of a field.
 pub(crate) fn data_type(kind: Kind) -> DataType {
     match kind {
         Kind::Text { .. } => DataType::Utf8,
-        Kind::Integer { .. } => DataType::Int32,
+        Kind::Integer { .. } => DataType::Int64,
+        Kind::Number { .. } => DataType::Float64,
         Kind::Date => DataType::Date32,
+        Kind::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())),
         Kind::Decimal { precision, scale } => DataType::Decimal128(precision, scale),
         Kind::Boolean => DataType::Boolean,
     }
@@ -37,14 +42,15 @@ pub fn record_schema(record: &Record) -> SchemaRef {
 const ROW_GROUP: usize = 131_072;
 
 /// How records are written: as [`reject_properties`]. A column whose values differ from row to row has no dictionary: the
-/// natural key without its owner, amounts, lines and record numbers.
+/// natural key without its owner, amounts, measurements, instants, lines and record numbers.
 pub fn record_properties(
     record: &Record,
     metadata: impl IntoIterator<Item = (&'static str, String)>,
 ) -> WriterProperties {
     let differs = |(index, field): (usize, &fonderie_contract::Field)| {
         let key = record.key.contains(&index) && record.owner != Some(index);
-        (key || matches!(field.kind, Kind::Decimal { .. })).then(|| ColumnPath::from(field.name.clone()))
+        let differs = matches!(field.kind, Kind::Decimal { .. } | Kind::Number { .. } | Kind::Timestamp);
+        (key || differs).then(|| ColumnPath::from(field.name.clone()))
     };
     let mut builder = properties(metadata);
     for column in record.fields.iter().enumerate().filter_map(differs) {

@@ -9,6 +9,12 @@ pub(crate) struct Time {
     pub(crate) zone: Option<FixedOffset>,
 }
 
+/// The time of day of so many milliseconds since midnight.
+pub(crate) fn time_of_day(milliseconds: u32) -> NaiveTime {
+    let time = NaiveTime::from_num_seconds_from_midnight_opt(milliseconds / 1_000, milliseconds % 1_000 * 1_000_000);
+    time.unwrap_or_default()
+}
+
 /// Reads what follows a date, its white space or `T` included; `None` if it is no time.
 pub(crate) fn behind_date(text: &str) -> Option<Time> {
     let (after, iso) = match text.strip_prefix(['T', 't']) {

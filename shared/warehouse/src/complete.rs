@@ -1,7 +1,8 @@
 //! Files that are the complete state of their scopes: what a load must know beside the accepted rows, and what is not plausible of them.
 //!
 //! A key that such a file does not show is absent, unless a row of it was refused: then it was there. The keys of refused rows are read from
-//! the records in silver, before the rules; of a row that the reader itself refused, the key is not known, and the file closes nothing.
+//! silver: of the records before the rules, and of those that the reader itself refused. If a row was refused whose key could not be read, the file
+//! closes nothing, and that is reported.
 
 use arrow_array::RecordBatch;
 use fonderie_contract::{Field, Layout, Owns, Record};
@@ -11,10 +12,11 @@ use futures::stream::BoxStream;
 use tokio_postgres::Transaction;
 
 use crate::error::Doing;
+use crate::ledger::unsigned;
 use crate::load::{LoadPlan, copy_into};
 use crate::sql::quote;
 
-/// All records of a file that could be read, those that the rules refuse too: the fields of the main table's key, and `source_record`.
+/// All records of a file, those that were refused too: the fields of the main table's key, NULL if they could not be read, and `source_record`.
 pub type Judged<'a> = BoxStream<'a, Result<RecordBatch>>;
 
 const GIVING: &str = "noting what the file is complete of";
@@ -67,14 +69,18 @@ pub(crate) async fn given(
     }
     transaction.batch_execute(&sql).await.doing(GIVING)?;
     let owner = plan.record.owner.map(|owner| plan.record.fields[owner].name.as_str());
-    if let (Owns::Only(values), [only], Some(owner)) = (plan.owns, scope, owner)
-        && only == owner
+    if let (Owns::Only(values), Some(owner)) = (plan.owns, owner.filter(|owner| scope.iter().any(|name| name == owner)))
     {
-        let add = format!(
-            "INSERT INTO {scopes} SELECT value FROM unnest($1::text[]) AS value WHERE NOT EXISTS (SELECT FROM {scopes} s WHERE s.{} = value)",
-            quote(only)
-        );
-        transaction.execute(&add, &[values]).await.doing(GIVING)?;
+        // a row of another sender's was refused: the file is complete of nothing that its source may not send
+        let remove = format!("DELETE FROM {scopes} s WHERE s.{} <> ALL ($1::text[])", quote(owner));
+        transaction.execute(&remove, &[values]).await.doing(GIVING)?;
+        if scope.len() == 1 {
+            let add = format!(
+                "INSERT INTO {scopes} SELECT value FROM unnest($1::text[]) AS value WHERE NOT EXISTS (SELECT FROM {scopes} s WHERE s.{} = value)",
+                quote(owner)
+            );
+            transaction.execute(&add, &[values]).await.doing(GIVING)?;
+        }
     }
     Ok(())
 }
@@ -96,15 +102,26 @@ pub(crate) async fn nothing(transaction: &Transaction<'_>, layout: &Layout, reco
     transaction.batch_execute(&sql).await.doing(GIVING)
 }
 
-/// Whether a row was refused whose key is not known: the file closes nothing.
-pub(crate) async fn is_blind(transaction: &Transaction<'_>, plan: &LoadPlan<'_>) -> Result<bool> {
-    let Some((table, _)) = table(plan) else { return Ok(false) };
-    if plan.transform.rejected.rows > 0 {
-        return Ok(true);
-    }
+/// How many rows were refused whose keys are not known: with one of them, the file closes nothing.
+pub(crate) async fn unknown_keys(transaction: &Transaction<'_>, plan: &LoadPlan<'_>) -> Result<u64> {
+    let Some((table, _)) = table(plan) else { return Ok(0) };
+    // a run of a release that kept no keys of them
+    let unkept = if plan.transform.refused_keys.is_none() { plan.transform.rejected.rows } else { 0 };
     let unknown = table.key.iter().map(|column| format!("{} IS NULL", quote(&column.name))).collect::<Vec<_>>();
-    let query = format!("SELECT EXISTS (SELECT FROM judged WHERE {})", unknown.join(" OR "));
-    Ok(transaction.query_one(&query, &[]).await.doing(GIVING)?.get(0))
+    let query = format!("SELECT count(*) FROM judged WHERE {}", unknown.join(" OR "));
+    let unknown = unsigned(transaction.query_one(&query, &[]).await.doing(GIVING)?.get(0))?;
+    Ok(unkept + unknown)
+}
+
+/// What is reported of a complete file that closes nothing.
+pub(crate) fn notice(plan: &LoadPlan<'_>, unknown: u64) -> String {
+    let rows = if unknown == 1 { "1 row was refused".to_owned() } else { format!("{unknown} rows were refused") };
+    format!(
+        "{rows} whose key cannot be read, so that nobody knows which keys {} lacks: of the record {}, of which the file is the complete state, nothing \
+         that it lacks is closed; have the file corrected and sent again",
+        plan.run.object.file_name(),
+        plan.record.name
+    )
 }
 
 /// A complete file that lacks much of what is known was cut off, or is of something else.

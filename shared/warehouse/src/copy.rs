@@ -4,16 +4,19 @@
 //! Layout: <https://www.postgresql.org/docs/current/sql-copy.html>, "Binary Format".
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Date32Type, Decimal128Type, Int32Type, Int64Type};
+use arrow_array::types::{Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{
-    Array, BooleanArray, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    Array, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
-use arrow_schema::DataType;
+use arrow_schema::{DataType, TimeUnit};
 use bytes::{BufMut, Bytes, BytesMut};
 use fonderie_core::{ErrorCode, Result, StageError};
 
 /// From PostgreSQL's epoch (2000-01-01) to Arrow's (1970-01-01), in days.
 const EPOCH_DAYS: i32 = 10_957;
+/// The same in microseconds.
+const EPOCH_MICROSECONDS: i64 = EPOCH_DAYS as i64 * 86_400_000_000;
 /// How much is gathered before it is sent.
 const CHUNK: usize = 256 * 1024;
 
@@ -27,10 +30,16 @@ pub(crate) struct Encoder {
 /// One column of a batch, by type.
 enum Column<'a> {
     Text(&'a StringArray),
+    /// Whole numbers in silver of a release that kept them in 32 bits.
     Int32(&'a Int32Array),
     Int64(&'a Int64Array),
+    Float64(&'a Float64Array),
     Date(&'a Date32Array),
-    Decimal { array: &'a Decimal128Array, scale: u16 },
+    Timestamp(&'a TimestampMicrosecondArray),
+    Decimal {
+        array: &'a Decimal128Array,
+        scale: u16,
+    },
     Boolean(&'a BooleanArray),
 }
 
@@ -89,6 +98,10 @@ fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<Column<'a>> {
         DataType::Utf8 => Column::Text(array.as_string::<i32>()),
         DataType::Int32 => Column::Int32(array.as_primitive::<Int32Type>()),
         DataType::Int64 => Column::Int64(array.as_primitive::<Int64Type>()),
+        DataType::Float64 => Column::Float64(array.as_primitive::<Float64Type>()),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            Column::Timestamp(array.as_primitive::<TimestampMicrosecondType>())
+        }
         DataType::Boolean => Column::Boolean(array.as_boolean()),
         DataType::Date32 => Column::Date(array.as_primitive::<Date32Type>()),
         DataType::Decimal128(_, scale) => {
@@ -120,6 +133,15 @@ fn put(buffer: &mut BytesMut, column: &Column<'_>, row: usize) -> Result<()> {
             buffer.put_i32(
                 array.value(row).checked_sub(EPOCH_DAYS).ok_or_else(|| internal("a date is out of range".into()))?,
             );
+        }
+        Column::Float64(array) if array.is_valid(row) => {
+            buffer.put_i32(8);
+            buffer.put_f64(array.value(row));
+        }
+        Column::Timestamp(array) if array.is_valid(row) => {
+            let microseconds = array.value(row).checked_sub(EPOCH_MICROSECONDS);
+            buffer.put_i32(8);
+            buffer.put_i64(microseconds.ok_or_else(|| internal("a timestamp is out of range".into()))?);
         }
         Column::Boolean(array) if array.is_valid(row) => {
             buffer.put_i32(1);

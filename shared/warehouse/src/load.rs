@@ -168,12 +168,12 @@ where
     }
     let merged = if untouched {
         let outcomes = Outcomes { unchanged: accepted.rows, ..Outcomes::default() };
-        Merged { outcomes, removed: Tally::default(), warnings: Vec::new() }
+        Merged { outcomes, removed: Tally::default(), warnings: Vec::new(), notices: Vec::new() }
     } else {
         merge(transaction, plan, version.key).await?
     };
     let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let Merged { outcomes, removed, warnings } = merged;
+    let Merged { outcomes, removed, warnings, notices } = merged;
     let ending = Ending {
         run,
         transform: plan.transform,
@@ -186,10 +186,11 @@ where
         load_millis: Some(millis),
     };
     let at = ledger::write(transaction, version.key, &ending).await?;
+    ledger::add_notices(transaction, &run.run_id, &notices).await?;
     if !untouched {
         loaded_by_now(transaction, version.key, &run.run_id).await?;
     }
-    let loaded = Loaded { outcomes, removed, already_loaded: alike, withdrawn, warnings, notices: Vec::new(), millis };
+    let loaded = Loaded { outcomes, removed, already_loaded: alike, withdrawn, warnings, notices, millis };
     Ok((loaded, at))
 }
 
@@ -331,6 +332,8 @@ pub(crate) struct Merged {
     /// The records that are gone.
     pub(crate) removed: Tally,
     pub(crate) warnings: Vec<LoadWarning>,
+    /// What is reported beside the counts: sentences.
+    pub(crate) notices: Vec<String>,
 }
 
 /// What the statements of a version work on.
@@ -383,7 +386,8 @@ pub(crate) async fn merge_statements<'a>(
 pub(crate) async fn merge(transaction: &Transaction<'_>, plan: &LoadPlan<'_>, version: i64) -> Result<Merged> {
     let run = plan.run;
     let (layout, file_name) = (plan.layout, run.object.file_name());
-    let blind = complete::is_blind(transaction, plan).await?;
+    let unknown = complete::unknown_keys(transaction, plan).await?;
+    let blind = unknown > 0;
     let merging = Merging { layout, record: plan.record, version, file_name, withdrawn: false, blind };
     let (main, removed) = merge_statements(transaction, &merging).await?;
     let row = transaction
@@ -410,7 +414,8 @@ pub(crate) async fn merge(transaction: &Transaction<'_>, plan: &LoadPlan<'_>, ve
             ),
         ));
     }
-    Ok(Merged { outcomes, removed, warnings: warnings(transaction, plan.record).await? })
+    let notices = if blind { vec![complete::notice(plan, unknown)] } else { Vec::new() };
+    Ok(Merged { outcomes, removed, warnings: warnings(transaction, plan.record).await?, notices })
 }
 
 /// What the load warns of: the rules of which there are rows, with the sentences that the record has for them.

@@ -205,7 +205,7 @@ impl Warehouse {
         if later.get::<_, bool>(0) {
             return Ok(());
         }
-        let Merged { outcomes, removed, warnings } = merge(&transaction, plan, version).await?;
+        let Merged { outcomes, removed, warnings, notices } = merge(&transaction, plan, version).await?;
         if ledger::recorded(&transaction, &run.run_id).await?.is_none() {
             let ending = Ending {
                 run,
@@ -219,6 +219,7 @@ impl Warehouse {
                 load_millis: None,
             };
             ledger::write(&transaction, version, &ending).await?;
+            ledger::add_notices(&transaction, &run.run_id, &notices).await?;
             finished_at(&transaction, &run.run_id, at).await?;
         }
         loaded_by_now(&transaction, version, &run.run_id).await?;

@@ -34,6 +34,7 @@ fn child() {
             match batch {
                 Batch::Records(batch) => records += batch.num_rows(),
                 Batch::Rejects(batch) => rejects += batch.num_rows(),
+                Batch::RefusedKeys(_) => {}
             }
         }
         Ok(format!("{records} records, {rejects} rejects"))

@@ -44,6 +44,7 @@ fn read_format(
             match batch {
                 Batch::Records(batch) => batches.push(batch),
                 Batch::Rejects(batch) => rejects.extend(reject_rows(&batch).unwrap()),
+                Batch::RefusedKeys(_) => {}
             }
         }
     }

@@ -80,6 +80,7 @@ pub(crate) fn read(
             match batch {
                 Batch::Records(batch) => silver.push(batch),
                 Batch::Rejects(batch) => rejects.extend(reject_rows(&batch).unwrap()),
+                Batch::RefusedKeys(_) => {}
             }
         }
         if chunk.is_none() {

@@ -104,6 +104,7 @@ pub(crate) fn read(dataset: &Dataset, name: &str, bytes: &[u8]) -> Read {
             match batch {
                 Batch::Records(batch) => silver.push(batch),
                 Batch::Rejects(batch) => rejects.extend(reject_rows(&batch).unwrap()),
+                Batch::RefusedKeys(_) => {}
             }
         }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::book::{Book, sheet, text_cell};
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Date32Type, Decimal128Type, Int32Type};
+use arrow_array::types::{Date32Type, Decimal128Type, Int64Type};
 use fonderie_contract::{Bundle, Dataset};
 use fonderie_core::tally::check_conserved;
 use fonderie_core::{ErrorCode, StageError};
@@ -41,6 +41,7 @@ fn read_with(dataset: &Dataset, bytes: &[u8], limits: Limits) -> Result<ReadFile
         match batch {
             Batch::Records(batch) => batches.push(batch),
             Batch::Rejects(batch) => rejects.extend(reject_rows(&batch).unwrap()),
+            Batch::RefusedKeys(_) => {}
         }
     }
     assert!(reader.batch()?.is_none());
@@ -127,7 +128,7 @@ fn native_cells_and_texts_become_the_same_record() {
     assert_eq!((text(0, 0), text(0, 1)), ("FD-1".to_owned(), "20240001".to_owned()));
     assert_eq!((text(2, 1), text(16, 1), text(17, 1)), ("Bœuf".to_owned(), "IMPAYEE".to_owned(), "groupe".to_owned()));
     for row in 0..2 {
-        assert_eq!(batch.column(4).as_primitive::<Int32Type>().value(row), 41);
+        assert_eq!(batch.column(4).as_primitive::<Int64Type>().value(row), 41);
         assert_eq!(batch.column(12).as_primitive::<Date32Type>().value(row), 19_787);
         assert_eq!(batch.column(14).as_primitive::<Decimal128Type>().value(row), 123_450);
         assert_eq!(batch.column(15).as_primitive::<Decimal128Type>().value(row), 0);
@@ -375,7 +376,7 @@ fn the_text_that_zeros_show_is_the_text_fields_value() {
     assert_eq!(file.rejects, []);
     let text = |column: usize| file.batches[0].column(column).as_string::<i32>().value(0).to_owned();
     assert_eq!((text(0), text(1)), ("0000010".to_owned(), "10".to_owned()));
-    assert_eq!(file.batches[0].column(4).as_primitive::<Int32Type>().value(0), 41);
+    assert_eq!(file.batches[0].column(4).as_primitive::<Int64Type>().value(0), 41);
     assert_eq!(file.batches[0].column(14).as_primitive::<Decimal128Type>().value(0), 1250);
 }
 
@@ -777,7 +778,7 @@ fn cells(name: &str) -> Option<Vec<Vec<Cell<'static>>>> {
             Cell::Text(text) => Cell::Text(text.into_owned().into()),
             Cell::Day(day) => Cell::Day(day),
             Cell::Time(time) => Cell::Time(time),
-            Cell::Moment { day, seconds } => Cell::Moment { day, seconds },
+            Cell::Moment { day, milliseconds } => Cell::Moment { day, milliseconds },
             Cell::Number(number) | Cell::Formatted(number, _) => Cell::Number(number),
             Cell::Error(error) => Cell::Error(error),
             _ => Cell::Empty,
@@ -799,7 +800,7 @@ fn third_parties_workbooks() {
 }
 
 /// What becomes of an amount and an age that are shown in a format: their values, or the rules and sentences.
-fn formatted(numbers: &str, code: &str, number: f64) -> Result<(i128, i32), Vec<String>> {
+fn formatted(numbers: &str, code: &str, number: f64) -> Result<(i128, i64), Vec<String>> {
     let format = Format::new().set_num_format(code);
     let bytes = workbook(|sheet| {
         write_texts(sheet, 1, &TEXTS);
@@ -809,7 +810,7 @@ fn formatted(numbers: &str, code: &str, number: f64) -> Result<(i128, i32), Vec<
     let dataset = billing(|text| text.replace("currency = [\"€\"]", numbers));
     let file = read(&dataset, &bytes).unwrap();
     if let Some(batch) = file.batches.first() {
-        let age = batch.column(4).as_primitive::<Int32Type>().value(0);
+        let age = batch.column(4).as_primitive::<Int64Type>().value(0);
         return Ok((batch.column(14).as_primitive::<Decimal128Type>().value(0), age));
     }
     let told = |r: &Reject| format!("{} {}: {}", r.rule, r.value.as_deref().unwrap_or("-"), r.message);

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow_array::{
+    ArrayRef, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
 use fonderie_contract::{Budget, Kind, Owns, Record};
 use fonderie_core::Tally;
 use fonderie_core::tally::Amount;
@@ -31,26 +34,40 @@ async fn every_value_arrives_as_it_was() {
     let count = cents.len();
     let dates: Vec<Option<i32>> = (0..count).map(|n| (n % 7 != 0).then_some(n as i32 * 13 - 20_000)).collect();
     let texts: Vec<Option<String>> = (0..count).map(|n| (n % 5 != 0).then(|| format!("é\"|\\N {n}"))).collect();
-    let ints: Vec<Option<i32>> = (0..count)
+    let ints: Vec<Option<i64>> = (0..count)
         .map(|n| match n % 4 {
             0 => None,
-            1 => Some(i32::MIN),
-            2 => Some(i32::MAX),
-            _ => Some(n as i32),
+            1 => Some(i64::MIN),
+            2 => Some(i64::MAX),
+            _ => Some(n as i64),
         })
         .collect();
+    let measures: Vec<Option<f64>> = (0..count)
+        .map(|n| match n % 5 {
+            0 => None,
+            1 => Some(f64::MIN_POSITIVE / 3.0 * n as f64),
+            2 => Some(f64::MAX / (n + 1) as f64),
+            3 => Some(-0.1 * n as f64),
+            _ => Some(n as f64 / 7.0),
+        })
+        .collect();
+    let instants: Vec<Option<i64>> =
+        (0..count).map(|n| (n % 6 != 0).then_some((n as i64 - 1_500) * 31_622_400_123_457)).collect();
 
     let decimal = |values: &[i128], precision: u8, scale: i8| {
         Arc::new(Decimal128Array::from(values.to_vec()).with_precision_and_scale(precision, scale).unwrap()) as ArrayRef
     };
     let batch = RecordBatch::try_from_iter([
+        // as silver of an earlier release has whole numbers
         ("cle", Arc::new(Int32Array::from_iter_values(0..count as i32)) as ArrayRef),
         ("montant", decimal(&cents, 10, 2)),
         ("entier", decimal(&cents, 12, 0)),
         ("fin", decimal(&wide, 38, 5)),
         ("jour", Arc::new(Date32Array::from(dates.clone())) as ArrayRef),
         ("mot", Arc::new(StringArray::from(texts.clone())) as ArrayRef),
-        ("nombre", Arc::new(Int32Array::from(ints.clone())) as ArrayRef),
+        ("nombre", Arc::new(Int64Array::from(ints.clone())) as ArrayRef),
+        ("mesure", Arc::new(Float64Array::from(measures.clone())) as ArrayRef),
+        ("instant", Arc::new(TimestampMicrosecondArray::from(instants.clone()).with_timezone("UTC")) as ArrayRef),
         ("source_line", Arc::new(Int64Array::from_iter_values(0..count as i64)) as ArrayRef),
         ("source_record", Arc::new(Int64Array::from_iter_values(0..count as i64)) as ArrayRef),
     ])
@@ -58,13 +75,15 @@ async fn every_value_arrives_as_it_was() {
     let record = Record {
         name: "valeurs".into(),
         fields: vec![
-            field("cle", Kind::Integer { min: 0, max: i32::MAX }, false),
+            field("cle", Kind::Integer { min: 0, max: i64::MAX }, false),
             field("montant", Kind::Decimal { precision: 10, scale: 2 }, true),
             field("entier", Kind::Decimal { precision: 12, scale: 0 }, false),
             field("fin", Kind::Decimal { precision: 38, scale: 5 }, false),
             field("jour", Kind::Date, false),
             field("mot", Kind::Text { max_length: 40 }, false),
-            field("nombre", Kind::Integer { min: i32::MIN, max: i32::MAX }, false),
+            field("nombre", Kind::Integer { min: i64::MIN, max: i64::MAX }, false),
+            field("mesure", Kind::Number { min: f64::MIN, max: f64::MAX }, false),
+            field("instant", Kind::Timestamp, false),
         ],
         key: Vec::new(),
         messages: Arc::default(),
@@ -123,7 +142,8 @@ async fn every_value_arrives_as_it_was() {
 
     let arrived = rows(
         &warehouse,
-        "SELECT montant, entier, fin, jour - DATE '1970-01-01', mot, nombre FROM valeurs_dw.valeurs ORDER BY cle",
+        "SELECT montant, entier, fin, jour - DATE '1970-01-01', mot, nombre, encode(float8send(mesure), 'hex'), \
+         (extract(epoch FROM instant) * 1000000)::bigint FROM valeurs_dw.valeurs ORDER BY cle",
     )
     .await;
     for (n, row) in arrived.iter().enumerate() {
@@ -135,6 +155,8 @@ async fn every_value_arrives_as_it_was() {
             show(dates[n].map(|date| date.to_string())),
             show(texts[n].clone()),
             show(ints[n].map(|int| int.to_string())),
+            show(measures[n].map(|measure| format!("{:016x}", measure.to_bits()))),
+            show(instants[n].map(|instant| instant.to_string())),
         ];
         assert_eq!(*row, expected.join("|"));
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use arrow_array::{ArrayRef, Date32Array, Decimal128Array, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use fonderie_contract::{
     Bundle, Dataset, DateRange, Field, Kind, Layout, Migration, OnUnreadable, Owns, Record, Schemas,
@@ -25,7 +25,7 @@ pub(crate) struct Line {
     pub(crate) facture: String,
     pub(crate) patient: &'static str,
     pub(crate) nom: &'static str,
-    pub(crate) age: Option<i32>,
+    pub(crate) age: Option<i64>,
     pub(crate) ville: &'static str,
     pub(crate) service: &'static str,
     pub(crate) facture_le: i32,
@@ -185,7 +185,7 @@ pub(crate) fn batch(lines: &[Line]) -> RecordBatch {
         ("patient_id", text(&|l| Some(l.patient.into())), true),
         ("nom", text(&|l| Some(l.nom.into())), true),
         ("prenom", text(&|_| None), true),
-        ("age", Arc::new(lines.iter().map(|l| l.age).collect::<Int32Array>()) as ArrayRef, true),
+        ("age", Arc::new(lines.iter().map(|l| l.age).collect::<Int64Array>()) as ArrayRef, true),
         ("etablissement_id", text(&|l| Some(l.etablissement.into())), true),
         ("nom_etablissement", text(&|l| Some(format!("Clinique {}", l.etablissement))), true),
         ("type_etablissement", text(&|_| Some("Clinique".into())), true),
@@ -263,6 +263,7 @@ pub(crate) fn stages(
     let rule = RuleResult { rule: "montants_negatifs".into(), severity: "reject".into(), rows: 0, budget: Some(20) };
     let all = read.plus(&unread);
     let transform = Transformed {
+        refused_keys: None,
         silver: object.clone(),
         rejects: object.clone(),
         content_sha256: format!("content of {id}"),

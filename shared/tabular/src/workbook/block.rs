@@ -135,7 +135,7 @@ impl Block {
             Value::Hidden(number) => Cell::Formatted(number, Appearance::Hidden),
             Value::ShownAs(number, span) => Cell::ShownAs(number, self.text(span).into()),
             Value::Day(day) => Cell::Day(day),
-            Value::Moment(day, seconds) => Cell::Moment { day, seconds },
+            Value::Moment(day, milliseconds) => Cell::Moment { day, milliseconds },
             Value::Time(serial) => Cell::Time(serial),
             Value::Truth(truth) => Cell::Truth(truth),
             Value::Error(span) => Cell::Error(self.text(span).to_owned()),

@@ -13,9 +13,11 @@ pub(super) enum Epoch {
 
 /// Milliseconds of a day.
 const DAY: f64 = 86_400_000.0;
+/// The last one of a day.
+pub(super) const LAST_MILLISECOND: u32 = 86_399_999;
 
 impl Epoch {
-    /// A serial number that is shown as a date: a day, a day with a time to the second, or, for what has no day (a time of
+    /// A serial number that is shown as a date: a day, a day with a time to the millisecond, or, for what has no day (a time of
     /// day only, 29 February 1900, a number outside the calendar), the number.
     pub(super) fn date(self, serial: f64) -> Value {
         // Counted from 1970-01-01; the last day is 9999-12-31.
@@ -23,19 +25,19 @@ impl Epoch {
             Self::Of1900 => (-25_569.0, -25_568.0, 2_958_465.0),
             Self::Of1904 => (-24_107.0, -24_107.0, 2_957_003.0),
         };
-        // What is smaller than a millisecond is noise of a double; the last second of a day is not the next day.
+        // What is smaller than a millisecond is noise of a double.
         let milliseconds = (serial * DAY).round();
         let whole = (milliseconds / DAY).floor();
-        let seconds = ((milliseconds - whole * DAY) / 1000.0).round().min(86_399.0);
-        let no_day = self == Self::Of1900 && (whole == 60.0 || whole == 0.0 && seconds > 0.0);
+        let of_day = milliseconds - whole * DAY;
+        let no_day = self == Self::Of1900 && (whole == 60.0 || whole == 0.0 && of_day > 0.0);
         if no_day || !(0.0..=last).contains(&whole) {
             return Value::Time(serial);
         }
         let origin = if whole < 60.0 { before_leap_day } else { first };
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // both are whole and in range
-        match (seconds as u32, (origin + whole) as i32) {
+        match (of_day as u32, (origin + whole) as i32) {
             (0, day) => Value::Day(day),
-            (seconds, day) => Value::Moment(day, seconds),
+            (milliseconds, day) => Value::Moment(day, milliseconds),
         }
     }
 }
@@ -49,7 +51,7 @@ mod tests {
     fn serials_of_both_epochs_become_days() {
         let iso = |epoch: Epoch, serial| match epoch.date(serial) {
             Value::Day(day) => NaiveDate::from_epoch_days(day).map(|day| day.to_string()),
-            Value::Moment(day, seconds) => NaiveDate::from_epoch_days(day).map(|day| format!("{day} {seconds}")),
+            Value::Moment(day, time) => NaiveDate::from_epoch_days(day).map(|day| format!("{day} {time}")),
             _ => None,
         };
         for (serial, day) in [
@@ -59,14 +61,14 @@ mod tests {
             (60.0, None),
             (61.0, Some("1900-03-01")),
             (46_146.0, Some("2026-05-04")),
-            (46_184.388_888_888_89, Some("2026-06-11 33600")),
+            (46_184.388_888_888_89, Some("2026-06-11 33600000")),
             (46_145.999_999_999_9, Some("2026-05-04")),
-            (46_146.999_999_965_28, Some("2026-05-04 86399")),
-            (46_146.999_994_5, Some("2026-05-04 86399")),
+            (46_146.999_999_965_28, Some("2026-05-04 86399997")),
+            (46_146.999_994_5, Some("2026-05-04 86399525")),
             (46_146.999_999_999, Some("2026-05-05")),
             (60.999_999_9, None),
             (60.999_999_999, Some("1900-03-01")),
-            (2_958_465.999_999_9, Some("9999-12-31 86399")),
+            (2_958_465.999_999_9, Some("9999-12-31 86399991")),
             (2_958_465.0, Some("9999-12-31")),
             (2_958_466.0, None),
             (0.5, None),

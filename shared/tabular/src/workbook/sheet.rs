@@ -10,7 +10,7 @@ use super::block::Value;
 use super::error::{Fault, Parsed, recalculation, too_large};
 use super::number_format::{Look, Looks, NumberFormat};
 use super::output::{Merge, Message, Output, letters};
-use super::serial::Epoch;
+use super::serial::{Epoch, LAST_MILLISECOND};
 use super::styles::Styles;
 use super::texts::{CellText, PREFIX};
 use super::xml::{Attributes, Xml, has_text, unread};
@@ -489,9 +489,11 @@ fn iso(text: &str) -> Option<Value> {
     }
     let time: NaiveDateTime = text.parse().ok()?;
     let day = time.date().to_epoch_days();
-    Some(match time.num_seconds_from_midnight() {
+    // A leap second is the last one of its minute.
+    let milliseconds = (time.num_seconds_from_midnight() * 1_000 + time.nanosecond() / 1_000_000).min(LAST_MILLISECOND);
+    Some(match milliseconds {
         0 => Value::Day(day),
-        seconds => Value::Moment(day, seconds),
+        milliseconds => Value::Moment(day, milliseconds),
     })
 }
 
@@ -520,7 +522,7 @@ mod tests {
     fn iso_dates_may_have_a_time() {
         assert_eq!(iso("2026-05-04"), Some(Value::Day(20_577)));
         assert_eq!(iso("2026-05-04T00:00:00"), Some(Value::Day(20_577)));
-        assert_eq!(iso("2026-05-04T09:20:00.250"), Some(Value::Moment(20_577, 33_600)));
+        assert_eq!(iso("2026-05-04T09:20:00.250"), Some(Value::Moment(20_577, 33_600_250)));
         assert_eq!(iso("04/05/2026"), None);
     }
 }

@@ -121,7 +121,7 @@ fn owned(cell: Cell<'_>) -> Cell<'static> {
         Cell::Number(number) => Cell::Number(number),
         Cell::Formatted(number, _) => Cell::Formatted(number, Appearance::Other),
         Cell::Day(day) => Cell::Day(day),
-        Cell::Moment { day, seconds } => Cell::Moment { day, seconds },
+        Cell::Moment { day, milliseconds } => Cell::Moment { day, milliseconds },
         Cell::Time(serial) => Cell::Time(serial),
         Cell::Truth(truth) => Cell::Truth(truth),
         Cell::Error(error) => Cell::Error(error),
@@ -256,16 +256,18 @@ fn alike(ours: &Cell<'_>, theirs: &Data, of_1904: bool) -> bool {
 }
 
 fn moment(cell: &Cell<'_>) -> Option<NaiveDateTime> {
-    let (day, seconds) = match cell {
+    let (day, milliseconds) = match cell {
         Cell::Day(day) => (*day, 0),
-        Cell::Moment { day, seconds } if *seconds > 0 => (*day, *seconds),
+        Cell::Moment { day, milliseconds } if *milliseconds > 0 => (*day, *milliseconds),
         _ => return None,
     };
-    NaiveDate::from_epoch_days(day)?.and_hms_opt(seconds / 3600, seconds / 60 % 60, seconds % 60)
+    let seconds = milliseconds / 1_000;
+    let day = NaiveDate::from_epoch_days(day)?;
+    day.and_hms_milli_opt(seconds / 3600, seconds / 60 % 60, seconds % 60, milliseconds % 1_000)
 }
 
 /// Spans, times without a day and days that no calendar has stay serial numbers; other moments are those of the calendar, to
-/// the second.
+/// the millisecond.
 fn same_moment(ours: &Cell<'_>, theirs: &ExcelDateTime, of_1904: bool) -> bool {
     let serial = theirs.as_f64();
     let rounded = (serial * 86_400_000.0).round() / 86_400_000.0;
@@ -280,7 +282,7 @@ fn same_moment(ours: &Cell<'_>, theirs: &ExcelDateTime, of_1904: bool) -> bool {
     let day = NaiveDate::from_ymd_opt(year.into(), month.into(), day.into());
     let theirs = day.and_then(|day| day.and_hms_milli_opt(hour.into(), minute.into(), second.into(), milli.into()));
     match (moment(ours), theirs) {
-        (Some(ours), Some(theirs)) => (ours - theirs).num_milliseconds().abs() < 1_000,
+        (Some(ours), Some(theirs)) => (ours - theirs).num_milliseconds().abs() <= 1,
         _ => false,
     }
 }

@@ -107,11 +107,13 @@ fn values(field: &Field, record: &Record) -> [String; 3] {
     });
     [0_i32, 1, 2].map(|at| match (listed, field.kind, field.kind.sql_type()) {
         (Some(listed), ..) => listed[usize::try_from(at).unwrap() % listed.len()].clone(),
-        (None, Kind::Integer { min, max }, _) => (at + 1).clamp(min, max).to_string(),
+        (None, Kind::Integer { min, max }, _) => i64::from(at + 1).clamp(min, max).to_string(),
+        (None, Kind::Number { min, max }, _) => (f64::from(at) + 0.5).clamp(min, max).to_string(),
         (None, _, SqlType::Text(_)) => ["a", "b", "c"][usize::try_from(at).unwrap()].to_owned(),
         (None, _, SqlType::Decimal(_, 0)) => (at + 1).to_string(),
         (None, _, SqlType::Decimal(_, scale)) => format!("{}.{:0>width$}", at, 5, width = usize::from(scale)),
         (None, _, SqlType::Date) => DAYS[usize::try_from(at).unwrap()].to_owned(),
+        (None, _, SqlType::Timestamp) => format!("{} 10:30:00+00", DAYS[usize::try_from(at).unwrap()]),
         (None, _, SqlType::Boolean) => (at == 0).to_string(),
         (None, _, other) => unreachable!("no values of {other} are drawn: add some here"),
     })

@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{ArrayRef, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray};
-use chrono::NaiveDate;
+use arrow_array::{
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
+use chrono::{DateTime, NaiveDate, Utc};
 use fonderie_contract::{Bundle, Complete, Dataset, Field, Origin, Owns, Record};
 use fonderie_core::stage::{Loaded, Outcomes, Transformed, Validated};
 use fonderie_core::withdrawal::{RecordWithdrawal, WithdrawalStatus};
@@ -136,6 +139,14 @@ fn column<'r>(field: &Field, values: impl Iterator<Item = Option<&'r str>>) -> A
     match field.kind.sql_type() {
         SqlType::Text(_) => Arc::new(values.collect::<StringArray>()),
         SqlType::Long => Arc::new(values.map(|value| value.map(|text| text.parse().unwrap())).collect::<Int64Array>()),
+        SqlType::Number => {
+            Arc::new(values.map(|value| value.map(|text| text.parse().unwrap())).collect::<Float64Array>())
+        }
+        SqlType::Timestamp => {
+            let instant = |text: &str| text.replace("+00", "Z").parse::<DateTime<Utc>>().unwrap().timestamp_micros();
+            let instants = values.map(|value| value.map(instant)).collect::<TimestampMicrosecondArray>();
+            Arc::new(instants.with_timezone("UTC"))
+        }
         SqlType::Boolean => Arc::new(values.map(|value| value.map(|text| text == "true")).collect::<BooleanArray>()),
         SqlType::Date => {
             let days = values.map(|value| value.map(|text| text.parse::<NaiveDate>().unwrap().to_epoch_days()));
