@@ -122,6 +122,7 @@ async fn publish(pipeline: &mut Warehouse, run_id: &str, marts: &[Mart]) {
         bundle: BundleRef { dataset: "facturation".to_owned(), object, sha256: "0".repeat(64) },
         object: None,
         prefix: None,
+        items: None,
         rebuild: None,
         withdraw: None,
     };
