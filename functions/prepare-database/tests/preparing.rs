@@ -202,8 +202,13 @@ async fn each_role_may_what_it_is_for_and_no_more() {
     assert_ne!(value(&analyst, oid).await, before, "the mart was made anew");
     assert_eq!(value(&analyst, count).await, "0");
 
-    assert_eq!(value(&analyst, "SELECT count(*) FROM dw.fact_facturation").await, "0");
+    for sql in ["SELECT count(*) FROM dw.fact_facturation", "SELECT count(*) FROM dw.fact_facturation_on('2026-06-30')"]
+    {
+        assert_eq!(value(&analyst, sql).await, "0");
+    }
     for sql in [
+        "SELECT * FROM dw.fact_facturation_rows",
+        "SELECT * FROM dw.dim_patient_history",
         "INSERT INTO dw.dim_service_rows (code_service, row_status) VALUES ('X', 'open')",
         "DELETE FROM dw.fact_facturation_rows",
         "REFRESH MATERIALIZED VIEW datamart.relance",
