@@ -112,7 +112,8 @@ fn ours(s3: &EmbeddedS3, name: &str) -> Result<Used> {
 
 async fn child(storage: &Storage, key: &str) -> Result<Used> {
     let started = Instant::now();
-    let admit = fonderie_admit::Context::new(storage.clone(), "datasets".into(), vec![DATASET.into()]);
+    let buckets = fonderie_admit::Buckets { bronze: "bronze".into(), reports: "reports".into() };
+    let admit = fonderie_admit::Context::new(storage.clone(), "datasets".into(), vec![DATASET.into()], buckets);
     let transform = fonderie_transform::Context::new(storage.clone(), "silver".into(), "quarantine".into());
     let request = serde_json::json!({"bucket": "bronze", "key": key, "as_of": "2026-06-30"});
     let request = serde_json::from_value(request)?;

@@ -13,6 +13,7 @@ pub mod python;
 pub mod runtime_api;
 pub mod samples;
 pub mod scenarios;
+pub mod shop;
 pub mod stack;
 pub mod terraform;
 pub mod warehouse;

@@ -74,6 +74,29 @@ impl LocalStack {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// The body that Lambda's API answers a POST with. Whoever asks is known by account and region, and needs no signature.
+    ///
+    /// # Errors
+    /// It does not answer, or not with a status of success.
+    pub fn post_to_lambda(&self, path: &str, body: &[u8]) -> Result<Vec<u8>> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+        stream.set_read_timeout(Some(READY))?;
+        let length = body.len();
+        let scope = "AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/lambda/aws4_request, SignedHeaders=host, Signature=none";
+        let header = format!("Host: 127.0.0.1\r\nAuthorization: {scope}\r\nContent-Length: {length}\r\n");
+        write!(stream, "POST {path} HTTP/1.0\r\n{header}\r\n")?;
+        stream.write_all(body)?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        let end = memchr::memmem::find(&answer, b"\r\n\r\n").ok_or("an answer without a header")?;
+        let status = String::from_utf8_lossy(&answer[..end]).lines().next().unwrap_or_default().to_owned();
+        let body = answer.split_off(end + 4);
+        if !status.contains(" 200") {
+            return Err(format!("{path}: {status}: {}", String::from_utf8_lossy(&body)).into());
+        }
+        Ok(body)
+    }
+
     /// Its own log.
     pub fn log(&self) -> PathBuf {
         self.folder.path().join("localstack.log")

@@ -2,6 +2,7 @@
 //! a test does with it.
 
 mod executions;
+mod functions;
 mod notices;
 mod objects;
 mod secret;
@@ -57,8 +58,9 @@ struct Outputs {
 pub struct Stack {
     localstack: LocalStack,
     terraform: Terraform,
+    variables: Map<String, Value>,
     outputs: Outputs,
-    // What the deployment reads: the authority's certificate, and the dataset, of which a test may change a contract.
+    // What the deployment reads: the authority's certificate, and the datasets, of which a test may change a contract.
     folder: TempDir,
     s3: aws_sdk_s3::Client,
     secrets: aws_sdk_secretsmanager::Client,
@@ -76,12 +78,12 @@ impl Stack {
         let folder = tempfile::Builder::new().prefix("fonderie-deployed-").tempdir()?;
         let roots = folder.path().join("roots.pem");
         fs::write(&roots, &database.root_pem)?;
-        copy_folder(&workspace().join("datasets/facturation"), &dataset(&folder))?;
+        copy_folder(&workspace().join("datasets/facturation"), &dataset(&folder, "facturation"))?;
         let localstack = LocalStack::start()?;
         let variables = json!({
             "endpoint": localstack.endpoint(),
             "packages": packages,
-            "dataset_folder": dataset(&folder),
+            "datasets": { "facturation": dataset(&folder, "facturation") },
             "database": { "host": database.host, "port": database.port, "name": database.name },
             "master": { "username": database.master, "password": database.password },
             "database_tls": "verify-full",
@@ -97,6 +99,7 @@ impl Stack {
         Ok(Self {
             localstack,
             terraform,
+            variables,
             outputs,
             folder,
             s3: aws_sdk_s3::Client::from_conf(s3),
@@ -138,9 +141,28 @@ impl Stack {
         Ok(self.outputs.buckets.get(role).ok_or_else(|| format!("there is no bucket `{role}`"))?)
     }
 
-    /// A file of the dataset that is deployed; a change of it is deployed by [`Self::apply`].
-    pub fn dataset_file(&self, path: &str) -> PathBuf {
-        dataset(&self.folder).join(path)
+    /// A file of a dataset that is deployed; a change of it is deployed by [`Self::apply`].
+    pub fn dataset_file(&self, name: &str, path: &str) -> PathBuf {
+        dataset(&self.folder, name).join(path)
+    }
+
+    /// Deploys one more dataset, as an operator does: its folder with further files (path and text), in the environment's `datasets`. Nothing is done if
+    /// it is deployed.
+    ///
+    /// # Errors
+    /// A file cannot be copied, or Terraform fails.
+    pub fn add_dataset(&mut self, name: &str, from: &Path, files: &[(&str, &str)]) -> Result<()> {
+        let folder = dataset(&self.folder, name);
+        if folder.exists() {
+            return Ok(());
+        }
+        copy_folder(from, &folder)?;
+        for (path, text) in files {
+            fs::write(folder.join(path), text)?;
+        }
+        self.variables["datasets"][name] = json!(folder);
+        self.terraform.set(&self.variables)?;
+        self.terraform.apply(&[])
     }
 
     /// What `terraform apply` would change now.
@@ -160,6 +182,6 @@ impl Stack {
     }
 }
 
-fn dataset(folder: &TempDir) -> PathBuf {
-    folder.path().join("facturation")
+fn dataset(folder: &TempDir, name: &str) -> PathBuf {
+    folder.path().join(name)
 }

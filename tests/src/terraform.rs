@@ -68,9 +68,18 @@ impl Terraform {
     /// The configuration cannot be copied, or Terraform fails.
     pub fn init(environment: &str, variables: &Map<String, Value>) -> Result<Self> {
         let terraform = Self { configuration: Configuration::copy()?, environment: environment.to_owned() };
-        fs::write(terraform.root().join("test.auto.tfvars.json"), serde_json::to_vec(variables)?)?;
+        terraform.set(variables)?;
         terraform.configuration.init(&terraform.root())?;
         Ok(terraform)
+    }
+
+    /// Gives other variables for all that follows.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn set(&self, variables: &Map<String, Value>) -> Result<()> {
+        fs::write(self.root().join("test.auto.tfvars.json"), serde_json::to_vec(variables)?)?;
+        Ok(())
     }
 
     /// `terraform apply`, with these options.

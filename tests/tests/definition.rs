@@ -138,11 +138,9 @@ fn the_tasks_are_the_stages_and_call_their_functions() {
     assert_eq!(
         own_states(object),
         BTreeSet::from([
-            "folder?",
             "object-done",
             "object-failed",
             "object-failed-unrecorded",
-            "passed-over",
             "pipeline",
             "record-object-failure",
         ])
@@ -432,19 +430,15 @@ fn a_backfills_children_run_pipeline_as_far_as_the_load() {
     );
     // The role names the children and the Map run by this label.
     assert_eq!(objects["Label"], "objects");
+    // The items are whole requests, which `admit` has listed.
+    assert_eq!(objects["ItemReader"]["ReaderConfig"], json!({ "InputType": "JSON" }));
     assert_eq!(
-        objects["ItemSelector"],
-        json!({
-            "bucket": "${bronze_bucket}",
-            "key.$": "$$.Map.Item.Value.Key",
-            "dataset.$": "$.run.bundle.dataset",
-            "as_of.$": "$.run.as_of",
-            "force.$": "$.run.force",
-            "load_only": true,
-        })
+        objects["ItemReader"]["Parameters"],
+        json!({ "Bucket.$": "$.run.items.bucket", "Key.$": "$.run.items.key" })
     );
+    assert_eq!(objects["ItemSelector"], Value::Null);
+    assert_eq!(objects["ItemProcessor"]["StartAt"], "pipeline");
     let child = &objects["ItemProcessor"]["States"];
     assert_eq!(child["pipeline"]["Resource"], "arn:aws:states:::states:startExecution.sync:2");
     assert_eq!(child["pipeline"]["Parameters"], json!({ "StateMachineArn": "${pipeline_arn}", "Input.$": "$" }));
-    assert_eq!(child["folder?"]["Choices"][0]["StringMatches"], "*/");
 }

@@ -114,6 +114,7 @@ const SAMPLES: &[Sample] = &[
     ("rebuild/plan", |path| {
         let input: RebuildInput = read(path);
         assert_eq!((input.run.rebuild.map(|order| order.partial), input.rebuild), (Some(false), None));
+        assert_eq!(input.run.items.unwrap().key, "backfills/rebuild-2026.json");
     }),
     ("rebuild/end", |path| {
         let plan = read::<RebuildInput>(path).rebuild.unwrap();

@@ -7,17 +7,9 @@ mod page;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use fonderie_tests::shop::{self, CUSTOMERS, LINES, MARCH, ORDERS, rows};
 use fonderie_tests::warehouse::{Snapshot, connect};
 use fonderie_tests::{copy_folder, invoices, packages, workspace};
-use tokio_postgres::Client;
-
-const CUSTOMERS: &str = "customer;name;city\nc1;Ada;Lyon\nc2;Bo;\n";
-const MARCH: &str = "shop;sku;label;price\nA;s1;pen;1.00\nA;s2;ink;2.00\nB;s1;pen;1.10\n";
-/// The catalogue of one shop, without its ink.
-const APRIL: &str = "shop;sku;label;price\nA;s1;pen;1.20\n";
-const MAY: &str = "shop;sku;label;price\nA;s1;pen;1.20\nA;s2;ink;2.00\n";
-const ORDERS: &str = "shop;shop name;order;customer;day;paid\nA;Quai;1;c1;2026-04-02;no\nA;Gare;2;c9;2026-04-05;yes\n";
-const LINES: &str = "line;shop;sku;quantity;day\nl1;A;s1;12;2026-04-15\nl2;A;s2;3;2026-04-15\nl3;B;s1;1;2026-02-01\nl4;B;s7;2;2026-04-15\n";
 
 const PRODUCTS: &str =
     "SELECT shop_id AS a, sku AS b, price AS c, member_status AS d FROM shop_dw.dim_product ORDER BY 1, 2";
@@ -62,56 +54,6 @@ impl Machine {
     }
 }
 
-/// The rows of a query, columns parted by `|`, `∅` for NULL.
-async fn rows(client: &Client, query: &str) -> Vec<String> {
-    let query = format!(
-        "SELECT (SELECT string_agg(coalesce(value, '∅'), '|') FROM jsonb_each_text(to_jsonb(q)) WITH ORDINALITY) FROM ({query}) q"
-    );
-    client.query(&query, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
-}
-
-/// The shop's tables by natural keys.
-async fn shop(client: &Client) -> Vec<String> {
-    let mut all = Vec::new();
-    for query in [
-        "SELECT customer_id, name AS a, city AS b, member_status AS c FROM shop_dw.dim_customer ORDER BY 1",
-        "SELECT shop_id AS a, sku AS b, label AS c, price AS d, member_status AS e FROM shop_dw.dim_product ORDER BY 1, 2",
-        "SELECT shop_id AS a, sku AS b, price AS c, (valid_from AT TIME ZONE 'Europe/Paris')::date AS d, (valid_to AT TIME ZONE 'Europe/Paris')::date AS e FROM shop_dw.hist_product ORDER BY 1, 2, 4",
-        "SELECT shop_id AS a, shop_name AS b, named_on AS c FROM shop_dw.dim_shop",
-        "SELECT s.shop_id AS a, o.order_no AS b, c.customer_id AS c, o.day_key AS d, o.paid AS e FROM shop_dw.fact_order o \
-         JOIN shop_dw.dim_shop s USING (shop_key) JOIN shop_dw.dim_customer c USING (customer_key) ORDER BY 2",
-        "SELECT l.line_id AS a, l.quantity AS b, l.dozens AS c, p.price AS d, p.extrapolated AS e FROM shop_dw.fact_line l \
-         LEFT JOIN shop_dw.fact_line_with_dim_product p USING (fact_line_key) ORDER BY 1",
-        "SELECT shop_id AS a, revenue AS b FROM shop.revenue ORDER BY 1",
-    ] {
-        all.extend(rows(client, query).await);
-    }
-    all
-}
-
-/// Pen and ink as the page on the algorithm has them: the catalogue of April comes last, or first.
-const EXPECTED: &[&str] = &[
-    "Ada|Lyon|current|c1",
-    "Bo|∅|current|c2",
-    "∅|∅|open|c9",
-    "A|s1|pen|1.20|current",
-    "A|s2|ink|2.00|current",
-    "B|s1|pen|1.10|current",
-    "B|s7|∅|∅|open",
-    "A|s1|1.00|2026-03-01|2026-04-01",
-    "A|s2|2.00|2026-03-01|2026-04-01",
-    "A|Gare|2026-04-05",
-    "A|1|c1|20260402|false",
-    "A|2|c9|20260405|true",
-    "l1|12|1.00|1.20|false",
-    // nothing of the ink was known on that day but what it had cost before
-    "l2|3|0.25|2.00|false",
-    "l3|1|0.08|1.10|true",
-    "l4|2|0.17|∅|∅",
-    "A|20.40",
-    "B|1.10",
-];
-
 #[tokio::test]
 async fn each_has_its_own_tables_whatever_comes_between() {
     let bill = vec![invoices::unpaid(1), invoices::unpaid(2)];
@@ -119,25 +61,24 @@ async fn each_has_its_own_tables_whatever_comes_between() {
     for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
         let machine = Machine::new("two_datasets").await;
         let invoices = invoices::write(&machine.path("etablissement_B_2026-03-31.csv"), &bill).unwrap();
-        let catalogues =
-            [("products_2026-03-01.csv", MARCH), ("products_2026-04-01.csv", APRIL), ("products_2026-05-01.csv", MAY)];
+        let [lines, orders, catalogues @ .., customers] = shop::FILES;
         let ok = |(code, text): (i32, String)| assert_eq!(code, 0, "{text}");
         // lines and orders come before what they refer to
-        ok(machine.shop("lines_2026-04-30.csv", LINES));
-        ok(machine.shop("orders_2026-04-10.csv", ORDERS));
+        ok(machine.shop(lines.0, lines.1));
+        ok(machine.shop(orders.0, orders.1));
         ok(machine.file("facturation", &invoices));
         for index in order {
             ok(machine.shop(catalogues[index].0, catalogues[index].1));
         }
-        ok(machine.shop("customers_2026-04-01.csv", CUSTOMERS));
+        ok(machine.shop(customers.0, customers.1));
         let client = connect(&machine.database.url).await.unwrap();
-        assert_eq!(shop(&client).await, EXPECTED, "{order:?}");
+        assert_eq!(shop::tables(&client).await.unwrap(), shop::EXPECTED, "{order:?}");
         let tables = Snapshot::natural(&client).await.unwrap().without("audit.");
         assert_eq!(tables.count("dw.fact_facturation"), 2);
         assert_eq!(billing.get_or_insert_with(|| tables.clone()).difference(&tables), None);
         let staged = "SELECT (SELECT count(*) FROM shop_staging.\"order\") AS a, (SELECT count(*) FROM shop_staging.line) AS b, \
                       (SELECT count(*) FROM staging.facturation) AS c";
-        assert_eq!(rows(&client, staged).await, ["2|4|2"]);
+        assert_eq!(rows(&client, staged).await.unwrap(), ["2|4|2"]);
         let (code, text) = machine.call("shop", "query", &["unpaid", "--format", "csv"]);
         assert!(code == 0 && text.contains("A,1"), "{text}");
     }
@@ -148,7 +89,7 @@ async fn a_complete_file_that_lacks_much_closes_nothing() {
     let machine = Machine::new("complete_files").await;
     assert_eq!(machine.shop("products_2026-03-01.csv", MARCH).0, 0);
     let client = connect(&machine.database.url).await.unwrap();
-    let before = rows(&client, PRODUCTS).await;
+    let before = rows(&client, PRODUCTS).await.unwrap();
     for (name, text, word) in [
         ("products_2026-04-01.csv", "shop;sku;label;price\n", "has no rows"),
         ("products_2026-04-02.csv", "shop;sku;label;price\nA;s9;glue;3.00\n", "lacks 2 of the 2 keys"),
@@ -162,13 +103,13 @@ async fn a_complete_file_that_lacks_much_closes_nothing() {
         ("products_2026-05-02.csv", "shop;sku;label;price\nA;s1;pen;1.00\nA;s2;ink;two\n"),
     ] {
         assert_eq!(machine.shop(name, text).0, 0);
-        let after = rows(&client, PRODUCTS).await;
+        let after = rows(&client, PRODUCTS).await.unwrap();
         assert_eq!(after, before, "{name}");
     }
     // and one that is not there is closed
     assert_eq!(machine.shop("products_2026-05-03.csv", "shop;sku;label;price\nA;s1;pen;1.00\n").0, 0);
     let absent = "SELECT shop_id, sku FROM shop_dw.dim_product WHERE member_status = 'absent'";
-    assert_eq!(rows(&client, absent).await, ["s2|A"]);
+    assert_eq!(rows(&client, absent).await.unwrap(), ["s2|A"]);
 }
 
 #[tokio::test]
@@ -182,12 +123,13 @@ async fn a_rebuild_of_one_leaves_the_other_as_it_is() {
         assert_eq!(machine.shop(name, text).0, 0);
     }
     let client = connect(&machine.database.url).await.unwrap();
-    let (expected, billing) = (shop(&client).await, Snapshot::exact(&client).await.unwrap().without("audit."));
+    let (expected, billing) =
+        (shop::tables(&client).await.unwrap(), Snapshot::exact(&client).await.unwrap().without("audit."));
     client.batch_execute("DROP SCHEMA shop_dw CASCADE; DROP SCHEMA shop_staging CASCADE").await.unwrap();
     let (code, text) = machine.shop("customers_2026-04-01.csv", CUSTOMERS);
     assert!(code == 3 && text.contains("fonderie rebuild --dataset shop"), "{text}");
     let (code, text) = machine.call("shop", "rebuild", &[]);
     assert_eq!(code, 0, "{text}");
-    assert_eq!(shop(&client).await, expected);
+    assert_eq!(shop::tables(&client).await.unwrap(), expected);
     assert_eq!(Snapshot::exact(&client).await.unwrap().without("audit.").difference(&billing), None);
 }

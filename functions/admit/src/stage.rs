@@ -10,6 +10,7 @@ use fonderie_core::withdrawal::{WithdrawOrder, WithdrawRequest};
 use fonderie_core::{DatasetRun, ErrorCode, ObjectVersion, Order, Result, Run, RunRequest, StageError};
 
 use crate::Context;
+use crate::backfill::{items, list};
 
 /// Admits a run.
 ///
@@ -32,14 +33,16 @@ pub async fn run(context: &Context, input: AdmitInput) -> Result<Admitted> {
         Request::Backfill(BackfillRequest { prefix, dataset, as_of, force }) => {
             let name = named(context, dataset.as_deref(), &prefix)?;
             let run = self::dataset(context, run_id, *started_at, name, as_of, force).await?;
-            Ok(Admitted::Dataset(DatasetRun { prefix: Some(prefix), ..run }))
+            let items = items(context, run_id);
+            list(context, &run, &prefix, &items).await?;
+            Ok(Admitted::Dataset(DatasetRun { prefix: Some(prefix), items: Some(items), ..run }))
         }
         Request::Rebuild(RebuildRequest { rebuild, partial, as_of, force }) => {
             let name = named(context, Some(&rebuild), "")?;
             let run = self::dataset(context, run_id, *started_at, name, as_of, force).await?;
-            // files of which no run is known are taken by a backfill of all
-            let prefix = Some(format!("{name}/"));
-            Ok(Admitted::Dataset(DatasetRun { prefix, rebuild: Some(RebuildOrder { partial }), ..run }))
+            // the plan lists the files of which no run is known, and a backfill takes them
+            let (prefix, items) = (Some(format!("{name}/")), Some(items(context, run_id)));
+            Ok(Admitted::Dataset(DatasetRun { prefix, items, rebuild: Some(RebuildOrder { partial }), ..run }))
         }
     }
 }
@@ -130,6 +133,7 @@ async fn dataset(
         bundle,
         object: None,
         prefix: None,
+        items: None,
         rebuild: None,
         withdraw: None,
     })

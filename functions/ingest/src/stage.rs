@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::Utc;
-use fonderie_contract::{Dataset, Source, dataset_of_key};
+use fonderie_contract::{Dataset, dataset_of_key};
 use fonderie_core::stage::Failure;
 use fonderie_core::{Disposition, ErrorCode, Notice, ObjectRef, ObjectVersion, Result, RunRequest, StageError};
 use fonderie_storage::Storage;
@@ -79,16 +79,16 @@ pub async fn ingest<E: Executions>(
     };
     let object = ObjectVersion { bucket: bucket.to_owned(), key: key.to_owned(), version_id };
     let (dataset_name, dataset) = dataset_of(context, key).await?;
-    let sources = match dataset.sources_of_key(key) {
-        Ok(sources) => sources,
+    let records = match dataset.records_of_key(key) {
+        Ok(records) => records,
         Err(unknown) => {
             let name = RunRequest::of(&object, None).execution_name();
             let record = quarantine(context, &object, &name, dataset_name, unknown).await?;
             return Ok(vec![Ingested::Quarantined(record)]);
         }
     };
-    let mut ingested = Vec::with_capacity(sources.len());
-    for request in requests(&object, &dataset, &sources) {
+    let mut ingested = Vec::with_capacity(records.len());
+    for request in records.into_iter().map(|record| RunRequest::of(&object, record)) {
         let name = request.execution_name();
         ingested.push(match context.executions.start(&name, &request).await? {
             Started::Now => Ingested::Started(name),
@@ -112,18 +112,8 @@ async fn dataset_of<'c, E>(context: &'c Context<E>, key: &str) -> Result<(&'c st
 /// The bundle's.
 pub async fn executions_of<E: Executions>(context: &Context<E>, object: &ObjectVersion) -> Result<Vec<String>> {
     let (_, dataset) = dataset_of(context, &object.key).await?;
-    let requests = match dataset.sources_of_key(&object.key) {
-        Ok(sources) => requests(object, &dataset, &sources),
-        Err(_) => vec![RunRequest::of(object, None)],
-    };
-    Ok(requests.iter().map(RunRequest::execution_name).collect())
-}
-
-/// What is asked for an object version: a run for each source's record, which is named if the dataset has several.
-fn requests(object: &ObjectVersion, dataset: &Dataset, sources: &[&Source]) -> Vec<RunRequest> {
-    let several = dataset.records.len() > 1;
-    let of = |source: &&Source| RunRequest::of(object, several.then(|| dataset.record(source).name.as_str()));
-    sources.iter().map(of).collect()
+    let records = dataset.records_of_key(&object.key).unwrap_or_else(|_| vec![None]);
+    Ok(records.into_iter().map(|record| RunRequest::of(object, record).execution_name()).collect())
 }
 
 /// The end of a file's name, where the whole is too long to stand behind another key.

@@ -125,9 +125,10 @@ impl Pipeline {
         let ingest =
             fonderie_ingest::Context::new(storage.clone(), bucket, names, QUARANTINE.into(), Waiting::default(), None);
         let (bucket, names) = datasets();
+        let backfills = fonderie_admit::Buckets { bronze: BRONZE.into(), reports: REPORTS.into() };
         Self {
             ingest,
-            admit: fonderie_admit::Context::new(storage.clone(), bucket, names),
+            admit: fonderie_admit::Context::new(storage.clone(), bucket, names, backfills),
             transform: fonderie_transform::Context::new(storage.clone(), SILVER.into(), QUARANTINE.into()),
             validate: fonderie_validate::Context::new(storage.clone(), SILVER.into(), QUARANTINE.into()),
             load: fonderie_load::Context::new(storage.clone(), known(), SILVER.into()),

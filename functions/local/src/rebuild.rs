@@ -135,6 +135,7 @@ async fn publish(
         bundle: present.clone(),
         object: None,
         prefix: None,
+        items: None,
         rebuild: None,
         withdraw: None,
     };

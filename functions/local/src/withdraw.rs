@@ -119,6 +119,7 @@ fn pinned(dataset: &Dataset, bundle: BundleRef, meant: Meant, undo: bool) -> Pin
         bundle,
         object: None,
         prefix: None,
+        items: None,
         rebuild: None,
         withdraw: Some(WithdrawOrder { object: meant.object, undo }),
     };

@@ -116,7 +116,7 @@ async fn prepare<S: SecretStore>(
     };
     let migrated = migrate(master, &mut pipeline, datasets, rebuild).await;
     let readers = match &migrated {
-        Ok(_) => pipeline.let_readers_in().await,
+        Ok(_) => pipeline.let_readers_in(&datasets.iter().map(|dataset| &dataset.layout).collect::<Vec<_>>()).await,
         Err(_) => Ok(()),
     };
     pipeline.close().await;

@@ -121,6 +121,7 @@ async fn publish(pipeline: &mut Warehouse, run_id: &str, marts: &[Mart]) {
         bundle: BundleRef { dataset: "shop".to_owned(), object, sha256: "0".repeat(64) },
         object: None,
         prefix: None,
+        items: None,
         rebuild: None,
         withdraw: None,
     };
@@ -200,8 +201,12 @@ async fn each_role_may_what_it_is_for_and_no_more() {
     assert_ne!(value(&analyst, oid).await, before, "the mart was made anew");
     assert_eq!(value(&analyst, count).await, "0");
 
-    assert_eq!(value(&analyst, "SELECT count(*) FROM shop_dw.fact_order").await, "0");
+    for sql in ["SELECT count(*) FROM shop_dw.fact_order", "SELECT count(*) FROM shop_dw.fact_order_on('2026-06-30')"] {
+        assert_eq!(value(&analyst, sql).await, "0");
+    }
     for sql in [
+        "SELECT * FROM shop_dw.fact_order_rows",
+        "SELECT * FROM shop_dw.dim_shop_history",
         "INSERT INTO shop_dw.dim_customer_rows (customer_id, row_status) VALUES ('X', 'open')",
         "DELETE FROM shop_dw.fact_order_rows",
         "REFRESH MATERIALIZED VIEW shop.revenue",

@@ -5,13 +5,15 @@ use fonderie_core::rebuild::RebuildPlan;
 use fonderie_core::replay::RebuildInput;
 use fonderie_core::{DatasetRun, Deadline, ErrorCode, ObjectRef, Result, StageError};
 use fonderie_warehouse::{ConnectOptions, Warehouse};
+use serde::Serialize;
 
 use crate::Context;
 use crate::plan::{Lost, Plan, plan};
 
 /// Plans a rebuild, or ends it, if the input has its plan.
 ///
-/// The plan is a JSON list of [`fonderie_core::replay::ReplayInput`] in the reports bucket: `rebuilds/<run id>.json`.
+/// The plan is a JSON list of [`fonderie_core::replay::ReplayInput`] in the reports bucket: `rebuilds/<run id>.json`. Beside it, the run's `items` get the
+/// runs of the files of which none is known.
 ///
 /// # Errors
 /// `RequestInvalid` if the run is no rebuild; `ObjectMissing` if nothing can be loaded, or something is lost that may not be;
@@ -35,10 +37,19 @@ async fn make_plan(context: &Context, warehouse: &Warehouse, run: &DatasetRun) -
     allowed(&run.bundle.dataset, &plan, order.partial)?;
     let key = format!("rebuilds/{}.json", run.run_id);
     let items = ObjectRef { bucket: context.reports_bucket.clone(), key };
-    let json = serde_json::to_vec(&plan.steps)
-        .map_err(|error| StageError::new(ErrorCode::Internal, "the plan is no JSON").caused_by(error))?;
-    context.storage.put(&items, Bytes::from(json), "application/json").await?;
+    write(context, &items, &plan.steps).await?;
+    if let Some(unknown) = &run.items {
+        let dataset = context.bundles.pinned(&run.bundle).await?;
+        let runs = dataset.backfill(run, &context.buckets.bronze, plan.unknown.iter().map(String::as_str));
+        write(context, unknown, &runs).await?;
+    }
     Ok(plan.summary(items))
+}
+
+async fn write(context: &Context, place: &ObjectRef, items: &impl Serialize) -> Result<()> {
+    let json = serde_json::to_vec(items)
+        .map_err(|error| StageError::new(ErrorCode::Internal, "the plan is no JSON").caused_by(error))?;
+    context.storage.put(place, Bytes::from(json), "application/json").await
 }
 
 async fn end(context: &Context, warehouse: &mut Warehouse, run: &DatasetRun, plan: RebuildPlan) -> Result<RebuildPlan> {

@@ -48,7 +48,7 @@ fn sentence(said: &DatasetSummaryInput, freshness: &[Freshness]) -> String {
     if let (Some(objects), Some(prefix)) = (&said.objects, &said.run.prefix) {
         let counts = objects.counts;
         parts.push(format!(
-            "{} objects below {prefix}: {} in the warehouse, {} failed",
+            "{} runs of files below {prefix}: {} in the warehouse, {} failed",
             counts.total, counts.succeeded, counts.failed
         ));
     }

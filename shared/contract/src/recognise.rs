@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
-use fonderie_core::{ErrorCode, Result, StageError};
+use fonderie_core::{DatasetRun, ErrorCode, Result, RunRequest, StageError};
 
 use crate::compiled::{Dataset, ExtractionMissing, FileFormat, Source};
 use crate::dates::{DatePart, DatePattern};
@@ -66,6 +66,37 @@ impl Dataset {
                 ),
             )),
         }
+    }
+
+    /// The records that are read from a key's file, each by a run of its own, as the run's request names them: a dataset's only record is not named.
+    ///
+    /// # Errors
+    /// Those of [`Self::sources_of_key`].
+    pub fn records_of_key(&self, key: &str) -> Result<Vec<Option<&str>>> {
+        let several = self.records.len() > 1;
+        let sources = self.sources_of_key(key)?;
+        Ok(sources.into_iter().map(|source| several.then(|| self.record(source).name.as_str())).collect())
+    }
+
+    /// What a backfill's run of the dataset asks for: for each key a run of each of its records. A file that no contract knows gets a run too, whose
+    /// `admit` fails with the reason.
+    pub fn backfill<'k>(&self, run: &DatasetRun, bucket: &str, keys: impl Iterator<Item = &'k str>) -> Vec<RunRequest> {
+        let request = |key: &str, record: Option<&str>| RunRequest {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            version_id: None,
+            dataset: Some(self.name.clone()),
+            record: record.map(str::to_owned),
+            as_of: Some(run.as_of),
+            force: run.force,
+            strict: false,
+            load_only: true,
+        };
+        keys.flat_map(|key| {
+            let records = self.records_of_key(key).unwrap_or_else(|_| vec![None]);
+            records.into_iter().map(move |record| request(key, record)).collect::<Vec<_>>()
+        })
+        .collect()
     }
 
     /// The format of a source in which a key's file is written.

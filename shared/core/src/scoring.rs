@@ -31,6 +31,10 @@ pub struct DatasetRun {
     /// Of a backfill: what its objects' keys begin with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
+    /// Of a backfill: where its runs are listed, as JSON, an array of [`crate::RunRequest`]. `admit` lists the runs of all objects below the prefix; of a
+    /// rebuild, its plan lists those of the files of which no run is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<ObjectRef>,
     /// Of a rebuild: how it is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<RebuildOrder>,
@@ -50,6 +54,7 @@ impl From<&Run> for DatasetRun {
             bundle: bundle.clone(),
             object: Some(object.clone()),
             prefix: None,
+            items: None,
             rebuild: None,
             withdraw: None,
         }

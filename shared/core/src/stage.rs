@@ -368,7 +368,7 @@ pub struct DatasetSummaryInput {
     pub withdrawal: Option<Withdrawn>,
 }
 
-/// What became of a backfill's objects, each of which had an execution of its own.
+/// What became of a backfill's runs, each of which had an execution of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backfilled {
     /// How many of them ended how.

@@ -13,6 +13,8 @@ pub struct Base {
     pub schema: String,
     /// Its name.
     pub name: String,
+    /// Whether only the engine reads it: everybody else reads the views on it.
+    pub is_internal: bool,
     /// The statements that make it, and its indexes.
     pub create: String,
     /// The statements that want all tables to be there.
@@ -74,6 +76,7 @@ pub fn bases(dataset: &Dataset) -> Vec<Base> {
     let base = |schema: &str, name: String, create: String| Base {
         schema: schema.to_owned(),
         name,
+        is_internal: true,
         create,
         constrain: String::new(),
         part: None,
@@ -81,8 +84,10 @@ pub fn bases(dataset: &Dataset) -> Vec<Base> {
     let mut bases = Vec::new();
     for record in &dataset.records {
         bases.push(base(&dataset.staging, record.name.clone(), staging::create(dataset, record)));
-        let calendars = record.calendars.iter();
-        bases.extend(calendars.map(|one| base(schema, one.name.clone(), calendar_table(schema, one))));
+        bases.extend(record.calendars.iter().map(|calendar| Base {
+            is_internal: false,
+            ..base(schema, calendar.name.clone(), calendar_table(schema, calendar))
+        }));
     }
     for table in dataset.tables() {
         let of = |ending: &str| format!("{}{ending}", table.name);

@@ -145,7 +145,7 @@ fn end_of_day(dataset: &Dataset, day: &str) -> String {
     format!("(({day} + 1)::timestamp AT TIME ZONE '{}')", dataset.time_zone.replace('\'', "''"))
 }
 
-/// `<table>_on(day)`: the states at the end of a day.
+/// `<table>_on(day)`: the states at the end of a day. It reads the internal tables with their owner's rights, for its callers have none on them.
 fn on_a_day(dataset: &Dataset, table: &Table) -> String {
     let typed = |column: &Column| format!("{} {}", quote(&column.name), column.sql_type.bare());
     let from = quote(&dataset.validity[0]);
@@ -159,7 +159,7 @@ fn on_a_day(dataset: &Dataset, table: &Table) -> String {
     };
     let end = end_of_day(dataset, "$1");
     format!(
-        "CREATE FUNCTION {function}(date) RETURNS TABLE ({returned}) LANGUAGE sql STABLE AS $body$\nSELECT r.row_key{key}{current}, r.valid_from FROM {rows} r WHERE \
+        "CREATE FUNCTION {function}(date) RETURNS TABLE ({returned}) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $body$\nSELECT r.row_key{key}{current}, r.valid_from FROM {rows} r WHERE \
          r.row_status = 'current' AND r.valid_from < {end}\nUNION ALL\nSELECT r.row_key{key}{earlier}, h.valid_from FROM {history} h JOIN {rows} r USING (row_key)\nWHERE NOT \
          h.row_absent AND h.valid_from < {end} AND h.valid_to >= {end}\n$body$;\n",
         function = name(&dataset.warehouse, &table.name, "_on"),

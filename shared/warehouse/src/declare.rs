@@ -3,6 +3,7 @@
 use fonderie_contract::Layout;
 use fonderie_core::failpoint::step;
 use fonderie_core::{ErrorCode, Result, StageError, digest, hex};
+use fonderie_tables::{Dataset, bases, name};
 use tokio_postgres::{Client, Transaction};
 
 use crate::error::Doing;
@@ -49,6 +50,7 @@ pub(crate) async fn declare(client: &mut Client, layout: &Layout) -> Result<bool
         check_free(&transaction, layout).await?;
         transaction.batch_execute(&fonderie_tables::create(&layout.tables)).await.doing(DECLARING)?;
     }
+    close(&transaction, &layout.tables).await?;
     // a view that was made again is another object
     let views: Vec<String> = fonderie_tables::views(&layout.tables)
         .iter()
@@ -66,6 +68,20 @@ pub(crate) async fn declare(client: &mut Client, layout: &Layout) -> Result<bool
     step("before the declared tables were committed");
     transaction.commit().await.doing(DECLARING)?;
     Ok(true)
+}
+
+/// Takes from everybody but the owner the rights on the internal tables, which whoever reads a schema has on all that is made there.
+pub(crate) async fn close(transaction: &Transaction<'_>, tables: &Dataset) -> Result<()> {
+    let doing = "closing the internal tables";
+    let internal = bases(tables).into_iter().filter(|base| base.is_internal);
+    let names: Vec<String> = internal.map(|base| name(&base.schema, &base.name, "")).collect();
+    let query = "SELECT DISTINCT format('REVOKE ALL ON %s FROM %s', c.oid::regclass, coalesce(quote_ident(r.rolname), 'PUBLIC')) \
+                 FROM unnest($1::text[]) AS name JOIN pg_class c ON c.oid = to_regclass(name) \
+                 CROSS JOIN aclexplode(c.relacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee WHERE a.grantee <> c.relowner";
+    for row in transaction.query(query, &[&names]).await.doing(doing)? {
+        transaction.batch_execute(row.get(0)).await.doing(doing)?;
+    }
+    Ok(())
 }
 
 /// None of the tables may be there before they are made: the ledger that knew them was dropped, or they are somebody else's.

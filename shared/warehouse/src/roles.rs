@@ -4,12 +4,14 @@
 //! pipeline's own, and the pipeline itself lets the readers in. So no grant here needs more than its giver has, on any
 //! PostgreSQL from 15 to 18.
 
+use fonderie_contract::Layout;
 use fonderie_core::failpoint::step;
 use fonderie_core::{ErrorCode, Result, StageError};
 use postgres_protocol::password::scram_sha_256;
 use tokio_postgres::Transaction;
 
 use crate::connect::Warehouse;
+use crate::declare::close;
 use crate::error::Doing;
 use crate::sql::{advisory_key, quote};
 
@@ -126,26 +128,29 @@ impl Warehouse {
         Ok(())
     }
 
-    /// As the pipeline: lets analysts into the schemas that the datasets declare for their tables and marts, operators into the ledger, and both into
-    /// all that is made there later; a mart that is made anew is among that.
+    /// As the pipeline: lets analysts into the schemas that datasets declare for their tables and marts, the internal tables excepted, operators into the
+    /// ledger, and both into all that is made there later; a mart that is made anew is among that.
     ///
     /// # Errors
     /// `AccessDenied` where somebody else owns one of the schemas; the database's.
-    pub async fn let_readers_in(&mut self) -> Result<()> {
+    pub async fn let_readers_in(&mut self, layouts: &[&Layout]) -> Result<()> {
         let doing = "letting the readers in";
         let transaction = self.client.transaction().await.doing(doing)?;
         // two invocations at once would change the same rows of the catalogue
         transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&advisory_key("roles")]).await.doing(doing)?;
-        let query = "SELECT schema, $1 FROM audit.dataset_schema WHERE use IN ('warehouse', 'marts') \
-                     AND to_regnamespace(quote_ident(schema)) IS NOT NULL UNION ALL SELECT 'audit', $2 ORDER BY 1";
-        for row in transaction.query(query, &[&ANALYST, &OPERATOR]).await.doing(doing)? {
-            let (schema, reader) = (quote(row.get(0)), row.get::<_, &str>(1));
+        let of_datasets = layouts.iter().flat_map(|layout| [&layout.schemas.warehouse, &layout.schemas.marts]);
+        let schemas = of_datasets.map(|schema| (schema.as_str(), ANALYST)).chain([("audit", OPERATOR)]);
+        for (schema, reader) in schemas {
+            let schema = quote(schema);
             let sql = format!(
                 "GRANT USAGE ON SCHEMA {schema} TO {reader}; \
                  GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {reader}; \
                  ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO {reader}"
             );
             transaction.batch_execute(&sql).await.doing(doing)?;
+        }
+        for layout in layouts {
+            close(&transaction, &layout.tables).await?;
         }
         transaction.commit().await.doing(doing)
     }

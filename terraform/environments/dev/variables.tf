@@ -22,6 +22,18 @@ variable "architecture" {
   default     = "arm64"
 }
 
+variable "datasets" {
+  description = "Folder of each dataset, by name; a folder may lie anywhere."
+  type        = map(string)
+  default     = { facturation = "../../../datasets/facturation" }
+}
+
+variable "default_dataset" {
+  description = "The dataset of an upload whose key names none: one of `datasets`."
+  type        = string
+  default     = "facturation"
+}
+
 variable "emails" {
   description = "Addresses that get the notifications; each confirms the e-mail that AWS sends it."
   type        = list(string)

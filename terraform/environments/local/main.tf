@@ -11,8 +11,8 @@ module "pipeline" {
   name             = var.name
   packages         = var.packages
   architecture     = var.architecture
-  datasets         = { facturation = var.dataset_folder }
-  default_dataset  = "facturation"
+  datasets         = var.datasets
+  default_dataset  = var.default_dataset
   kms_key_arn      = module.key.arn
   emails           = var.emails
   runbook_base_url = "https://example.org/runbooks"

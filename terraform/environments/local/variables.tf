@@ -28,10 +28,16 @@ variable "architecture" {
   default     = "x86_64"
 }
 
-variable "dataset_folder" {
-  description = "Folder of the dataset `facturation`."
+variable "datasets" {
+  description = "Folder of each dataset, by name; a folder may lie anywhere."
+  type        = map(string)
+  default     = { facturation = "../../../datasets/facturation" }
+}
+
+variable "default_dataset" {
+  description = "The dataset of an upload whose key names none: one of `datasets`."
   type        = string
-  default     = "../../../datasets/facturation"
+  default     = "facturation"
 }
 
 variable "database" {

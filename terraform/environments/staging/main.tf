@@ -13,8 +13,8 @@ module "environment" {
   allow_region_outside_eea = var.allow_region_outside_eea
   packages                 = var.packages
   architecture             = var.architecture
-  datasets                 = { facturation = "../../../datasets/facturation" }
-  default_dataset          = "facturation"
+  datasets                 = var.datasets
+  default_dataset          = var.default_dataset
   emails                   = var.emails
   runbook_base_url         = var.runbook_base_url
   analyst_cidrs            = var.analyst_cidrs

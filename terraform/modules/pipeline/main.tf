@@ -28,7 +28,7 @@ module "state_machines" {
 
   name               = var.name
   function_arns      = { for name in concat(keys(local.stages), ["prepare-database"]) : name => module.function[name].arn }
-  buckets            = { bronze = local.buckets["bronze"], reports = local.buckets["reports"] }
+  reports_bucket     = local.buckets["reports"]
   retry              = var.retry
   backfill           = var.backfill
   kms_key_arn        = var.kms_key_arn

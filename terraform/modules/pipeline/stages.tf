@@ -67,15 +67,20 @@ locals {
 
   # The steps of the state machines.
   stages = {
+    # A backfill's runs are listed, some hundred pages of objects at most.
     admit = {
-      timeout_seconds = 60
-      environment     = local.datasets_environment
+      timeout_seconds = 300
+      environment = merge(local.datasets_environment, {
+        BRONZE_BUCKET  = local.buckets["bronze"]
+        REPORTS_BUCKET = local.buckets["reports"]
+      })
       statements = [
         local.read_bundles,
         local.may_list.datasets,
         local.read_uploads,
         { sid = "OrderVersions", actions = ["s3:ListBucket", "s3:ListBucketVersions"], resources = [local.arns.bronze] },
-        local.read_encrypted,
+        { sid = "ListRuns", actions = local.write_actions, resources = ["${local.arns.reports}/backfills/*"] },
+        local.read_and_write_encrypted,
       ]
     }
 
@@ -191,7 +196,11 @@ locals {
         { sid = "ReadKeptBundles", actions = local.read_actions, resources = ["${local.arns.datasets}/bundles/*"] },
         { sid = "ReadFailures", actions = local.read_actions, resources = ["${local.arns.quarantine}/failures/*"] },
         local.may_list.quarantine,
-        { sid = "WritePlans", actions = local.write_actions, resources = ["${local.arns.reports}/rebuilds/*"] },
+        {
+          sid       = "WritePlans"
+          actions   = local.write_actions
+          resources = ["${local.arns.reports}/rebuilds/*", "${local.arns.reports}/backfills/*"]
+        },
         local.read_secret,
         local.read_and_write_encrypted,
       ]

@@ -27,8 +27,8 @@ locals {
   values = merge(
     { for stage, arn in var.function_arns : "${replace(stage, "-", "_")}_arn" => jsonencode(arn) },
     { for name, seconds in var.retry : name => jsonencode(seconds) },
-    { for role, bucket in var.buckets : "${role}_bucket" => jsonencode(bucket) },
     {
+      reports_bucket  = jsonencode(var.reports_bucket)
       pipeline_arn    = jsonencode("${local.arn_prefix["stateMachine"]}:${local.names["pipeline"]}")
       max_concurrency = jsonencode(var.backfill.max_concurrency)
       # With a decimal, which LocalStack's parser insists on and AWS allows.

@@ -37,22 +37,16 @@ locals {
       Resource = ["${local.arn_prefix["mapRun"]}:${local.names["backfill"]}/objects:*"]
     },
     {
-      Sid      = "ListBronze"
-      Effect   = "Allow"
-      Action   = ["s3:ListBucket"]
-      Resource = ["arn:${data.aws_partition.current.partition}:s3:::${var.buckets.bronze}"]
-    },
-    {
       Sid      = "ReadPlan"
       Effect   = "Allow"
       Action   = ["s3:GetObject"]
-      Resource = ["arn:${data.aws_partition.current.partition}:s3:::${var.buckets.reports}/rebuilds/*"]
+      Resource = ["arn:${data.aws_partition.current.partition}:s3:::${var.reports_bucket}/rebuilds/*"]
     },
     {
       Sid      = "WriteResults"
       Effect   = "Allow"
       Action   = ["s3:PutObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"]
-      Resource = ["arn:${data.aws_partition.current.partition}:s3:::${var.buckets.reports}/backfills/*"]
+      Resource = ["arn:${data.aws_partition.current.partition}:s3:::${var.reports_bucket}/backfills/*"]
     },
   ]
 

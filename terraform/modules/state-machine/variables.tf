@@ -21,12 +21,9 @@ variable "function_arns" {
   }
 }
 
-variable "buckets" {
-  description = "Names of the buckets that `backfill` uses itself: it lists `bronze`, reads the plans of rebuilds in `reports`, and writes its children's results there."
-  type = object({
-    bronze  = string
-    reports = string
-  })
+variable "reports_bucket" {
+  description = "Name of the bucket in which `backfill` reads the lists of runs, and writes its children's results."
+  type        = string
 }
 
 variable "retry" {

@@ -69,6 +69,14 @@ impl Stack {
         self.wait_for(&run_id(object)).await
     }
 
+    /// Waits for the end of the execution that an upload starts for one of its records.
+    ///
+    /// # Errors
+    /// It does not start, or does not end.
+    pub async fn run_of_record(&self, object: &ObjectVersion, record: &str) -> Result<Execution> {
+        self.wait_for(&RunRequest::of(object, Some(record)).execution_name()).await
+    }
+
     /// Waits for the end of an execution of `pipeline`.
     ///
     /// # Errors

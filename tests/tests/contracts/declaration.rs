@@ -3,7 +3,7 @@
 use fonderie_contract::{
     Absent, Bundle, Check, Dataset, Format, Mistakes, ModelKind, Origin, ParameterType, Sheet, Workbook, dataset_of_key,
 };
-use fonderie_core::ErrorCode;
+use fonderie_core::{BundleRef, DatasetRun, ErrorCode, ObjectVersion};
 
 fn files() -> Vec<(String, String)> {
     let mut files = fonderie_test_support::dataset_files("facturation");
@@ -80,6 +80,51 @@ fn two_sources_that_recognise_one_file_are_told() {
     let error = dataset.source_of_key("etablissement_A.csv", None).unwrap_err();
     assert_eq!(error.code, ErrorCode::SourceAmbiguous);
     assert!(error.message.contains("etablissement_a, etablissement_b"), "{error}");
+}
+
+#[test]
+fn a_backfill_runs_each_record_that_a_file_holds() {
+    let mut files = fonderie_test_support::shop_files();
+    let customers = files.iter().find(|(path, _)| path == "sources/customers.toml").unwrap().1.clone();
+    let of_orders = customers.replace("customers*.csv", "orders*.csv");
+    files.push(("sources/order_customers.toml".to_owned(), of_orders));
+    let shop = Bundle::from_files(files).compile().unwrap();
+    let object = ObjectVersion { bucket: "datasets".into(), key: "shop.json".into(), version_id: "v1".into() };
+    let run = DatasetRun {
+        run_id: "backfill-1".into(),
+        started_at: "2026-07-01T04:00:00Z".parse().unwrap(),
+        as_of: "2026-06-30".parse().unwrap(),
+        force: false,
+        bundle: BundleRef { dataset: "shop".into(), object, sha256: "0".repeat(64) },
+        object: None,
+        prefix: Some("shop/".into()),
+        items: None,
+        rebuild: None,
+        withdraw: None,
+    };
+    let of = |dataset: &Dataset, keys: &[&str]| {
+        let requests = dataset.backfill(&run, "bronze", keys.iter().copied());
+        requests.into_iter().map(|request| serde_json::to_value(request).unwrap()).collect::<Vec<_>>()
+    };
+    let request = |key: &str, record: &str| {
+        serde_json::json!({
+            "bucket": "bronze", "key": key, "dataset": "shop", "record": record, "as_of": "2026-06-30", "load_only": true
+        })
+    };
+    let mut unknown = request("shop/notes.txt", "");
+    unknown.as_object_mut().unwrap().remove("record");
+    assert_eq!(
+        of(&shop, &["shop/lines_2026-06-01.csv", "shop/orders_2026-06-01.csv", "shop/notes.txt"]),
+        [
+            request("shop/lines_2026-06-01.csv", "line"),
+            request("shop/orders_2026-06-01.csv", "customer"),
+            request("shop/orders_2026-06-01.csv", "order"),
+            // its run fails with the reason
+            unknown,
+        ]
+    );
+    // the only record of a dataset is not named: the runs of its files keep their names
+    assert_eq!(of(&billing(), &["facturation/etablissement_A.csv"])[0].get("record"), None);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod arrival;
 mod backfills;
+mod datasets;
 mod deployment;
 mod kills;
 mod order;
@@ -61,7 +62,10 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("killed in mid-run, at every stage", |world| Box::pin(kills::every_stage(world))),
     ("killed: record-failure", |world| Box::pin(kills::record_failure(world))),
     ("killed: ingest", |world| Box::pin(kills::ingest(world))),
+    ("a second dataset: files of both in one burst", |world| Box::pin(datasets::mixed_burst(world))),
+    ("files that hold two records", |world| Box::pin(datasets::several_records(world))),
     ("one changed contract, and a run under way", |world| Box::pin(deployment::changed_contract(world))),
+    ("a declaration that grew, and a run under way", |world| Box::pin(deployment::grown_declaration(world))),
     ("notifications: one each, nothing personal", |world| Box::pin(secrecy::notifications(world))),
     ("executions: nothing personal", |world| Box::pin(secrecy::executions(world))),
     ("logs: JSON, run and stage, nothing personal", |world| Box::pin(secrecy::logs(world))),

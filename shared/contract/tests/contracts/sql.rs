@@ -105,7 +105,7 @@ fn values_in_force_are_a_view_and_states_of_a_day_a_function() {
     let functions = functions(&dataset);
     let line = functions.split_inclusive("$body$;\n").find(|function| function.contains("fact_line_on")).unwrap();
     expect![[r#"
-        CREATE FUNCTION "shop_dw"."fact_line_on"(date) RETURNS TABLE ("fact_line_key" bigint, "line_id" varchar(20), "product_key" bigint, "quantity" bigint, "sold_on" date, "dozens" numeric(12,2), "valid_from" timestamptz) LANGUAGE sql STABLE AS $body$
+        CREATE FUNCTION "shop_dw"."fact_line_on"(date) RETURNS TABLE ("fact_line_key" bigint, "line_id" varchar(20), "product_key" bigint, "quantity" bigint, "sold_on" date, "dozens" numeric(12,2), "valid_from" timestamptz) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $body$
         SELECT r.row_key, r."line_id", r."product_key", r."quantity", r."sold_on", r."dozens", r.valid_from FROM "shop_dw"."fact_line_rows" r WHERE r.row_status = 'current' AND r.valid_from < (($1 + 1)::timestamp AT TIME ZONE 'Europe/Paris')
         UNION ALL
         SELECT r.row_key, r."line_id", h."product_key", h."quantity", h."sold_on", h."dozens", h.valid_from FROM "shop_dw"."fact_line_history" h JOIN "shop_dw"."fact_line_rows" r USING (row_key)

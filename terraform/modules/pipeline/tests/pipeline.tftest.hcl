@@ -51,6 +51,29 @@ run "plan" {
   }
 }
 
+run "two_datasets" {
+  command = plan
+
+  variables {
+    datasets = { facturation = "../../../datasets/facturation", admissions = "../../../datasets/facturation" }
+  }
+
+  assert {
+    condition     = toset(jsondecode(aws_lambda_invocation.prepare_database.input).datasets) == toset(["facturation", "admissions"])
+    error_message = "The warehouse is prepared for each dataset."
+  }
+
+  assert {
+    condition     = local.datasets_environment.DATASETS == "facturation,admissions"
+    error_message = "The default dataset comes first: ${local.datasets_environment.DATASETS}."
+  }
+
+  assert {
+    condition     = toset([for bundle in local.read_bundles.resources : split("/", bundle)[1]]) == toset(["facturation.json", "admissions.json"])
+    error_message = "The functions read the bundle of each dataset, and no other object: ${jsonencode(local.read_bundles.resources)}."
+  }
+}
+
 run "more_invocations_than_connections" {
   command = plan
 

@@ -22,7 +22,7 @@ variables {
     for stage in ["admit", "transform", "validate", "load", "score", "publish", "summarize", "record-failure", "rebuild", "prepare-database"] :
     stage => "arn:aws:lambda:eu-west-1:111122223333:function:fonderie-test-${stage}"
   }
-  buckets            = { bronze = "test-bronze", reports = "test-reports" }
+  reports_bucket     = "test-reports"
   kms_key_arn        = "arn:aws:kms:eu-west-1:111122223333:key/1"
   log_retention_days = 90
 }
@@ -126,16 +126,15 @@ run "roles_may_do_what_the_definitions_do_and_no_more" {
   assert {
     condition = {
       for statement in jsondecode(aws_iam_role_policy.this["backfill"].policy).Statement : statement.Sid => statement.Resource
-      if contains(["RunObjects", "StartChildren", "CountChildren", "ListBronze", "WriteResults", "EncryptResults"], statement.Sid)
+      if contains(["RunObjects", "StartChildren", "CountChildren", "WriteResults", "EncryptResults"], statement.Sid)
       } == {
       RunObjects     = ["arn:aws:states:eu-west-1:111122223333:stateMachine:fonderie-test-pipeline"]
       StartChildren  = ["arn:aws:states:eu-west-1:111122223333:stateMachine:fonderie-test-backfill"]
       CountChildren  = ["arn:aws:states:eu-west-1:111122223333:mapRun:fonderie-test-backfill/objects:*"]
-      ListBronze     = ["arn:aws:s3:::test-bronze"]
       WriteResults   = ["arn:aws:s3:::test-reports/backfills/*"]
       EncryptResults = [var.kms_key_arn]
     }
-    error_message = "`backfill` starts itself and `pipeline`, lists bronze, and writes its results and nothing else."
+    error_message = "`backfill` starts itself and `pipeline`, and reads and writes below `backfills/`."
   }
   assert {
     # Each machine's invocations are the functions of its own definition.
