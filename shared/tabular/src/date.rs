@@ -28,7 +28,7 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// The formats, as a facility reads them.
+    /// The formats, as the contract writes them.
     pub(crate) fn expected(&self) -> Vec<String> {
         match self.take {
             Take::Day => self.dates.expected(),
