@@ -375,7 +375,7 @@ impl Every {
 
     /// Whether a partition may begin with a day.
     fn begins(self, day: NaiveDate) -> bool {
-        day.day() == 1 && day.month0() % self.months().as_u32() == 0
+        day.day() == 1 && day.month0().is_multiple_of(self.months().as_u32())
     }
 
     /// The ending of the name of the partition that begins with a day.
