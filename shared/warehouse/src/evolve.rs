@@ -232,7 +232,7 @@ fn spread_otherwise(base: &Base, found: &Found, wanted: &Found, steps: &mut Step
         .filter(|constraint| constraint.starts_with("PRIMARY KEY") || constraint.starts_with("UNIQUE"))
         .map(|constraint| format!(", {constraint}"))
         .collect();
-    let sequence = name(&base.schema, base.name.trim_end_matches("_rows"), "_row_key_seq");
+    let sequence = name(&base.schema, base.name.strip_suffix("_rows").unwrap_or(&base.name), "_row_key_seq");
     let statements = format!(
         "ALTER TABLE {place} RENAME TO {default_name}; ALTER TABLE {default} DROP CONSTRAINT {primary} CASCADE; CREATE TABLE {place} (LIKE {default} INCLUDING DEFAULTS \
          INCLUDING GENERATED INCLUDING CONSTRAINTS{keys}) PARTITION BY {by}; ALTER TABLE {place} ATTACH PARTITION {default} DEFAULT; ALTER SEQUENCE {sequence} OWNED BY \

@@ -73,7 +73,7 @@ pub(crate) fn fill(chance: &mut Chance, version: &mut Version, record: &Record, 
         Some(owner) if chance.one_in(2) => Some(vec![chance.of(&values(owner, record).each_ref()).clone()]),
         _ => None,
     };
-    version.rows = (0..chance.below(7)).map(|at| row(chance, record, known, at)).collect();
+    version.rows = (0..chance.below(10)).map(|at| row(chance, record, known, at)).collect();
 }
 
 /// A row. Most of its fields follow one of three variants, so that states come back; in some a field has another value.

@@ -157,7 +157,7 @@ fn counts(outcomes: &Outcomes) -> [u64; 4] {
 
 /// How many sequences are drawn of each dataset; more of them take as much longer.
 fn count() -> u64 {
-    std::env::var("FONDERIE_SEQUENCES").map_or(50, |count| count.parse().unwrap())
+    std::env::var("FONDERIE_SEQUENCES").map_or(40, |count| count.parse().unwrap())
 }
 
 const STEPS: [&str; 6] =
