@@ -3,6 +3,8 @@
 
 #[path = "two_datasets/page.rs"]
 mod page;
+#[path = "two_datasets/values.rs"]
+mod values;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -97,7 +99,7 @@ async fn a_complete_file_that_lacks_much_closes_nothing() {
         let (code, said) = machine.shop(name, text);
         assert!(code == 3 && said.contains("SnapshotImplausible") && said.contains(word), "{said}");
     }
-    // a row that a rule refuses was there; one whose price cannot be read leaves it open what the file lacks
+    // a row that is refused was there, by a rule or because its price cannot be read
     for (name, text) in [
         ("products_2026-05-01.csv", "shop;sku;label;price\nA;s1;pen;1.00\nA;s2;ink;-2.00\n"),
         ("products_2026-05-02.csv", "shop;sku;label;price\nA;s1;pen;1.00\nA;s2;ink;two\n"),
@@ -110,6 +112,61 @@ async fn a_complete_file_that_lacks_much_closes_nothing() {
     assert_eq!(machine.shop("products_2026-05-03.csv", "shop;sku;label;price\nA;s1;pen;1.00\n").0, 0);
     let absent = "SELECT shop_id, sku FROM shop_dw.dim_product WHERE member_status = 'absent'";
     assert_eq!(rows(&client, absent).await.unwrap(), ["s2|A"]);
+}
+
+/// Sku and status of a shop's products.
+async fn products(client: &Client, shop: &str) -> String {
+    let query = format!("SELECT sku, member_status FROM shop_dw.dim_product WHERE shop_id = '{shop}' ORDER BY 1");
+    rows(client, &query).await.join(" ")
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_was_there_if_its_key_can_be_read() {
+    let machine = Machine::new("refused_keys").await;
+    let ok = |(code, text): (i32, String)| {
+        assert_eq!(code, 0, "{text}");
+        text
+    };
+    let all = "shop;sku;label;price\nA;s1;pen;1.00\nA;s2;ink;2.00\nA;s3;cap;3.00\n";
+    ok(machine.shop("products_2026-03-01.csv", all));
+    let client = connect(&machine.database.url).await.unwrap();
+    // s2 has a price that nobody can read, and a label that is too long: it stays; s1 is not there
+    let label = "ink".repeat(30);
+    let april = format!("shop;sku;label;price\nA;s3;cap;3.00\nA;s2;{label};two\n");
+    let text = ok(machine.shop("products_2026-04-01.csv", &april));
+    assert!(!text.contains("whose key cannot be read"), "{text}");
+    assert_eq!(products(&client, "A").await, "absent|s1 current|s2 current|s3");
+    // of a sku that is too long, of a value too many, of a row that is too short, nobody knows which product it was: nothing is closed
+    let unknown = [
+        ("products_2026-05-01.csv", "A;s3-and-much-more-than-a-number;cap;3.00"),
+        ("products_2026-05-02.csv", "A;;cap;two"),
+        ("products_2026-05-03.csv", "A;s3;cap"),
+    ];
+    for (name, row) in unknown {
+        let text = ok(machine.shop(name, &format!("shop;sku;label;price\nA;s2;ink;2.00\n{row}\n")));
+        assert!(text.contains("1 row was refused whose key cannot be read"), "{text}");
+        assert_eq!(products(&client, "A").await, "absent|s1 current|s2 current|s3", "{name}");
+    }
+    let notices = "SELECT count(*) FROM audit.run, unnest(notices) AS n WHERE n LIKE '%whose key cannot be read%'";
+    assert_eq!(rows(&client, notices).await, ["3"]);
+    // the same from the runs' silver
+    let before = rows(&client, PRODUCTS).await;
+    ok(machine.call("shop", "rebuild", &[]));
+    assert_eq!(rows(&client, PRODUCTS).await, before);
+}
+
+#[tokio::test]
+async fn a_file_is_complete_of_no_scope_that_its_source_may_not_send() {
+    let machine = Machine::new("foreign_scope").await;
+    let all = "shop;sku;label;price\nA;s1;pen;1.00\nB;s1;pen;1.10\nB;s2;ink;2.10\n";
+    assert_eq!(machine.shop("products_2026-03-01.csv", all).0, 0);
+    let source = machine.path("datasets/shop/sources/products.toml");
+    let text = std::fs::read_to_string(&source).unwrap();
+    std::fs::write(&source, text.replace("owns = \"*\"", "owns = [\"A\"]")).unwrap();
+    let april = "shop;sku;label;price\nA;s1;pen;1.00\nB;s1;pen;1.10\n";
+    assert_eq!(machine.shop("products_2026-04-01.csv", april).0, 0);
+    let client = connect(&machine.database.url).await.unwrap();
+    assert_eq!(products(&client, "B").await, "current|s1 current|s2");
 }
 
 #[tokio::test]

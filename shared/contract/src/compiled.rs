@@ -230,7 +230,7 @@ pub enum Kind {
     },
     /// A day; Arrow `Date32`, PostgreSQL `date`.
     Date,
-    /// An instant to the microsecond; Arrow `Timestamp(Microsecond, "UTC")`, PostgreSQL `timestamptz`.
+    /// An instant to the microsecond; Arrow `Timestamp(Microsecond)` in UTC, PostgreSQL `timestamptz`.
     Timestamp,
     /// A decimal; Arrow `Decimal128`, PostgreSQL `numeric`.
     Decimal {

@@ -14,8 +14,8 @@ pub const SOURCE_LINE: &str = "source_line";
 /// The number of the record in the source, from 0, the header excepted: `Int64`, the last column.
 pub const SOURCE_RECORD: &str = "source_record";
 
-/// The time zone of timestamps.
-pub(crate) const UTC: &str = "UTC";
+/// The time zone of timestamps: UTC as an offset, since Arrow knows zones by name only with a feature of its own.
+pub(crate) const UTC: &str = "+00:00";
 
 /// The Arrow type of a field.
 pub(crate) fn data_type(kind: Kind) -> DataType {

@@ -79,7 +79,7 @@ mod tests {
         // A day is no instant, whatever the formats of the source's dates are.
         let expected = vec!["dd/mm/yyyy hh:mm".to_owned(), "yyyy-mm-ddThh:mm:ss".to_owned()];
         let day = Problem::OtherDateFormat { expected, found: vec!["dd/mm/yyyy".to_owned()] };
-        assert_eq!(read("04/05/2026", &dates), Err(day));
+        assert_eq!(read("13/05/2026", &dates), Err(day));
         assert_eq!(read("31/02/2026 10:30", &dates), Err(Problem::NoSuchDay));
         assert_eq!(read("31/12/9999 23:59", &dates), Err(Problem::PlaceholderDate("31/12/9999 23:59".to_owned())));
         let both = declared(&["dd/mm/yyyy hh:mm", "mm/dd/yyyy hh:mm"], None, "Europe/Paris");

@@ -7,7 +7,7 @@ use arrow_cast::display::array_value_to_string;
 use fonderie_contract::{Bundle, Dataset, FileFormat, Format, Source};
 use fonderie_core::tally::check_conserved;
 use fonderie_core::{ErrorCode, StageError, money::format_cents};
-use fonderie_tabular::{Batch, Limits, ReadSummary, Reader, Reject, reject_rows};
+use fonderie_tabular::{Batch, Limits, ReadSummary, Reader, Reject, refused_key_schema, reject_rows};
 use proptest::prelude::*;
 
 fn billing() -> Dataset {
@@ -677,4 +677,88 @@ fn what_is_no_delimited_text_is_refused_by_its_name() {
     }
     let utf16: String = HEADER_B.chars().flat_map(|c| [c, '\0']).collect();
     refused("etablissement_b", &utf16, ErrorCode::EncodingMismatch, "UTF-16LE without a byte order mark");
+}
+
+#[test]
+fn the_keys_of_refused_rows_of_a_complete_file_are_given_out() {
+    let record = r#"
+        key = ["shop", "id", "day"]
+        owner = "shop"
+        fields = [
+            { name = "shop", type = "text", max_length = 10 },
+            { name = "id", type = "text", max_length = 16 },
+            { name = "name", type = "text", max_length = 8 },
+            { name = "day", type = "date" },
+            { name = "price", type = "decimal" },
+        ]
+        rules = [
+            { id = "known", check = "required", fields = ["shop", "id", "day"], message = "…" },
+            { id = "once", check = "unique", message = "…" },
+        ]
+        dimension = { name = "product", surrogate = "product_key", attributes = ["name", "price"], snapshot = { scope = ["shop"] } }
+    "#;
+    let source = r#"
+        files = ["*.csv"]
+        format = { type = "csv", encoding = "utf-8", delimiter = ";", trailing_delimiters = true }
+        dates = { format = "yyyy-mm-dd" }
+        numbers = { decimal_mark = "." }
+        columns = { name = "name", day = "day", price = "price" }
+        constants = { shop = "A" }
+        derived = { id = { hash = ["name"] } }
+    "#;
+    let files = [
+        ("dataset.toml", "name = \"shop\"\ntime_zone = \"Europe/Paris\""),
+        ("records/product.toml", record),
+        ("sources/products.toml", source),
+    ];
+    let files = files.map(|(path, text)| (path.to_owned(), text.to_owned()));
+    let dataset = Bundle::from_files(files).compile().unwrap();
+    let source = dataset.source("products").unwrap();
+    let text = "name;day;price\npen;2026-05-04;1.00\ninkink;2026-05-04;two\npen;2026-05-04;two\nlonger name;2026-05-04;1.00\n\
+                cap;2026-02-30;1.00\n;2026-05-04;two\ncap;2026-05-04;1;2;3\ncap;2026-05-04;\"1\n";
+    let mut reader = Reader::new(
+        &dataset.records[0],
+        source,
+        &source.formats[0],
+        "a.csv",
+        Limits { batch_rows: 3, ..Limits::default() },
+    );
+    let (mut keys, mut ids) = (Vec::new(), Vec::new());
+    reader.feed(text.as_bytes()).unwrap();
+    for end in [false, true] {
+        if end {
+            reader.end().unwrap();
+        }
+        while let Some(batch) = reader.batch().unwrap() {
+            let shown = |batch: &RecordBatch, row| -> Vec<String> {
+                batch.columns().iter().map(|column| array_value_to_string(column, row).unwrap()).collect()
+            };
+            match batch {
+                Batch::RefusedKeys(batch) => {
+                    assert_eq!(batch.schema(), refused_key_schema(&dataset.records[0]));
+                    keys.extend((0..batch.num_rows()).map(|row| shown(&batch, row)));
+                }
+                Batch::Records(batch) => ids.extend((0..batch.num_rows()).map(|row| shown(&batch, row)[1].clone())),
+                Batch::Rejects(_) => {}
+            }
+        }
+    }
+    let summary = reader.finish();
+    assert_eq!(keys.len() as u64, summary.rejected.rows);
+    // a derived key is that of the same values in a row that can be read
+    assert_eq!((ids.len(), keys[1][1].as_str()), (1, ids[0].as_str()));
+    assert!(keys[0][1].len() == 16 && keys[0][1] != ids[0]);
+    let known = |key: &[String]| key[..3].iter().map(|value| !value.is_empty()).collect::<Vec<_>>();
+    let known: Vec<(Vec<bool>, &str)> = keys.iter().map(|key| (known(key), key[3].as_str())).collect();
+    let expected = [
+        (vec![true, true, true], "1"),
+        (vec![true, true, true], "2"),
+        // its name, of which the id is made, is too long
+        (vec![true, false, true], "3"),
+        (vec![true, true, false], "4"),
+        (vec![true, false, true], "5"),
+        (vec![false, false, false], "6"),
+        (vec![false, false, false], "7"),
+    ];
+    assert_eq!(known, expected);
 }

@@ -98,6 +98,11 @@ fn mistakes_are_told_together() {
 
 /// A shop, whose contracts use what the billing ones do not.
 fn shop() -> Dataset {
+    shop_of("\"decimal\", precision = 9, scale = 3", "\"date\"")
+}
+
+/// The same with other types of weights and of days.
+fn shop_of(weight: &str, day: &str) -> Dataset {
     let dataset = r#"
 name = "boutique"
 time_zone = "Europe/Paris"
@@ -133,13 +138,14 @@ name = "vente"
 surrogate = "vente_key"
 measures = ["article", "quantite", "prix", "poids", "vendu_le", "magasin"]
 "#;
+    let record = record.replace("\"decimal\", precision = 9, scale = 3", weight).replace("\"date\"", day);
     let source = |format: &str| {
         format!(
             r#"files = ["ventes*"]
 [format]
 {format}
 [dates]
-format = "yyyymmdd"
+format = ["yyyymmdd", "yyyymmdd hh:mm"]
 [numbers]
 decimal_mark = ","
 thousands = ["."]
@@ -164,7 +170,7 @@ magasin = "Nantes"
     let named = "type = \"xlsx\"\nsheet = \"Ventes de juin\"";
     let files = [
         ("dataset.toml", dataset.to_owned()),
-        ("records/vente.toml", record.to_owned()),
+        ("records/vente.toml", record),
         ("sources/caisse.toml", source(csv).replace("ventes*", "ventes*.txt")),
         ("sources/siege.toml", source(xlsx).replace("ventes*", "ventes*.xlsx")),
         ("sources/web.toml", source(named).replace("ventes*", "web*.xlsx")),
@@ -274,4 +280,21 @@ fn a_shop_is_written_through_contracts_of_its_own() {
             }
         }
     }
+}
+
+#[test]
+fn measurements_are_drawn_and_timestamps_are_not() {
+    let plan = SHOP_PLAN
+        .replace("breaks = \"montant_illisible\"", "breaks = \"nombre_illisible\"")
+        .replace("fields = [\"prix\", \"poids\"]", "fields = [\"prix\"]");
+    let dataset = shop_of("\"number\", min = 0, max = 1000", "\"date\"");
+    for written in write(&dataset, &Plan::compile(&plan, &dataset).unwrap(), 700, 9) {
+        check_truth(&written, &read(&dataset, &written.name, &written.bytes), "of measurements");
+    }
+    let above = plan.replace("sigma = 0.2 }", "sigma = 0.2, max = 2000 }");
+    let found = Plan::compile(&above, &dataset).unwrap_err().0;
+    assert!(found.iter().any(|mistake| mistake.key == "draws.poids.amount.max"), "{found:?}");
+    let timed = shop_of("\"number\"", "\"timestamp\", unreadable = \"empty\"");
+    let found = Plan::compile(&plan, &timed).unwrap_err().0;
+    assert!(found.iter().any(|mistake| mistake.key == "draws.vendu_le" && mistake.found == "a timestamp"), "{found:?}");
 }

@@ -628,4 +628,33 @@ fn each_mistake_in_partitions_is_found() {
         found[0].to_string(),
         "records/customer.toml: `dimension.partitions`: found a partitioned dimension; accepted: no `partitions`: rows of other tables refer to the members of a dimension"
     );
+
+#[test]
+fn numbers_and_timestamps_are_what_they_can_be() {
+    let fields = "    { name = \"paid\", type = \"decimal\" },\n";
+    let more = "    { name = \"paid\", type = \"decimal\" },\n    { name = \"weight\", type = \"number\", min = 0.5, max = 0 },\n    \
+                { name = \"pieces\", type = \"integer\", min = 9223372036854775807 },\n    { name = \"sold_at\", type = \"timestamp\" },\n";
+    let told = |changes: &[(&str, &str, &str)]| -> Vec<String> {
+        let mut all = vec![("records/sale.toml", fields, more)];
+        all.extend(changes);
+        compile(&all).unwrap_err().0.iter().map(|mistake| format!("{}: {}", mistake.key, mistake.found)).collect()
+    };
+    let bounds = "fields[7].max: 0";
+    assert_eq!(told(&[]), [bounds]);
+    let key = ("records/sale.toml", "key = [\"ticket\"]", "key = [\"ticket\", \"weight\"]");
+    let store = ("records/sale.toml", "key = [\"store_id\"]", "key = [\"weight\"]");
+    let found = told(&[key, store]);
+    assert!(found.contains(&"key: \"weight\", a number".to_owned()), "{found:?}");
+    assert!(found.contains(&"dimensions[0].key: \"weight\", a number".to_owned()), "{found:?}");
+    let as_of = ("records/sale.toml", "fields = [\"buyer\"] }", "fields = [\"buyer\"], as_of = \"sold_at\" }");
+    assert!(told(&[as_of]).contains(&"fact.references: as_of = \"sold_at\"".to_owned()));
+    // a timestamp needs a format with the time of day, or a serial number
+    let column = ("sources/till.toml", "paid = \"Paid\"", "paid = \"Paid\"\nsold_at = \"At\"");
+    let untimed = "columns.sold_at: a timestamp, while no date format has the time of day";
+    assert!(told(&[column]).contains(&untimed.to_owned()));
+    for format in ["['yyyy-mm-dd', 'yyyy-mm-dd hh:mm']", "'excel'"] {
+        let timed =
+            ("sources/till.toml", "dates = { format = \"yyyy-mm-dd\" }", &*format!("dates = {{ format = {format} }}"));
+        assert_eq!(told(&[column, timed]), [bounds], "{format}");
+    }
 }
