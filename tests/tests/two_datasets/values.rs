@@ -16,7 +16,7 @@ fields = [
     { name = "day", type = "date" },
     { name = "price", type = "decimal", precision = 18, scale = 3 },
     { name = "ok", type = "boolean" },
-    { name = "label", type = "text", max_length = 20 },
+    { name = "label", type = "text", max_length = 40 },
 ]
 
 [[rules]]
