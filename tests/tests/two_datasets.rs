@@ -9,12 +9,18 @@ mod values;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fonderie_tests::shop::{self, CUSTOMERS, LINES, MARCH, ORDERS, rows};
+use fonderie_tests::shop::{self, CUSTOMERS, LINES, MARCH, ORDERS};
 use fonderie_tests::warehouse::{Snapshot, connect};
 use fonderie_tests::{copy_folder, invoices, packages, workspace};
+use tokio_postgres::Client;
 
 const PRODUCTS: &str =
     "SELECT shop_id AS a, sku AS b, price AS c, member_status AS d FROM shop_dw.dim_product ORDER BY 1, 2";
+
+/// The rows of a query, as [`shop::rows`] gives them.
+async fn rows(client: &Client, query: &str) -> Vec<String> {
+    shop::rows(client, query).await.unwrap()
+}
 
 struct Machine {
     fonderie: PathBuf,
@@ -80,7 +86,7 @@ async fn each_has_its_own_tables_whatever_comes_between() {
         assert_eq!(billing.get_or_insert_with(|| tables.clone()).difference(&tables), None);
         let staged = "SELECT (SELECT count(*) FROM shop_staging.\"order\") AS a, (SELECT count(*) FROM shop_staging.line) AS b, \
                       (SELECT count(*) FROM staging.facturation) AS c";
-        assert_eq!(rows(&client, staged).await.unwrap(), ["2|4|2"]);
+        assert_eq!(rows(&client, staged).await, ["2|4|2"]);
         let (code, text) = machine.call("shop", "query", &["unpaid", "--format", "csv"]);
         assert!(code == 0 && text.contains("A,1"), "{text}");
     }
@@ -91,7 +97,7 @@ async fn a_complete_file_that_lacks_much_closes_nothing() {
     let machine = Machine::new("complete_files").await;
     assert_eq!(machine.shop("products_2026-03-01.csv", MARCH).0, 0);
     let client = connect(&machine.database.url).await.unwrap();
-    let before = rows(&client, PRODUCTS).await.unwrap();
+    let before = rows(&client, PRODUCTS).await;
     for (name, text, word) in [
         ("products_2026-04-01.csv", "shop;sku;label;price\n", "has no rows"),
         ("products_2026-04-02.csv", "shop;sku;label;price\nA;s9;glue;3.00\n", "lacks 2 of the 2 keys"),
@@ -105,13 +111,13 @@ async fn a_complete_file_that_lacks_much_closes_nothing() {
         ("products_2026-05-02.csv", "shop;sku;label;price\nA;s1;pen;1.00\nA;s2;ink;two\n"),
     ] {
         assert_eq!(machine.shop(name, text).0, 0);
-        let after = rows(&client, PRODUCTS).await.unwrap();
+        let after = rows(&client, PRODUCTS).await;
         assert_eq!(after, before, "{name}");
     }
     // and one that is not there is closed
     assert_eq!(machine.shop("products_2026-05-03.csv", "shop;sku;label;price\nA;s1;pen;1.00\n").0, 0);
     let absent = "SELECT shop_id, sku FROM shop_dw.dim_product WHERE member_status = 'absent'";
-    assert_eq!(rows(&client, absent).await.unwrap(), ["s2|A"]);
+    assert_eq!(rows(&client, absent).await, ["s2|A"]);
 }
 
 /// Sku and status of a shop's products.

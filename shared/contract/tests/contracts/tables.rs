@@ -628,6 +628,7 @@ fn each_mistake_in_partitions_is_found() {
         found[0].to_string(),
         "records/customer.toml: `dimension.partitions`: found a partitioned dimension; accepted: no `partitions`: rows of other tables refer to the members of a dimension"
     );
+}
 
 #[test]
 fn numbers_and_timestamps_are_what_they_can_be() {
