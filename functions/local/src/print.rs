@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn what_steers_a_terminal_is_shown_and_not_done() {
-        assert_eq!(escaped("Établissement n\u{b0}1 \\ «été».csv"), "Établissement n°1 \\ «été».csv");
+        assert_eq!(escaped("Commande n\u{b0}1 é \\ «été».csv"), "Commande n°1 é \\ «été».csv");
         assert_eq!(escaped("a\x1b[2J\nok b.csv\r\u{9b}\u{7f}"), r"a\u{1b}[2J\nok b.csv\r\u{9b}\u{7f}");
         assert_eq!(escaped("a\u{202e}vsc.\u{2028}"), r"a\u{202e}vsc.\u{2028}");
         assert_eq!(escaped_lines("two:\n  a\x07\n  b"), "two:\n  a\\u{7}\n  b");

@@ -462,7 +462,7 @@ mod tests {
             ("[sentences]\nno_such = 'a'", "sentences.no_such", "a key that is not known here"),
             ("[sentences]\ninteger = ' '", "sentences.integer", "\" \""),
             ("[sentences]\nlong_record = '{fund}'", "sentences.long_record", "\"{fund}\" with `{fund}`"),
-            ("[sentences]\ninteger = 'a {b'", "sentences.integer", "\"a {b\" with `{b`"),
+            ("[sentences]\ninteger = 'a {b'", "sentences.integer", "\"a {b\" with `{b}`"),
             ("[rules]\nencoding = 'Encodage'", "rules.encoding", "\"Encodage\""),
             ("[rules]\nencoding = 'cell_type'", "rules.cell_type", "\"cell_type\", which `encoding` has too"),
             ("[rules]\nemptied = '{rule}'", "rules.emptied", "\"{rule}\""),

@@ -107,7 +107,7 @@ pub(crate) fn date_and_order(text: &str, wanted: &Wanted<'_>) -> (Result<i64, Pr
     }
     match failed {
         Some((problem, evidence)) => (Err(problem), evidence),
-        None => (Err(other_format(text, &Wanted { take: Take::Day, ..*wanted })), Evidence::None),
+        None => (Err(other_format(text, wanted)), Evidence::None),
     }
 }
 
@@ -143,6 +143,7 @@ static COMMON: LazyLock<Vec<(&str, DateFormat)>> = LazyLock::new(|| {
 /// The problem of a text that no declared format reads: if common ones do, it names them, two at most.
 fn other_format(text: &str, wanted: &Wanted<'_>) -> Problem {
     let expected = wanted.expected();
+    let wanted = &Wanted { take: Take::Day, ..*wanted };
     let mut found = Vec::new();
     for (name, format) in COMMON.iter() {
         match format {

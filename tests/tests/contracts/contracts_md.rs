@@ -5,7 +5,8 @@
 //! next heading, `<!-- record: NAME -->` is another record; `<!-- example -->` completes the source (`<!-- example: NAME -->` if
 //! the file's name matters). Blocks of TOML without a line between them are one example. A block of `csv` is the file; a block
 //! of `text` has the fields' names, the accepted rows, and the refused lines with their rules; after `<!-- tables -->` it has the
-//! tables, views and functions that readers use, with the columns of the latter two. A block of `sql` is shown only.
+//! tables, views and functions that readers use, with the columns of the latter two. A block of `sql` is shown only. `<!-- messages -->`
+//! is `messages.toml`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -95,6 +96,8 @@ fn examples(document: &str) -> Vec<Example> {
                 let mut source = base_source.clone();
                 match kind {
                     "base dataset" | "base record" | "base source" => {}
+                    // Compiled by the test of the texts themselves.
+                    "messages" => {}
                     "dataset" => complete(&mut dataset, &table),
                     "record" => complete(records.entry(name.unwrap_or(RECORD).to_owned()).or_default(), &table),
                     "example" => complete_source(&mut source, &table),

@@ -206,24 +206,24 @@ field = "prix"
 rate = 0.02
 [[defects]]
 name = "quantite_illisible"
-breaks = "nombre_illisible"
+breaks = "unreadable_integer"
 field = "quantite"
 texts = ["deux"]
 rate = 0.02
 [[defects]]
 name = "poids_illisible"
-breaks = "montant_illisible"
+breaks = "unreadable_amount"
 field = "poids"
 texts = ["lourd"]
 rate = 0.02
 [[defects]]
 name = "date_impossible"
-breaks = "date_illisible"
+breaks = "unreadable_date"
 field = "vendu_le"
 rate = 0.02
 [[defects]]
 name = "article_trop_long"
-breaks = "texte_trop_long"
+breaks = "text_too_long"
 field = "article"
 rate = 0.02
 [[defects]]
@@ -237,11 +237,11 @@ breaks = "tickets"
 rate = 0.02
 [[defects]]
 name = "court"
-breaks = "enregistrement_court"
+breaks = "short_record"
 rate = 0.02
 [[defects]]
 name = "long"
-breaks = "enregistrement_long"
+breaks = "long_record"
 rate = 0.02
 [[variants]]
 name = "milliers"
@@ -285,7 +285,7 @@ fn a_shop_is_written_through_contracts_of_its_own() {
 #[test]
 fn measurements_are_drawn_and_timestamps_are_not() {
     let plan = SHOP_PLAN
-        .replace("breaks = \"montant_illisible\"", "breaks = \"nombre_illisible\"")
+        .replace("breaks = \"unreadable_amount\"", "breaks = \"unreadable_integer\"")
         .replace("fields = [\"prix\", \"poids\"]", "fields = [\"prix\"]");
     let dataset = shop_of("\"number\", min = 0, max = 1000", "\"date\"");
     for written in write(&dataset, &Plan::compile(&plan, &dataset).unwrap(), 700, 9) {

@@ -65,10 +65,10 @@ const HEADER: &str = "Commande;Client;Nom;Prénom;Date commande;Date paiement;To
 fn a_stray_opening_and_a_stray_closing_quote_melt_nothing() {
     let melted = format!(
         "{HEADER}F-101;P11;Morvan;Léa;04/05/2026;28/05/2026;48,00;48,00;Payée\r\n\
-         F-102;P12;\"Quéré;Yann;11/06/2026;;1260,50;0,00;Impayée\r\n\
+         F-102;P12;\"Quéré;Yann;11/06/2026;;1260,50;0,00;Ouverte\r\n\
          F-103;P13;Le Goff 12\";Anne;12/06/2026;20/06/2026;75,00;30,00;Partielle\r\n\
-         F-104;P14;Tanguy;Paul;15/06/2026;;310,20;0,00;Impayée\r\n\
-         F-105;P15;Briand;Zoé;18/06/2026;;22,00;0,00;Impayée\r\n"
+         F-104;P14;Tanguy;Paul;15/06/2026;;310,20;0,00;Ouverte\r\n\
+         F-105;P15;Briand;Zoé;18/06/2026;;22,00;0,00;Ouverte\r\n"
     );
     let both = Problem::MeltedLines { lines: 2 };
     assert_eq!(outcome(&melted, None), (vec![(3, both.clone()), (4, both)], vec![1, 2, 5, 6]));
@@ -90,10 +90,10 @@ fn a_stray_opening_and_a_stray_closing_quote_melt_nothing() {
 fn quotes_inside_fields_cost_no_other_line() {
     let text = format!(
         "{HEADER}F-101;P11;\"Morvan \"Mimi\" Le Bris\";Léa;04/05/2026;28/05/2026;48,00;48,00;Payée\r\n\
-         F-102;P12;Quéré \"Tonton\";Yann;11/06/2026;;1260,50;0,00;Impayée\r\n\
+         F-102;P12;Quéré \"Tonton\";Yann;11/06/2026;;1260,50;0,00;Ouverte\r\n\
          F-103;P13;Le Goff 12\" cadre;Anne;12/06/2026;20/06/2026;75,00;30,00;Partielle\r\n\
-         F-104;P14;\"Tanguy;Paul;15/06/2026;;310,20;0,00;Impayée\r\n\
-         F-105;P15;\"Briand \"\"Zaza\"\"\";Zoé;18/06/2026;;22,00;0,00;Impayée\r\n"
+         F-104;P14;\"Tanguy;Paul;15/06/2026;;310,20;0,00;Ouverte\r\n\
+         F-105;P15;\"Briand \"\"Zaza\"\"\";Zoé;18/06/2026;;22,00;0,00;Ouverte\r\n"
     );
     let refused = vec![(2, Problem::TextAfterQuote), (5, Problem::ReopenedQuote)];
     // The quote of F-104 is open up to the first one of F-105, at the start of a field.

@@ -97,10 +97,12 @@ impl Snapshot {
         if places.is_empty() {
             scopes.insert(Key::new());
         }
-        if let ([only], Some(owned)) = (places, &version.owned)
-            && owner == Some(&table.key[*only].name)
-        {
-            scopes.extend(owned.iter().map(|value| vec![value.clone()]));
+        let owner = places.iter().position(|place| owner == Some(&table.key[*place].name));
+        if let (Some(owner), Some(owned)) = (owner, &version.owned) {
+            scopes.retain(|scope| owned.contains(&scope[owner]));
+            if places.len() == 1 {
+                scopes.extend(owned.iter().map(|value| vec![value.clone()]));
+            }
         }
         let refused = keys.iter().filter(|(accepted, _)| !accepted).filter_map(|(_, key)| key.clone()).collect();
         Self { scopes, refused, blind: version.unread || keys.iter().any(|(_, key)| key.is_none()) }
