@@ -190,7 +190,7 @@ fn table(
             section.mistake("references", format!("as_of = \"{day}\""), accepted);
         }
     }
-    let computed = section.sections("computed").into_iter().flatten().filter_map(|entry| computed(&entry));
+    let computed = section.sections("computed").into_iter().flatten().filter_map(|entry| computed(&entry, &key));
     let mut computed: Vec<Computed> = computed.collect();
     let dated = calendars.iter().filter(|calendar| state.iter().any(|column| column.name == calendar.field));
     computed.splice(0..0, dated.map(|calendar| Calendar::number(&calendar.key, &calendar.field)));
@@ -232,7 +232,9 @@ fn table(
             beside.warnings.push(warning);
         }
     }
-    let checks = section.texts("checks").unwrap_or_default().into_iter().map(str::to_owned).collect();
+    let checks = section.texts("checks").unwrap_or_default();
+    checks.iter().for_each(|check| is_of_the_state(section, "checks", check, &key));
+    let checks = checks.into_iter().map(str::to_owned).collect();
     section.finish();
     Some(Table {
         name: name?.to_owned(),
@@ -265,14 +267,46 @@ fn reference(section: &Section<'_>, record: &Record) -> Option<Reference> {
     Some(Reference { name: name?.to_owned(), table: table?.to_owned(), columns: Vec::new(), fields, as_of })
 }
 
-/// A computed column's type, as a field's is written.
-fn computed(section: &Section<'_>) -> Option<Computed> {
+/// Notes each column of the key that an expression names: a table's earlier states are kept without their key.
+fn is_of_the_state(section: &Section<'_>, at: &str, sql: &str, key: &[Column]) {
+    let names = columns_named(sql);
+    for column in key.iter().filter(|column| names.contains(&column.name)) {
+        let found = format!("\"{sql}\" with `{}`, a field of the key", column.name);
+        section.mistake(at, found, "an expression over references, attributes or measures");
+    }
+}
+
+/// The columns that an SQL expression names, in small letters. Texts, functions, types (`DATE '…'`, `::date`, `AS date`) and the field that
+/// `extract` takes are none.
+fn columns_named(sql: &str) -> Vec<String> {
+    // every second part is within quotes
+    let outside = sql.split('\'').step_by(2).collect::<Vec<_>>().join("'");
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let (mut names, mut rest, mut last) = (Vec::new(), outside.as_str(), String::new());
+    while let Some(start) = rest.find(is_part) {
+        let (before, name) = rest.split_at(start);
+        let (name, after) = name.split_at(name.find(|c| !is_part(c)).unwrap_or(name.len()));
+        let (name, next) = (name.to_lowercase(), after.trim_start());
+        let is_taken = next.get(..5).is_some_and(|next| next.eq_ignore_ascii_case("from "));
+        if !next.starts_with(['(', '\'']) && !before.trim_end().ends_with("::") && last != "as" && !is_taken {
+            names.push(name.clone());
+        }
+        (rest, last) = (after, name);
+    }
+    names
+}
+
+/// A computed column's type, as a field's is written; `key` has the columns that its expression may not name.
+fn computed(section: &Section<'_>, key: &[Column]) -> Option<Computed> {
     let name = named(section, "name", "the column's name");
     let kind = record::kind(section);
     for bound in ["min", "max"].into_iter().filter(|bound| section.value(bound).is_some()) {
         section.mistake(bound, "a bound of a computed column", "no such key; a condition in `checks`");
     }
     let expression = section.required("sql", section.text("sql"), "an expression over columns of the row");
+    if let Some(expression) = expression {
+        is_of_the_state(section, "sql", expression, key);
+    }
     section.finish();
     // a number that is computed is no field of a file, whose bounds it would have
     let kind = match kind? {
@@ -413,7 +447,7 @@ fn calendar(section: &Section<'_>, record: &Record) -> Option<Calendar> {
     let day = named(section, "day", "the column of the day");
     let field = section.required("field", section.text("field"), "a date field, each value of which has a row");
     let entries = section.sections("columns").into_iter().flatten();
-    let columns = entries.filter_map(|entry| computed(&entry)).collect();
+    let columns = entries.filter_map(|entry| computed(&entry, &[])).collect();
     section.finish();
     let field = record::index(section, record, "field", field?)?;
     if record.fields[field].kind != compiled::Kind::Date {
@@ -580,4 +614,22 @@ fn names_differ(records: &[Tables], files: &[String], models: &[Model], found: &
 fn output(model: &Model) -> Output {
     let columns = vec![Column::new(&model.score, SqlType::Number), Column::new(&model.reason, SqlType::Text(100_000))];
     Output { name: format!("{}_scores", model.id), columns }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_expression_names_is_found_outside_of_texts_and_functions() {
+        for (sql, expected) in [
+            ("amount - paid", &["amount", "paid"][..]),
+            ("left(Code, 2) = 'code''s day' AND \"day\" > DATE '2020-01-01'", &["code", "2", "and", "day"]),
+            ("date_part ('year', sold_on)::numeric(12,2)", &["sold_on", "12", "2"]),
+            ("CAST(a AS date) - b::date + extract(year FROM c)", &["a", "as", "b", "from", "c"]),
+            ("", &[]),
+        ] {
+            assert_eq!(columns_named(sql), expected, "{sql}");
+        }
+    }
 }

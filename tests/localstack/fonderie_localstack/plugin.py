@@ -9,6 +9,8 @@ class HostExecutorPlugin(RuntimeExecutorPlugin):
     name = "host"
 
     def load(self, *args, **kwargs):
+        from fonderie_localstack import errors
         from fonderie_localstack.executor import HostExecutor
 
+        errors.install()
         return HostExecutor

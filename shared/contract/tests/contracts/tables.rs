@@ -349,6 +349,22 @@ fn each_mistake_in_tables_names_file_key_found_and_accepted() {
         ),
         (
             SALES,
+            "sql = \"amount - paid\"",
+            "sql = \"amount - left(ticket, 1)::integer\"",
+            &[
+                "records/sale.toml: `fact.computed[0].sql`: found \"amount - left(ticket, 1)::integer\" with `ticket`, a field of the key; accepted: an expression over references, attributes or measures",
+            ],
+        ),
+        (
+            SALES,
+            "checks = [\"unpaid >= 0\"]",
+            "checks = [\"ticket <> 'ticket'\"]",
+            &[
+                "records/sale.toml: `fact.checks`: found \"ticket <> 'ticket'\" with `ticket`, a field of the key; accepted: an expression over references, attributes or measures",
+            ],
+        ),
+        (
+            SALES,
             "measures = [\"sold_on\", ",
             "measures = [\"sold_on\", \"ticket\", ",
             &["records/sale.toml: `fact`: found two columns named \"ticket\"; accepted: names that differ"],
