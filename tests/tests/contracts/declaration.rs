@@ -5,23 +5,17 @@ use fonderie_contract::{
 };
 use fonderie_core::{BundleRef, DatasetRun, ErrorCode, ObjectVersion};
 
+use crate::billing::{billing, changed, replaced};
+
 fn files() -> Vec<(String, String)> {
     let mut files = fonderie_test_support::dataset_files("facturation");
     files.push(("notes.md".to_owned(), "not part of a bundle".to_owned()));
     files
 }
 
-fn billing() -> Dataset {
-    Bundle::from_files(files()).compile().unwrap()
-}
-
 /// The mistakes of the billing dataset after a text was replaced in one of its files.
 fn mistakes(file: &str, from: &str, to: &str) -> Vec<String> {
-    let mut files = files();
-    let text = &mut files.iter_mut().find(|(path, _)| path == file).unwrap().1;
-    assert!(text.contains(from), "{file} has no {from}");
-    *text = text.replacen(from, to, 1);
-    let Mistakes(found) = Bundle::from_files(files).compile().unwrap_err();
+    let Mistakes(found) = changed(file, |text| replaced(text, from, to)).unwrap_err();
     found.iter().map(ToString::to_string).collect()
 }
 

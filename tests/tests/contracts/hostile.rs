@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::billing::billing;
 use crate::book::{Book, sheet, text_cell};
-use fonderie_contract::Bundle;
+use crate::workbook::HEADER;
 use fonderie_tabular::{Batch, Limits, Reader};
 
 /// The file that the process is to read, if it is one of those.
@@ -21,7 +22,7 @@ const MOST_TIME: Duration = Duration::from_secs(20);
 fn child() {
     let Some(file) = std::env::var_os(FILE) else { return };
     let bytes = std::fs::read(file).unwrap();
-    let dataset = Bundle::from_files(fonderie_test_support::dataset_files("facturation")).compile().unwrap();
+    let dataset = billing();
     let source = dataset.source("etablissement_d").unwrap();
     let format = dataset.format_of_key(source, "etablissement_D.xlsx").unwrap();
     let mut reader = Reader::new(&dataset.records[0], source, format, "etablissement_D.xlsx", Limits::default());
@@ -67,11 +68,8 @@ fn survives(name: &str, bytes: &[u8], outcome: &str) {
     assert!(parts[2].chars().count() <= 500, "{name}: {line}");
 }
 
-const HEADER: &str = "facture_id patient_id nom prenom age etablissement_id nom_etablissement type_etablissement ville \
-                      code_service nom_service categorie date_facture date_paiement montant_facture montant_paye statut";
-
 fn header() -> String {
-    format!("<row>{}</row>", HEADER.split_whitespace().map(text_cell).collect::<String>())
+    format!("<row>{}</row>", HEADER.iter().map(|name| text_cell(name)).collect::<String>())
 }
 
 /// A sheet of the header and other rows.

@@ -2,6 +2,7 @@
 //! documented ones too. No crate knows a word of billing.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
+mod billing;
 mod book;
 mod case;
 mod cases;

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
-use fonderie_contract::{Bundle, Dataset};
+use fonderie_contract::Dataset;
 use fonderie_core::money::format_cents;
 use fonderie_core::stage::Verdict;
 
+use crate::billing::billing;
 use crate::case::shared;
 use crate::reading::{Outcome, read};
 
@@ -17,10 +18,6 @@ const FILES: [&str; 5] = [
     "etablissement4_invoices.xlsx",
     "etablissement5_records.csv",
 ];
-
-fn billing() -> Dataset {
-    Bundle::from_files(fonderie_test_support::dataset_files("facturation")).compile().unwrap()
-}
 
 fn origin(file: &str) -> Vec<u8> {
     std::fs::read(shared("fixtures/origin").join(file)).unwrap()

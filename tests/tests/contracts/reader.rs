@@ -10,9 +10,7 @@ use fonderie_core::{ErrorCode, StageError, money::format_cents};
 use fonderie_tabular::{Batch, Limits, ReadSummary, Reader, Reject, refused_key_schema, reject_rows};
 use proptest::prelude::*;
 
-fn billing() -> Dataset {
-    Bundle::from_files(fonderie_test_support::dataset_files("facturation")).compile().unwrap()
-}
+use crate::billing::{self, billing};
 
 struct ReadFile {
     batches: Vec<RecordBatch>,
@@ -191,13 +189,12 @@ fn a_record_does_not_stand_in_for_a_header_and_its_words_are_not_shown() {
         "status",
     ];
     let by_position = |header: &str| {
-        let mut files = fonderie_test_support::dataset_files("facturation");
-        let b = &mut files.iter_mut().find(|(path, _)| path == "sources/etablissement_b.toml").unwrap().1;
-        for (at, name) in names.iter().enumerate() {
-            *b = b.replace(&format!("= \"{name}\"\n"), &format!("= \"#{}\"\n", at + 1));
-        }
-        *b = b.replace("[format]", &format!("[format]\n{header}"));
-        Bundle::from_files(files).compile()
+        billing::changed("sources/etablissement_b.toml", |b| {
+            let positions = names.iter().enumerate().fold(b.to_owned(), |b, (at, name)| {
+                b.replace(&format!("= \"{name}\"\n"), &format!("= \"#{}\"\n", at + 1))
+            });
+            positions.replace("[format]", &format!("[format]\n{header}"))
+        })
     };
     let undeclared = by_position("").unwrap_err().to_string();
     assert!(
@@ -247,11 +244,7 @@ fn delimiters_at_line_ends_are_harmless_only_where_the_header_has_them_too() {
 
 /// The billing dataset with a text of one of its files replaced.
 fn changed(file: &str, from: &str, to: &str) -> Dataset {
-    let mut files = fonderie_test_support::dataset_files("facturation");
-    let text = &mut files.iter_mut().find(|(path, _)| path == file).unwrap().1;
-    assert!(text.contains(from), "{file} has no {from}");
-    *text = text.replacen(from, to, 1);
-    Bundle::from_files(files).compile().unwrap()
+    billing::changed(file, |text| billing::replaced(text, from, to)).unwrap()
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::sampling::{billing, compile, write};
+use crate::billing::billing;
+use crate::sampling::{compile, write};
 use sha2::{Digest, Sha256};
 
 fn hashes(rows: u64, seed: u64) -> Vec<(String, String)> {

@@ -1,6 +1,7 @@
 //! Every mistake in a plan is told at once, with its key; and a plan of another trade works as well as the billing one.
 
-use crate::sampling::{billing, check_truth, compile, read, write};
+use crate::billing::billing;
+use crate::sampling::{check_truth, compile, read, write};
 use fonderie_contract::{Bundle, Dataset};
 use fonderie_sample::Plan;
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::sampling::{billing, billing_with, check_truth, compile, read, write};
+use crate::billing::billing;
+use crate::sampling::{billing_with, check_truth, compile, read, write};
 
 /// What the billing dataset's plan calls a defect, and the rule that it breaks.
 const DEFECTS: [(&str, &str); 19] = [

@@ -16,10 +16,6 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets/facturation")
 }
 
-pub(crate) fn billing() -> Dataset {
-    billing_with(&[])
-}
-
 /// The billing dataset with texts of its contracts replaced.
 pub(crate) fn billing_with(replaced: &[(&str, &str)]) -> Dataset {
     let mut files = fonderie_test_support::dataset_files("facturation");

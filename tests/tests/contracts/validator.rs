@@ -12,15 +12,11 @@ use fonderie_core::tally::check_conserved;
 use fonderie_quality::{KeyScan, Reading, RepeatedKeys, Validation, Validator, judge, unique_fields};
 use fonderie_tabular::{Batch, Limits, Reader, Reject, reject_rows};
 
-fn billing(change: impl Fn(String) -> String) -> Dataset {
-    let mut files = fonderie_test_support::dataset_files("facturation");
-    let record = files.iter_mut().find(|(path, _)| path == "records/facturation.toml").unwrap();
-    record.1 = change(record.1.clone());
-    Bundle::from_files(files).compile().unwrap()
-}
+use crate::billing::{billing, changed};
 
-fn billing_as_it_is() -> Dataset {
-    billing(|text| text)
+/// The billing dataset, its record changed.
+fn with_record(change: impl FnOnce(&str) -> String) -> Dataset {
+    changed("records/facturation.toml", change).unwrap()
 }
 
 const HEADER: &str = "invoice_id,patient_id,last_name,first_name,age,facility_id,facility_name,facility_type,city,\
@@ -80,7 +76,7 @@ fn told(rejects: &[Reject]) -> Vec<String> {
 
 #[test]
 fn each_rule_refuses_what_it_names_and_nothing_else() {
-    let dataset = billing_as_it_is();
+    let dataset = billing();
     let (validation, rejects, accepted) = validate(
         &dataset,
         &[
@@ -131,7 +127,7 @@ fn each_rule_refuses_what_it_names_and_nothing_else() {
 
 #[test]
 fn the_first_acceptable_row_of_an_invoice_is_kept() {
-    let dataset = billing_as_it_is();
+    let dataset = billing();
     let (validation, rejects, accepted) = validate(
         &dataset,
         &[
@@ -158,7 +154,7 @@ fn the_first_acceptable_row_of_an_invoice_is_kept() {
 
 #[test]
 fn a_dataset_may_refuse_all_rows_of_a_repeated_invoice() {
-    let dataset = billing(|text| text.replace("keep = \"first\"", "keep = \"none\""));
+    let dataset = with_record(|text| text.replace("keep = \"first\"", "keep = \"none\""));
     let (_, rejects, accepted) = validate(
         &dataset,
         &[
@@ -173,7 +169,7 @@ fn a_dataset_may_refuse_all_rows_of_a_repeated_invoice() {
 #[test]
 fn a_warning_is_counted_and_the_row_goes_on() {
     let dataset =
-        billing(|text| text.replace("check = \"not_negative\"", "check = \"not_negative\"\nseverity = \"warn\""));
+        with_record(|text| text.replace("check = \"not_negative\"", "check = \"not_negative\"\nseverity = \"warn\""));
     let (validation, rejects, accepted) = validate(&dataset, &["1 P1 2026-01-01 - -10.00 -11.00 UNPAID"]);
     assert_eq!((told(&rejects), accepted), (vec![], vec![0]));
     assert_eq!(validation.rules[2].rows, 1);
@@ -186,7 +182,7 @@ fn a_warning_is_counted_and_the_row_goes_on() {
 #[test]
 fn the_verdict_follows_the_greater_of_percent_and_rows() {
     let dataset =
-        billing(|text| text.replace("budget = { percent = 10, rows = 20 }", "budget = { percent = 50, rows = 1 }"));
+        with_record(|text| text.replace("budget = { percent = 10, rows = 20 }", "budget = { percent = 50, rows = 1 }"));
     let bad = "1 P1 2026-07-01 - 10.00 0.00 UNPAID";
     let good = "9 P9 2026-01-01 - 10.00 0.00 UNPAID";
     let (one, ..) = validate(&dataset, &[good, bad]);
@@ -215,7 +211,7 @@ fn the_verdict_follows_the_greater_of_percent_and_rows() {
 
 #[test]
 fn a_strict_run_leaves_no_rule_a_budget_and_values_left_out_are_warnings() {
-    let dataset = billing_as_it_is();
+    let dataset = billing();
     let (one, ..) =
         validate(&dataset, &["1 P1 2024-01-31 - -10.00 -11.00 UNPAID", "2 P1 2024-01-31 - 10.00 0.00 UNPAID"]);
     let (none, emptied) = (BTreeMap::new(), BTreeMap::from([("nombre_illisible_videe".to_owned(), 1)]));
@@ -261,7 +257,7 @@ fn a_credit_note_is_paid_between_its_amount_and_zero_if_the_dataset_allows_it() 
         "6 P1 2026-01-01 2026-01-02 10.00 10.01 PAID",
         "7 P1 2026-01-01 - 0.00 0.00 UNPAID",
     ];
-    let allowed = billing(|text| text.replace("credit_notes = false", "credit_notes = true"));
+    let allowed = with_record(|text| text.replace("credit_notes = false", "credit_notes = true"));
     let (_, rejects, accepted) = validate(&allowed, &rows);
     assert_eq!(accepted, [0, 1, 6]);
     assert_eq!(
@@ -273,7 +269,7 @@ fn a_credit_note_is_paid_between_its_amount_and_zero_if_the_dataset_allows_it() 
             "7 coherence_montants paid_amount 10.01",
         ]
     );
-    let (_, rejects, accepted) = validate(&billing_as_it_is(), &rows);
+    let (_, rejects, accepted) = validate(&billing(), &rows);
     assert_eq!(accepted, [6]);
     // One fault is one reject: an amount below zero is not compared as well.
     assert_eq!(told(&rejects).iter().filter(|line| line.contains("coherence_montants")).count(), 1);
@@ -281,7 +277,7 @@ fn a_credit_note_is_paid_between_its_amount_and_zero_if_the_dataset_allows_it() 
 
 #[test]
 fn rows_of_another_senders_facility_are_refused() {
-    let dataset = billing_as_it_is();
+    let dataset = billing();
     let (validation, rejects, accepted) =
         validate_as(&dataset, "etablissement_a", &["1 P1 2026-01-01 - 1.00 0.00 UNPAID"]);
     assert_eq!(accepted, [] as [i64; 0]);
@@ -292,9 +288,9 @@ fn rows_of_another_senders_facility_are_refused() {
 
 #[test]
 fn a_dataset_may_forbid_repeats_of_several_things() {
-    let dataset = billing(|text| {
+    let dataset = with_record(|text| {
         let rule = "\n[[rules]]\nid = \"un_par_jour\"\ncheck = \"unique\"\nfields = [\"patient_id\", \"date_facture\"]\nmessage = \"…\"\n";
-        text + rule
+        text.to_owned() + rule
     });
     let (_, rejects, accepted) = validate(
         &dataset,
@@ -340,7 +336,7 @@ fn rows_of_one_derived_key_and_different_inputs_are_all_refused() {
 
 #[test]
 fn all_refused_rows_together_have_a_budget() {
-    let dataset = billing(|text| {
+    let dataset = with_record(|text| {
         text.replace(
             "\nfields = [\n    { name = \"facture_id\"",
             "\ntotal_budget = { percent = 5, rows = 4 }\nfields = [\n    { name = \"facture_id\"",
@@ -363,7 +359,7 @@ fn all_refused_rows_together_have_a_budget() {
 
 #[test]
 fn keys_that_conflict_in_more_than_a_tenth_halt_a_file_of_any_size() {
-    let dataset = billing_as_it_is();
+    let dataset = billing();
     let mut rows = plain_rows(10);
     rows.push("0 P0 2026-01-01 - 11.00 0.00 UNPAID".to_owned());
     assert_eq!(judged(&dataset, &rows).0, Verdict::AcceptedWithRejects);

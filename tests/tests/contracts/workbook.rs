@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use crate::billing::{billing, changed};
 use crate::book::{Book, sheet, text_cell};
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Decimal128Type, Int64Type};
-use fonderie_contract::{Bundle, Dataset};
+use fonderie_contract::Dataset;
 use fonderie_core::tally::check_conserved;
 use fonderie_core::{ErrorCode, StageError};
 use fonderie_tabular::{Appearance, Batch, Cell, Limits, ReadSummary, Reader, Reject, Rows, Step, reject_rows};
@@ -14,11 +15,8 @@ use proptest::prelude::*;
 use rust_xlsxwriter::{ExcelDateTime, Format, Workbook, Worksheet};
 
 /// The billing dataset, the contract of facility D changed.
-fn billing(change: impl Fn(String) -> String) -> Dataset {
-    let mut files = fonderie_test_support::dataset_files("facturation");
-    let d = files.iter_mut().find(|(path, _)| path == "sources/etablissement_d.toml").unwrap();
-    d.1 = change(d.1.clone());
-    Bundle::from_files(files).compile().unwrap()
+fn with_d(change: impl FnOnce(&str) -> String) -> Dataset {
+    changed("sources/etablissement_d.toml", change).unwrap()
 }
 
 struct ReadFile {
@@ -52,7 +50,7 @@ fn read(dataset: &Dataset, bytes: &[u8]) -> Result<ReadFile, StageError> {
     read_with(dataset, bytes, Limits { batch_rows: 1000, ..Limits::default() })
 }
 
-const HEADER: [&str; 17] = [
+pub(crate) const HEADER: [&str; 17] = [
     "facture_id",
     "patient_id",
     "nom",
@@ -121,7 +119,7 @@ fn native_cells_and_texts_become_the_same_record() {
         sheet.write_number(2, 14, 1234.5).unwrap();
         sheet.write_number(2, 15, 0).unwrap();
     });
-    let file = read(&billing(|text| text), &bytes).unwrap();
+    let file = read(&billing(), &bytes).unwrap();
     assert_eq!(file.rejects, []);
     let batch = &file.batches[0];
     let text = |column: usize, row: usize| batch.column(column).as_string::<i32>().value(row).to_owned();
@@ -155,7 +153,7 @@ fn cells_that_are_not_of_their_columns_type_are_rejected_with_row_and_reason() {
         sheet.write_number(9, 1, 1e15).unwrap();
         sheet.write_formula(10, 14, rust_xlsxwriter::Formula::new("=1/0").set_result("#DIV/0!")).unwrap();
     });
-    let file = read(&billing(|text| text), &bytes).unwrap();
+    let file = read(&billing(), &bytes).unwrap();
     let told: Vec<String> = file
         .rejects
         .iter()
@@ -178,7 +176,7 @@ fn cells_that_are_not_of_their_columns_type_are_rejected_with_row_and_reason() {
     let ReadSummary { read, kept, rejected, .. } = &file.summary;
     assert_eq!((read.rows, kept.rows, rejected.rows), (10, 1, 9));
     check_conserved("read", read, kept, rejected).unwrap();
-    let rounding = billing(|text| text.replace("[numbers]", "[numbers]\nrounding = \"half_up\""));
+    let rounding = with_d(|text| text.replace("[numbers]", "[numbers]\nrounding = \"half_up\""));
     let file = rounded_amount(&rounding, &bytes);
     assert_eq!(file, 30);
 }
@@ -188,7 +186,7 @@ fn the_text_of_a_refused_row_is_short() {
     let refused = |cells: String| {
         let header: String = HEADER.iter().map(|name| text_cell(name)).collect();
         let bytes = Book::of(sheet(&format!("<row>{header}</row><row>{cells}</row>"))).bytes();
-        let dataset = billing(|text| text);
+        let dataset = billing();
         let source = dataset.source("etablissement_d").unwrap();
         let format = dataset.format_of_key(source, "etablissement_D.xlsx").unwrap();
         let mut rows = Rows::new(&dataset.records[0], source, format, &Limits::default());
@@ -223,13 +221,13 @@ fn blank_rows_a_repeated_header_and_totals_are_no_records() {
         sheet.write_string(6, 0, "Total").unwrap();
         sheet.write_number(6, 14, 2469).unwrap();
     });
-    let dataset = billing(|text| text.replace("type = \"xlsx\"", "type = \"xlsx\"\ntotals = \"TOTAL\""));
+    let dataset = with_d(|text| text.replace("type = \"xlsx\"", "type = \"xlsx\"\ntotals = \"TOTAL\""));
     let file = read(&dataset, &bytes).unwrap();
     assert_eq!((file.summary.read.rows, file.summary.kept.rows), (2, 2));
     let skipped: Vec<_> = file.summary.skipped.iter().map(|(kind, rows)| (kind.as_str(), *rows)).collect();
     assert_eq!(skipped, [("blank_lines", 1), ("repeated_headers", 1), ("totals_lines", 1)]);
     // Undeclared, the line of totals is a record like any other, and lacks what records need.
-    let file = read(&billing(|text| text), &bytes).unwrap();
+    let file = read(&billing(), &bytes).unwrap();
     assert_eq!(file.summary.read.rows, 3);
 }
 
@@ -242,7 +240,7 @@ fn the_sheet_is_the_declared_one_or_the_only_visible_one() {
     write_texts(sheet, 2, &HEADER);
     write_texts(sheet, 3, &TEXTS);
     let bytes = book.save_to_buffer().unwrap();
-    let declared = |what: &str| billing(|text| text.replace("type = \"xlsx\"", &format!("type = \"xlsx\"\n{what}")));
+    let declared = |what: &str| with_d(|text| text.replace("type = \"xlsx\"", &format!("type = \"xlsx\"\n{what}")));
     for sheet in ["sheet = \"Factures\"\nheader_line = 3", "sheet = 2\nheader_line = 3"] {
         assert_eq!(read(&declared(sheet), &bytes).unwrap().summary.kept.rows, 1, "{sheet}");
     }
@@ -269,7 +267,7 @@ fn the_sheet_is_the_declared_one_or_the_only_visible_one() {
 
 #[test]
 fn what_is_no_readable_workbook_is_refused_in_a_sentence() {
-    let dataset = billing(|text| text);
+    let dataset = billing();
     let whole = workbook(|sheet| (1..500).for_each(|row| write_texts(sheet, row, &TEXTS)));
     let mut damaged = whole.clone();
     let middle = damaged.len() / 2;
@@ -300,7 +298,7 @@ fn what_is_no_readable_workbook_is_refused_in_a_sentence() {
 
 /// Each row of a file in a format of facility D, header first, as its line and its cells; sheets begin with their name.
 fn rows_in(what: &str, bytes: &[u8]) -> Result<(Vec<String>, bool), StageError> {
-    let dataset = billing(|text| text.replace("type = \"xlsx\"", &format!("type = \"xlsx\"\n{what}")));
+    let dataset = with_d(|text| text.replace("type = \"xlsx\"", &format!("type = \"xlsx\"\n{what}")));
     let source = dataset.source("etablissement_d").unwrap();
     let format = dataset.format_of_key(source, "etablissement_D.xlsx").unwrap();
     let mut rows = Rows::without_contract(format, &Limits::default());
@@ -372,7 +370,7 @@ fn the_text_that_zeros_show_is_the_text_fields_value() {
         sheet.write_number_with_format(1, 4, 41, &Format::new().set_num_format("000")).unwrap();
         sheet.write_number_with_format(1, 14, 12.5, &Format::new().set_num_format("0.00")).unwrap();
     });
-    let file = read(&billing(|text| text), &bytes).unwrap();
+    let file = read(&billing(), &bytes).unwrap();
     assert_eq!(file.rejects, []);
     let text = |column: usize| file.batches[0].column(column).as_string::<i32>().value(0).to_owned();
     assert_eq!((text(0), text(1)), ("0000010".to_owned(), "10".to_owned()));
@@ -409,7 +407,7 @@ fn a_formula_without_a_stored_value_is_neither_empty_nor_a_number() {
     let mut record = cells(&TEXTS);
     record[13] = "<c><f>M2+30</f><v/></c>".to_owned();
     let rows = format!("<row>{}</row><row>{}</row>", cells(&HEADER).concat(), record.concat());
-    let file = read(&billing(|text| text), &Book::of(sheet(&rows)).bytes()).unwrap();
+    let file = read(&billing(), &Book::of(sheet(&rows)).bytes()).unwrap();
     let broken: Vec<_> = file.rejects.iter().map(|r| (r.rule.as_str(), r.column.as_deref())).collect();
     assert_eq!(broken, [("formule_sans_valeur", Some("date_paiement"))]);
 }
@@ -700,7 +698,7 @@ proptest! {
             };
         }
         let bytes = book.save_to_buffer().unwrap();
-        let dataset = billing(|text| text);
+        let dataset = billing();
         let source = dataset.source("etablissement_d").unwrap();
         let mut rows = Rows::without_contract(dataset.format_of_key(source, "etablissement_D.xlsx").unwrap(), &Limits::default());
         rows.feed(&bytes).unwrap();
@@ -763,7 +761,7 @@ fn fixture(name: &str) -> Option<Vec<u8>> {
 
 /// All cells of a third party's workbook, the header's names first.
 fn cells(name: &str) -> Option<Vec<Vec<Cell<'static>>>> {
-    let dataset = billing(|text| text.replace("type = \"xlsx\"", "type = \"xlsx\"\nsheet = 1"));
+    let dataset = with_d(|text| text.replace("type = \"xlsx\"", "type = \"xlsx\"\nsheet = 1"));
     let source = dataset.source("etablissement_d").unwrap();
     let format = dataset.format_of_key(source, "etablissement_D.xlsx").unwrap();
     let mut rows = Rows::without_contract(format, &Limits::default());
@@ -794,7 +792,7 @@ fn third_parties_workbooks() {
     insta::assert_debug_snapshot!("dates", (of_1900, of_1904));
     insta::assert_debug_snapshot!("errors", cells("errors.xlsx"));
     let bytes = fixture("pass_protected.xlsx").unwrap();
-    let error = read(&billing(|text| text), &bytes).err().unwrap();
+    let error = read(&billing(), &bytes).err().unwrap();
     assert_eq!(error.code, ErrorCode::WorkbookProtected);
     assert!(error.message.contains("protected by a password"), "{error}");
 }
@@ -807,7 +805,7 @@ fn formatted(numbers: &str, code: &str, number: f64) -> Result<(i128, i64), Vec<
         sheet.write_number_with_format(1, 4, number, &format).unwrap();
         sheet.write_number_with_format(1, 14, number, &format).unwrap();
     });
-    let dataset = billing(|text| text.replace("currency = [\"€\"]", numbers));
+    let dataset = with_d(|text| text.replace("currency = [\"€\"]", numbers));
     let file = read(&dataset, &bytes).unwrap();
     if let Some(batch) = file.batches.first() {
         let age = batch.column(4).as_primitive::<Int64Type>().value(0);
@@ -927,7 +925,7 @@ fn a_number_counts_as_its_format_shows_it() {
 #[test]
 fn serial_numbers_of_the_other_date_system_halt_the_file() {
     let halts = |format: &str, workbook: &str, day: &str| {
-        let dataset = billing(|text| text.replace("\"dd-mm-yyyy\"", format));
+        let dataset = with_d(|text| text.replace("\"dd-mm-yyyy\"", format));
         let cells = |texts: &[&str]| texts.iter().copied().map(text_cell).collect::<Vec<_>>();
         let mut record = cells(&TEXTS);
         record[12] = day.to_owned();
@@ -977,7 +975,7 @@ fn a_date_without_separators_is_read_as_zeros_show_it() {
             };
         });
         let dates = format!("[dates]\nformat = {format}");
-        let dataset = billing(|text| {
+        let dataset = with_d(|text| {
             text.replace("[dates]\nformat = \"dd-mm-yyyy\"", &dates).replace(
                 "date_facture = \"date_facture\"",
                 "date_facture = { column = \"date_facture\", empty = [\"00000000\", \"0\"] }",
@@ -1048,7 +1046,7 @@ fn merged(merges: &[&str], more: &str, values_left: bool) -> ReadSummary {
     let part = format!(
         "<worksheet><sheetData>{records}</sheetData><autoFilter/><mergeCells>{ranges}</mergeCells>{more}</worksheet>"
     );
-    let dataset = billing(|text| {
+    let dataset = with_d(|text| {
         text.replace("type = \"xlsx\"", "type = \"xlsx\"\nheader_line = 2\ntotals = [\"Total\", \"-\"]")
             .replace("owns = [", "ignored_columns = [\"remarque\"]\nowns = [")
     });
@@ -1087,7 +1085,7 @@ fn a_header_that_lacks_names_under_merged_cells_is_refused_with_their_range() {
         let part = sheet(&rows).replace("</worksheet>", &format!("<mergeCells>{ranges}</mergeCells></worksheet>"));
         let line = format!("type = \"xlsx\"\nheader_line = {}", lines.len());
         let error =
-            read(&billing(|text| text.replace("type = \"xlsx\"", &line)), &Book::of(part).bytes()).err().unwrap();
+            read(&with_d(|text| text.replace("type = \"xlsx\"", &line)), &Book::of(part).bytes()).err().unwrap();
         assert_eq!(error.code, ErrorCode::ColumnMissing);
         error.message
     };
@@ -1174,7 +1172,7 @@ proptest! {
             sheet.write_number_with_format(1, 14, stored, &Format::new().set_num_format("0.00%")).unwrap();
             sheet.write_string(2, 14, format!("{shown:.2} %")).unwrap();
         });
-        let dataset = billing(|text| text.replace("currency = [\"€\"]", "units = [\"%\"]"));
+        let dataset = with_d(|text| text.replace("currency = [\"€\"]", "units = [\"%\"]"));
         let file = read(&dataset, &bytes).unwrap();
         let amounts = file.batches[0].column(14).as_primitive::<Decimal128Type>().values().to_vec();
         prop_assert_eq!(amounts, vec![i128::from(hundredths); 2]);
@@ -1232,7 +1230,7 @@ proptest! {
             sheet.write_number_with_format(1, 14, number, &Format::new().set_num_format(&code)).unwrap();
             sheet.write_string(2, 14, &shown).unwrap();
         });
-        let dataset = billing(|text| {
+        let dataset = with_d(|text| {
             text.replace("currency = [\"€\"]", "currency = [\"€\", \"EUR\"]\ntrailing_sign = true\ncredit_suffix = true\nunits = [\"m2\", \"%\"]")
         });
         let file = read(&dataset, &bytes).unwrap();
