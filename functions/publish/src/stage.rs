@@ -21,6 +21,10 @@ pub async fn run(context: &Context, input: PublishInput, deadline: Deadline) -> 
 
 async fn publish(warehouse: &mut Warehouse, dataset: &Dataset, input: &PublishInput) -> Result<Published> {
     warehouse.ready(&dataset.layout).await?;
+    // what reads whole tables is the schedule's, and a rebuild's
+    if input.run.object.is_none() {
+        warehouse.check_references(&dataset.layout).await?;
+    }
     let run = warehouse.with_loads_known(&input.run).await?;
     warehouse.publish(&run, &dataset.layout.schemas.marts, &dataset.marts).await
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::description::{Calendar, Column, Computed, Dataset, Output, Partitions, Table};
 use crate::names::{list, name, quote};
+use crate::references::REFERS_TO;
 use crate::{staging, views};
 
 /// A base table with the statements that make it.
@@ -17,8 +18,6 @@ pub struct Base {
     pub is_internal: bool,
     /// The statements that make it, and its indexes.
     pub create: String,
-    /// The statements that want all tables to be there.
-    pub constrain: String,
     /// What it is a partition of, if it is one.
     pub part: Option<Part>,
 }
@@ -63,9 +62,7 @@ impl Base {
 
 /// All statements that make the tables of a dataset, in an order in which they can be executed. The schemas are there.
 pub fn create(dataset: &Dataset) -> String {
-    let bases = bases(dataset);
-    let mut sql: String = bases.iter().map(|base| base.create.as_str()).collect();
-    sql.extend(bases.iter().map(|base| base.constrain.as_str()));
+    let mut sql: String = bases(dataset).iter().map(|base| base.create.as_str()).collect();
     sql.extend(views::views(dataset).iter().map(|view| view.create(&dataset.warehouse)));
     sql + &views::functions(dataset)
 }
@@ -78,7 +75,6 @@ pub fn bases(dataset: &Dataset) -> Vec<Base> {
         name,
         is_internal: true,
         create,
-        constrain: String::new(),
         part: None,
     };
     let mut bases = Vec::new();
@@ -91,13 +87,7 @@ pub fn bases(dataset: &Dataset) -> Vec<Base> {
     }
     for table in dataset.tables() {
         let of = |ending: &str| format!("{}{ending}", table.name);
-        let constrain = table.references.iter().fold(String::new(), |mut sql, reference| {
-            let (rows, target) = (name(schema, &table.name, "_rows"), name(schema, &reference.table, "_rows"));
-            let _ =
-                writeln!(sql, "ALTER TABLE {rows} ADD FOREIGN KEY ({}) REFERENCES {target};", quote(&reference.name));
-            sql
-        });
-        bases.push(Base { constrain, ..base(schema, of("_rows"), rows(schema, table)) });
+        bases.push(base(schema, of("_rows"), rows(schema, table)));
         for (name, part) in parts(table) {
             let create = part.create(schema, &name);
             bases.push(Base { part: Some(part), ..base(schema, name, create) });
@@ -194,7 +184,12 @@ fn rows(schema: &str, table: &Table) -> String {
         checks = checks(table),
     );
     for reference in &table.references {
-        let _ = writeln!(sql, "CREATE INDEX ON {rows} ({});", quote(&reference.name));
+        let column = quote(&reference.name);
+        let _ = writeln!(
+            sql,
+            "CREATE INDEX ON {rows} ({column});\nCOMMENT ON COLUMN {rows}.{column} IS '{REFERS_TO}{}';",
+            reference.table
+        );
     }
     for index in &table.indexes {
         let condition = index.condition.as_ref().map(|condition| format!(" WHERE {condition}")).unwrap_or_default();
@@ -207,14 +202,11 @@ fn rows(schema: &str, table: &Table) -> String {
     sql
 }
 
-/// The earlier intervals. No foreign key refers to a partitioned table, for rows may go from its default partition into a new one: the load
-/// keeps each member that has a history.
+/// The earlier intervals.
 fn history(schema: &str, table: &Table) -> String {
     let history = name(schema, &table.name, "_history");
-    let rows = name(schema, &table.name, "_rows");
-    let references = if table.partitions.is_none() { format!(" REFERENCES {rows}") } else { String::new() };
     let mut sql = format!(
-        "CREATE TABLE {history} (\n  row_key bigint NOT NULL{references},\n{state}{computed}  row_absent boolean NOT NULL,\n{newest}  valid_from timestamptz NOT NULL,\n  \
+        "CREATE TABLE {history} (\n  row_key bigint NOT NULL,\n{state}{computed}  row_absent boolean NOT NULL,\n{newest}  valid_from timestamptz NOT NULL,\n  \
          valid_to timestamptz NOT NULL,\n  object_version_key bigint NOT NULL,\n  source_line bigint,\n  closing_version_key bigint NOT NULL,\n  PRIMARY KEY (row_key, \
          object_version_key){checks}\n);\n",
         state = columns(&table.state_columns(), ""),
@@ -260,7 +252,7 @@ fn refused(schema: &str, table: &Table) -> String {
 }
 
 /// What a model says of a table's rows. Each training writes all of them anew: with half of each page free, the new ones stay on it, and no
-/// index is written. The load removes what is said of a row that goes; a foreign key would look each row up at each first training.
+/// index is written. The load removes what is said of a row that goes.
 fn output_table(schema: &str, output: &Output) -> String {
     format!(
         "CREATE TABLE {} (\n{}  row_key bigint PRIMARY KEY\n) WITH (fillfactor = 45);\n",

@@ -18,6 +18,7 @@ mod ddl;
 mod description;
 mod load;
 mod names;
+mod references;
 mod staging;
 mod views;
 
@@ -28,4 +29,5 @@ pub use description::{
 };
 pub use load::{load, state_hash};
 pub use names::{name, quote};
+pub use references::{REFERS_TO, broken_references};
 pub use views::{View, function, functions, views};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use fonderie_contract::Layout;
 use fonderie_core::{ErrorCode, Result, StageError};
-use fonderie_tables::{Base, Dataset, View, bases, function, name, quote, views};
+use fonderie_tables::{Base, Dataset, REFERS_TO, View, bases, function, name, quote, views};
 use tokio_postgres::{GenericClient, Transaction};
 
 use crate::error::Doing;
@@ -26,6 +26,8 @@ struct Column {
     computed: Option<String>,
     /// It wants a value of each row, and has none by itself.
     needed: bool,
+    /// The dimension whose members it holds, if it is a reference.
+    refers_to: Option<String>,
 }
 
 /// A table as the catalogue has it.
@@ -34,7 +36,6 @@ struct Found {
     columns: BTreeMap<String, Column>,
     /// Keys and conditions.
     constraints: Vec<String>,
-    references: Vec<String>,
     /// What follows the names in the definitions of its indexes.
     indexes: Vec<String>,
     /// By what its rows are spread over partitions, if they are.
@@ -90,8 +91,6 @@ pub(crate) async fn evolve(transaction: &Transaction<'_>, layout: &Layout) -> Re
                 _ => steps.statements.push(base.create.clone()),
             }
         }
-        let missing = real.iter().filter(|base| !found.contains_key(&base.name));
-        steps.statements.extend(missing.map(|base| base.constrain.clone()).filter(|sql| !sql.is_empty()));
     }
     let mut replaced = Vec::new();
     for mut view in views(dataset) {
@@ -161,7 +160,6 @@ async fn draft(
     let mut sql = String::from("SAVEPOINT draft;\n");
     // a temporary table is never logged
     sql.extend(drafts.iter().map(|base| base.create.replace("CREATE UNLOGGED TABLE", "CREATE TABLE")));
-    sql.extend(drafts.iter().map(|base| base.constrain.as_str()));
     transaction.batch_execute(&sql).await.doing(COMPARING)?;
     let namespace: u32 = transaction.query_one("SELECT pg_my_temp_schema()", &[]).await.doing(COMPARING)?.get(0);
     let wanted = read(transaction, Some(namespace), names).await?;
@@ -175,7 +173,8 @@ async fn read(client: &impl GenericClient, namespace: Option<u32>, names: &[&str
     let Some(namespace) = namespace else { return Ok(tables) };
     let columns = "SELECT c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod), \
                      CASE WHEN a.attcollation <> t.typcollation THEN format(' COLLATE %I', l.collname) ELSE '' END, \
-                     CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END, a.attnotnull AND d.oid IS NULL \
+                     CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END, a.attnotnull AND d.oid IS NULL, \
+                     col_description(c.oid, a.attnum) \
                    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
                    JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_collation l ON l.oid = a.attcollation \
                    LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum \
@@ -189,24 +188,24 @@ async fn read(client: &impl GenericClient, namespace: Option<u32>, names: &[&str
         table.part = row.get::<_, Option<String>>(2).zip(row.get(3));
     }
     for row in client.query(columns, &[&namespace, &names]).await.doing(COMPARING)? {
-        let column = Column { sql_type: row.get(2), collation: row.get(3), computed: row.get(4), needed: row.get(5) };
+        let comment: Option<String> = row.get(6);
+        let column = Column {
+            sql_type: row.get(2),
+            collation: row.get(3),
+            computed: row.get(4),
+            needed: row.get(5),
+            refers_to: comment.and_then(|comment| comment.strip_prefix(REFERS_TO).map(str::to_owned)),
+        };
         tables.entry(row.get(0)).or_default().columns.insert(row.get(1), column);
     }
-    // a schema's own name differs between the draft and the tables
-    let others = "SELECT c.relname::text, CASE WHEN o.contype = 'f' THEN 'reference' ELSE 'constraint' END, \
-                    regexp_replace(pg_get_constraintdef(o.oid), '(REFERENCES )(\"?[a-z0-9_]+\"?\\.)?', '\\1') \
-                  FROM pg_class c JOIN pg_constraint o ON o.conrelid = c.oid \
-                  WHERE c.relnamespace = $1 AND c.relname = ANY ($2) AND o.contype IN ('c', 'u', 'p', 'f') \
-                  UNION ALL SELECT c.relname::text, 'index', substring(pg_get_indexdef(i.indexrelid) FROM ' (USING .*)$') \
+    let others = "SELECT c.relname::text, true, pg_get_constraintdef(o.oid) FROM pg_class c JOIN pg_constraint o ON o.conrelid = c.oid \
+                  WHERE c.relnamespace = $1 AND c.relname = ANY ($2) AND o.contype IN ('c', 'u', 'p') \
+                  UNION ALL SELECT c.relname::text, false, substring(pg_get_indexdef(i.indexrelid) FROM ' (USING .*)$') \
                   FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid \
                   WHERE c.relnamespace = $1 AND c.relname = ANY ($2) AND NOT i.indisunique";
     for row in client.query(others, &[&namespace, &names]).await.doing(COMPARING)? {
         let table = tables.entry(row.get(0)).or_default();
-        let list = match row.get(1) {
-            "reference" => &mut table.references,
-            "constraint" => &mut table.constraints,
-            _ => &mut table.indexes,
-        };
+        let list = if row.get(1) { &mut table.constraints } else { &mut table.indexes };
         list.push(row.get(2));
     }
     Ok(tables)
@@ -235,7 +234,7 @@ fn spread_otherwise(base: &Base, found: &Found, wanted: &Found, steps: &mut Step
     let sequence = name(&base.schema, base.name.strip_suffix("_rows").unwrap_or(&base.name), "_row_key_seq");
     let statements = format!(
         "ALTER TABLE {place} RENAME TO {default_name}; ALTER TABLE {default} DROP CONSTRAINT {primary} CASCADE; CREATE TABLE {place} (LIKE {default} INCLUDING DEFAULTS \
-         INCLUDING GENERATED INCLUDING CONSTRAINTS{keys}) PARTITION BY {by}; ALTER TABLE {place} ATTACH PARTITION {default} DEFAULT; ALTER SEQUENCE {sequence} OWNED BY \
+         INCLUDING GENERATED INCLUDING CONSTRAINTS INCLUDING COMMENTS{keys}) PARTITION BY {by}; ALTER TABLE {place} ATTACH PARTITION {default} DEFAULT; ALTER SEQUENCE {sequence} OWNED BY \
          {place}.row_key; DELETE FROM audit.dataset_table WHERE name = '{}.{}'",
         base.schema,
         base.name,
@@ -327,9 +326,24 @@ fn compare(base: &Base, found: &Found, wanted: &Found, steps: &mut Steps) {
                 steps.refused.push((format!("{shown} lacks {column}, which is part of its key"), add));
             } else {
                 steps.statements.push(add);
+                steps.statements.extend(
+                    want.refers_to
+                        .as_ref()
+                        .map(|table| format!("COMMENT ON COLUMN {place}.{quoted} IS '{REFERS_TO}{table}'")),
+                );
             }
             continue;
         };
+        if have.refers_to != want.refers_to {
+            let shown_target = |column: &Column| match &column.refers_to {
+                Some(table) => format!("a reference to {table}"),
+                None => "no reference".to_owned(),
+            };
+            let (have, want) = (shown_target(have), shown_target(want));
+            let drop = format!("ALTER TABLE {place} DROP COLUMN {quoted} CASCADE");
+            steps.refused.push((format!("{shown}.{column} is {have}, and is declared as {want}"), drop));
+            continue;
+        }
         if have.computed != want.computed {
             let found = have.computed.as_deref().unwrap_or("no expression");
             let drop = format!("ALTER TABLE {place} DROP COLUMN {quoted} CASCADE");
@@ -354,10 +368,6 @@ fn compare(base: &Base, found: &Found, wanted: &Found, steps: &mut Steps) {
     for constraint in wanted.constraints.iter().filter(|one| !found.constraints.contains(one)) {
         let sentence = format!("{shown} lacks the condition {constraint}");
         steps.refused.push((sentence, format!("ALTER TABLE {place} ADD {constraint}")));
-    }
-    for reference in wanted.references.iter().filter(|one| !found.references.contains(one)) {
-        let to = reference.replacen("REFERENCES ", &format!("REFERENCES {}.", quote(&base.schema)), 1);
-        steps.statements.push(format!("ALTER TABLE {place} ADD {to}"));
     }
     for index in wanted.indexes.iter().filter(|one| !found.indexes.contains(one)) {
         steps.statements.push(format!("CREATE INDEX ON {place} {index}"));

@@ -2,15 +2,14 @@
 //! they would leave behind what another version showed, and lose it where a state moves to the history.
 
 use fonderie_core::Result;
-use fonderie_tables::{Column, Dataset, Later, SqlType};
+use fonderie_tables::{Column, Dataset, Later, REFERS_TO, SqlType};
 use tokio_postgres::GenericClient;
 
 use crate::error::Doing;
 
 /// Columns that a table's rows and its history have in common, the engine's own excepted.
 const COLUMNS: &str = "SELECT t.name, a.attname::text, format_type(a.atttypid, a.atttypmod), \
-       (SELECT f.relname::text FROM pg_constraint o JOIN pg_class f ON f.oid = o.confrelid \
-        WHERE o.conrelid = c.oid AND o.contype = 'f' AND o.conkey = ARRAY[a.attnum]) \
+       col_description(c.oid, a.attnum) \
      FROM unnest($2::text[]) AS t (name) \
      JOIN pg_class c ON c.relnamespace = to_regnamespace(quote_ident($1)) AND c.relname = t.name || '_rows' \
      JOIN pg_class h ON h.relnamespace = c.relnamespace AND h.relname = t.name || '_history' \
@@ -36,7 +35,7 @@ pub(crate) async fn with_later_columns(client: &impl GenericClient, dataset: &Da
         let later = of_table.filter_map(|row| {
             let column = Column::new(row.get(1), SqlType::of_catalogue(row.get(2))?);
             let refers_to =
-                row.get::<_, Option<&str>>(3).and_then(|rows| rows.strip_suffix("_rows")).map(str::to_owned);
+                row.get::<_, Option<&str>>(3).and_then(|comment| comment.strip_prefix(REFERS_TO)).map(str::to_owned);
             Some(Later { column, refers_to })
         });
         table.later = later.collect();

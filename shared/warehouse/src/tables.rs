@@ -143,6 +143,28 @@ impl Warehouse {
         }
         Ok(())
     }
+
+    /// Sees that each reference between the dataset's tables has its member: of whole tables.
+    ///
+    /// # Errors
+    /// [`ErrorCode::SchemaMismatch`] with the columns that hold others; the database's.
+    pub async fn check_references(&self, layout: &Layout) -> Result<()> {
+        let Some(query) = fonderie_tables::broken_references(&layout.tables) else { return Ok(()) };
+        let broken = self.client.query(&query, &[]).await.doing("proving the references between the tables")?;
+        if broken.is_empty() {
+            return Ok(());
+        }
+        let schema = &layout.schemas.warehouse;
+        let shown = broken.iter().take(NAMED).map(|row| {
+            let (table, column, rows): (&str, &str, i64) = (row.get(0), row.get(1), row.get(2));
+            format!("{schema}.{table}.{column} (rows: {rows})")
+        });
+        Err(mismatch(format!(
+            "a member is missing to which {} refers: something other than Fonderie wrote to the tables, and nothing was published; {}",
+            shown.collect::<Vec<_>>().join(", "),
+            rebuild_advice(&layout.tables.name)
+        )))
+    }
 }
 
 /// How the tables stand that were made for a dataset.

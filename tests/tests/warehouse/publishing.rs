@@ -8,7 +8,7 @@ use fonderie_contract::Mart;
 use fonderie_core::stage::DatasetRun;
 use fonderie_core::{Disposition, ErrorCode};
 
-use crate::support::{DATASET, Line, Version, connect, dataset_file, day, line, load, migrated, rows, score};
+use crate::support::{DATASET, Line, Version, connect, dataset_file, day, layout, line, load, migrated, rows, score};
 
 fn relance() -> Mart {
     Mart { name: "relance".into(), key: vec!["patient_key".into()], definition: dataset_file("marts/relance.sql") }
@@ -100,6 +100,30 @@ async fn a_run_leaves_publishing_to_a_newer_load() {
     assert_eq!(rows(&warehouse, "SELECT run_id FROM audit.mart").await, ["r1"]);
     let published = warehouse.publish(&run(&second, "r2", day(100)), "datamart", &[relance()]).await.unwrap();
     assert_eq!((published.left_to_newer, published.marts[0].rows), (false, 1));
+    warehouse.close().await;
+}
+
+#[tokio::test]
+async fn a_member_that_somebody_removed_is_found_with_those_that_refer_to_it() {
+    let database = migrated("references").await;
+    let mut warehouse = connect(&database.url).await;
+    let [first, second] = [("v1", 0, 100), ("v2", 1, 200)].map(|(id, day, montant)| {
+        Version::new(id, day, vec![Line { patient: "P1", montant, ..line("F1") }, Line { patient: "P2", ..line("F2") }])
+    });
+    load(&mut warehouse, &first, "r1", "b1").await.unwrap();
+    load(&mut warehouse, &second, "r2", "b1").await.unwrap();
+    warehouse.check_references(layout()).await.unwrap();
+    warehouse.query("DELETE FROM dw.dim_patient_rows WHERE patient_id = 'P1'").await.unwrap();
+    warehouse.query("DELETE FROM dw.fact_facturation_rows WHERE facture_id = 'F2'").await.unwrap();
+    let error = warehouse.check_references(layout()).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::SchemaMismatch);
+    // the invoice's row, and its earlier state
+    for found in
+        ["dw.fact_facturation_history.patient_key (rows: 1), ", "dw.fact_facturation_rows.patient_key (rows: 1): "]
+    {
+        assert!(error.message.contains(found), "{error}");
+    }
+    assert!(error.message.contains("fonderie rebuild --dataset facturation"), "{error}");
     warehouse.close().await;
 }
 

@@ -124,6 +124,7 @@ async fn sequences(bundle: &Bundle, count: u64) -> Seen {
                 context
             };
             seen.note(context);
+            trial.check_references(widest).await;
             let day = day(chance.below(45));
             let (expected, found) = (model.lines(&loaded, day), trial.lines(widest, day).await);
             seen.count(&expected);

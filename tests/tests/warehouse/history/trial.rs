@@ -282,6 +282,11 @@ impl Trial {
         self.client.query(query, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
     }
 
+    /// Sees that each reference has its member.
+    pub(crate) async fn check_references(&self, dataset: &Dataset) {
+        self.warehouse.check_references(&dataset.layout).await.unwrap();
+    }
+
     /// All that the tables hold, and what the views and functions show, sorted; references as natural keys.
     pub(crate) async fn lines(&self, dataset: &Dataset, day: NaiveDate) -> Vec<String> {
         let rows = self.client.query(&query(dataset, day), &[]).await.unwrap_or_else(|error| unreachable!("{error:?}"));
