@@ -119,7 +119,7 @@ async fn a_member_that_somebody_removed_is_found_with_those_that_refer_to_it() {
     assert_eq!(error.code, ErrorCode::SchemaMismatch);
     // the invoice's row, and its earlier state
     for found in
-        ["dw.fact_facturation_history.patient_key (rows: 1), ", "dw.fact_facturation_rows.patient_key (rows: 1): "]
+        ["dw.fact_facturation_history.patient_key (rows: 1), ", "dw.fact_facturation_rows.patient_key (rows: 1) refers"]
     {
         assert!(error.message.contains(found), "{error}");
     }
