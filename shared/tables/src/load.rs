@@ -22,10 +22,10 @@ use crate::staging;
 pub fn load(dataset: &Dataset, record: &Record) -> String {
     let schema = &dataset.warehouse;
     let mut sql = String::from(
-        "CREATE TEMP TABLE version_rank ON COMMIT DROP AS\nSELECT o.object_version_key, o.rank, o.order_instant AS instant\nFROM \
+        "ANALYZE loading;\nCREATE TEMP TABLE version_rank ON COMMIT DROP AS\nSELECT o.object_version_key, o.rank, o.order_instant AS instant\nFROM \
          audit.version_order o JOIN loading USING (dataset);\nANALYZE version_rank;\n\
          CREATE TEMP TABLE this ON COMMIT DROP AS\nSELECT l.object_version_key, r.rank, r.instant, l.withdrawn, l.blind\nFROM loading l JOIN version_rank r USING \
-         (object_version_key);\n\
+         (object_version_key);\nANALYZE this;\n\
          CREATE TEMP TABLE warning (rule text, rows bigint) ON COMMIT DROP;\n",
     );
     for calendar in &record.calendars {
@@ -555,8 +555,8 @@ impl<'t> Load<'t> {
         let latest = if self.newest.is_empty() { "b.row_rank DESC" } else { "b.row_newest DESC, b.row_rank DESC" };
         let _ = writeln!(
             sql,
-            "CREATE TEMP TABLE removed ON COMMIT DROP AS\nSELECT DISTINCT ON (u.row_key) u.row_key{state}\nFROM {presence} p JOIN this t USING (object_version_key) CROSS JOIN LATERAL {listed}\nJOIN {before} b ON b.row_key = \
-             u.row_key AND {theirs} <= {this}\nWHERE NOT EXISTS (SELECT FROM {own} o WHERE o.row_key = u.row_key)\nORDER BY u.row_key, {latest};",
+            "CREATE TEMP TABLE removed ON COMMIT DROP AS\nSELECT DISTINCT ON (u.row_key) u.row_key{state}\nFROM {presence} p CROSS JOIN this t CROSS JOIN LATERAL {listed}\nJOIN {before} b ON b.row_key = \
+             u.row_key AND {theirs} <= {this}\nWHERE p.object_version_key = (SELECT object_version_key FROM this) AND NOT EXISTS (SELECT FROM {own} o WHERE o.row_key = u.row_key)\nORDER BY u.row_key, {latest};",
             state = self.state_of("b"),
             presence = self.base("_presence"),
             before = self.temp("before"),

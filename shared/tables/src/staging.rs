@@ -32,7 +32,7 @@ pub(crate) fn load(dataset: &Dataset, record: &Record, main: &Table) -> String {
     format!(
         "CREATE TEMP TABLE same_file ON COMMIT DROP AS\nSELECT v.object_version_key, r.rank > t.rank AS is_newer\nFROM this t JOIN audit.object_version m USING \
          (object_version_key) JOIN audit.object_version v ON v.bucket = m.bucket AND v.key = m.key AND v.record = m.record\nJOIN version_rank r ON r.object_version_key = v.object_version_key JOIN \
-         {presence} p ON p.object_version_key = v.object_version_key\nWHERE v.object_version_key <> t.object_version_key;\n\
+         {presence} p ON p.object_version_key = v.object_version_key\nWHERE v.object_version_key <> t.object_version_key;\nANALYZE same_file;\n\
          DELETE FROM {place} s USING (SELECT object_version_key FROM same_file WHERE NOT is_newer UNION ALL SELECT object_version_key FROM this) f\nWHERE \
          s.object_version_key = f.object_version_key;\nINSERT INTO {place} ({fields}, {PROVENANCE})\nSELECT {shown}l.source_file, now(), t.object_version_key, i.source_line FROM incoming i CROSS JOIN \
          loading l CROSS JOIN this t WHERE NOT EXISTS (SELECT FROM same_file WHERE is_newer);\n"
