@@ -117,6 +117,7 @@ fn values_in_force_are_a_view_and_states_of_a_day_a_function() {
 #[test]
 fn a_version_of_customers_is_loaded() {
     expect![[r#"
+        ANALYZE loading;
         CREATE TEMP TABLE version_rank ON COMMIT DROP AS
         SELECT o.object_version_key, o.rank, o.order_instant AS instant
         FROM audit.version_order o JOIN loading USING (dataset);
@@ -124,6 +125,7 @@ fn a_version_of_customers_is_loaded() {
         CREATE TEMP TABLE this ON COMMIT DROP AS
         SELECT l.object_version_key, r.rank, r.instant, l.withdrawn, l.blind
         FROM loading l JOIN version_rank r USING (object_version_key);
+        ANALYZE this;
         CREATE TEMP TABLE warning (rule text, rows bigint) ON COMMIT DROP;
         CREATE TEMP TABLE "dim_customer_own" ON COMMIT DROP AS
         SELECT coalesce(m.row_key, nextval('"shop_dw"."dim_customer_row_key_seq"')) AS row_key, m.row_key IS NULL AS row_is_new,
@@ -210,9 +212,9 @@ fn a_version_of_customers_is_loaded() {
         WHERE m.row_key = c.row_key AND NOT EXISTS (SELECT FROM "dim_customer_after" a WHERE a.row_key = c.row_key);
         CREATE TEMP TABLE removed ON COMMIT DROP AS
         SELECT DISTINCT ON (u.row_key) u.row_key, b."name", b."city"
-        FROM "shop_dw"."dim_customer_presence" p JOIN this t USING (object_version_key) CROSS JOIN LATERAL unnest(p.row_keys) AS u (row_key)
+        FROM "shop_dw"."dim_customer_presence" p CROSS JOIN this t CROSS JOIN LATERAL unnest(p.row_keys) AS u (row_key)
         JOIN "dim_customer_before" b ON b.row_key = u.row_key AND b.row_rank <= t.rank
-        WHERE NOT EXISTS (SELECT FROM "dim_customer_own" o WHERE o.row_key = u.row_key)
+        WHERE p.object_version_key = (SELECT object_version_key FROM this) AND NOT EXISTS (SELECT FROM "dim_customer_own" o WHERE o.row_key = u.row_key)
         ORDER BY u.row_key, b.row_rank DESC;
         CREATE TEMP TABLE outcome ON COMMIT DROP AS
         SELECT count(*) FILTER (WHERE is_new) AS inserted, count(*) FILTER (WHERE NOT is_new AND differs) AS updated,
@@ -241,6 +243,7 @@ fn a_version_of_customers_is_loaded() {
         FROM this t JOIN audit.object_version m USING (object_version_key) JOIN audit.object_version v ON v.bucket = m.bucket AND v.key = m.key AND v.record = m.record
         JOIN version_rank r ON r.object_version_key = v.object_version_key JOIN "shop_dw"."dim_customer_presence" p ON p.object_version_key = v.object_version_key
         WHERE v.object_version_key <> t.object_version_key;
+        ANALYZE same_file;
         DELETE FROM "shop_staging"."customer" s USING (SELECT object_version_key FROM same_file WHERE NOT is_newer UNION ALL SELECT object_version_key FROM this) f
         WHERE s.object_version_key = f.object_version_key;
         INSERT INTO "shop_staging"."customer" ("customer_id", "name", "city", source_file, load_timestamp, object_version_key, source_line)
@@ -251,6 +254,7 @@ fn a_version_of_customers_is_loaded() {
 #[test]
 fn a_version_of_lines_is_loaded() {
     expect![[r#"
+        ANALYZE loading;
         CREATE TEMP TABLE version_rank ON COMMIT DROP AS
         SELECT o.object_version_key, o.rank, o.order_instant AS instant
         FROM audit.version_order o JOIN loading USING (dataset);
@@ -258,6 +262,7 @@ fn a_version_of_lines_is_loaded() {
         CREATE TEMP TABLE this ON COMMIT DROP AS
         SELECT l.object_version_key, r.rank, r.instant, l.withdrawn, l.blind
         FROM loading l JOIN version_rank r USING (object_version_key);
+        ANALYZE this;
         CREATE TEMP TABLE warning (rule text, rows bigint) ON COMMIT DROP;
         INSERT INTO "shop_dw"."dim_product_rows" ("shop_id", "sku", row_status)
         SELECT DISTINCT i."shop_id", i."sku", 'open' FROM incoming i
@@ -360,9 +365,9 @@ fn a_version_of_lines_is_loaded() {
         WHERE m.row_key = c.row_key AND NOT EXISTS (SELECT FROM "fact_line_after" a WHERE a.row_key = c.row_key);
         CREATE TEMP TABLE removed ON COMMIT DROP AS
         SELECT DISTINCT ON (u.row_key) u.row_key, b."product_key", b."quantity", b."sold_on"
-        FROM "shop_dw"."fact_line_presence" p JOIN this t USING (object_version_key) CROSS JOIN LATERAL unnest(p.row_keys) AS u (row_key)
+        FROM "shop_dw"."fact_line_presence" p CROSS JOIN this t CROSS JOIN LATERAL unnest(p.row_keys) AS u (row_key)
         JOIN "fact_line_before" b ON b.row_key = u.row_key AND b.row_rank <= t.rank
-        WHERE NOT EXISTS (SELECT FROM "fact_line_own" o WHERE o.row_key = u.row_key)
+        WHERE p.object_version_key = (SELECT object_version_key FROM this) AND NOT EXISTS (SELECT FROM "fact_line_own" o WHERE o.row_key = u.row_key)
         ORDER BY u.row_key, b.row_rank DESC;
         CREATE TEMP TABLE outcome ON COMMIT DROP AS
         SELECT count(*) FILTER (WHERE is_new) AS inserted, count(*) FILTER (WHERE NOT is_new AND differs) AS updated,
@@ -397,6 +402,7 @@ fn a_version_of_lines_is_loaded() {
         FROM this t JOIN audit.object_version m USING (object_version_key) JOIN audit.object_version v ON v.bucket = m.bucket AND v.key = m.key AND v.record = m.record
         JOIN version_rank r ON r.object_version_key = v.object_version_key JOIN "shop_dw"."fact_line_presence" p ON p.object_version_key = v.object_version_key
         WHERE v.object_version_key <> t.object_version_key;
+        ANALYZE same_file;
         DELETE FROM "shop_staging"."line" s USING (SELECT object_version_key FROM same_file WHERE NOT is_newer UNION ALL SELECT object_version_key FROM this) f
         WHERE s.object_version_key = f.object_version_key;
         INSERT INTO "shop_staging"."line" ("line_id", "shop_id", "sku", "quantity", "sold_on", source_file, load_timestamp, object_version_key, source_line)
