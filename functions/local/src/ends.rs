@@ -71,15 +71,22 @@ pub(crate) fn summary(
         .collect();
     if !reports.is_empty() {
         say!("\nRows\n{}", rows(&reports));
-        say!("\nAmounts{}\n{}", unit(dataset.currency.as_deref()), amounts(&reports));
+        if reports.iter().any(|report| !report.said.transform.read.amounts.is_empty()) {
+            say!("\nAmounts{}\n{}", unit(dataset.currency.as_deref()), amounts(&reports));
+        }
         if let Some(rules) = rules(&reports) {
             say!("\nRejected rows, by rule (a row may break several)\n{rules}");
         }
         let said = |report: &&RunReport| report.said.score.clone().zip(report.said.publish.clone());
         if let Some((score, publish)) = reports.iter().rev().find_map(said) {
-            say!("\nAnomalies");
-            score.models.iter().for_each(|model| say!("  {model}"));
-            say!("Marts\n  {publish}");
+            if !score.models.is_empty() {
+                say!("\nAnomalies");
+                score.models.iter().for_each(|model| say!("  {model}"));
+            }
+            let publish = publish.to_string();
+            if !publish.is_empty() {
+                say!("\nMarts\n  {publish}");
+            }
         }
     }
     for (title, answer) in shown.iter().filter(|(_, answer)| !answer.rows.is_empty()) {

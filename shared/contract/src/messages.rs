@@ -132,6 +132,8 @@ const SENTENCES: &Texts = &[
         "\"{word}\" is no number; if this word means nothing, the contract declares it by `empty = [\"{word}\"]`.",
     ),
     ("integer_bounds", "The number is out of bounds: from {min} to {max}."),
+    ("number_least", "The number is out of bounds: {min} at least."),
+    ("number_most", "The number is out of bounds: {max} at most."),
     ("boolean", "The value is none of the agreed words ({expected})."),
     ("cell_type", "The cell is not of the type that this column has."),
     ("cell_error", "The cell's formula is in error."),

@@ -133,6 +133,14 @@ impl<'a> Section<'a> {
         self.table.get(key)
     }
 
+    /// Notes a key that belongs somewhere else, if it is there.
+    pub(crate) fn misplaced(&self, key: &'a str, found: &str, accepted: &str) {
+        if self.table.contains_key(key) {
+            self.asked.borrow_mut().insert(key);
+            self.mistake(key, found, accepted);
+        }
+    }
+
     fn typed<T>(&self, key: &'a str, accepted: &str, read: impl Fn(&'a Value) -> Option<T>) -> Option<T> {
         let value = self.value(key)?;
         let typed = read(value);

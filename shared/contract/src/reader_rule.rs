@@ -38,7 +38,7 @@ pub enum ReaderRule {
     /// An amount that cannot be read.
     UnreadableAmount,
     /// A number, or a whole number, that cannot be read. An amount has a rule of its own.
-    UnreadableInteger,
+    UnreadableNumber,
     /// A truth value that cannot be read.
     UnreadableBoolean,
     /// A cell of a workbook whose type does not fit its field.
@@ -76,7 +76,7 @@ impl ReaderRule {
         Self::ImplausibleDate,
         Self::DateOrder,
         Self::UnreadableAmount,
-        Self::UnreadableInteger,
+        Self::UnreadableNumber,
         Self::UnreadableBoolean,
         Self::CellType,
         Self::CellError,
@@ -106,7 +106,7 @@ impl ReaderRule {
             Self::ImplausibleDate => "implausible_date",
             Self::DateOrder => "date_order",
             Self::UnreadableAmount => "unreadable_amount",
-            Self::UnreadableInteger => "unreadable_integer",
+            Self::UnreadableNumber => "unreadable_number",
             Self::UnreadableBoolean => "unreadable_boolean",
             Self::CellType => "cell_type",
             Self::CellError => "cell_error",

@@ -65,9 +65,7 @@ pub(crate) fn compile(
         "sheet",
         "sheets",
     ] {
-        if root.value(key).is_some() {
-            root.mistake(key, "a key of a format above all tables", format!("`{key}` under `[format]`"));
-        }
+        root.misplaced(key, "a key of a format above all tables", &format!("`{key}` under `[format]`"));
     }
     let columns = columns::columns(&root, record, &defaults, &ignored);
     positions_only(&root, formats.as_deref().unwrap_or_default(), &columns, &ignored, &skipped_rows);

@@ -335,6 +335,14 @@ fn newest(section: &Section<'_>, record: &Record) -> Option<Newest> {
     let name = named(section, "as", "the name under which readers see it");
     section.finish();
     let field = columns(section, "field", &[field?], record).pop()?;
+    if field.sql_type == SqlType::Boolean {
+        section.mistake(
+            "field",
+            format!("\"{}\", which is true or false", field.name),
+            "a field whose values have an order",
+        );
+        return None;
+    }
     Some(Newest { field, name: name?.to_owned() })
 }
 

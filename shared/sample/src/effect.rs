@@ -9,7 +9,7 @@ use crate::spec::Overrides;
 pub(crate) fn unreadable_rule(kind: Kind) -> ReaderRule {
     match kind {
         Kind::Text { .. } => ReaderRule::TextTooLong,
-        Kind::Integer { .. } | Kind::Number { .. } => ReaderRule::UnreadableInteger,
+        Kind::Integer { .. } | Kind::Number { .. } => ReaderRule::UnreadableNumber,
         Kind::Date | Kind::Timestamp => ReaderRule::UnreadableDate,
         Kind::Decimal { .. } => ReaderRule::UnreadableAmount,
         Kind::Boolean => ReaderRule::UnreadableBoolean,

@@ -48,7 +48,7 @@ fn defect<'a>(section: &Section<'a>, against: &Against<'_, 'a>) -> Option<Act> {
     let of_reader = [
         ReaderRule::UnreadableDate,
         ReaderRule::UnreadableAmount,
-        ReaderRule::UnreadableInteger,
+        ReaderRule::UnreadableNumber,
         ReaderRule::TextTooLong,
         ReaderRule::ShortRecord,
         ReaderRule::LongRecord,
@@ -98,7 +98,7 @@ fn defect<'a>(section: &Section<'a>, against: &Against<'_, 'a>) -> Option<Act> {
     match record.messages.rule_of(rule) {
         Some(ReaderRule::UnreadableDate) => unreadable(|kind| kind == Kind::Date),
         Some(ReaderRule::UnreadableAmount) => unreadable(|kind| matches!(kind, Kind::Decimal { .. })),
-        Some(ReaderRule::UnreadableInteger) => {
+        Some(ReaderRule::UnreadableNumber) => {
             unreadable(|kind| matches!(kind, Kind::Integer { .. } | Kind::Number { .. }))
         }
         Some(ReaderRule::TextTooLong) => one_of(section, record, &of_kind(record, is_text)).map(Act::TooLong),

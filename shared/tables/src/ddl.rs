@@ -62,9 +62,14 @@ impl Base {
 
 /// All statements that make the tables of a dataset, in an order in which they can be executed. The schemas are there.
 pub fn create(dataset: &Dataset) -> String {
-    let mut sql: String = bases(dataset).iter().map(|base| base.create.as_str()).collect();
-    sql.extend(views::views(dataset).iter().map(|view| view.create(&dataset.warehouse)));
-    sql + &views::functions(dataset)
+    let sql: String = bases(dataset).iter().map(|base| base.create.as_str()).collect();
+    sql + &readers(dataset)
+}
+
+/// The statements of [`create`] that make what readers know, above the base tables: views and functions.
+pub fn readers(dataset: &Dataset) -> String {
+    let views: String = views::views(dataset).iter().map(|view| view.create(&dataset.warehouse)).collect();
+    views + &views::functions(dataset)
 }
 
 /// The base tables of a dataset.
@@ -226,7 +231,9 @@ fn presence(schema: &str, table: &Table) -> String {
     format!(
         "CREATE TABLE {} (\n  object_version_key bigint PRIMARY KEY,\n  row_keys bigint[] NOT NULL,\n  source_lines bigint[] NOT NULL{}\n);\n",
         name(schema, &table.name, "_presence"),
-        newest.map(|kind| format!(",\n  row_newest {kind}[] NOT NULL,\n  newest_most {kind}")).unwrap_or_default(),
+        newest
+            .map(|kind| format!(",\n  row_newest {} NOT NULL,\n  newest_most {kind}", kind.list()))
+            .unwrap_or_default(),
     )
 }
 

@@ -25,10 +25,13 @@ pub enum SqlType {
     Boolean,
 }
 
+/// The collation of texts: by their bytes, the same on every server.
+const BYTES: &str = " COLLATE \"C\"";
+
 impl fmt::Display for SqlType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(length) => write!(f, "varchar({length}) COLLATE \"C\""),
+            Self::Text(length) => write!(f, "varchar({length}){BYTES}"),
             Self::Integer => f.write_str("integer"),
             Self::Long => f.write_str("bigint"),
             Self::Decimal(precision, scale) => write!(f, "numeric({precision},{scale})"),
@@ -62,7 +65,12 @@ impl SqlType {
 
     /// The type without its collation, as a cast and a function's result take it.
     pub(crate) fn bare(self) -> String {
-        self.to_string().replace(" COLLATE \"C\"", "")
+        self.to_string().replace(BYTES, "")
+    }
+
+    /// The type of a list of such values.
+    pub(crate) fn list(self) -> String {
+        format!("{}[]{}", self.bare(), if matches!(self, Self::Text(_)) { BYTES } else { "" })
     }
 }
 

@@ -22,7 +22,7 @@ mod references;
 mod staging;
 mod views;
 
-pub use ddl::{Base, Part, bases, create, names};
+pub use ddl::{Base, Part, bases, create, names, readers};
 pub use description::{
     Calendar, Column, Computed, Dataset, Growing, Index, Kind, Later, Newest, Output, Partitions, Range, Record,
     Reference, SqlType, Table,

@@ -148,8 +148,8 @@ pub enum Problem {
         /// The greatest allowed.
         max: i64,
     },
-    /// A number outside its bounds, which are as the sentence shows them.
-    NumberBounds(String, String),
+    /// A number outside its bounds, which are as the sentence shows them; `None` is no bound.
+    NumberBounds(Option<String>, Option<String>),
     /// A truth value that is none of the declared words.
     Boolean {
         /// The declared words.
@@ -219,7 +219,7 @@ impl Problem {
             | Self::IntegerAs(_)
             | Self::EmptyWordForInteger(_)
             | Self::IntegerBounds { .. }
-            | Self::NumberBounds(..) => ReaderRule::UnreadableInteger,
+            | Self::NumberBounds(..) => ReaderRule::UnreadableNumber,
             Self::Boolean { .. } => ReaderRule::UnreadableBoolean,
             Self::CellType => ReaderRule::CellType,
             Self::CellError => ReaderRule::CellError,
@@ -318,7 +318,12 @@ impl Problem {
             Self::IntegerBounds { min, max } => {
                 say("integer_bounds", &[("min", &min.to_string()), ("max", &max.to_string())])
             }
-            Self::NumberBounds(min, max) => say("integer_bounds", &[("min", min), ("max", max)]),
+            Self::NumberBounds(Some(min), None) => say("number_least", &[("min", min)]),
+            Self::NumberBounds(None, Some(max)) => say("number_most", &[("max", max)]),
+            Self::NumberBounds(min, max) => {
+                let shown = |bound: &Option<String>| bound.clone().unwrap_or_default();
+                say("integer_bounds", &[("min", &shown(min)), ("max", &shown(max))])
+            }
             Self::Boolean { expected } => say("boolean", &[("expected", expected)]),
             Self::CellType => say("cell_type", &[]),
             Self::CellError => say("cell_error", &[]),

@@ -466,7 +466,11 @@ fn within(number: f64, min: f64, max: f64) -> Result<Parsed<'static>, Problem> {
     if (min..=max).contains(&number) {
         return Ok(Parsed::Number(number));
     }
-    let shown = |bound: f64| if bound.abs() < 1e15 { bound.to_string() } else { format!("{bound:e}") };
+    let shown = |bound: f64| match bound.abs() {
+        f64::MAX => None,
+        size if size < 1e15 => Some(bound.to_string()),
+        _ => Some(format!("{bound:e}")),
+    };
     Err(Problem::NumberBounds(shown(min), shown(max)))
 }
 

@@ -3,7 +3,7 @@
 use fonderie_contract::Layout;
 use fonderie_core::failpoint::step;
 use fonderie_core::{ErrorCode, Result, StageError, digest, hex};
-use fonderie_tables::{Dataset, bases, name};
+use fonderie_tables::{Base, Dataset, bases, name};
 use tokio_postgres::{Client, Transaction};
 
 use crate::error::Doing;
@@ -48,7 +48,11 @@ pub(crate) async fn declare(client: &mut Client, layout: &Layout) -> Result<bool
         evolve(&transaction, layout).await?;
     } else {
         check_free(&transaction, layout).await?;
-        transaction.batch_execute(&fonderie_tables::create(&layout.tables)).await.doing(DECLARING)?;
+        for base in bases(&layout.tables) {
+            make(&transaction, &layout.tables, &base, &base.create).await?;
+        }
+        let readers = fonderie_tables::readers(&layout.tables);
+        transaction.batch_execute(&readers).await.doing(DECLARING)?;
     }
     close(&transaction, &layout.tables).await?;
     // a view that was made again is another object
@@ -68,6 +72,30 @@ pub(crate) async fn declare(client: &mut Client, layout: &Layout) -> Result<bool
     step("before the declared tables were committed");
     transaction.commit().await.doing(DECLARING)?;
     Ok(true)
+}
+
+/// Makes a base table. What PostgreSQL does not take is an expression of the declaration.
+///
+/// # Errors
+/// `ContractInvalid` with the table and the file that declares it, the database's.
+pub(crate) async fn make(transaction: &Transaction<'_>, dataset: &Dataset, base: &Base, create: &str) -> Result<()> {
+    let doing = format!("making {}.{} as it is declared", base.schema, base.name);
+    transaction.batch_execute(create).await.doing(&doing).map_err(|error| {
+        if error.code != ErrorCode::Internal {
+            return error;
+        }
+        let reason = error.message.split(": nothing was written").next().unwrap_or_default();
+        let is_of = |record: &&fonderie_tables::Record| {
+            let names = record.tables.iter().map(|table| &table.name);
+            names.chain(record.calendars.iter().map(|calendar| &calendar.name)).any(|name| base.name.starts_with(name))
+        };
+        let file = dataset.records.iter().find(is_of).map(|record| format!(" of records/{}.toml", record.name));
+        let message = format!(
+            "{reason}; nothing was written: correct `computed`, `checks`, `indexes` or a calendar's `columns`{}, and run again",
+            file.unwrap_or_default()
+        );
+        StageError { code: ErrorCode::ContractInvalid, message, source: error.source }
+    })
 }
 
 /// Takes from everybody but the owner the rights on the internal tables, which whoever reads a schema has on all that is made there.

@@ -10,6 +10,7 @@ use fonderie_core::{ErrorCode, Result, StageError};
 use fonderie_tables::{Base, Dataset, REFERS_TO, View, bases, function, name, quote, views};
 use tokio_postgres::{GenericClient, Transaction};
 
+use crate::declare::make;
 use crate::error::Doing;
 use crate::sql::grants;
 
@@ -157,10 +158,12 @@ async fn draft(
     let draft = Dataset { staging: temporary.clone(), warehouse: temporary, ..dataset.clone() };
     let of_schema = bases(dataset).into_iter().zip(bases(&draft)).filter(|(real, _)| real.schema == schema);
     let drafts: Vec<Base> = of_schema.map(|(_, draft)| draft).collect();
-    let mut sql = String::from("SAVEPOINT draft;\n");
-    // a temporary table is never logged
-    sql.extend(drafts.iter().map(|base| base.create.replace("CREATE UNLOGGED TABLE", "CREATE TABLE")));
-    transaction.batch_execute(&sql).await.doing(COMPARING)?;
+    transaction.batch_execute("SAVEPOINT draft").await.doing(COMPARING)?;
+    for base in &drafts {
+        // a temporary table is never logged
+        let create = base.create.replace("CREATE UNLOGGED TABLE", "CREATE TABLE");
+        make(transaction, dataset, base, &create).await?;
+    }
     let namespace: u32 = transaction.query_one("SELECT pg_my_temp_schema()", &[]).await.doing(COMPARING)?.get(0);
     let wanted = read(transaction, Some(namespace), names).await?;
     transaction.batch_execute("ROLLBACK TO SAVEPOINT draft; RELEASE SAVEPOINT draft").await.doing(COMPARING)?;

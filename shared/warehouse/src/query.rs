@@ -194,8 +194,11 @@ fn refused_by_server(db: &DbError) -> Option<StageError> {
     }
     // The dataset's tables are made by its first run.
     let absent = matches!(db.code(), &SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME);
-    let first_run = absent.then(|| " (the warehouse's tables are made when the first file is run)".to_owned());
-    let hint = db.hint().map(|hint| format!(" ({hint})")).or(first_run).unwrap_or_default();
+    let first_run = absent.then(|| " (a dataset's tables are made when its first file is run)".to_owned());
+    // PostgreSQL's advice on a view that takes no rows is of no use to whoever reads it
+    let is_write = db.code() == &SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE;
+    let of_write = is_write.then(|| " (what Fonderie loads is changed by files alone)".to_owned());
+    let hint = of_write.or_else(|| db.hint().map(|hint| format!(" ({hint})"))).or(first_run).unwrap_or_default();
     let message = format!("the query is refused by PostgreSQL: {}{hint}", db.message());
     Some(StageError::new(ErrorCode::RequestInvalid, message))
 }

@@ -262,7 +262,7 @@ fn null_feature(model: &Model, column: usize) -> StageError {
         feature => model.features.get(feature - 2).map_or("?", |feature| feature.name.as_str()),
     };
     let message = format!(
-        "the query models/{}.sql gives NULL as `{name}`: it must give a number for each row, decide there which one",
+        "the query models/{}.sql gives NULL as `{name}` for some rows: write in it which number stands for a missing value, such as coalesce({name}, 0)",
         model.id
     );
     StageError::new(ErrorCode::ContractInvalid, message)

@@ -207,7 +207,7 @@ field = "prix"
 rate = 0.02
 [[defects]]
 name = "quantite_illisible"
-breaks = "unreadable_integer"
+breaks = "unreadable_number"
 field = "quantite"
 texts = ["deux"]
 rate = 0.02
@@ -286,7 +286,7 @@ fn a_shop_is_written_through_contracts_of_its_own() {
 #[test]
 fn measurements_are_drawn_and_timestamps_are_not() {
     let plan = SHOP_PLAN
-        .replace("breaks = \"unreadable_amount\"", "breaks = \"unreadable_integer\"")
+        .replace("breaks = \"unreadable_amount\"", "breaks = \"unreadable_number\"")
         .replace("fields = [\"prix\", \"poids\"]", "fields = [\"prix\"]");
     let dataset = shop_of("\"number\", min = 0, max = 1000", "\"date\"");
     for written in write(&dataset, &Plan::compile(&plan, &dataset).unwrap(), 700, 9) {

@@ -147,7 +147,7 @@ async fn each_type_arrives_as_it_was_written() {
     ];
     assert_eq!(rows(&client, READINGS).await, of_text);
     let refused = "SELECT rule AS a, rows AS b FROM audit.rule_result WHERE rows > 0 ORDER BY 1";
-    assert_eq!(rows(&client, refused).await, ["in_future|1", "unreadable_date|2", "unreadable_integer|2"]);
+    assert_eq!(rows(&client, refused).await, ["in_future|1", "unreadable_date|2", "unreadable_number|2"]);
 
     write_workbook(&machine.path("readings_2026-04-02.xlsx"));
     let (code, text) = machine.file("lab", &machine.path("readings_2026-04-02.xlsx"));

@@ -187,6 +187,16 @@ async fn partitions_change_nothing() {
 }
 
 #[tokio::test]
+async fn a_text_decides_as_well_which_row_is_the_newest() {
+    let by_number = |text: String| text.replace("field = \"order_date\", as", "field = \"order_no\", as");
+    let seen =
+        sequences(&Bundle::from_files(shop_files().into_iter().map(|(path, text)| (path, by_number(text)))), count())
+            .await;
+    seen.check(&STEPS);
+    seen.check(&["current rows", "earlier states"]);
+}
+
+#[tokio::test]
 async fn every_datasets_tables_are_a_function_of_its_versions() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets");
     for dataset in fs::read_dir(folder).unwrap() {
