@@ -104,6 +104,7 @@ fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
             time_zone: time_zone.name().to_owned(),
             validity,
             records: declared,
+            holders: Vec::new(),
         },
         schemas,
         migrations,

@@ -136,7 +136,7 @@ impl Query {
         // A required parameter is always there, so that it does not explain why nothing was found.
         let optional = given.iter().filter(|(parameter, _)| parameter.absent != Absent::Refused);
         let words: Vec<_> = optional.map(|(parameter, value)| format!("{} {value}", parameter.name)).collect();
-        let words = if words.is_empty() { "what was asked for".to_owned() } else { words.join(" or ") };
+        let words = if words.is_empty() { "what was asked for".to_owned() } else { words.join(", ") };
         Some(sentence.replace(GIVEN, &words))
     }
 }

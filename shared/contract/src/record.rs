@@ -326,6 +326,9 @@ fn check(section: &Section<'_>, record: &Record) -> Option<Check> {
                 section.mistake("field", format!("\"{}\"", record.fields[field].name), "a text field");
             }
             let values = section.required("values", section.texts("values"), "a list of texts")?;
+            if values.is_empty() {
+                section.mistake("values", "none", "a list of texts");
+            }
             Some(Check::OneOf { field, values: values.into_iter().map(str::to_owned).collect() })
         }
     }

@@ -235,6 +235,14 @@ fn table(
     let checks = section.texts("checks").unwrap_or_default();
     checks.iter().for_each(|check| is_of_the_state(section, "checks", check, &key));
     let checks = checks.into_iter().map(str::to_owned).collect();
+    let in_force: Vec<&str> =
+        references.iter().filter(|one| one.as_of.is_some()).map(|one| one.table.as_str()).collect();
+    for (at, dimension) in in_force.iter().enumerate() {
+        if in_force[..at].contains(dimension) {
+            let found = format!("two references to {dimension} with `as_of`");
+            section.mistake("references", found, "one: the view of its values in force has the names of both tables");
+        }
+    }
     section.finish();
     Some(Table {
         name: name?.to_owned(),
@@ -267,8 +275,28 @@ fn reference(section: &Section<'_>, record: &Record) -> Option<Reference> {
     Some(Reference { name: name?.to_owned(), table: table?.to_owned(), columns: Vec::new(), fields, as_of })
 }
 
+/// Notes an expression that is not one: it stands between parentheses, which it must not leave.
+fn is_one(section: &Section<'_>, at: &str, sql: &str) {
+    // every second part is within quotes
+    let mut depth = 0_i32;
+    let outside: Vec<&str> = sql.split('\'').step_by(2).collect();
+    let leaves = outside.iter().flat_map(|part| part.chars()).any(|c| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        depth < 0 || c == ';'
+    });
+    let has_comment = outside.iter().any(|part| part.contains("--") || part.contains("/*"));
+    if leaves || depth != 0 || has_comment || sql.matches('\'').count() % 2 == 1 || sql.trim().is_empty() {
+        section.mistake(
+            at,
+            format!("\"{sql}\""),
+            "one expression of SQL, with its parentheses and quotes closed, without `;` and comments",
+        );
+    }
+}
+
 /// Notes each column of the key that an expression names: a table's earlier states are kept without their key.
 fn is_of_the_state(section: &Section<'_>, at: &str, sql: &str, key: &[Column]) {
+    is_one(section, at, sql);
     let names = columns_named(sql);
     for column in key.iter().filter(|column| names.contains(&column.name)) {
         let found = format!("\"{sql}\" with `{}`, a field of the key", column.name);
@@ -326,6 +354,7 @@ fn index(section: &Section<'_>, known: &[&str]) -> Option<Index> {
         section.mistake("columns", format!("\"{column}\", which is no column of the table"), known.join(", "));
     }
     let condition = section.text("where").map(str::to_owned);
+    condition.iter().for_each(|condition| is_one(section, "where", condition));
     section.finish();
     Some(Index { columns: columns?.into_iter().map(str::to_owned).collect(), condition })
 }
@@ -584,6 +613,9 @@ fn repeated<'a>(names: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
     names.iter().enumerate().filter_map(second).collect()
 }
 
+/// What PostgreSQL keeps of a name.
+const NAME_BYTES: usize = 63;
+
 /// Notes tables, views, calendars and outputs of models that have one name, or that of one of the engine's base tables.
 fn names_differ(records: &[Tables], files: &[String], models: &[Model], found: &Found) {
     let (mut public, mut bases) = (Vec::new(), Vec::new());
@@ -592,6 +624,22 @@ fn names_differ(records: &[Tables], files: &[String], models: &[Model], found: &
             let place = place(record, at);
             public.push((file.as_str(), format!("{place}.name"), table.name.clone()));
             public.extend(table.history.iter().map(|name| (file.as_str(), format!("{place}.history"), name.clone())));
+            for reference in table.references.iter().filter(|reference| reference.as_of.is_some()) {
+                let (view, place) = (
+                    fonderie_tables::in_force_name(table, reference),
+                    format!("{place}.references.{}", reference.name),
+                );
+                if view.len() > NAME_BYTES {
+                    let found_there = format!("the view {view}, a name of {} bytes", view.len());
+                    found.add(
+                        file,
+                        &place,
+                        found_there,
+                        format!("names of the two tables that are shorter: {NAME_BYTES} bytes in all, with `_with_`"),
+                    );
+                }
+                public.push((file.as_str(), place, view));
+            }
             for ending in ["_rows", "_history", "_presence", "_snapshots", "_refused", "_row_key_seq"] {
                 bases.push((format!("{}{ending}", table.name), table.name.as_str()));
             }

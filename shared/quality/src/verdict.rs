@@ -72,7 +72,7 @@ pub fn judge(record: &Record, reading: Reading<'_>, found: &Validation, strict: 
     for keys in found.keys.iter().filter(|keys| keys.conflicting.saturating_mul(10) > keys.keys) {
         reasons.push(format!(
             "{} of its {} keys stand on several lines with different contents (`{}`): it looks like a file with several lines per \
-             key, such as one per act, which its contract cannot read",
+             key, which its contract cannot read",
             keys.conflicting, keys.keys, keys.rule,
         ));
     }

@@ -300,6 +300,19 @@ pub struct Dataset {
     pub validity: [String; 2],
     /// Its records.
     pub records: Vec<Record>,
+    /// References of tables that the database has from later declarations.
+    pub holders: Vec<Holder>,
+}
+
+/// A column of a table that only a later declaration has, which holds members of a dimension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The table's name.
+    pub table: String,
+    /// The column.
+    pub column: String,
+    /// The dimension.
+    pub dimension: String,
 }
 
 impl Dataset {

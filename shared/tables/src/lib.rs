@@ -24,10 +24,10 @@ mod views;
 
 pub use ddl::{Base, Part, bases, create, names, readers};
 pub use description::{
-    Calendar, Column, Computed, Dataset, Growing, Index, Kind, Later, Newest, Output, Partitions, Range, Record,
-    Reference, SqlType, Table,
+    Calendar, Column, Computed, Dataset, Growing, Holder, Index, Kind, Later, Newest, Output, Partitions, Range,
+    Record, Reference, SqlType, Table,
 };
 pub use load::{load, state_hash};
 pub use names::{name, quote};
 pub use references::{REFERS_TO, broken_references};
-pub use views::{View, function, functions, views};
+pub use views::{View, function, functions, in_force_name, views};

@@ -71,16 +71,17 @@ fn open(sql: &mut String, table: &str, columns: &[String], fields: &[String]) {
 fn forget(dataset: &Dataset, table: &Table) -> String {
     let mut sql =
         format!("DELETE FROM {} m WHERE m.row_status = 'open'", name(&dataset.warehouse, &table.name, "_rows"));
-    for other in dataset.tables() {
-        for reference in other.references_to(&table.name) {
-            for ending in ["_rows", "_history"] {
-                let _ = write!(
-                    sql,
-                    "\n  AND NOT EXISTS (SELECT FROM {} o WHERE o.{} = m.row_key)",
-                    name(&dataset.warehouse, &other.name, ending),
-                    quote(reference)
-                );
-            }
+    let declared =
+        dataset.tables().flat_map(|other| other.references_to(&table.name).map(|column| (&other.name, column)));
+    let beyond = dataset.holders.iter().filter(|holder| holder.dimension == table.name);
+    for (other, column) in declared.chain(beyond.map(|holder| (&holder.table, holder.column.as_str()))) {
+        for ending in ["_rows", "_history"] {
+            let _ = write!(
+                sql,
+                "\n  AND NOT EXISTS (SELECT FROM {} o WHERE o.{} = m.row_key)",
+                name(&dataset.warehouse, other, ending),
+                quote(column)
+            );
         }
     }
     sql + ";\n"

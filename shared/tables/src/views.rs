@@ -114,6 +114,11 @@ fn earlier(dataset: &Dataset, table: &Table, history: &str) -> View {
     View { name: history.to_owned(), columns, from }
 }
 
+/// The name of the view of a reference's values in force.
+pub fn in_force_name(table: &Table, reference: &Reference) -> String {
+    format!("{}_with_{}", table.name, reference.table)
+}
+
 /// `<table>_with_<dimension>`: of each row the state of the dimension that was in force at the end of its day: the last one that began until then,
 /// else the first that is known, which is `extrapolated`. Of states that begin at one instant the last one in the order of versions counts.
 fn in_force(dataset: &Dataset, table: &Table, reference: &Reference, dimension: &Table, day: &str) -> View {
@@ -137,7 +142,7 @@ fn in_force(dataset: &Dataset, table: &Table, reference: &Reference, dimension: 
         history = base("_history"),
         reference = quote(&reference.name),
     );
-    View { name: format!("{}_with_{}", table.name, dimension.name), columns, from }
+    View { name: in_force_name(table, reference), columns, from }
 }
 
 /// The instant at which a day ends in the dataset's time zone.

@@ -89,17 +89,22 @@ pub(crate) async fn given(
 pub(crate) async fn nothing(transaction: &Transaction<'_>, layout: &Layout, record: &Record) -> Result<()> {
     let tables = layout.tables.records.iter().find(|tables| tables.name == record.name);
     let main = tables.and_then(fonderie_tables::Record::main);
-    let Some((table, scope)) = main.and_then(|main| Some((main, main.snapshot.as_deref()?))) else { return Ok(()) };
+    let Some(empty) = main.and_then(empty) else { return Ok(()) };
+    transaction.batch_execute(&empty).await.doing(GIVING)
+}
+
+/// The statements that make `scopes_<table>` and `refused_<table>` without a row, if the table's files are complete.
+pub(crate) fn empty(table: &Table) -> Option<String> {
+    let scope = table.snapshot.as_deref()?;
     let list = |names: &mut dyn Iterator<Item = &String>| names.map(|name| quote(name)).collect::<Vec<_>>().join(", ");
-    let sql = format!(
+    Some(format!(
         "CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM incoming WHERE false;\n\
          CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM incoming WHERE false;\n",
         quote(&format!("refused_{}", table.name)),
         list(&mut table.key.iter().map(|column| &column.name)),
         quote(&format!("scopes_{}", table.name)),
         list(&mut scope.iter()),
-    );
-    transaction.batch_execute(&sql).await.doing(GIVING)
+    ))
 }
 
 /// How many rows were refused whose keys are not known: with one of them, the file closes nothing.

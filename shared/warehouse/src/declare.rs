@@ -4,7 +4,7 @@ use fonderie_contract::Layout;
 use fonderie_core::failpoint::step;
 use fonderie_core::{ErrorCode, Result, StageError, digest, hex};
 use fonderie_tables::{Base, Dataset, bases, name};
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::{Client, GenericClient, Transaction};
 
 use crate::error::Doing;
 use crate::evolve::evolve;
@@ -66,7 +66,10 @@ pub(crate) async fn declare(client: &mut Client, layout: &Layout) -> Result<bool
         .doing(DECLARING)?;
     record(&transaction, layout).await?;
     transaction
-        .execute("INSERT INTO audit.declaration (dataset, sha256) VALUES ($1, $2)", &[&dataset, &sha256])
+        .execute(
+            "INSERT INTO audit.declaration (dataset, sha256, time_zone) VALUES ($1, $2, $3)",
+            &[&dataset, &sha256, &layout.tables.time_zone],
+        )
         .await
         .doing(DECLARING)?;
     step("before the declared tables were committed");
@@ -125,6 +128,34 @@ async fn check_free(transaction: &Transaction<'_>, layout: &Layout) -> Result<()
     Err(StageError::new(ErrorCode::SchemaMismatch, message))
 }
 
+/// The schemas of a dataset that are declared otherwise than they stand: what for, the one that stands, the one that is declared.
+pub(crate) async fn otherwise(client: &impl GenericClient, layout: &Layout) -> Result<Vec<(String, String, String)>> {
+    let [staging, warehouse, marts] = layout.schemas.all();
+    let query = "SELECT use, s.schema, w.schema FROM audit.dataset_schema s JOIN (VALUES ('staging', $2::text), ('warehouse', $3), ('marts', $4)) AS w (use, schema) USING (use) \
+                 WHERE s.dataset = $1 AND s.schema <> w.schema ORDER BY 1";
+    let rows = client.query(query, &[&layout.tables.name, &staging, &warehouse, &marts]).await.doing(DECLARING)?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
+}
+
+/// A schema has another name in the declaration.
+pub(crate) fn moved(dataset: &str, use_: &str, have: &str, want: &str) -> StageError {
+    let rebuild = match use_ {
+        "marts" => String::new(),
+        _ => format!(", or make the tables again (`fonderie rebuild --dataset {dataset}`)"),
+    };
+    let message = format!(
+        "the declaration of `{dataset}` and its tables contradict each other: its schema `{use_}` is {have}, and is declared as {want}. Nothing was \
+         written: take the declaration back{rebuild}, or review and run as the tables' owner: ALTER SCHEMA {} RENAME TO {}; UPDATE audit.dataset_schema SET \
+         schema = '{want}' WHERE schema = '{have}'; UPDATE audit.dataset_table SET name = '{want}' || substr(name, {}) WHERE dataset = '{dataset}' AND \
+         starts_with(name, '{have}.')",
+        quote(have),
+        quote(want),
+        have.len() + 1,
+    );
+    // statements that are cut could not be executed
+    StageError { code: ErrorCode::SchemaMismatch, message, source: None }
+}
+
 /// Notes that the dataset's schemas are its own, unless they are another's.
 async fn own(transaction: &Transaction<'_>, layout: &Layout) -> Result<()> {
     let dataset = &layout.tables.name;
@@ -138,6 +169,9 @@ async fn own(transaction: &Transaction<'_>, layout: &Layout) -> Result<()> {
             "the schema {schema} belongs to the dataset `{other}`; nothing was written: give `{dataset}` another one in `[schemas]` of its dataset.toml"
         );
         return Err(StageError::new(ErrorCode::ContractInvalid, message));
+    }
+    if let Some((use_, have, want)) = otherwise(transaction, layout).await?.into_iter().next() {
+        return Err(moved(dataset, &use_, &have, &want));
     }
     transaction
         .execute(

@@ -13,6 +13,7 @@ use tokio_postgres::{GenericClient, Transaction};
 use crate::declare::make;
 use crate::error::Doing;
 use crate::sql::grants;
+use crate::tables::Made;
 
 const COMPARING: &str = "comparing the tables with the declaration";
 const CHANGING: &str = "bringing the tables to the declaration";
@@ -35,8 +36,8 @@ struct Column {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Found {
     columns: BTreeMap<String, Column>,
-    /// Keys and conditions.
-    constraints: Vec<String>,
+    /// Keys and conditions, each with its name.
+    constraints: BTreeMap<String, String>,
     /// What follows the names in the definitions of its indexes.
     indexes: Vec<String>,
     /// By what its rows are spread over partitions, if they are.
@@ -59,8 +60,36 @@ struct Steps {
     /// Tables whose views stand in the way, since a column gets wider.
     widened: Vec<String>,
     statements: Vec<String>,
-    /// What only a person can decide, as a sentence, with a statement.
-    refused: Vec<(String, String)>,
+    /// What only a person can decide.
+    refused: Vec<Refused>,
+}
+
+/// A contradiction between the declaration and the tables.
+#[derive(Debug, PartialEq, Eq)]
+struct Refused {
+    sentence: String,
+    way_out: WayOut,
+}
+
+/// What a person can do about a contradiction.
+#[derive(Debug, PartialEq, Eq)]
+enum WayOut {
+    /// A statement of SQL.
+    Statement(String),
+    /// A statement that the views of the tables do not let through: they go first, and the next run makes them again.
+    WithoutViews(String),
+    /// No statement leaves the rows right: the tables are made again.
+    Rebuild,
+}
+
+impl Steps {
+    fn refuse(&mut self, sentence: String, way_out: WayOut) {
+        let refused = Refused { sentence, way_out };
+        // one may be in the way of several
+        if !self.refused.contains(&refused) {
+            self.refused.push(refused);
+        }
+    }
 }
 
 /// Adds what the declaration has and the database lacks.
@@ -73,6 +102,7 @@ pub(crate) async fn evolve(transaction: &Transaction<'_>, layout: &Layout) -> Re
     for schema in [&dataset.staging, &dataset.warehouse] {
         let real = bases(dataset).into_iter().filter(|base| base.schema == *schema).collect::<Vec<_>>();
         let names: Vec<&str> = real.iter().map(|base| base.name.as_str()).collect();
+        let mut days = Vec::new();
         let namespace = "SELECT to_regnamespace(quote_ident($1))::oid";
         let namespace: Option<u32> = transaction.query_one(namespace, &[schema]).await.doing(COMPARING)?.get(0);
         let found = read(transaction, namespace, &names).await?;
@@ -86,12 +116,23 @@ pub(crate) async fn evolve(transaction: &Transaction<'_>, layout: &Layout) -> Re
                     compare_parts(base, wanted, &found, &mut steps);
                 }
                 (Some(found), Some(wanted)) => compare(base, found, wanted, &mut steps),
+                (None, Some(_)) if base.name.ends_with("_snapshots") && found.contains_key(&rows_of(&base.name)) => {
+                    let sentence = format!(
+                        "{schema}.{} has no complete files (`snapshot`), and is declared with them",
+                        rows_of(&base.name)
+                    );
+                    steps.refuse(sentence, WayOut::Rebuild);
+                }
                 (None, Some(wanted)) if base.part.is_some() => {
                     add_part(base, wanted, &found, &mut steps);
                 }
-                _ => steps.statements.push(base.create.clone()),
+                _ => {
+                    steps.statements.push(base.create.clone());
+                    days.extend(days_of(dataset, &base.name, &found));
+                }
             }
         }
+        steps.statements.extend(days);
     }
     let mut replaced = Vec::new();
     for mut view in views(dataset) {
@@ -105,7 +146,7 @@ pub(crate) async fn evolve(transaction: &Transaction<'_>, layout: &Layout) -> Re
             (false, false) => {
                 let place = format!("{}.{}", dataset.warehouse, view.name);
                 let sentence = format!("{place} has the columns {}, which are not declared", beyond.join(", "));
-                steps.refused.push((sentence, format!("DROP VIEW {}", name(&dataset.warehouse, &view.name, ""))));
+                steps.refuse(sentence, WayOut::WithoutViews(String::new()));
             }
             (true, _) => {}
         }
@@ -114,8 +155,10 @@ pub(crate) async fn evolve(transaction: &Transaction<'_>, layout: &Layout) -> Re
         view.columns.sort_by_key(|(name, _)| place(name));
         replaced.push(view);
     }
+    undeclared(transaction, layout, &mut steps).await?;
     if !steps.refused.is_empty() {
-        return Err(refusal(&dataset.name, &steps.refused));
+        let views = views_of(transaction, dataset).await?;
+        return Err(refusal(&dataset.name, &steps.refused, &views));
     }
     let waiting = Waiting::drop(transaction, layout, &steps.widened).await?;
     for statement in &steps.statements {
@@ -128,13 +171,98 @@ pub(crate) async fn evolve(transaction: &Transaction<'_>, layout: &Layout) -> Re
     waiting.make_again(transaction, &replaced).await
 }
 
-fn refusal(dataset: &str, refused: &[(String, String)]) -> StageError {
+/// The statements that give a new calendar the days of the rows that are there.
+fn days_of(dataset: &Dataset, calendar: &str, found: &BTreeMap<String, Found>) -> Vec<String> {
+    let (mut statements, schema) = (Vec::new(), &dataset.warehouse);
+    for record in &dataset.records {
+        let Some(declared) = record.calendars.iter().find(|declared| declared.name == calendar) else { continue };
+        let bases = record
+            .tables
+            .iter()
+            .flat_map(|table| ["_rows", "_history"].map(|ending| format!("{}{ending}", table.name)));
+        let has_field =
+            |base: &String| found.get(base).is_some_and(|table| table.columns.contains_key(&declared.field));
+        for base in bases.filter(has_field) {
+            let (place, day, field) = (name(schema, calendar, ""), quote(&declared.day), quote(&declared.field));
+            statements.push(format!(
+                "INSERT INTO {place} ({day}) SELECT DISTINCT {field} FROM {} WHERE {field} IS NOT NULL ON CONFLICT DO NOTHING",
+                name(schema, &base, "")
+            ));
+        }
+    }
+    statements
+}
+
+/// The base table of rows beside another base table.
+fn rows_of(base: &str) -> String {
+    format!("{}_rows", base.rsplit_once('_').map_or(base, |(table, _)| table))
+}
+
+/// What stands in the database and a declaration that is new to it no longer has: tables, and the time zone in which days were counted.
+async fn undeclared(transaction: &Transaction<'_>, layout: &Layout, steps: &mut Steps) -> Result<()> {
+    // what models said, and lists of changes, are no part of a table's states
+    let query = "SELECT t.name FROM audit.dataset_table t JOIN pg_class c ON c.oid = to_regclass(t.name) \
+                 WHERE t.dataset = $1 AND t.name <> ALL ($2::text[]) AND c.relkind IN ('r', 'p') AND NOT c.relispartition \
+                   AND t.name NOT LIKE '%\\_scores' AND t.name NOT LIKE '%\\_changes' ORDER BY t.name";
+    let declared = Made::by(layout).tables;
+    for row in transaction.query(query, &[&layout.tables.name, &declared]).await.doing(COMPARING)? {
+        let table: String = row.get(0);
+        let own = ["_history", "_presence", "_refused"].iter().any(|ending| table.ends_with(ending));
+        if !own {
+            steps.refuse(format!("{table} is there, and is not declared any more"), WayOut::Rebuild);
+        }
+    }
+    let query = "SELECT time_zone FROM audit.declaration WHERE dataset = $1 AND time_zone IS NOT NULL ORDER BY declared_at DESC LIMIT 1";
+    if let Some(row) = transaction.query_opt(query, &[&layout.tables.name]).await.doing(COMPARING)? {
+        let (have, want) = (row.get::<_, &str>(0), layout.tables.time_zone.as_str());
+        if have != want {
+            let sentence = format!("days were counted in the time zone {have}, and it is declared as {want}");
+            steps.refuse(sentence, WayOut::Rebuild);
+        }
+    }
+    Ok(())
+}
+
+/// The statements after which no view of the dataset's tables is in the way, and the next run makes them again.
+async fn views_of(transaction: &Transaction<'_>, dataset: &Dataset) -> Result<String> {
+    let query = "SELECT format('%I.%I', n.nspname, c.relname), t.name FROM audit.dataset_table t JOIN pg_class c ON c.oid = to_regclass(t.name) \
+                 JOIN pg_namespace n ON n.oid = c.relnamespace WHERE t.dataset = $1 AND c.relkind = 'v' ORDER BY t.name";
+    let rows = transaction.query(query, &[&dataset.name]).await.doing(COMPARING)?;
+    let views: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+    let names: Vec<String> =
+        rows.iter().map(|row| format!("'{}'", row.get::<_, &str>(1).replace('\'', "''"))).collect();
+    Ok(format!(
+        "DROP VIEW {} CASCADE; DELETE FROM audit.dataset_table WHERE dataset = '{}' AND name IN ({})",
+        views.join(", "),
+        dataset.name,
+        names.join(", ")
+    ))
+}
+
+fn refusal(dataset: &str, refused: &[Refused], views: &str) -> StageError {
     // a history has what its table has
     let (history, table): (Vec<&str>, Vec<&str>) =
-        refused.iter().map(|(sentence, _)| sentence.as_str()).partition(|sentence| sentence.contains("_history"));
+        refused.iter().map(|refused| refused.sentence.as_str()).partition(|sentence| sentence.contains("_history"));
     let found = if table.is_empty() { history } else { table }.join("; ");
-    let statements = refused.iter().map(|(_, statement)| statement.as_str()).filter(|statement| !statement.is_empty());
-    let statements = statements.collect::<Vec<_>>().join("; ");
+    let mut statements: Vec<&str> = Vec::new();
+    for Refused { way_out, .. } in refused {
+        match way_out {
+            WayOut::Statement(sql) => statements.push(sql),
+            WayOut::WithoutViews(sql) => {
+                if !statements.contains(&views) {
+                    statements.insert(0, views);
+                }
+                statements.push(sql);
+            }
+            WayOut::Rebuild => {}
+        }
+    }
+    // with one that no statement mends, the others are of no use
+    if refused.iter().any(|refused| refused.way_out == WayOut::Rebuild) {
+        statements.clear();
+    }
+    statements.retain(|statement| !statement.is_empty());
+    let statements = statements.join("; ");
     let review = match statements.as_str() {
         "" => String::new(),
         statements => format!(", or review and run as the tables' owner: {statements}"),
@@ -201,15 +329,17 @@ async fn read(client: &impl GenericClient, namespace: Option<u32>, names: &[&str
         };
         tables.entry(row.get(0)).or_default().columns.insert(row.get(1), column);
     }
-    let others = "SELECT c.relname::text, true, pg_get_constraintdef(o.oid) FROM pg_class c JOIN pg_constraint o ON o.conrelid = c.oid \
+    let others = "SELECT c.relname::text, o.conname::text, pg_get_constraintdef(o.oid) FROM pg_class c JOIN pg_constraint o ON o.conrelid = c.oid \
                   WHERE c.relnamespace = $1 AND c.relname = ANY ($2) AND o.contype IN ('c', 'u', 'p') \
-                  UNION ALL SELECT c.relname::text, false, substring(pg_get_indexdef(i.indexrelid) FROM ' (USING .*)$') \
+                  UNION ALL SELECT c.relname::text, NULL, substring(pg_get_indexdef(i.indexrelid) FROM ' (USING .*)$') \
                   FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid \
                   WHERE c.relnamespace = $1 AND c.relname = ANY ($2) AND NOT i.indisunique";
     for row in client.query(others, &[&namespace, &names]).await.doing(COMPARING)? {
         let table = tables.entry(row.get(0)).or_default();
-        let list = if row.get(1) { &mut table.constraints } else { &mut table.indexes };
-        list.push(row.get(2));
+        match row.get(1) {
+            Some(name) => drop(table.constraints.insert(row.get(2), name)),
+            None => table.indexes.push(row.get(2)),
+        }
     }
     Ok(tables)
 }
@@ -224,13 +354,13 @@ fn spread_otherwise(base: &Base, found: &Found, wanted: &Found, steps: &mut Step
     let (have, want) = (shown(found), shown(wanted));
     let sentence = format!("{}.{} is {have}, and is declared as {want}", base.schema, base.name);
     let (None, Some(by)) = (&found.spread, &wanted.spread) else {
-        steps.refused.push((sentence, String::new()));
+        steps.refuse(sentence, WayOut::Rebuild);
         return;
     };
     let (place, default) = (name(&base.schema, &base.name, ""), name(&base.schema, &base.name, "_default"));
     let keys: String = wanted
         .constraints
-        .iter()
+        .keys()
         .filter(|constraint| constraint.starts_with("PRIMARY KEY") || constraint.starts_with("UNIQUE"))
         .map(|constraint| format!(", {constraint}"))
         .collect();
@@ -244,7 +374,7 @@ fn spread_otherwise(base: &Base, found: &Found, wanted: &Found, steps: &mut Step
         default_name = quote(&format!("{}_default", base.name)),
         primary = quote(&format!("{}_pkey", base.name)),
     );
-    steps.refused.push((sentence, statements));
+    steps.refuse(sentence, WayOut::Statement(statements));
 }
 
 /// A partition that is there holds the days that are declared.
@@ -256,7 +386,7 @@ fn compare_parts(base: &Base, wanted: &Found, found: &BTreeMap<String, Found>, s
     };
     let (have, want) = (shown(&have.part), shown(&wanted.part));
     let sentence = format!("{}.{} is {have}, and is declared as {want}", base.schema, base.name);
-    steps.refused.push((sentence, dissolve(base, &base.name, found)));
+    steps.refuse(sentence, WayOut::Statement(dissolve(base, &base.name, found)));
 }
 
 /// A partition that is not there yet: no other one may have some of its days, but the default one may have rows of them.
@@ -273,11 +403,7 @@ fn add_part(base: &Base, wanted: &Found, found: &BTreeMap<String, Found>, steps:
         } else if overlap(other_days, days) {
             let sentence =
                 format!("{}.{other} is the partition of {of} {other_days}, which is not declared", base.schema);
-            let refused = (sentence, dissolve(base, other, found));
-            // it may be in the way of several
-            if !steps.refused.contains(&refused) {
-                steps.refused.push(refused);
-            }
+            steps.refuse(sentence, WayOut::Statement(dissolve(base, other, found)));
         }
     }
     steps.statements.push(match default {
@@ -313,6 +439,17 @@ fn overlap(one: &str, other: &str) -> bool {
 fn compare(base: &Base, found: &Found, wanted: &Found, steps: &mut Steps) {
     let place = name(&base.schema, &base.name, "");
     let shown = format!("{}.{}", base.schema, base.name);
+    let newest = |table: &Found| table.columns.get("row_newest").map(|column| column.sql_type.clone());
+    if newest(found) != newest(wanted) {
+        let told =
+            |newest: Option<String>| newest.map_or("no order of its own".to_owned(), |kind| format!("one by a {kind}"));
+        let (have, want) = (told(newest(found)), told(newest(wanted)));
+        steps.refuse(format!("{shown} has {have} (`newest_by`), and is declared with {want}"), WayOut::Rebuild);
+        return;
+    }
+    // a list of what versions showed has no rows that a statement could bring to another key
+    let is_list = ["_presence", "_snapshots", "_refused"].iter().any(|ending| base.name.ends_with(ending));
+    let by = |statement: String| if is_list { WayOut::Rebuild } else { WayOut::Statement(statement) };
     for (column, want) in &wanted.columns {
         let quoted = quote(column);
         let computed = |want: &Column| {
@@ -326,7 +463,7 @@ fn compare(base: &Base, found: &Found, wanted: &Found, steps: &mut Steps) {
                 computed(want)
             );
             if want.needed {
-                steps.refused.push((format!("{shown} lacks {column}, which is part of its key"), add));
+                steps.refuse(format!("{shown} lacks {column}, which is part of its key"), by(add));
             } else {
                 steps.statements.push(add);
                 steps.statements.extend(
@@ -343,14 +480,14 @@ fn compare(base: &Base, found: &Found, wanted: &Found, steps: &mut Steps) {
                 None => "no reference".to_owned(),
             };
             let (have, want) = (shown_target(have), shown_target(want));
-            let drop = format!("ALTER TABLE {place} DROP COLUMN {quoted} CASCADE");
-            steps.refused.push((format!("{shown}.{column} is {have}, and is declared as {want}"), drop));
+            steps.refuse(format!("{shown}.{column} is {have}, and is declared as {want}"), WayOut::Rebuild);
             continue;
         }
         if have.computed != want.computed {
             let found = have.computed.as_deref().unwrap_or("no expression");
-            let drop = format!("ALTER TABLE {place} DROP COLUMN {quoted} CASCADE");
-            steps.refused.push((format!("{shown}.{column} is computed as {found}, and is declared otherwise"), drop));
+            let drop = format!("ALTER TABLE {place} DROP COLUMN {quoted}");
+            let sentence = format!("{shown}.{column} is computed as {found}, and is declared otherwise");
+            steps.refuse(sentence, WayOut::WithoutViews(drop));
         } else if have.sql_type != want.sql_type {
             let alter = format!("ALTER TABLE {place} ALTER COLUMN {quoted} TYPE {}{}", want.sql_type, want.collation);
             if is_wider(&want.sql_type, &have.sql_type) {
@@ -358,19 +495,26 @@ fn compare(base: &Base, found: &Found, wanted: &Found, steps: &mut Steps) {
                 steps.statements.push(alter);
             } else if !is_wider(&have.sql_type, &want.sql_type) {
                 let sentence = format!("{shown}.{column} is {} and is declared as {}", have.sql_type, want.sql_type);
-                steps.refused.push((sentence, alter));
+                steps.refuse(sentence, if is_list { WayOut::Rebuild } else { WayOut::WithoutViews(alter) });
             }
         }
     }
     for (column, have) in found.columns.iter().filter(|(column, _)| !wanted.columns.contains_key(*column)) {
         if have.needed {
             let sentence = format!("{shown} has {column} in its key, which is not declared");
-            steps.refused.push((sentence, format!("ALTER TABLE {place} DROP COLUMN {} CASCADE", quote(column))));
+            let drop = format!("ALTER TABLE {place} DROP COLUMN {} CASCADE", quote(column));
+            steps.refuse(sentence, if is_list { WayOut::Rebuild } else { WayOut::WithoutViews(drop) });
         }
     }
-    for constraint in wanted.constraints.iter().filter(|one| !found.constraints.contains(one)) {
+    for constraint in wanted.constraints.keys().filter(|one| !found.constraints.contains_key(*one)) {
         let sentence = format!("{shown} lacks the condition {constraint}");
-        steps.refused.push((sentence, format!("ALTER TABLE {place} ADD {constraint}")));
+        steps.refuse(sentence, by(format!("ALTER TABLE {place} ADD {constraint}")));
+    }
+    for (constraint, constraint_name) in &found.constraints {
+        if constraint.starts_with("CHECK") && !wanted.constraints.contains_key(constraint) {
+            let sentence = format!("{shown} has the condition {constraint}, which is not declared any more");
+            steps.refuse(sentence, by(format!("ALTER TABLE {place} DROP CONSTRAINT {}", quote(constraint_name))));
+        }
     }
     for index in wanted.indexes.iter().filter(|one| !found.indexes.contains(one)) {
         steps.statements.push(format!("CREATE INDEX ON {place} {index}"));

@@ -24,7 +24,7 @@ use crate::complete::{self, Judged};
 use crate::connect::Warehouse;
 use crate::copy::Encoder;
 use crate::error::Doing;
-use crate::later::with_later_columns;
+use crate::later::{check_shown_beyond, with_later_columns};
 use crate::ledger::{self, Ending, RunStatus, unsigned};
 use crate::lock::dataset_lock;
 use crate::sql::{create_incoming, incoming_columns, quote};
@@ -170,7 +170,7 @@ where
         let outcomes = Outcomes { unchanged: accepted.rows, ..Outcomes::default() };
         Merged { outcomes, removed: Tally::default(), warnings: Vec::new(), notices: Vec::new() }
     } else {
-        merge(transaction, plan, version.key).await?
+        merge(transaction, plan, version.key, true).await?
     };
     let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let Merged { outcomes, removed, warnings, notices } = merged;
@@ -356,6 +356,7 @@ pub(crate) async fn merge_statements<'a>(
 ) -> Result<(&'a Table, Tally)> {
     let tables = &merging.layout.tables;
     let declared = tables.records.iter().find(|record| record.name == merging.record.name);
+    check_shown_beyond(transaction, tables, merging.version).await?;
     let with_later = with_later_columns(transaction, tables).await?;
     let record = with_later.records.iter().find(|record| record.name == merging.record.name);
     let Some((record, main)) = record.zip(declared.and_then(fonderie_tables::Record::main)) else {
@@ -382,8 +383,14 @@ pub(crate) async fn merge_statements<'a>(
     Ok((main, removed))
 }
 
-/// Brings the run's own table into the dataset's; every row must be accounted for.
-pub(crate) async fn merge(transaction: &Transaction<'_>, plan: &LoadPlan<'_>, version: i64) -> Result<Merged> {
+/// Brings the run's own table into the dataset's; every row must be accounted for. What is not plausible of a complete file is asked of one that
+/// `is_new`: not of one that was loaded before, and is loaded again as it was.
+pub(crate) async fn merge(
+    transaction: &Transaction<'_>,
+    plan: &LoadPlan<'_>,
+    version: i64,
+    is_new: bool,
+) -> Result<Merged> {
     let run = plan.run;
     let (layout, file_name) = (plan.layout, run.object.file_name());
     let unknown = complete::unknown_keys(transaction, plan).await?;
@@ -400,7 +407,9 @@ pub(crate) async fn merge(transaction: &Transaction<'_>, plan: &LoadPlan<'_>, ve
         unchanged: unsigned(row.get(2))?,
         superseded: unsigned(row.get(3))?,
     };
-    complete::check(plan, unsigned(row.get(4))?, unsigned(row.get(5))?)?;
+    if is_new {
+        complete::check(plan, unsigned(row.get(4))?, unsigned(row.get(5))?)?;
+    }
     step("after the records were merged");
     let accepted = plan.validate.accepted.rows;
     if outcomes.rows() != accepted {

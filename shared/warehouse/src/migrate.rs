@@ -24,7 +24,14 @@ const ENGINE: &[(&str, &str)] = &[
     ("V3__load_only.sql", include_str!("../migrations/V3__load_only.sql")),
     ("V4__recovery.sql", include_str!("../migrations/V4__recovery.sql")),
     ("V5__declared.sql", include_str!("../migrations/V5__declared.sql")),
+    ("V6__time_zone.sql", include_str!("../migrations/V6__time_zone.sql")),
 ];
+
+/// The statements that make the ledger.
+pub(crate) fn ledger() -> String {
+    let migrations: String = ENGINE.iter().map(|(_, sql)| *sql).collect();
+    format!("CREATE SCHEMA audit;\n{migrations}")
+}
 
 /// One set of migrations and the table that remembers which were applied.
 struct Set {

@@ -19,6 +19,7 @@ use tokio_postgres::Transaction;
 
 use crate::complete::Judged;
 use crate::connect::Warehouse;
+use crate::declare::{moved, otherwise};
 use crate::error::Doing;
 use crate::ledger::{self, Ending, LedgerEntry, RunStatus, unsigned};
 use crate::load::{LoadPlan, Merged, copy_again, loaded_by_now, merge};
@@ -136,7 +137,17 @@ impl Warehouse {
             .doing(BEGINNING)?
             == 1;
         let mut aside = Vec::new();
-        for schema in Made::by(layout).schemas {
+        for (use_, have, want) in otherwise(&transaction, layout).await? {
+            // those of the tables are made anew
+            if use_ == "marts" {
+                return Err(moved(dataset, &use_, &have, &want));
+            }
+        }
+        let mut schemas = Made::by(layout).schemas;
+        let recorded = "SELECT schema FROM audit.dataset_schema WHERE dataset = $1 AND use <> 'marts' AND schema <> ALL ($2) ORDER BY 1";
+        let recorded = transaction.query(recorded, &[&dataset, &schemas]).await.doing(BEGINNING)?;
+        schemas.extend(recorded.iter().map(|row| row.get::<_, String>(0)));
+        for schema in schemas {
             not_shared(&transaction, dataset, &schema).await?;
             let there = transaction
                 .query_one("SELECT to_regnamespace($1) IS NOT NULL", &[&quote(&schema)])
@@ -155,6 +166,8 @@ impl Warehouse {
                 transaction.batch_execute(&format!("DROP SCHEMA {} CASCADE", quote(&schema))).await.doing(BEGINNING)?;
             }
         }
+        let forget = "DELETE FROM audit.dataset_schema WHERE dataset = $1 AND use <> 'marts'";
+        transaction.execute(forget, &[&dataset]).await.doing(BEGINNING)?;
         // the marts stay as they are until they are published anew
         transaction.execute("DELETE FROM audit.mart WHERE dataset = $1", &[&dataset]).await.doing(BEGINNING)?;
         transaction
@@ -205,7 +218,7 @@ impl Warehouse {
         if later.get::<_, bool>(0) {
             return Ok(());
         }
-        let Merged { outcomes, removed, warnings, notices } = merge(&transaction, plan, version).await?;
+        let Merged { outcomes, removed, warnings, notices } = merge(&transaction, plan, version, false).await?;
         if ledger::recorded(&transaction, &run.run_id).await?.is_none() {
             let ending = Ending {
                 run,

@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use fonderie_contract::Dataset;
 
+use crate::complete;
 use crate::load::LOADING;
+use crate::migrate::ledger;
 use crate::publish;
 use crate::score;
 use crate::sql::{create_incoming, quote};
@@ -18,6 +20,7 @@ pub fn statements(dataset: &Dataset, record: Option<&str>) -> String {
         let _ = write!(sql, "-- {heading}\n\n{}\n\n", statements.trim_end());
     };
     if record.is_none() {
+        section("The ledger, which all datasets of a database share", &ledger());
         let schemas = layout.schemas.all().map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {};\n", quote(schema)));
         section("The schemas", &schemas.concat());
         section("The tables, and the views that readers know", &fonderie_tables::create(&layout.tables));
@@ -29,17 +32,26 @@ pub fn statements(dataset: &Dataset, record: Option<&str>) -> String {
     for record in dataset.records.iter().filter(|record| chosen(&record.name)) {
         let Some(tables) = layout.tables.records.iter().find(|tables| tables.name == record.name) else { continue };
         let heading = format!(
-            "A version of the record {}: its accepted rows are copied into `incoming`, and `loading` names the version",
-            record.name
+            "A version of the record {}: its accepted rows are copied into `incoming`, and `loading` names the version{}",
+            record.name,
+            match tables.main().and_then(|main| Some((main, main.snapshot.as_ref()?))) {
+                Some((main, _)) => format!(
+                    "; `scopes_{0}` has what the file is complete of, `refused_{0}` the keys of refused rows",
+                    main.name
+                ),
+                None => String::new(),
+            }
         );
-        let given = format!("BEGIN;\n{};\n{LOADING};\n", create_incoming(&record.fields));
+        let complete = tables.main().and_then(complete::empty).unwrap_or_default();
+        let given = format!("BEGIN;\n{};\n{LOADING};\n{complete}", create_incoming(&record.fields));
         let load = fonderie_tables::load(&layout.tables, tables);
         section(&heading, &format!("{given}{load}COMMIT;\n"));
     }
     if record.is_none() {
         for model in &dataset.models {
             let heading = format!("The scores of the model {}, which are copied into `scores`", model.id);
-            section(&heading, &format!("{};\n{};\n", score::SCORES, score::write(layout, model).unwrap_or_default()));
+            let write = score::write(layout, model).unwrap_or_default();
+            section(&heading, &format!("BEGIN;\n{};\n{write};\nCOMMIT;\n", score::SCORES));
         }
         for mart in &dataset.marts {
             let made = publish::create(&layout.schemas.marts, mart, &mart.name);

@@ -289,7 +289,7 @@ impl Warehouse {
             let done = unchanged(plan, load.run.run_id.clone());
             return Ok(UncommittedWithdrawal { transaction, done, at: None });
         }
-        let Merged { outcomes, .. } = merge(&transaction, load, version).await?;
+        let Merged { outcomes, .. } = merge(&transaction, load, version, false).await?;
         let done = RecordWithdrawal {
             record: plan.version.record.clone(),
             status: WithdrawalStatus::Restored,

@@ -9,6 +9,7 @@
 
 mod arrivals;
 mod connecting;
+mod contradictions;
 mod copying;
 mod history;
 mod loading;

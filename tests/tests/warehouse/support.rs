@@ -164,6 +164,7 @@ pub(crate) fn layout_of(name: &str, records: Vec<fonderie_tables::Record>, migra
         warehouse: warehouse.clone(),
         time_zone: "UTC".into(),
         validity: ["valid_from", "valid_to"].map(str::to_owned),
+        holders: Vec::new(),
         records,
     };
     Layout { schemas: Schemas { staging, warehouse, marts }, tables, migrations: migrations.to_vec() }

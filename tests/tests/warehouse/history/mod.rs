@@ -16,7 +16,8 @@ use crate::partitions::partitioned;
 use crate::support::instant;
 
 use draw::Chance;
-use model::{Model, Row, Seen, Version, Versions, day};
+pub(crate) use model::Version;
+use model::{Model, Row, Seen, Versions, day};
 use trial::judge;
 pub(crate) use trial::{Trial, compile};
 

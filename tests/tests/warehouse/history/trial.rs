@@ -192,8 +192,13 @@ impl Trial {
         trial
     }
 
+    /// Brings the tables to a declaration.
+    pub(crate) async fn ready(&mut self, dataset: &Dataset) -> Result<()> {
+        self.warehouse.ready(&dataset.layout).await
+    }
+
     pub(crate) async fn evolve(&mut self, dataset: &Dataset) {
-        self.warehouse.ready(&dataset.layout).await.unwrap();
+        self.ready(dataset).await.unwrap();
     }
 
     /// Removes all versions.
