@@ -163,6 +163,8 @@ encoding = "utf-8"
 delimiter = ";"
 [dates]
 format = "yyyy-mm-dd"
+[numbers]
+decimal_mark = "."
 [columns]
 bill_id = "bill"
 customer_id = "customer"
