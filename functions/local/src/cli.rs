@@ -77,6 +77,9 @@ pub(crate) enum Command {
     /// Print every statement that is made of a dataset's declaration: its tables, the load, the scores, the marts
     #[command(after_help = EXIT_CODES)]
     Sql(SqlArguments),
+    /// Write one of a dataset's exports into a file; without a name, list them
+    #[command(after_help = EXIT_CODES)]
+    Export(ExportArguments),
     /// Copy a dataset that the program carries into a folder, to be edited; nothing is overwritten
     #[command(after_help = EXIT_CODES)]
     Init(InitArguments),
@@ -367,6 +370,20 @@ pub(crate) struct SqlArguments {
     pub(crate) record: Option<String>,
     #[command(flatten)]
     pub(crate) folder: FolderArguments,
+}
+
+#[derive(Args)]
+pub(crate) struct ExportArguments {
+    /// The export; the dataset's are listed if none is given
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// The file to be written, or the folder; a file that is there is replaced
+    #[arg(long, value_name = "FILE|DIR", default_value = ".")]
+    pub(crate) to: PathBuf,
+    #[command(flatten)]
+    pub(crate) dataset: DatasetArguments,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
 }
 
 #[derive(Args)]

@@ -10,7 +10,7 @@ use std::path::Path;
 use chrono::{NaiveDate, Utc};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, Command, CommandFactory, FromArgMatches};
-use fonderie_contract::{Absent, Mistake, Parameter, ParameterType, Queries, Query, TIME_ZONE, setting};
+use fonderie_contract::{Absent, Mistake, Parameter, ParameterType, Queries, Query};
 use fonderie_core::{ErrorCode, Result, StageError};
 
 use crate::cli::{AskArguments, Cli, DatasetArguments, EXIT_CODES};
@@ -159,18 +159,7 @@ impl NamedQuery {
 
     /// The settings that the SQL reads: each parameter, empty if it is NULL, and the time zone.
     pub(crate) fn settings(&self, given: &[(&Parameter, &str)]) -> Vec<(String, String)> {
-        let value = |parameter: &Parameter| {
-            let given = given.iter().find(|(other, _)| other.name == parameter.name);
-            match (given, &parameter.absent) {
-                (Some((_, value)), _) => (*value).to_owned(),
-                (None, Absent::Default(value)) => value.clone(),
-                (None, Absent::Today) => self.today.to_string(),
-                (None, Absent::Null | Absent::Refused) => String::new(),
-            }
-        };
-        let zone = (setting(TIME_ZONE), self.time_zone.to_owned());
-        let parameters = self.query.parameters.iter();
-        parameters.map(|parameter| (parameter.setting(), value(parameter))).chain([zone]).collect()
+        self.query.settings(given, self.time_zone, self.today)
     }
 }
 

@@ -13,6 +13,7 @@ mod dataset;
 mod datasets;
 mod demo;
 mod ends;
+mod export;
 mod files;
 mod generate;
 mod init;
@@ -109,6 +110,7 @@ fn called(line: CommandLine, arguments: &ArgMatches) -> ExitCode {
             Command::Show(arguments) => ledger::show(arguments).await,
             Command::Datasets(arguments) => datasets::run(&arguments),
             Command::Sql(arguments) => sql::run(&arguments),
+            Command::Export(arguments) => export::run(arguments).await,
             Command::Init(arguments) => init::run(&arguments),
             Command::Rebuild(arguments) => rebuild::run(arguments).await,
             Command::Backup(arguments) => backup::run(arguments).await,

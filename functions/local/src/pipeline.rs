@@ -133,7 +133,7 @@ impl Pipeline {
             validate: fonderie_validate::Context::new(storage.clone(), SILVER.into(), QUARANTINE.into()),
             load: fonderie_load::Context::new(storage.clone(), known(), SILVER.into()),
             score: fonderie_score::Context::new(storage.clone(), known(), REPORTS.into()),
-            publish: fonderie_publish::Context::new(storage.clone(), known()),
+            publish: fonderie_publish::Context::new(storage.clone(), known(), REPORTS.into()),
             summarize: fonderie_summarize::Context::new(
                 storage.clone(),
                 known(),

@@ -125,7 +125,7 @@ async fn publish(pipeline: &mut Warehouse, run_id: &str, marts: &[Mart]) {
         rebuild: None,
         withdraw: None,
     };
-    pipeline.publish(&run, "shop", marts).await.unwrap();
+    pipeline.publish(&run, &dataset().layout.schemas, marts).await.unwrap();
 }
 
 #[tokio::test]
@@ -143,6 +143,7 @@ async fn a_new_database_is_prepared_once_and_again_without_a_change() {
             "the engine V3__load_only",
             "the engine V4__recovery",
             "the engine V5__declared",
+            "the engine V6__layers_and_exports",
             "shop tables"
         ]
     );

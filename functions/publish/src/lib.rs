@@ -1,6 +1,7 @@
-//! `publish`: the dataset's marts, refreshed under their readers.
+//! `publish`: the dataset's views and marts, refreshed under their readers, then its exports.
 
 mod context;
+mod exports;
 mod stage;
 
 pub use context::Context;

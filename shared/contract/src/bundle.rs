@@ -25,8 +25,11 @@ impl Bundle {
             || in_folder("sources/", ".toml")
             || in_folder("warehouse/", ".sql")
             || in_folder("models/", ".sql")
+            || in_folder("preparation/", ".sql")
             || in_folder("marts/", ".sql")
             || in_folder("queries/", ".sql")
+            || in_folder("exports/", ".toml")
+            || in_folder("exports/", ".sql")
     }
 
     /// A bundle of the files that belong into one; the others are left out.

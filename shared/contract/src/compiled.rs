@@ -9,6 +9,7 @@ use fonderie_tables::SqlType;
 
 use crate::dates::{DatePattern, DateRange, Dates};
 use crate::encoding::Encoding;
+use crate::export::Export;
 use crate::messages::Messages;
 use crate::numbers::NumberFormat;
 use crate::pattern::{NamePatterns, Patterns, Template, same_case};
@@ -35,10 +36,12 @@ pub struct Dataset {
     pub layout: Layout,
     /// The models, in the order in which they score.
     pub models: Vec<Model>,
-    /// The marts, in the order in which they are refreshed.
+    /// The preparation views and the marts. PostgreSQL finds the order in which they are made and refreshed.
     pub marts: Vec<Mart>,
     /// Analyst queries, by name.
     pub queries: Vec<Query>,
+    /// Files for people, by name.
+    pub exports: Vec<Export>,
     /// What a run shows of the warehouse at its end.
     pub summary: Vec<Shown>,
 }
@@ -91,14 +94,28 @@ pub struct Schemas {
     pub staging: String,
     /// Dimensions, facts, their history.
     pub warehouse: String,
+    /// The views between the tables and the marts; `None` if the dataset has none.
+    pub preparation: Option<String>,
     /// What readers are given.
     pub marts: String,
 }
 
 impl Schemas {
+    /// Each with its use.
+    pub fn uses(&self) -> Vec<(&str, &'static str)> {
+        let preparation = self.preparation.as_deref().map(|schema| (schema, "preparation"));
+        let tables = [(self.staging.as_str(), "staging"), (self.warehouse.as_str(), "warehouse")];
+        tables.into_iter().chain(preparation).chain([(self.marts.as_str(), "marts")]).collect()
+    }
+
     /// All of them.
-    pub fn all(&self) -> [&str; 3] {
-        [&self.staging, &self.warehouse, &self.marts]
+    pub fn all(&self) -> Vec<&str> {
+        self.uses().into_iter().map(|(schema, _)| schema).collect()
+    }
+
+    /// Those that analysts read.
+    pub fn open(&self) -> Vec<&str> {
+        self.all().into_iter().filter(|schema| *schema != self.staging).collect()
     }
 }
 
@@ -680,13 +697,43 @@ pub struct Feature {
     pub words: String,
 }
 
-/// A mart: a materialized view in the dataset's schema of marts.
+/// A mart, or a view below the marts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mart {
-    /// Its name.
+    /// Its name in its schema.
     pub name: String,
-    /// The columns that tell its rows apart: without them it could not be refreshed under its readers.
-    pub key: Vec<String>,
-    /// `marts/<name>.sql`, a SELECT.
+    /// What it is made as.
+    pub kind: MartKind,
+    /// A SELECT: the file at [`Self::path`].
     pub definition: String,
+}
+
+/// What a mart is made as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MartKind {
+    /// A view in the schema of preparation.
+    Preparation,
+    /// A view in the schema of marts.
+    View,
+    /// A materialized view in the schema of marts.
+    Materialized {
+        /// The columns that tell its rows apart: without them it could not be refreshed under its readers.
+        key: Vec<String>,
+    },
+}
+
+impl Mart {
+    /// The path of its definition in the dataset's folder.
+    pub fn path(&self) -> String {
+        let folder = if self.kind == MartKind::Preparation { "preparation" } else { "marts" };
+        format!("{folder}/{}.sql", self.name)
+    }
+
+    /// Its schema, which is one of the dataset's.
+    pub fn schema<'s>(&self, schemas: &'s Schemas) -> &'s str {
+        match self.kind {
+            MartKind::Preparation => schemas.preparation.as_deref().unwrap_or_default(),
+            MartKind::View | MartKind::Materialized { .. } => &schemas.marts,
+        }
+    }
 }

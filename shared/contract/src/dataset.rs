@@ -12,7 +12,7 @@ use crate::currency::currency_codes;
 use crate::mistakes::{self, Found, Mistakes, Section};
 use crate::query::{self, Query};
 use crate::text::is_identifier;
-use crate::{messages, model, record, source, tables};
+use crate::{export, messages, model, record, source, tables};
 
 pub(crate) const FILE: &str = "dataset.toml";
 
@@ -43,11 +43,14 @@ fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
         root.mistake("currency", format!("\"{code}\""), "a code of ISO 4217, such as \"EUR\"");
     }
     let models = model::models(&root, bundle, found);
-    let marts = model::marts(&root, bundle, found);
+    let mut marts = model::preparation(bundle, found);
+    let is_prepared = !marts.is_empty();
+    marts.extend(model::marts(&root, bundle, found));
     let queries = query::queries(&root, bundle);
+    let exports = export::exports(bundle, &queries, found);
     let shown = root.sections("summary").unwrap_or_default();
     let summary = shown.iter().filter_map(|entry| shown_query(entry, &queries)).collect();
-    let schemas = schemas(&root, name);
+    let schemas = schemas(&root, name, is_prepared);
     let validity = validity(&root);
     root.finish();
 
@@ -121,6 +124,7 @@ fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
         models,
         marts,
         queries,
+        exports,
         summary,
     })
 }
@@ -160,12 +164,12 @@ pub(crate) fn document(bundle: &Bundle, path: &str, found: &Found) -> Option<Tab
     mistakes::document(path, text, found)
 }
 
-/// `[schemas]`: where the dataset's tables are.
-fn schemas(root: &Section<'_>, dataset: Option<&str>) -> Schemas {
+/// `[schemas]`: where the dataset's tables and views are. Without views of preparation it has no schema for them.
+fn schemas(root: &Section<'_>, dataset: Option<&str>, is_prepared: bool) -> Schemas {
     let section = root.section("schemas");
+    let declared = |key: &'static str| section.as_ref().and_then(|section| section.text(key)).map(str::to_owned);
     let of = |key: &'static str, ending: &str| {
-        let declared = section.as_ref().and_then(|section| section.text(key)).map(str::to_owned);
-        let name = declared.or_else(|| dataset.map(|dataset| format!("{dataset}{ending}")));
+        let name = declared(key).or_else(|| dataset.map(|dataset| format!("{dataset}{ending}")));
         let reserved =
             |name: &str| ["audit", "public", "information_schema"].contains(&name) || name.starts_with("pg_");
         if let Some(name) = name.as_ref().filter(|name| !is_identifier(name) || reserved(name)) {
@@ -174,8 +178,13 @@ fn schemas(root: &Section<'_>, dataset: Option<&str>) -> Schemas {
         }
         name.unwrap_or_default()
     };
-    let schemas =
-        Schemas { staging: of("staging", "_staging"), warehouse: of("warehouse", "_dw"), marts: of("marts", "") };
+    let preparation = (declared("preparation").is_some() || is_prepared).then(|| of("preparation", "_prep"));
+    let mut schemas = Schemas {
+        staging: of("staging", "_staging"),
+        warehouse: of("warehouse", "_dw"),
+        preparation,
+        marts: of("marts", ""),
+    };
     let names = schemas.all();
     for (at, name) in names.iter().enumerate() {
         if !name.is_empty() && names[..at].contains(name) {
@@ -185,6 +194,7 @@ fn schemas(root: &Section<'_>, dataset: Option<&str>) -> Schemas {
     if let Some(section) = section {
         section.finish();
     }
+    schemas.preparation = schemas.preparation.filter(|_| is_prepared);
     schemas
 }
 

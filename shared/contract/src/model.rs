@@ -1,11 +1,12 @@
-//! Models and marts: what `dataset.toml` declares of them, and the SQL beside it.
+//! Models, preparation views and marts: what `dataset.toml` declares of them, and the SQL beside it.
 
 use crate::bundle::Bundle;
-use crate::compiled::{Feature, Level, Mart, Model, ModelKind};
+use crate::compiled::{Feature, Level, Mart, MartKind, Model, ModelKind};
 use crate::mistakes::{Found, Section};
 use crate::text::is_identifier;
 
 const NAME: &str = "lower-case letters, digits and `_`, a letter first";
+const SHORT_NAME: &str = "lower-case letters, digits and `_`, a letter first; at most 50 of them";
 
 /// Compiles `[[models]]`, noting every mistake.
 pub(crate) fn models(root: &Section<'_>, bundle: &Bundle, found: &Found) -> Vec<Model> {
@@ -23,8 +24,8 @@ pub(crate) fn models(root: &Section<'_>, bundle: &Bundle, found: &Found) -> Vec<
 fn model(section: &Section<'_>, bundle: &Bundle, found: &Found) -> Option<Model> {
     let id = section.required("id", section.text("id"), "the model's id");
     // the table of the scores is named after it
-    if let Some(id) = id.filter(|id| !is_identifier(id) || id.len() > 50) {
-        section.mistake("id", format!("\"{id}\""), format!("{NAME}; at most 50 of them"));
+    if let Some(id) = id.filter(|id| !is_name(id)) {
+        section.mistake("id", format!("\"{id}\""), SHORT_NAME);
     }
     let column = |key: &'static str, accepted: &str| {
         let name = section.required(key, section.text(key), accepted);
@@ -115,6 +116,18 @@ fn feature(section: &Section<'_>) -> Option<Feature> {
     Some(Feature { name: name?.to_owned(), words: words?.to_owned() })
 }
 
+/// Compiles `preparation/*.sql`, noting every mistake.
+pub(crate) fn preparation(bundle: &Bundle, found: &Found) -> Vec<Mart> {
+    let views = bundle.folder("preparation/", ".sql").filter_map(|(path, name, _)| {
+        if !is_name(name) {
+            found.add(path, "", "this name", format!("a file `<name>.sql`, the name of {SHORT_NAME}"));
+        }
+        let definition = statement(bundle, path, "the SELECT that defines the view", found)?;
+        Some(Mart { name: name.to_owned(), kind: MartKind::Preparation, definition })
+    });
+    views.collect()
+}
+
 /// Compiles `[[marts]]`, noting every mistake.
 pub(crate) fn marts(root: &Section<'_>, bundle: &Bundle, found: &Found) -> Vec<Mart> {
     let sections = root.sections("marts").into_iter().flatten();
@@ -130,20 +143,32 @@ pub(crate) fn marts(root: &Section<'_>, bundle: &Bundle, found: &Found) -> Vec<M
 
 fn mart(section: &Section<'_>, bundle: &Bundle, found: &Found) -> Option<Mart> {
     let name = section.required("name", section.text("name"), "the mart's name");
-    // The name while it is made anew, and that of its index, are made of it.
-    if let Some(name) = name.filter(|name| !is_identifier(name) || name.len() > 50) {
-        section.mistake("name", format!("\"{name}\""), format!("{NAME}; at most 50 of them"));
+    if let Some(name) = name.filter(|name| !is_name(name)) {
+        section.mistake("name", format!("\"{name}\""), SHORT_NAME);
     }
-    let accepted = "the columns that tell the mart's rows apart";
-    let key = section.required("key", section.texts("key"), accepted);
+    let is_view = section.truth("view").unwrap_or(false);
+    let accepted = "the columns that tell the mart's rows apart; `view = true` needs none";
+    let mut key = section.texts("key");
+    if !is_view {
+        key = section.required("key", key, accepted);
+    }
     if key.as_ref().is_some_and(Vec::is_empty) {
         section.mistake("key", "none", accepted);
     }
     section.finish();
     let name = name?;
     let definition = statement(bundle, &format!("marts/{name}.sql"), "the SELECT that defines the mart", found);
-    let key = key?.into_iter().map(str::to_owned).collect();
-    Some(Mart { name: name.to_owned(), key, definition: definition? })
+    let kind = if is_view {
+        MartKind::View
+    } else {
+        MartKind::Materialized { key: key?.into_iter().map(str::to_owned).collect() }
+    };
+    Some(Mart { name: name.to_owned(), kind, definition: definition? })
+}
+
+/// Whether a model or a mart may have a name: other names are made of it.
+fn is_name(name: &str) -> bool {
+    is_identifier(name) && name.len() <= 50
 }
 
 /// A number within bounds, or its default.

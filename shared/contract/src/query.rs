@@ -1,5 +1,6 @@
 //! `[[queries]]`: what `dataset.toml` declares of the SELECTs in `queries/`: their parameters, and a command of their own.
 
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use fonderie_core::day;
 use toml::Value;
@@ -129,6 +130,23 @@ impl Query {
         })
     }
 
+    /// The settings that the SQL reads: each parameter, empty if it is NULL, and the time zone. `given` are the parameters that the caller
+    /// gave, with their values.
+    pub fn settings(&self, given: &[(&Parameter, &str)], time_zone: &str, today: NaiveDate) -> Vec<(String, String)> {
+        let value = |parameter: &Parameter| {
+            let given = given.iter().find(|(other, _)| other.name == parameter.name);
+            match (given, &parameter.absent) {
+                (Some((_, value)), _) => (*value).to_owned(),
+                (None, Absent::Default(value)) => value.clone(),
+                (None, Absent::Today) => today.to_string(),
+                (None, Absent::Null | Absent::Refused) => String::new(),
+            }
+        };
+        let zone = (setting(TIME_ZONE), time_zone.to_owned());
+        let parameters = self.parameters.iter();
+        parameters.map(|parameter| (parameter.setting(), value(parameter))).chain([zone]).collect()
+    }
+
     /// The sentence with which an answer without rows is refused; `None` if it is an answer like any other. `given` are the
     /// parameters that the caller gave, with their values.
     pub fn refusal(&self, given: &[(&Parameter, &str)]) -> Option<String> {
@@ -214,16 +232,20 @@ fn is_decimal(text: &str) -> bool {
     }
 }
 
-/// Compiles the files of `queries/` with their declarations, noting every mistake.
-pub(crate) fn queries(root: &Section<'_>, bundle: &Bundle) -> Vec<Query> {
-    let plain = |(_, stem, text): (&str, &str, &str)| Query {
+/// A file of SQL as a query that nothing is declared of.
+pub(crate) fn plain((_, stem, text): (&str, &str, &str)) -> Query {
+    Query {
         name: stem.to_owned(),
         sql: text.to_owned(),
         about: String::new(),
         alias: None,
         parameters: Vec::new(),
         no_rows: None,
-    };
+    }
+}
+
+/// Compiles the files of `queries/` with their declarations, noting every mistake.
+pub(crate) fn queries(root: &Section<'_>, bundle: &Bundle) -> Vec<Query> {
     let mut queries: Vec<Query> = bundle.folder("queries/", ".sql").map(plain).collect();
     let mut declared: Vec<&str> = Vec::new();
     for section in root.sections("queries").into_iter().flatten() {

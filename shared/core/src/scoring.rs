@@ -165,10 +165,27 @@ pub struct Scored {
 pub struct MartPublished {
     /// Its name in the dataset's schema of marts.
     pub mart: String,
-    /// Its rows.
-    pub rows: u64,
-    /// It was made anew: it was not there, or its definition is another.
+    /// Its rows; `None` of a plain view, which is computed when it is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// It was made anew: it was not there, or its definition or that of a view below it is another.
     pub rebuilt: bool,
+}
+
+/// What became of an export.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportWritten {
+    /// Its name.
+    pub export: String,
+    /// The file.
+    pub object: ObjectRef,
+    /// Its rows; 0 if it failed.
+    pub rows: u64,
+    /// Its size; 0 if it failed.
+    pub bytes: u64,
+    /// Why it was not written: the file is the one of before, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 /// Output of `publish`.
@@ -176,6 +193,9 @@ pub struct MartPublished {
 pub struct Published {
     /// Each mart of the dataset; none where it was left to a newer run.
     pub marts: Vec<MartPublished>,
+    /// Each export that is made with the marts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exports: Vec<ExportWritten>,
     /// A load came after this run's own, and its run publishes.
     pub left_to_newer: bool,
     /// Milliseconds of work.
@@ -189,9 +209,14 @@ impl fmt::Display for Published {
         }
         let told = self.marts.iter().map(|mart| {
             let rebuilt = if mart.rebuilt { ", rebuilt" } else { "" };
-            format!("{}: {} rows{rebuilt}", mart.mart, mart.rows)
+            let rows = mart.rows.map_or_else(|| "a view".to_owned(), |rows| format!("{rows} rows"));
+            format!("{}: {rows}{rebuilt}", mart.mart)
         });
-        f.write_str(&told.collect::<Vec<_>>().join("; "))
+        let exports = self.exports.iter().map(|export| match &export.failure {
+            Some(failure) => format!("{failure} (the file of before stays)"),
+            None => format!("export {}: {} rows", export.export, export.rows),
+        });
+        f.write_str(&told.chain(exports).collect::<Vec<_>>().join("; "))
     }
 }
 

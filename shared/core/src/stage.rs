@@ -15,7 +15,8 @@ use crate::object::{ObjectRef, ObjectVersion};
 use crate::rebuild::{RebuildPlan, RebuildRequest};
 use crate::run::{BackfillRequest, BundleRef, DatasetRequest, Run, RunRequest};
 pub use crate::scoring::{
-    DatasetRun, LevelRows, MartPublished, ModelScored, PublishInput, Published, ScoreInput, ScoreStatus, Scored,
+    DatasetRun, ExportWritten, LevelRows, MartPublished, ModelScored, PublishInput, Published, ScoreInput, ScoreStatus,
+    Scored,
 };
 use crate::tally::Tally;
 use crate::units::Units;

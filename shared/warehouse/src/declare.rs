@@ -37,7 +37,7 @@ pub(crate) async fn declare(client: &mut Client, layout: &Layout) -> Result<bool
     own(&transaction, layout).await?;
     // asked first: IF NOT EXISTS wants the right to create one that is there, which the pipeline's role does not keep
     let missing = "SELECT name FROM unnest($1::text[]) AS name WHERE to_regnamespace(quote_ident(name)) IS NULL";
-    let schemas: &[&str] = &layout.schemas.all();
+    let schemas = layout.schemas.all();
     for row in transaction.query(missing, &[&schemas]).await.doing(DECLARING)? {
         let statement = format!("CREATE SCHEMA IF NOT EXISTS {}", quote(row.get(0)));
         transaction.batch_execute(&statement).await.doing(DECLARING)?;
@@ -130,17 +130,17 @@ async fn check_free(transaction: &Transaction<'_>, layout: &Layout) -> Result<()
 
 /// The schemas of a dataset that are declared otherwise than they stand: what for, the one that stands, the one that is declared.
 pub(crate) async fn otherwise(client: &impl GenericClient, layout: &Layout) -> Result<Vec<(String, String, String)>> {
-    let [staging, warehouse, marts] = layout.schemas.all();
-    let query = "SELECT use, s.schema, w.schema FROM audit.dataset_schema s JOIN (VALUES ('staging', $2::text), ('warehouse', $3), ('marts', $4)) AS w (use, schema) USING (use) \
+    let (schemas, uses): (Vec<&str>, Vec<&str>) = layout.schemas.uses().into_iter().unzip();
+    let query = "SELECT use, s.schema, w.schema FROM audit.dataset_schema s JOIN unnest($2::text[], $3::text[]) AS w (schema, use) USING (use) \
                  WHERE s.dataset = $1 AND s.schema <> w.schema ORDER BY 1";
-    let rows = client.query(query, &[&layout.tables.name, &staging, &warehouse, &marts]).await.doing(DECLARING)?;
+    let rows = client.query(query, &[&layout.tables.name, &schemas, &uses]).await.doing(DECLARING)?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
 }
 
 /// A schema has another name in the declaration.
 pub(crate) fn moved(dataset: &str, use_: &str, have: &str, want: &str) -> StageError {
     let rebuild = match use_ {
-        "marts" => String::new(),
+        "marts" | "preparation" => String::new(),
         _ => format!(", or make the tables again (`fonderie rebuild --dataset {dataset}`)"),
     };
     let message = format!(
@@ -159,8 +159,7 @@ pub(crate) fn moved(dataset: &str, use_: &str, have: &str, want: &str) -> StageE
 /// Notes that the dataset's schemas are its own, unless they are another's.
 async fn own(transaction: &Transaction<'_>, layout: &Layout) -> Result<()> {
     let dataset = &layout.tables.name;
-    let [staging, warehouse, marts] = layout.schemas.all();
-    let schemas: &[&str] = &[staging, warehouse, marts];
+    let (schemas, uses): (Vec<&str>, Vec<&str>) = layout.schemas.uses().into_iter().unzip();
     let other =
         "SELECT schema, dataset FROM audit.dataset_schema WHERE schema = ANY ($1) AND dataset <> $2 ORDER BY 1 LIMIT 1";
     if let Some(row) = transaction.query_opt(other, &[&schemas, &dataset]).await.doing(DECLARING)? {
@@ -176,8 +175,8 @@ async fn own(transaction: &Transaction<'_>, layout: &Layout) -> Result<()> {
     transaction
         .execute(
             "INSERT INTO audit.dataset_schema (schema, dataset, use) SELECT schema, $2, use \
-             FROM unnest($1::text[], ARRAY['staging', 'warehouse', 'marts']) AS own (schema, use) ON CONFLICT DO NOTHING",
-            &[&schemas, &dataset],
+             FROM unnest($1::text[], $3::text[]) AS own (schema, use) ON CONFLICT DO NOTHING",
+            &[&schemas, &dataset, &uses],
         )
         .await
         .doing(DECLARING)?;

@@ -12,7 +12,7 @@
 //! `scoring` of one row: `as_of`. Scores go to rows whose state is the one that was read.
 //!
 //! # The dataset's marts
-//! `marts/<name>.sql` is the SELECT of a materialized view. "Today" is `audit.as_of.as_of` of the dataset.
+//! `preparation/<name>.sql` is the SELECT of a view, `marts/<name>.sql` that of a materialized view or a view; they may read each other. "Today" is `audit.as_of.as_of` of the dataset.
 
 mod arrivals;
 mod as_of;
@@ -26,6 +26,7 @@ mod error;
 mod evolve;
 mod failures;
 mod later;
+mod layers;
 mod ledger;
 mod load;
 mod lock;
@@ -34,6 +35,7 @@ mod migrate;
 mod publish;
 mod query;
 mod reader;
+mod reading;
 mod rebuild;
 mod roles;
 mod score;
@@ -57,6 +59,7 @@ pub use ledger::{LedgerEntry, RunStatus};
 pub use load::{LoadPlan, Uncommitted};
 pub use login::{Login, Place, new_password};
 pub use query::{Part, Question, Session, Table};
+pub use reading::{Answer, AnswerRow, ColumnKind, TypedColumn};
 pub use rebuild::LedgerLoad;
 pub use roles::{ANALYST, OPERATOR, PIPELINE, RolesChanged};
 pub use score::{Score, ScorePlan, TrainedModel, Turn};

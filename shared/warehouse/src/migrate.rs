@@ -25,6 +25,7 @@ const ENGINE: &[(&str, &str)] = &[
     ("V4__recovery.sql", include_str!("../migrations/V4__recovery.sql")),
     ("V5__declared.sql", include_str!("../migrations/V5__declared.sql")),
     ("V6__time_zone.sql", include_str!("../migrations/V6__time_zone.sql")),
+    ("V7__layers_and_exports.sql", include_str!("../migrations/V7__layers_and_exports.sql")),
 ];
 
 /// The statements that make the ledger.

@@ -186,7 +186,7 @@ fn timed_out(timeout: Duration) -> StageError {
 }
 
 /// PostgreSQL's own words, if the SQL is at fault.
-fn refused_by_server(db: &DbError) -> Option<StageError> {
+pub(crate) fn refused_by_server(db: &DbError) -> Option<StageError> {
     let of_the_sql = matches!(db.code().code().get(..2), Some("22" | "23" | "25" | "2D" | "42" | "0A" | "54" | "P0"));
     // what cannot be done with this kind of object, such as a write to a view
     if !of_the_sql && db.code() != &SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE {

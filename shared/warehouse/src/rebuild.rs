@@ -139,12 +139,12 @@ impl Warehouse {
         let mut aside = Vec::new();
         for (use_, have, want) in otherwise(&transaction, layout).await? {
             // those of the tables are made anew
-            if use_ == "marts" {
+            if use_ == "marts" || use_ == "preparation" {
                 return Err(moved(dataset, &use_, &have, &want));
             }
         }
         let mut schemas = Made::by(layout).schemas;
-        let recorded = "SELECT schema FROM audit.dataset_schema WHERE dataset = $1 AND use <> 'marts' AND schema <> ALL ($2) ORDER BY 1";
+        let recorded = "SELECT schema FROM audit.dataset_schema WHERE dataset = $1 AND use IN ('staging', 'warehouse') AND schema <> ALL ($2) ORDER BY 1";
         let recorded = transaction.query(recorded, &[&dataset, &schemas]).await.doing(BEGINNING)?;
         schemas.extend(recorded.iter().map(|row| row.get::<_, String>(0)));
         for schema in schemas {
@@ -166,10 +166,13 @@ impl Warehouse {
                 transaction.batch_execute(&format!("DROP SCHEMA {} CASCADE", quote(&schema))).await.doing(BEGINNING)?;
             }
         }
-        let forget = "DELETE FROM audit.dataset_schema WHERE dataset = $1 AND use <> 'marts'";
+        let forget = "DELETE FROM audit.dataset_schema WHERE dataset = $1 AND use IN ('staging', 'warehouse')";
         transaction.execute(forget, &[&dataset]).await.doing(BEGINNING)?;
         // the marts stay as they are until they are published anew
-        transaction.execute("DELETE FROM audit.mart WHERE dataset = $1", &[&dataset]).await.doing(BEGINNING)?;
+        transaction
+            .execute("UPDATE audit.mart SET definition_sha256 = '' WHERE dataset = $1", &[&dataset])
+            .await
+            .doing(BEGINNING)?;
         transaction
             .execute("DELETE FROM audit.dataset_table WHERE dataset = $1", &[&dataset])
             .await

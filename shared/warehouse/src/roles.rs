@@ -128,7 +128,7 @@ impl Warehouse {
         Ok(())
     }
 
-    /// As the pipeline: lets analysts into the schemas that datasets declare for their tables and marts, the internal tables excepted, operators into the
+    /// As the pipeline: lets analysts into the schemas that datasets declare for their tables, preparation views and marts, the internal tables excepted, operators into the
     /// ledger, and both into all that is made there later; a mart that is made anew is among that.
     ///
     /// # Errors
@@ -138,8 +138,8 @@ impl Warehouse {
         let transaction = self.client.transaction().await.doing(doing)?;
         // two invocations at once would change the same rows of the catalogue
         transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&advisory_key("roles")]).await.doing(doing)?;
-        let of_datasets = layouts.iter().flat_map(|layout| [&layout.schemas.warehouse, &layout.schemas.marts]);
-        let schemas = of_datasets.map(|schema| (schema.as_str(), ANALYST)).chain([("audit", OPERATOR)]);
+        let of_datasets = layouts.iter().flat_map(|layout| layout.schemas.open());
+        let schemas = of_datasets.map(|schema| (schema, ANALYST)).chain([("audit", OPERATOR)]);
         for (schema, reader) in schemas {
             let schema = quote(schema);
             let sql = format!(

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use fonderie_contract::Dataset;
 
 use crate::complete;
+use crate::layers;
 use crate::load::LOADING;
 use crate::migrate::ledger;
-use crate::publish;
 use crate::score;
 use crate::sql::{create_incoming, quote};
 
@@ -21,8 +21,9 @@ pub fn statements(dataset: &Dataset, record: Option<&str>) -> String {
     };
     if record.is_none() {
         section("The ledger, which all datasets of a database share", &ledger());
-        let schemas = layout.schemas.all().map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {};\n", quote(schema)));
-        section("The schemas", &schemas.concat());
+        let schemas =
+            layout.schemas.all().into_iter().map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {};\n", quote(schema)));
+        section("The schemas", &schemas.collect::<String>());
         section("The tables, and the views that readers know", &fonderie_tables::create(&layout.tables));
         for migration in &layout.migrations {
             section(&format!("Migration V{}__{}", migration.version, migration.name), &migration.sql);
@@ -54,8 +55,8 @@ pub fn statements(dataset: &Dataset, record: Option<&str>) -> String {
             section(&heading, &format!("BEGIN;\n{};\n{write};\nCOMMIT;\n", score::SCORES));
         }
         for mart in &dataset.marts {
-            let made = publish::create(&layout.schemas.marts, mart, &mart.name);
-            section(&format!("The mart {}", mart.name), &format!("{made};\n"));
+            let made = layers::create(mart.schema(&layout.schemas), &mart.name, &mart.kind, &mart.definition);
+            section(&format!("{}, after those that it reads", mart.path()), &format!("{made};\n"));
         }
     }
     sql.truncate(sql.trim_end().len());

@@ -21,13 +21,13 @@ pub(crate) struct Made {
 }
 
 impl Made {
-    /// The declared tables, and those that the migrations' statements make. The schema of marts is not among them: the marts stay as they are
-    /// until they are published anew.
+    /// The declared tables, and those that the migrations' statements make. The schemas of marts and of preparation are not among them: these views stay
+    /// as they are until they are published anew.
     pub(crate) fn by(layout: &Layout) -> Self {
         let schemas = &layout.schemas;
         let mut made = Self::by_hand(&layout.migrations);
         made.schemas.splice(0..0, [schemas.staging.clone(), schemas.warehouse.clone()]);
-        made.schemas.retain(|schema| *schema != schemas.marts);
+        made.schemas.retain(|schema| *schema != schemas.marts && schemas.preparation.as_ref() != Some(schema));
         made.tables.splice(0..0, fonderie_tables::names(&layout.tables));
         made
     }

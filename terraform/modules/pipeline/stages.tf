@@ -58,7 +58,6 @@ locals {
 
   # What is stored is encrypted with the key: who reads asks it to decrypt, who writes or publishes asks it for a data key.
   # Each function's environment is read with it too.
-  read_encrypted = { sid = "ReadEncrypted", actions = ["kms:Decrypt"], resources = [var.kms_key_arn] }
   read_and_write_encrypted = {
     sid       = "ReadAndWriteEncrypted"
     actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
@@ -149,11 +148,16 @@ locals {
 
     publish = {
       timeout_seconds = 600
-      environment     = local.database_environment
+      environment     = merge(local.database_environment, { REPORTS_BUCKET = local.buckets["reports"] })
       statements = [
         local.read_bundles,
+        {
+          sid       = "WriteExports"
+          actions   = local.write_actions
+          resources = [for name in keys(var.datasets) : "${local.arns.reports}/${name}/exports/*"]
+        },
         local.read_secret,
-        local.read_encrypted,
+        local.read_and_write_encrypted,
       ]
     }
 

@@ -63,6 +63,7 @@ struct Example {
     dataset: Table,
     records: BTreeMap<String, Table>,
     source: Table,
+    exports: BTreeMap<String, Table>,
     file: String,
     csv: Option<String>,
     rows: Option<String>,
@@ -93,7 +94,7 @@ fn examples(document: &str) -> Vec<Example> {
             ("toml", Some(comment)) => {
                 let table: Table = block.text.parse().unwrap_or_else(|error| panic!("line {}: {error}", block.line));
                 let (kind, name) = comment.split_once(": ").map_or((comment, None), |(kind, name)| (kind, Some(name)));
-                let mut source = base_source.clone();
+                let (mut source, mut exports) = (base_source.clone(), BTreeMap::new());
                 match kind {
                     "base dataset" | "base record" | "base source" => {}
                     // Compiled by the test of the texts themselves.
@@ -101,6 +102,7 @@ fn examples(document: &str) -> Vec<Example> {
                     "dataset" => complete(&mut dataset, &table),
                     "record" => complete(records.entry(name.unwrap_or(RECORD).to_owned()).or_default(), &table),
                     "example" => complete_source(&mut source, &table),
+                    "export" => drop(exports.insert(name.unwrap_or("export").to_owned(), table)),
                     other => panic!("line {}: a block with the comment {other:?}", block.line),
                 }
                 if block.joined {
@@ -109,7 +111,7 @@ fn examples(document: &str) -> Vec<Example> {
                 let file = name.filter(|_| kind == "example").unwrap_or("shop.csv").to_owned();
                 let (dataset, records) = (dataset.clone(), records.clone());
                 let (csv, rows, tables) = (None, None, None);
-                examples.push(Example { line: block.line, dataset, records, source, file, csv, rows, tables });
+                examples.push(Example { line: block.line, dataset, records, source, exports, file, csv, rows, tables });
             }
             (language, comment) => panic!("line {}: a block of {language:?} after {comment:?}", block.line),
         }
@@ -177,7 +179,7 @@ fn shown_tables(dataset: &Dataset) -> Vec<String> {
 }
 
 impl Example {
-    /// The files of the dataset; each model and each mart has a SELECT.
+    /// The files of the dataset; each model, mart, query and export has a SELECT.
     fn files(&self) -> Vec<(String, String)> {
         let mut files = vec![
             ("dataset.toml".to_owned(), self.dataset.to_string()),
@@ -188,6 +190,10 @@ impl Example {
             let entries = self.dataset.get(list).and_then(Value::as_array).into_iter().flatten();
             let names = entries.filter_map(|entry| entry.get(key)?.as_str());
             files.extend(names.map(|name| (format!("{list}/{name}.sql"), "SELECT 1".to_owned())));
+        }
+        for (name, export) in &self.exports {
+            files.push((format!("exports/{name}.toml"), export.to_string()));
+            files.push((format!("exports/{name}.sql"), "SELECT 1".to_owned()));
         }
         files
     }
@@ -262,6 +268,7 @@ fn each_key_that_a_contract_takes_is_explained() {
         let table = match file {
             "dataset" => &mut example.dataset,
             "record" => example.records.get_mut(RECORD).unwrap(),
+            "export" => example.exports.entry("export".to_owned()).or_default(),
             _ => &mut example.source,
         };
         if path == "dimension" {
@@ -295,6 +302,7 @@ fn each_key_that_a_contract_takes_is_explained() {
     for path in ["", "format", "dates", "numbers", "expected"] {
         keys.extend(known("source", path));
     }
+    keys.extend(known("export", ""));
     assert!(keys.len() > 80, "{keys:?}");
     let explained = |key: &str| {
         ["`", ".", "[", " "].iter().any(|before| {

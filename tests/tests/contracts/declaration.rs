@@ -1,7 +1,8 @@
 //! The billing dataset compiles, recognises its files, and each kind of mistake is told with its file and key.
 
 use fonderie_contract::{
-    Absent, Bundle, Check, Dataset, Format, Mistakes, ModelKind, Origin, ParameterType, Sheet, Workbook, dataset_of_key,
+    Absent, Bundle, Check, Dataset, Format, MartKind, Mistakes, ModelKind, Origin, ParameterType, Sheet, Workbook,
+    dataset_of_key,
 };
 use fonderie_core::{BundleRef, DatasetRun, ErrorCode, ObjectVersion};
 
@@ -266,7 +267,8 @@ fn the_model_and_the_mart_of_billing_are_compiled_with_their_sql() {
     assert_eq!([&model.table, &model.score, &model.reason], ["fact_facturation", "anomaly_score", "anomaly_raison"]);
     assert!(model.select.contains("FROM dw.fact_facturation") && !model.select.ends_with(';'));
     let [mart] = &dataset.marts[..] else { panic!("one mart") };
-    assert_eq!((mart.name.as_str(), &mart.key[..]), ("relance", &["patient_key".to_owned()][..]));
+    let key = vec!["patient_key".to_owned()];
+    assert_eq!((mart.name.as_str(), &mart.kind), ("relance", &MartKind::Materialized { key }));
 }
 
 #[test]

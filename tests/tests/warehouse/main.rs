@@ -12,6 +12,7 @@ mod connecting;
 mod contradictions;
 mod copying;
 mod history;
+mod layers;
 mod loading;
 mod migrating;
 mod ordering;

@@ -167,7 +167,11 @@ pub(crate) fn layout_of(name: &str, records: Vec<fonderie_tables::Record>, migra
         holders: Vec::new(),
         records,
     };
-    Layout { schemas: Schemas { staging, warehouse, marts }, tables, migrations: migrations.to_vec() }
+    Layout {
+        schemas: Schemas { staging, warehouse, preparation: None, marts },
+        tables,
+        migrations: migrations.to_vec(),
+    }
 }
 
 /// The record's batch; line `n` stands on line `n + 2` of the file.
@@ -220,6 +224,7 @@ pub(crate) async fn migrated(name: &str) -> TestDatabase {
         include_str!("../../../shared/warehouse/migrations/V3__load_only.sql"),
         include_str!("../../../shared/warehouse/migrations/V4__recovery.sql"),
         include_str!("../../../shared/warehouse/migrations/V5__declared.sql"),
+        include_str!("../../../shared/warehouse/migrations/V6__layers_and_exports.sql"),
     ];
     let version = engine.concat() + &fonderie_tables::create(&layout().tables);
     fonderie_test_support::database_like(name, &version, async |url| {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod asking;
+mod exporting;
 mod files;
 mod printing;
 mod reading_only;

@@ -1,0 +1,464 @@
+//! Views and marts that stand on each other, made and refreshed in their order.
+//!
+//! PostgreSQL finds the order. Definitions that are new, and those that stand on them, are tried in rounds under a savepoint, while the old
+//! views are out of the way under other names: what lacks a relation waits for the next round. From what was made PostgreSQL writes the
+//! definitions down again, with the names under which the new views are then made and filled beside the old ones. At the end they take the
+//! old ones' names. If no definition is new, the catalogue has the order, and nothing is made.
+
+use std::collections::BTreeSet;
+
+use fonderie_contract::{Mart, MartKind, Schemas};
+use fonderie_core::{Disposition, ErrorCode, Result, StageError, digest, hex};
+use fonderie_tables::name;
+use tokio_postgres::Transaction;
+use tokio_postgres::error::{ErrorPosition, SqlState};
+
+use crate::error::{Doing, database_error};
+use crate::sql::{grants, quote};
+
+const LOOKING: &str = "looking at the views and marts";
+const ORDERING: &str = "ordering the views and marts";
+const EXCHANGING: &str = "exchanging the views and marts";
+
+/// A view that is declared, or that the ledger knows from an earlier declaration.
+struct Layer<'a> {
+    /// Its name in the ledger.
+    label: String,
+    schema: String,
+    name: String,
+    /// `None`: it is no longer declared.
+    mart: Option<&'a Mart>,
+    /// What the ledger has as its definition.
+    known: Option<String>,
+    /// What stands under its name.
+    found: Option<Relation>,
+}
+
+/// A relation in the catalogue.
+struct Relation {
+    oid: u32,
+    is_materialized: bool,
+}
+
+impl Layer<'_> {
+    fn place(&self) -> String {
+        name(&self.schema, &self.name, "")
+    }
+
+    /// Its name while it is made beside the old one.
+    fn draft(&self) -> String {
+        format!("{}__new", self.name)
+    }
+
+    fn is_changed(&self) -> bool {
+        self.found.is_none() || self.mart.is_none_or(|mart| self.known.as_deref() != Some(sha256(mart).as_str()))
+    }
+}
+
+/// All of a dataset's, and which of them stand on which.
+pub(crate) struct Layers<'a> {
+    layers: Vec<Layer<'a>>,
+    /// The relation below, the one above, and the latter's name. Each stands on itself too; other people's views are among those above.
+    pairs: Vec<(u32, u32, String)>,
+}
+
+/// A new definition that PostgreSQL took, as it writes it with the names of the drafts.
+struct Draft {
+    layer: usize,
+    definition: String,
+}
+
+impl<'a> Layers<'a> {
+    /// Asks the ledger and the catalogue.
+    pub(crate) async fn read(
+        transaction: &Transaction<'_>,
+        dataset: &str,
+        schemas: &Schemas,
+        marts: &'a [Mart],
+    ) -> Result<Self> {
+        let mut layers: Vec<Layer<'_>> = marts
+            .iter()
+            .map(|mart| {
+                let schema = mart.schema(schemas).to_owned();
+                let label = label(mart, schemas);
+                Layer { label, schema, name: mart.name.clone(), mart: Some(mart), known: None, found: None }
+            })
+            .collect();
+        let known = "SELECT mart, definition_sha256 FROM audit.mart WHERE dataset = $1 ORDER BY 1";
+        for row in transaction.query(known, &[&dataset]).await.doing(LOOKING)? {
+            let (label, sha256): (String, String) = (row.get(0), row.get(1));
+            if let Some(layer) = layers.iter_mut().find(|layer| layer.label == label) {
+                layer.known = Some(sha256);
+                continue;
+            }
+            let (schema, name) = label.split_once('.').unwrap_or((&schemas.marts, &label));
+            let (schema, name) = (schema.to_owned(), name.to_owned());
+            layers.push(Layer { label, schema, name, mart: None, known: Some(sha256), found: None });
+        }
+        let places: Vec<String> = layers.iter().map(Layer::place).collect();
+        let found = "SELECT c.oid, c.relkind::text FROM unnest($1::text[]) WITH ORDINALITY AS l (place, at) \
+                     LEFT JOIN pg_class c ON c.oid = to_regclass(l.place) ORDER BY l.at";
+        let found = transaction.query(found, &[&places]).await.doing(LOOKING)?;
+        for (layer, row) in layers.iter_mut().zip(&found) {
+            let Some(oid) = row.get(0) else { continue };
+            match (row.get::<_, &str>(1), layer.mart) {
+                (kind @ ("v" | "m"), _) => layer.found = Some(Relation { oid, is_materialized: kind == "m" }),
+                // it is somebody else's by now
+                (_, None) => {}
+                (_, Some(mart)) => {
+                    let message = format!(
+                        "{} is there and is no view, so that {} cannot be made: drop it, or give one of them another name",
+                        layer.place(),
+                        mart.path()
+                    );
+                    return Err(StageError::new(ErrorCode::SchemaMismatch, message));
+                }
+            }
+        }
+        let oids: Vec<u32> = layers.iter().filter_map(|layer| Some(layer.found.as_ref()?.oid)).collect();
+        let pairs = "WITH RECURSIVE above (below, oid) AS ( \
+                       SELECT oid, oid FROM unnest($1::oid[]) AS oid \
+                       UNION SELECT a.below, r.ev_class FROM above a JOIN pg_depend d ON d.refobjid = a.oid JOIN pg_rewrite r ON r.oid = d.objid \
+                       WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass) \
+                     SELECT below, oid, oid::regclass::text FROM above ORDER BY 3";
+        let pairs = transaction.query(pairs, &[&oids]).await.doing(LOOKING)?;
+        let pairs = pairs.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+        Ok(Self { layers, pairs })
+    }
+
+    /// Whether all that are declared are there, whatever their definitions are.
+    pub(crate) fn are_there(&self) -> bool {
+        self.layers.iter().all(|layer| layer.mart.is_none() || layer.found.is_some())
+    }
+
+    /// Those that were known and are no longer declared.
+    pub(crate) fn removed(&self) -> impl Iterator<Item = &str> {
+        self.layers.iter().filter(|layer| layer.mart.is_none()).map(|layer| layer.label.as_str())
+    }
+
+    fn stands_on(&self, above: &Layer<'_>, below: &Layer<'_>) -> bool {
+        let (Some(above), Some(below)) = (&above.found, &below.found) else { return false };
+        self.pairs.iter().any(|(oid, on, _)| (*oid, *on) == (below.oid, above.oid))
+    }
+
+    /// Those that are there, lower ones first: what stands on another stands on all that this one stands on, and on itself.
+    fn ordered(&self) -> Vec<usize> {
+        let mut all: Vec<usize> = (0..self.layers.len()).filter(|&at| self.layers[at].found.is_some()).collect();
+        let height = |at: usize| self.layers.iter().filter(|below| self.stands_on(&self.layers[at], below)).count();
+        all.sort_by_key(|&at| height(at));
+        all
+    }
+
+    /// Brings all to their definitions, and their rows to those of the tables. Returns for each declared one whether it was made anew.
+    ///
+    /// # Errors
+    /// `ContractInvalid` if definitions lack something, stand on each other in a cycle or are no SELECT that PostgreSQL takes,
+    /// `SchemaMismatch` if objects of others depend on one that must be made anew; the database's.
+    pub(crate) async fn bring(&self, transaction: &Transaction<'_>) -> Result<Vec<bool>> {
+        let changed: Vec<&Layer<'_>> = self.layers.iter().filter(|layer| layer.is_changed()).collect();
+        let is_concerned =
+            |layer: &Layer<'_>| layer.is_changed() || changed.iter().any(|changed| self.stands_on(layer, changed));
+        let concerned: Vec<bool> = self.layers.iter().map(is_concerned).collect();
+        let drafts = if concerned.contains(&true) { self.discover(transaction, &concerned).await? } else { Vec::new() };
+        // first, for the new ones may stand on them
+        for at in self.ordered().into_iter().filter(|&at| !concerned[at]) {
+            let layer = &self.layers[at];
+            if layer.found.as_ref().is_some_and(|found| found.is_materialized) {
+                let refresh = format!("REFRESH MATERIALIZED VIEW CONCURRENTLY {}", layer.place());
+                let refreshed = transaction.batch_execute(&refresh).await;
+                refreshed.doing(&publishing(layer)).map_err(|error| of_layer(layer, error))?;
+            }
+        }
+        let mut made = concerned.clone();
+        if concerned.contains(&true) {
+            if self.replace(transaction, &concerned, &drafts).await? {
+                made = self.layers.iter().map(Layer::is_changed).collect();
+            } else {
+                self.exchange(transaction, &concerned, &drafts).await?;
+            }
+        }
+        made.truncate(self.layers.iter().filter(|layer| layer.mart.is_some()).count());
+        Ok(made)
+    }
+
+    /// Finds the order of the concerned ones' new definitions. Nothing of what it makes stays, and no lock.
+    async fn discover(&self, transaction: &Transaction<'_>, concerned: &[bool]) -> Result<Vec<Draft>> {
+        transaction.batch_execute("SAVEPOINT discovery").await.doing(ORDERING)?;
+        for (layer, _) in self.layers.iter().zip(concerned).filter(|(layer, is)| **is && layer.found.is_some()) {
+            rename(transaction, &layer.schema, &layer.name, &format!("{}__old", layer.name), ORDERING).await?;
+        }
+        let declared = |at: &usize| concerned[*at] && self.layers[*at].mart.is_some();
+        let mut waiting: Vec<usize> = (0..self.layers.len()).filter(declared).collect();
+        let mut order = Vec::with_capacity(waiting.len());
+        while !waiting.is_empty() {
+            let mut lacking = Vec::new();
+            for &at in &waiting {
+                match self.attempt(transaction, at).await? {
+                    None => order.push(at),
+                    Some(lack) => lacking.push((at, lack)),
+                }
+            }
+            if lacking.len() == waiting.len() {
+                return Err(self.unsatisfied(&lacking));
+            }
+            waiting = lacking.into_iter().map(|(at, _)| at).collect();
+        }
+        for &at in &order {
+            let layer = &self.layers[at];
+            rename(transaction, &layer.schema, &layer.name, &layer.draft(), ORDERING).await?;
+        }
+        let mut drafts = Vec::with_capacity(order.len());
+        for layer in order {
+            let place = name(&self.layers[layer].schema, &self.layers[layer].draft(), "");
+            let definition = "SELECT rtrim(pg_get_viewdef(to_regclass($1)), ';')";
+            let definition = transaction.query_one(definition, &[&place]).await.doing(ORDERING)?.get(0);
+            drafts.push(Draft { layer, definition });
+        }
+        transaction
+            .batch_execute("ROLLBACK TO SAVEPOINT discovery; RELEASE SAVEPOINT discovery")
+            .await
+            .doing(ORDERING)?;
+        Ok(drafts)
+    }
+
+    /// Tries a definition, without rows; what it lacks, if it lacks something that another round may bring.
+    async fn attempt(&self, transaction: &Transaction<'_>, at: usize) -> Result<Option<Lack>> {
+        let layer = &self.layers[at];
+        let Some(mart) = layer.mart else { return Ok(None) };
+        let create = define(&layer.schema, &layer.name, &mart.kind, &mart.definition);
+        transaction.batch_execute("SAVEPOINT attempt").await.doing(ORDERING)?;
+        let attempted = transaction.batch_execute(&create).await;
+        let lack = attempted.as_ref().err().and_then(|error| Lack::of(error, &create));
+        match (attempted, lack) {
+            (Ok(()), _) => {
+                transaction.batch_execute("RELEASE SAVEPOINT attempt").await.doing(ORDERING)?;
+                Ok(None)
+            }
+            (Err(_), Some(lack)) => {
+                let back = "ROLLBACK TO SAVEPOINT attempt; RELEASE SAVEPOINT attempt";
+                transaction.batch_execute(back).await.doing(ORDERING)?;
+                Ok(Some(lack))
+            }
+            (Err(error), None) => Err(of_layer(layer, database_error(&publishing(layer), &error))),
+        }
+    }
+
+    /// Why no further definition can be made.
+    fn unsatisfied(&self, lacking: &[(usize, Lack)]) -> StageError {
+        let path = |at: usize| self.layers[at].mart.map(Mart::path).unwrap_or_default();
+        let target = |lack: &Lack| {
+            lacking.iter().map(|(at, _)| *at).find(|&at| {
+                let layer = &self.layers[at];
+                lack.relation.as_deref() == Some(format!("{}.{}", layer.schema, layer.name).as_str())
+            })
+        };
+        let sentences = lacking.iter().map(|(at, lack)| format!("{}: {}", path(*at), lack.sentence));
+        let found = sentences.collect::<Vec<_>>().join("; ");
+        let step = |at: usize| lacking.iter().find(|(of, _)| *of == at).and_then(|(_, lack)| target(lack));
+        // after as many steps as there are definitions, whoever is still on the way is in a cycle
+        let end = |at: &usize| (0..lacking.len()).try_fold(*at, |at, _| step(at));
+        let cycle = lacking.iter().find_map(|(at, _)| end(at)).map(|start| {
+            let mut around = vec![start];
+            while let Some(next) = step(around[around.len() - 1]) {
+                around.push(next);
+                if next == start {
+                    break;
+                }
+            }
+            let around = around.into_iter().map(path).collect::<Vec<_>>().join(" reads ");
+            format!("definitions stand on each other in a cycle: {around} ({found})")
+        });
+        let message = format!(
+            "{}; the rows are loaded, and the marts are as they were: correct these files, and run again",
+            cycle.unwrap_or_else(|| format!("definitions lack what they read: {found}"))
+        );
+        StageError::new(ErrorCode::ContractInvalid, message)
+    }
+
+    /// Replaces plain views in place, so that whatever stands on them stays. Returns whether that was possible: PostgreSQL takes other
+    /// columns only at the end. If a materialized view is concerned it is not tried, for readers would wait while it is filled.
+    async fn replace(&self, transaction: &Transaction<'_>, concerned: &[bool], drafts: &[Draft]) -> Result<bool> {
+        let is_plain = |layer: &Layer<'_>| {
+            let is_materialized = |mart: &Mart| matches!(mart.kind, MartKind::Materialized { .. });
+            !layer.mart.is_some_and(is_materialized) && !layer.found.as_ref().is_some_and(|found| found.is_materialized)
+        };
+        if !self.layers.iter().zip(concerned).all(|(layer, is)| !is || is_plain(layer)) {
+            return Ok(false);
+        }
+        let changed = drafts.iter().map(|draft| &self.layers[draft.layer]).filter(|layer| layer.is_changed());
+        let mut statements: Vec<String> = changed
+            .filter_map(|layer| {
+                Some(format!("CREATE OR REPLACE VIEW {} AS\n{}", layer.place(), layer.mart?.definition))
+            })
+            .collect();
+        let removed = self.ordered().into_iter().rev().map(|at| &self.layers[at]).filter(|layer| layer.mart.is_none());
+        statements.extend(removed.map(|layer| format!("DROP VIEW {}", layer.place())));
+        transaction.batch_execute("SAVEPOINT replacing").await.doing(EXCHANGING)?;
+        for statement in statements {
+            let Err(error) = transaction.batch_execute(&statement).await else { continue };
+            let other_columns = [&SqlState::INVALID_TABLE_DEFINITION, &SqlState::DEPENDENT_OBJECTS_STILL_EXIST];
+            if !error.code().is_some_and(|code| other_columns.contains(&code)) {
+                return Err(database_error(EXCHANGING, &error));
+            }
+            let back = "ROLLBACK TO SAVEPOINT replacing; RELEASE SAVEPOINT replacing";
+            transaction.batch_execute(back).await.doing(EXCHANGING)?;
+            return Ok(false);
+        }
+        transaction.batch_execute("RELEASE SAVEPOINT replacing").await.doing(EXCHANGING)?;
+        Ok(true)
+    }
+
+    /// Makes the new ones beside the old ones, with the same rights, and lets them take the names.
+    async fn exchange(&self, transaction: &Transaction<'_>, concerned: &[bool], drafts: &[Draft]) -> Result<()> {
+        self.check_others(concerned)?;
+        for Draft { layer: at, definition } in drafts {
+            let layer = &self.layers[*at];
+            let Some(mart) = layer.mart else { continue };
+            let build = create(&layer.schema, &layer.draft(), &mart.kind, definition);
+            let built = transaction.batch_execute(&build).await;
+            built.doing(&publishing(layer)).map_err(|error| of_layer(layer, error))?;
+            let Some(found) = &layer.found else { continue };
+            // who may read the old one may read the new one
+            let grants = format!("SELECT unnest(ARRAY({})) FROM pg_class c WHERE c.oid = $1", grants("c", "$2::text"));
+            let place = name(&layer.schema, &layer.draft(), "");
+            for grant in &transaction.query(&grants, &[&found.oid, &place]).await.doing(EXCHANGING)? {
+                transaction.batch_execute(grant.get(0)).await.doing(EXCHANGING)?;
+            }
+        }
+        for at in self.ordered().into_iter().rev().filter(|&at| concerned[at]) {
+            let layer = &self.layers[at];
+            let is_materialized = layer.found.as_ref().is_some_and(|found| found.is_materialized);
+            let kind = if is_materialized { "MATERIALIZED VIEW" } else { "VIEW" };
+            let dropped = transaction.batch_execute(&format!("DROP {kind} {}", layer.place())).await;
+            dropped.map_err(|error| match error.code() {
+                Some(&SqlState::DEPENDENT_OBJECTS_STILL_EXIST) => others_depend(layer, "other objects"),
+                _ => database_error(EXCHANGING, &error),
+            })?;
+        }
+        for Draft { layer: at, .. } in drafts {
+            let layer = &self.layers[*at];
+            rename(transaction, &layer.schema, &layer.draft(), &layer.name, EXCHANGING).await?;
+            if matches!(layer.mart.map(|mart| &mart.kind), Some(MartKind::Materialized { .. })) {
+                let [draft, key] = [layer.draft(), layer.name.clone()].map(|name| format!("{name}_key"));
+                rename(transaction, &layer.schema, &draft, &key, EXCHANGING).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing of others stands on what is dropped.
+    fn check_others(&self, concerned: &[bool]) -> Result<()> {
+        let own: BTreeSet<u32> = self.layers.iter().filter_map(|layer| Some(layer.found.as_ref()?.oid)).collect();
+        for (layer, _) in self.layers.iter().zip(concerned).filter(|(_, is)| **is) {
+            let Some(found) = &layer.found else { continue };
+            let others = self.pairs.iter().filter(|(below, above, _)| *below == found.oid && !own.contains(above));
+            let others = others.map(|(_, _, name)| name.as_str()).collect::<Vec<_>>().join(", ");
+            if !others.is_empty() {
+                return Err(others_depend(layer, &others));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a definition lacks.
+struct Lack {
+    /// In PostgreSQL's words.
+    sentence: String,
+    /// The relation, as the definition names it.
+    relation: Option<String>,
+}
+
+impl Lack {
+    /// What an attempt lacked, if it was a relation or a column. The message depends on the server's language, so that the name is read
+    /// in the statement.
+    fn of(error: &tokio_postgres::Error, statement: &str) -> Option<Self> {
+        let error = error.as_db_error()?;
+        let is_relation = *error.code() == SqlState::UNDEFINED_TABLE;
+        if !is_relation && ![SqlState::UNDEFINED_COLUMN, SqlState::INVALID_SCHEMA_NAME].contains(error.code()) {
+            return None;
+        }
+        let position = match error.position() {
+            Some(ErrorPosition::Original(position)) if is_relation => usize::try_from(*position).ok(),
+            _ => None,
+        };
+        let relation = position.and_then(|position| position.checked_sub(1)).map(|position| {
+            let is_part = |c: &char| c.is_alphanumeric() || matches!(c, '_' | '.' | '"' | '$');
+            statement.chars().skip(position).take_while(is_part).filter(|c| *c != '"').collect::<String>()
+        });
+        Some(Self { sentence: error.message().to_owned(), relation: relation.map(|name| name.to_lowercase()) })
+    }
+}
+
+/// What a mart is called in the ledger: a mart has its name, a preparation view its schema too.
+pub(crate) fn label(mart: &Mart, schemas: &Schemas) -> String {
+    match mart.kind {
+        MartKind::Preparation => format!("{}.{}", mart.schema(schemas), mart.name),
+        MartKind::View | MartKind::Materialized { .. } => mart.name.clone(),
+    }
+}
+
+/// The hash of all that makes a mart.
+pub(crate) fn sha256(mart: &Mart) -> String {
+    let (kind, key): (&[&str], &[String]) = match &mart.kind {
+        MartKind::Preparation | MartKind::View => (&["view"], &[]),
+        MartKind::Materialized { key } => (&[], key),
+    };
+    let parts = kind.iter().copied().chain(key.iter().map(String::as_str));
+    hex(digest(parts.chain([mart.name.as_str(), mart.definition.as_str()])))
+}
+
+/// The statement that makes one without rows.
+fn define(schema: &str, under: &str, kind: &MartKind, definition: &str) -> String {
+    let place = name(schema, under, "");
+    match kind {
+        MartKind::Preparation | MartKind::View => format!("CREATE VIEW {place} AS\n{definition}"),
+        MartKind::Materialized { .. } => format!("CREATE MATERIALIZED VIEW {place} AS\n{definition}\nWITH NO DATA"),
+    }
+}
+
+/// The statements that make one under a name. A mart is filled by a refresh, whose rows are frozen: a reader whose snapshot is older than the
+/// exchange would see an empty mart otherwise.
+pub(crate) fn create(schema: &str, under: &str, kind: &MartKind, definition: &str) -> String {
+    let define = define(schema, under, kind, definition);
+    let MartKind::Materialized { key } = kind else { return define };
+    let place = name(schema, under, "");
+    let columns: Vec<String> = key.iter().map(|column| quote(column)).collect();
+    format!(
+        "{define};\nREFRESH MATERIALIZED VIEW {place};\nCREATE UNIQUE INDEX {} ON {place} ({});\nANALYZE {place}",
+        quote(&format!("{under}_key")),
+        columns.join(", ")
+    )
+}
+
+/// Renames a view, a materialized view or an index.
+async fn rename(transaction: &Transaction<'_>, schema: &str, from: &str, to: &str, doing: &str) -> Result<()> {
+    let rename = format!("ALTER TABLE {} RENAME TO {}", name(schema, from, ""), quote(to));
+    transaction.batch_execute(&rename).await.doing(doing)
+}
+
+fn publishing(layer: &Layer<'_>) -> String {
+    format!("publishing {}", layer.place().replace('"', ""))
+}
+
+fn others_depend(layer: &Layer<'_>, others: &str) -> StageError {
+    let message = format!(
+        "the definition of {} or of what it reads changed or is gone, and {others} depend on the old one: drop them, run again, then make them again",
+        layer.place().replace('"', "")
+    );
+    StageError::new(ErrorCode::SchemaMismatch, message)
+}
+
+/// What is wrong with a mart is wrong with the dataset's SQL, and the load before it stays.
+fn of_layer(layer: &Layer<'_>, error: StageError) -> StageError {
+    if matches!(error.disposition(), Disposition::Transient | Disposition::Busy) {
+        return error;
+    }
+    let code = if error.code == ErrorCode::Internal { ErrorCode::ContractInvalid } else { error.code };
+    let reason = error.message.split(": nothing was written").next().unwrap_or_default();
+    let path = layer.mart.map(Mart::path).unwrap_or_default();
+    let message = format!(
+        "{reason}; the rows are loaded, and the marts are as they were: correct {path} or what it depends on, and run again"
+    );
+    StageError { code, message, source: error.source }
+}
