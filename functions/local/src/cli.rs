@@ -86,6 +86,9 @@ pub(crate) enum Command {
     /// Make the warehouse's tables again from silver, else from bronze: after they were dropped or damaged
     #[command(after_help = EXIT_CODES, long_about = REBUILD)]
     Rebuild(RebuildArguments),
+    /// Score, check and publish what is loaded, as of today: what a schedule does in the cloud
+    #[command(after_help = EXIT_CODES)]
+    Daily(DailyArguments),
     /// Write the state folder into one file, while nothing else uses it
     #[command(after_help = EXIT_CODES)]
     Backup(BackupArguments),
@@ -139,6 +142,20 @@ pub(crate) struct RebuildArguments {
     /// Go on without the versions that can be loaded neither from silver nor from bronze
     #[arg(long)]
     pub(crate) partial: bool,
+    #[command(flatten)]
+    pub(crate) dataset: DatasetArguments,
+    #[command(flatten)]
+    pub(crate) state: StateArguments,
+}
+
+#[derive(Args)]
+pub(crate) struct DailyArguments {
+    /// What "today" is for rules, models and marts (yyyy-mm-dd); without it, today
+    #[arg(long, value_name = "DATE")]
+    pub(crate) as_of: Option<NaiveDate>,
+    /// Take an --as-of that is earlier than the date last published
+    #[arg(long, requires = "as_of")]
+    pub(crate) force: bool,
     #[command(flatten)]
     pub(crate) dataset: DatasetArguments,
     #[command(flatten)]

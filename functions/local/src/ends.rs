@@ -42,6 +42,9 @@ pub(crate) fn line(file: &Path, end: &Finished) {
 }
 
 fn mark(report: &RunReport) -> String {
+    if report.status == RunReport::BLOCKED {
+        return painted("BLOCKED ", Colour::Yellow);
+    }
     match report.said.validate.verdict {
         Verdict::Accepted | Verdict::AcceptedWithRejects => painted("ok      ", Colour::Green),
         Verdict::Halted => painted("HALTED  ", Colour::Yellow),
@@ -82,6 +85,10 @@ pub(crate) fn summary(
             if !score.models.is_empty() {
                 say!("\nAnomalies");
                 score.models.iter().for_each(|model| say!("  {model}"));
+            }
+            if !publish.checks.is_empty() {
+                say!("\nChecks");
+                publish.checks.iter().for_each(|checked| say!("  {}", escaped(&checked.to_string())));
             }
             let publish = publish.to_string();
             if !publish.is_empty() {

@@ -9,6 +9,7 @@ mod backup;
 mod carried;
 mod cli;
 mod command_line;
+mod daily;
 mod dataset;
 mod datasets;
 mod demo;
@@ -113,6 +114,7 @@ fn called(line: CommandLine, arguments: &ArgMatches) -> ExitCode {
             Command::Export(arguments) => export::run(arguments).await,
             Command::Init(arguments) => init::run(&arguments),
             Command::Rebuild(arguments) => rebuild::run(arguments).await,
+            Command::Daily(arguments) => daily::run(arguments).await,
             Command::Backup(arguments) => backup::run(arguments).await,
             Command::Restore(arguments) => restore::run(arguments).await,
             Command::Watch(arguments) => watch::run(arguments).await,

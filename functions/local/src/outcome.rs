@@ -20,7 +20,8 @@ struct Outcome<'a> {
     /// In bronze; absent if the file could not be read.
     key: Option<&'a str>,
     run_id: Option<&'a str>,
-    /// The run's status in the ledger (`loaded`, `unchanged`, `halted`), or `failed`, or `refused`: there was no run.
+    /// The run's status in the ledger (`loaded`, `unchanged`, `halted`), or `blocked`: it is loaded, and a check keeps marts as they were; or `failed`, or
+    /// `refused`: there was no run.
     state: &'a str,
     /// Absent of a file that failed or was refused, as all that follows down to `halts` is empty.
     rows: Option<Rows>,

@@ -65,10 +65,12 @@ pub(crate) enum Finished {
 }
 
 impl Finished {
-    /// Whether the file is in the warehouse, with or without rejects.
+    /// Whether the file is in the warehouse and its marts, with or without rejects.
     pub(crate) fn is_good(&self) -> bool {
         match self {
-            Self::Ran(report, _) => report.said.validate.verdict != Verdict::Halted,
+            Self::Ran(report, _) => {
+                report.said.validate.verdict != Verdict::Halted && report.status != RunReport::BLOCKED
+            }
             Self::Before => true,
             Self::Failed(_) | Self::Refused(_) => false,
         }

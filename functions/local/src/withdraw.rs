@@ -87,6 +87,7 @@ async fn withdraw(
         text(dataset, &withdrawn);
         finished.iter().for_each(|end| ends::line(Path::new(&withdrawn.object.key), end));
         score.models.iter().for_each(|model| say!("         {model}"));
+        publish.violated().for_each(|checked| say!("         CHECK {}", escaped(&checked.to_string())));
         say!("         {publish}");
         say!("         report {}", path(&report));
         hint(arguments, &withdrawn);

@@ -125,7 +125,7 @@ async fn publish(pipeline: &mut Warehouse, run_id: &str, marts: &[Mart]) {
         rebuild: None,
         withdraw: None,
     };
-    pipeline.publish(&run, &dataset().layout.schemas, marts).await.unwrap();
+    pipeline.publish(&run, &dataset().layout.schemas, marts, &[]).await.unwrap();
 }
 
 #[tokio::test]

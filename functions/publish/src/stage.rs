@@ -1,7 +1,7 @@
-//! One connection: one transaction for all marts, then the exports.
+//! One connection: the dataset's checks, then one transaction for all marts that they do not keep as they were, then the exports.
 
 use fonderie_contract::Dataset;
-use fonderie_core::stage::{PublishInput, Published};
+use fonderie_core::stage::{Blocked, PublishInput, Published};
 use fonderie_core::{Deadline, Result};
 use fonderie_warehouse::{ConnectOptions, Warehouse};
 
@@ -26,15 +26,18 @@ async fn publish(
     input: &PublishInput,
 ) -> Result<Published> {
     warehouse.ready(&dataset.layout).await?;
-    // what reads whole tables is the schedule's, and a rebuild's
-    if input.run.object.is_none() {
+    if input.run.is_of_all() {
         warehouse.check_references(&dataset.layout).await?;
     }
     let run = warehouse.with_loads_known(&input.run).await?;
-    let mut published = warehouse.publish(&run, &dataset.layout.schemas, &dataset.marts).await?;
+    let checks = warehouse.check(&run, dataset).await?;
+    let blocked = warehouse.blocked(dataset).await?;
+    let kept: Vec<&str> = blocked.keys().map(String::as_str).collect();
+    let mut published = warehouse.publish(&run, &dataset.layout.schemas, &dataset.marts, &kept).await?;
     if !published.left_to_newer {
         published.exports = exports::write(context, warehouse, dataset, run.as_of).await?;
         warehouse.record_exports(&run, &published.exports).await?;
     }
-    Ok(published)
+    let blocked = blocked.into_iter().map(|(mart, checks)| Blocked { mart, checks }).collect();
+    Ok(Published { checks, blocked, ..published })
 }

@@ -7,7 +7,7 @@ use fonderie_core::{Notice, ObjectRef, ObjectVersion, Result};
 use fonderie_warehouse::Warehouse;
 
 use crate::Context;
-use crate::report::{Summarized, write};
+use crate::report::{Summarized, checks, write};
 
 pub(crate) async fn summarize(
     context: &Context,
@@ -27,14 +27,15 @@ pub(crate) async fn summarize(
     let place = ObjectRef { bucket: context.reports_bucket.clone(), key };
     let sentence = sentence(&said, &freshness);
     // What is missing is reported by the daily run only.
-    let notice = match &said.withdrawal {
+    let of_run = match &said.withdrawal {
         Some(withdrawal) => withdrawal.changed().then(|| withdrawn(&said, withdrawal)),
         None if said.run.prefix.is_none() => missing(&said, &freshness),
         None => None,
     };
+    let notices = of_run.into_iter().chain(checks(&said.run, &said.publish)).collect();
     let report = DatasetReport { sentence: sentence.clone(), freshness: freshness.clone(), said };
     write(context, &place, &report).await?;
-    Ok((Summary { report: place, verdict: None, sentence, freshness }, notice))
+    Ok((Summary { report: place, verdict: None, sentence, freshness }, notices))
 }
 
 fn sentence(said: &DatasetSummaryInput, freshness: &[Freshness]) -> String {
@@ -54,6 +55,7 @@ fn sentence(said: &DatasetSummaryInput, freshness: &[Freshness]) -> String {
     }
     parts.extend(said.score.models.iter().map(ToString::to_string));
     parts.push(said.publish.to_string());
+    parts.extend(said.publish.violated().map(|checked| format!("CHECK {checked}")));
     parts.extend(freshness.iter().filter(|source| source.missing).map(|source| format!("missing: {source}")));
     format!("{} as of {}: {}", said.run.bundle.dataset, said.run.as_of, parts.join("; "))
 }

@@ -1,21 +1,21 @@
 //! The report of one object version.
 
 use fonderie_core::money::format_cents;
-use fonderie_core::stage::{LoadWarning, ObjectRun, RunReport, Scored, Summary, Verdict};
+use fonderie_core::stage::{DatasetRun, LoadWarning, ObjectRun, RunReport, Scored, Summary, Verdict};
 use fonderie_core::{ErrorCode, Notice, Result, Run, StageError, Tally};
 use fonderie_warehouse::{LedgerEntry, RunStatus, Warehouse};
 
 use crate::Context;
-use crate::report::{Summarized, write};
+use crate::report::{Summarized, checks, told, write};
 
 pub(crate) async fn summarize(context: &Context, warehouse: &mut Warehouse, said: ObjectRun) -> Result<Summarized> {
     let entry = ledger(context, warehouse, &said).await?;
     let ObjectRun { run, transform, validate, load, score, .. } = &said;
-    let told = load.as_ref().map(|load| load.outcomes);
+    let outcomes = load.as_ref().map(|load| load.outcomes);
     let removed = load.as_ref().map(|load| load.removed.clone()).unwrap_or_default();
     let alike = entry.read == transform.read
         && entry.accepted == validate.accepted
-        && entry.outcomes == told
+        && entry.outcomes == outcomes
         && entry.removed == removed
         && entry.units == transform.units;
     if !alike {
@@ -24,21 +24,24 @@ pub(crate) async fn summarize(context: &Context, warehouse: &mut Warehouse, said
     }
     let place = run.output(&context.reports_bucket, Run::REPORT);
     let warnings = load.as_ref().map_or(&[][..], |load| &load.warnings);
-    let sentence = sentence(&entry, run.object.file_name(), warnings, score.as_ref());
+    let sentence = sentence(&entry, run.object.file_name(), warnings, score.as_ref()) + &told(said.publish.as_ref());
     let verdict = validate.verdict;
-    let notice = match verdict {
+    let of_file = match verdict {
         Verdict::Halted => Some(halted(&said, &sentence)),
         _ if !removed.is_empty() => Some(rows_removed(&said, &sentence)),
         _ => None,
     };
+    let (of_run, publish) = (DatasetRun::from(run), said.publish.as_ref());
+    let notices = of_file.into_iter().chain(publish.and_then(|publish| checks(&of_run, publish))).collect();
+    let is_blocked = publish.is_some_and(|publish| !publish.blocked.is_empty());
     let report = RunReport {
         sentence: sentence.clone(),
-        status: entry.status.name().to_owned(),
+        status: if is_blocked { RunReport::BLOCKED } else { entry.status.name() }.to_owned(),
         same_bytes_as: entry.same_bytes_as,
         said,
     };
     write(context, &place, &report).await?;
-    Ok((Summary { report: place, verdict: Some(verdict), sentence, freshness: Vec::new() }, notice))
+    Ok((Summary { report: place, verdict: Some(verdict), sentence, freshness: Vec::new() }, notices))
 }
 
 async fn ledger(context: &Context, warehouse: &mut Warehouse, said: &ObjectRun) -> Result<LedgerEntry> {

@@ -17,9 +17,10 @@ pub async fn run(context: &Context, input: SummarizeInput, deadline: Deadline) -
         SummarizeInput::Object(input) => object::summarize(context, &mut warehouse, *input).await,
         SummarizeInput::Dataset(input) => dataset::summarize(context, &mut warehouse, *input).await,
     };
-    if let Ok((_, notice)) = &summarized {
+    if let Ok((_, notices)) = &summarized {
         bring_in(context, &warehouse).await;
-        if let (Some(topic), Some(notice)) = (&context.topic, notice) {
+        for (topic, notice) in context.topic.iter().flat_map(|topic| notices.iter().map(move |notice| (topic, notice)))
+        {
             topic.tell(notice).await;
         }
     }

@@ -27,6 +27,7 @@ impl Bundle {
             || in_folder("models/", ".sql")
             || in_folder("preparation/", ".sql")
             || in_folder("marts/", ".sql")
+            || in_folder("checks/", ".sql")
             || in_folder("queries/", ".sql")
             || in_folder("exports/", ".toml")
             || in_folder("exports/", ".sql")

@@ -36,6 +36,8 @@ pub struct Dataset {
     pub layout: Layout,
     /// The models, in the order in which they score.
     pub models: Vec<Model>,
+    /// What must hold of the loaded tables.
+    pub checks: Vec<TableCheck>,
     /// The preparation views and the marts. PostgreSQL finds the order in which they are made and refreshed.
     pub marts: Vec<Mart>,
     /// Analyst queries, by name.
@@ -695,6 +697,36 @@ pub struct Feature {
     pub name: String,
     /// The reason for an abnormal row that this feature isolated; `{value}` stands for its value.
     pub words: String,
+}
+
+/// What must hold of the loaded tables, across records and sources.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableCheck {
+    /// Its id.
+    pub id: String,
+    /// `Warn`, or `Halt`, which keeps marts as they were.
+    pub severity: Severity,
+    /// How many violations are taken.
+    pub budget: u64,
+    /// What a violation means.
+    pub message: String,
+    /// When it is asked.
+    pub when: CheckWhen,
+    /// The marts that stay as they were while it is violated.
+    pub blocks: Vec<String>,
+    /// A SELECT of violations.
+    pub query: String,
+    /// The tables of which it looks at what changed.
+    pub follows: Vec<String>,
+}
+
+/// When a check is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckWhen {
+    /// After each load, of what it changed; and by the daily run, of all.
+    Load,
+    /// By the daily run.
+    Daily,
 }
 
 /// A mart, or a view below the marts.

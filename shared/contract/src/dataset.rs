@@ -12,7 +12,7 @@ use crate::currency::currency_codes;
 use crate::mistakes::{self, Found, Mistakes, Section};
 use crate::query::{self, Query};
 use crate::text::is_identifier;
-use crate::{export, messages, model, record, source, tables};
+use crate::{check, export, messages, model, record, source, tables};
 
 pub(crate) const FILE: &str = "dataset.toml";
 
@@ -46,6 +46,7 @@ fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
     let mut marts = model::preparation(bundle, found);
     let is_prepared = !marts.is_empty();
     marts.extend(model::marts(&root, bundle, found));
+    let checks = check::checks(&root, bundle, &marts, found);
     let queries = query::queries(&root, bundle);
     let exports = export::exports(bundle, &queries, found);
     let shown = root.sections("summary").unwrap_or_default();
@@ -75,6 +76,7 @@ fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
         found.add("records/", "", "no record", "a file `records/<record>.toml`: what the files hold");
     }
     tables::link(&mut declared, &files, &models, &validity, found);
+    let checks = check::link(checks, &mut declared, &schemas.warehouse, found);
     let mut sources: Vec<Source> = bundle
         .folder("sources/", ".toml")
         .filter_map(|(path, stem, _)| {
@@ -122,6 +124,7 @@ fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
         sources,
         layout,
         models,
+        checks,
         marts,
         queries,
         exports,

@@ -5,6 +5,7 @@
 //! was found and what is accepted.
 
 mod bundle;
+mod check;
 mod columns;
 mod compiled;
 mod currency;

@@ -5,7 +5,7 @@ use crate::compiled::{Feature, Level, Mart, MartKind, Model, ModelKind};
 use crate::mistakes::{Found, Section};
 use crate::text::is_identifier;
 
-const NAME: &str = "lower-case letters, digits and `_`, a letter first";
+pub(crate) const NAME: &str = "lower-case letters, digits and `_`, a letter first";
 const SHORT_NAME: &str = "lower-case letters, digits and `_`, a letter first; at most 50 of them";
 
 /// Compiles `[[models]]`, noting every mistake.
@@ -180,7 +180,7 @@ fn whole<'a>(section: &Section<'a>, key: &'a str, default: u64, least: u64, most
     value
 }
 
-fn names_differ<'a>(section: &Section<'_>, key: &str, names: impl Iterator<Item = &'a str>) {
+pub(crate) fn names_differ<'a>(section: &Section<'_>, key: &str, names: impl Iterator<Item = &'a str>) {
     let names: Vec<&str> = names.collect();
     for (index, name) in names.iter().enumerate() {
         if names[..index].contains(name) {
@@ -190,7 +190,7 @@ fn names_differ<'a>(section: &Section<'_>, key: &str, names: impl Iterator<Item 
 }
 
 /// One statement of SQL, without the semicolon at its end: the engine puts it inside another.
-fn statement(bundle: &Bundle, path: &str, accepted: &str, found: &Found) -> Option<String> {
+pub(crate) fn statement(bundle: &Bundle, path: &str, accepted: &str, found: &Found) -> Option<String> {
     let text = bundle.file(path).map(|text| text.trim().trim_end_matches(';').trim_end());
     let there = text.filter(|text| !text.is_empty());
     if there.is_none() {

@@ -260,6 +260,7 @@ fn table(
         history: history.map(str::to_owned),
         growing,
         outputs: Vec::new(),
+        is_followed: false,
         later: Vec::new(),
     })
 }

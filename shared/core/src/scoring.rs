@@ -43,6 +43,13 @@ pub struct DatasetRun {
     pub withdraw: Option<WithdrawOrder>,
 }
 
+impl DatasetRun {
+    /// Whether the run is of all that is loaded, as a schedule's, a backfill's end and a rebuild are: it may read whole tables.
+    pub fn is_of_all(&self) -> bool {
+        self.object.is_none() && self.withdraw.is_none()
+    }
+}
+
 impl From<&Run> for DatasetRun {
     fn from(run: &Run) -> Self {
         let Run { run_id, started_at, as_of, force, bundle, object, .. } = run;
@@ -160,6 +167,78 @@ pub struct Scored {
     pub millis: u64,
 }
 
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckStatus {
+    /// Nothing violates it.
+    Passed,
+    /// Some rows do, no more than its budget.
+    WithinBudget,
+    /// More rows do.
+    Violated,
+}
+
+impl CheckStatus {
+    /// The name in the ledger and in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::WithinBudget => "within_budget",
+            Self::Violated => "violated",
+        }
+    }
+}
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// Its id, as in the dataset.
+    pub check: String,
+    /// `warn`, or `halt`.
+    pub severity: String,
+    /// How it ended.
+    pub status: CheckStatus,
+    /// How many rows violate it.
+    pub violations: u64,
+    /// How many are taken.
+    pub budget: u64,
+    /// What a violation means, as the dataset says it.
+    pub message: String,
+    /// Whether it looked at all rows, or at those that changed.
+    pub of_all: bool,
+    /// The first violations: keys.
+    pub examples: Vec<serde_json::Value>,
+    /// Whether it found something else than when it was asked before.
+    pub is_news: bool,
+}
+
+impl fmt::Display for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { check, violations, budget, message, .. } = self;
+        match self.status {
+            CheckStatus::Passed => write!(f, "{check}: passed"),
+            CheckStatus::WithinBudget => write!(f, "{check}: {violations} violations, {budget} are taken ({message})"),
+            CheckStatus::Violated => write!(f, "{check}: {violations} violations ({message})"),
+        }
+    }
+}
+
+/// A mart that stays as it was, and the checks that keep it so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocked {
+    /// The mart.
+    pub mart: String,
+    /// The checks.
+    pub checks: Vec<String>,
+}
+
+impl fmt::Display for Blocked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: BLOCKED by {}, as it was", self.mart, self.checks.join(", "))
+    }
+}
+
 /// What `publish` says of one mart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MartPublished {
@@ -196,10 +275,23 @@ pub struct Published {
     /// Each export that is made with the marts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exports: Vec<ExportWritten>,
+    /// What the checks found that were asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Checked>,
+    /// Marts that stay as they were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocked: Vec<Blocked>,
     /// A load came after this run's own, and its run publishes.
     pub left_to_newer: bool,
     /// Milliseconds of work.
     pub millis: u64,
+}
+
+impl Published {
+    /// The checks that found violations, within their budget or not.
+    pub fn violated(&self) -> impl Iterator<Item = &Checked> {
+        self.checks.iter().filter(|checked| checked.status != CheckStatus::Passed)
+    }
 }
 
 impl fmt::Display for Published {
@@ -212,11 +304,12 @@ impl fmt::Display for Published {
             let rows = mart.rows.map_or_else(|| "a view".to_owned(), |rows| format!("{rows} rows"));
             format!("{}: {rows}{rebuilt}", mart.mart)
         });
+        let blocked = self.blocked.iter().map(ToString::to_string);
         let exports = self.exports.iter().map(|export| match &export.failure {
             Some(failure) => format!("{failure} (the file of before stays)"),
             None => format!("export {}: {} rows", export.export, export.rows),
         });
-        f.write_str(&told.chain(exports).collect::<Vec<_>>().join("; "))
+        f.write_str(&told.chain(blocked).chain(exports).collect::<Vec<_>>().join("; "))
     }
 }
 

@@ -15,8 +15,8 @@ use crate::object::{ObjectRef, ObjectVersion};
 use crate::rebuild::{RebuildPlan, RebuildRequest};
 use crate::run::{BackfillRequest, BundleRef, DatasetRequest, Run, RunRequest};
 pub use crate::scoring::{
-    DatasetRun, ExportWritten, LevelRows, MartPublished, ModelScored, PublishInput, Published, ScoreInput, ScoreStatus,
-    Scored,
+    Blocked, CheckStatus, Checked, DatasetRun, ExportWritten, LevelRows, MartPublished, ModelScored, PublishInput,
+    Published, ScoreInput, ScoreStatus, Scored,
 };
 use crate::tally::Tally;
 use crate::units::Units;
@@ -424,7 +424,7 @@ pub struct Summary {
 pub struct RunReport {
     /// One sentence with rows and amounts in, out and refused.
     pub sentence: String,
-    /// How the run ended, as the ledger calls it.
+    /// How the run ended, as the ledger calls it; [`Self::BLOCKED`] if it was loaded and a check keeps marts as they were.
     pub status: String,
     /// The key of another object with the same bytes, which came first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -432,6 +432,11 @@ pub struct RunReport {
     /// What the stages said.
     #[serde(flatten)]
     pub said: ObjectRun,
+}
+
+impl RunReport {
+    /// The status of a run whose rows are loaded, and some marts do not show them.
+    pub const BLOCKED: &str = "blocked";
 }
 
 /// The report of a dataset's run.

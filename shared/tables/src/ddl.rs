@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::description::{Calendar, Column, Computed, Dataset, Output, Partitions, Table};
 use crate::names::{list, name, quote};
 use crate::references::REFERS_TO;
-use crate::{staging, views};
+use crate::{changes, staging, views};
 
 /// A base table with the statements that make it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +102,9 @@ pub fn bases(dataset: &Dataset) -> Vec<Base> {
         if let Some(scope) = &table.snapshot {
             bases.push(base(schema, of("_snapshots"), snapshots(schema, table, scope)));
             bases.push(base(schema, of("_refused"), refused(schema, table)));
+        }
+        if table.is_followed {
+            bases.push(base(schema, of("_changes"), changes::create(schema, table)));
         }
         let outputs = table.outputs.iter();
         bases.extend(outputs.map(|output| base(schema, output.name.clone(), output_table(schema, output))));

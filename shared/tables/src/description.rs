@@ -239,6 +239,8 @@ pub struct Table {
     pub growing: Vec<Growing>,
     /// What models say of the rows.
     pub outputs: Vec<Output>,
+    /// Whether loads keep a list of what they write: a check looks at nothing else.
+    pub is_followed: bool,
     /// Columns of the state that the database has from later declarations. A version that is loaded under this one has no values of them.
     pub later: Vec<Later>,
 }
@@ -276,6 +278,14 @@ impl Table {
     pub(crate) fn shown_key(&self) -> impl Iterator<Item = &Column> {
         let is_reference = |column: &Column| self.references.iter().any(|r| *r.fields == [column.name.clone()]);
         self.key.iter().filter(move |column| !is_reference(column))
+    }
+
+    /// The columns of the table's view that a check may name: the surrogate, the key, the state, what is computed and what models say.
+    pub fn readable(&self) -> Vec<String> {
+        let outputs = self.outputs.iter().flat_map(|output| &output.columns).map(|column| column.name.clone());
+        let key = self.shown_key().map(|column| column.name.clone());
+        let state = self.shown_columns().into_iter().map(|column| column.name);
+        [self.surrogate.clone()].into_iter().chain(key).chain(state).chain(outputs).collect()
     }
 
     /// What readers see of a state: references, values, what is computed.

@@ -8,12 +8,14 @@
 //! - `<table>_presence`: per version, the members that it showed, and on which line.
 //! - `<table>_snapshots`, `<table>_refused`: per complete file, the scopes that it was complete of, and the keys that it showed in rows that
 //!   were refused.
+//! - `<table>_changes`: of a table that checks follow, what loads wrote since the checks were last asked.
 //!
 //! Beside them stand staging (each file's newest version as it was accepted), calendars, and what models say of the rows.
 //!
 //! An interval's state is stored where it opens. The observations merged behind it have the same state by construction, so that a late
 //! version, a reload or a withdrawal needs no other state.
 
+mod changes;
 mod ddl;
 mod description;
 mod load;
@@ -22,6 +24,7 @@ mod references;
 mod staging;
 mod views;
 
+pub use changes::{changed, drop_all, take_all, take_changes};
 pub use ddl::{Base, Part, bases, create, names, readers};
 pub use description::{
     Calendar, Column, Computed, Dataset, Growing, Holder, Index, Kind, Later, Newest, Output, Partitions, Range,

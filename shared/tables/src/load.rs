@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 
 use crate::description::{Dataset, Record, SqlType, Table};
 use crate::names::{name, quote};
-use crate::staging;
+use crate::{changes, staging};
 
 /// The statements for a version of one record of a dataset.
 pub fn load(dataset: &Dataset, record: &Record) -> String {
@@ -152,6 +152,9 @@ impl<'t> Load<'t> {
         self.next(sql);
         self.after(sql);
         self.differences(sql);
+        if self.table.is_followed {
+            sql.push_str(&changes::note(self.schema, self.table, &self.temp("own"), &self.temp("changed")));
+        }
         if main {
             self.removed(sql);
             self.outcome(sql);

@@ -33,7 +33,8 @@ fn files(root: &Path) -> Vec<(String, String)> {
     if root.join("messages.toml").exists() {
         files.push(("messages.toml".to_owned(), text(&root.join("messages.toml"))));
     }
-    for folder in ["records", "sources", "models", "preparation", "marts", "queries", "exports", "warehouse"] {
+    for folder in ["records", "sources", "models", "checks", "preparation", "marts", "queries", "exports", "warehouse"]
+    {
         let Ok(entries) = std::fs::read_dir(root.join(folder)) else { continue };
         let mut names: Vec<_> =
             entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();

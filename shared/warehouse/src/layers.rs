@@ -149,12 +149,12 @@ impl<'a> Layers<'a> {
         all
     }
 
-    /// Brings all to their definitions, and their rows to those of the tables. Returns for each declared one whether it was made anew.
+    /// Brings all to their definitions, and their rows to those of the tables; `blocked` ones keep their rows. Returns for each declared one whether it was made anew.
     ///
     /// # Errors
     /// `ContractInvalid` if definitions lack something, stand on each other in a cycle or are no SELECT that PostgreSQL takes,
     /// `SchemaMismatch` if objects of others depend on one that must be made anew; the database's.
-    pub(crate) async fn bring(&self, transaction: &Transaction<'_>) -> Result<Vec<bool>> {
+    pub(crate) async fn bring(&self, transaction: &Transaction<'_>, blocked: &[&str]) -> Result<Vec<bool>> {
         let changed: Vec<&Layer<'_>> = self.layers.iter().filter(|layer| layer.is_changed()).collect();
         let is_concerned =
             |layer: &Layer<'_>| layer.is_changed() || changed.iter().any(|changed| self.stands_on(layer, changed));
@@ -163,7 +163,8 @@ impl<'a> Layers<'a> {
         // first, for the new ones may stand on them
         for at in self.ordered().into_iter().filter(|&at| !concerned[at]) {
             let layer = &self.layers[at];
-            if layer.found.as_ref().is_some_and(|found| found.is_materialized) {
+            let is_blocked = layer.mart.is_some_and(|mart| blocked.contains(&mart.name.as_str()));
+            if layer.found.as_ref().is_some_and(|found| found.is_materialized) && !is_blocked {
                 let refresh = format!("REFRESH MATERIALIZED VIEW CONCURRENTLY {}", layer.place());
                 let refreshed = transaction.batch_execute(&refresh).await;
                 refreshed.doing(&publishing(layer)).map_err(|error| of_layer(layer, error))?;

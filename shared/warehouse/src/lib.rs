@@ -16,6 +16,7 @@
 
 mod arrivals;
 mod as_of;
+mod checks;
 mod complete;
 mod connect;
 mod copy;
@@ -58,6 +59,7 @@ pub use error::is_login_refused;
 pub use ledger::{LedgerEntry, RunStatus};
 pub use load::{LoadPlan, Uncommitted};
 pub use login::{Login, Place, new_password};
+pub use migrate::ledger;
 pub use query::{Part, Question, Session, Table};
 pub use reading::{Answer, AnswerRow, ColumnKind, TypedColumn};
 pub use rebuild::LedgerLoad;

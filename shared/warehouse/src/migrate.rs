@@ -26,10 +26,11 @@ const ENGINE: &[(&str, &str)] = &[
     ("V5__declared.sql", include_str!("../migrations/V5__declared.sql")),
     ("V6__time_zone.sql", include_str!("../migrations/V6__time_zone.sql")),
     ("V7__layers_and_exports.sql", include_str!("../migrations/V7__layers_and_exports.sql")),
+    ("V8__checks.sql", include_str!("../migrations/V8__checks.sql")),
 ];
 
 /// The statements that make the ledger.
-pub(crate) fn ledger() -> String {
+pub fn ledger() -> String {
     let migrations: String = ENGINE.iter().map(|(_, sql)| *sql).collect();
     format!("CREATE SCHEMA audit;\n{migrations}")
 }

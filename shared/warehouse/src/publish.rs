@@ -27,12 +27,18 @@ impl Warehouse {
     /// Makes or refreshes a dataset's views and marts, all or none, under the dataset's lock. A run that sees a load newer than its own leaves
     /// this to that load's run, which comes here after its scores: a mart between a load and its scores would be short of
     /// its abnormal rows. A mart that does not exist yet is not left to it: whoever ran a file finds it there, even if the other
-    /// run is slow or fails.
+    /// run is slow or fails. `blocked` are marts that stay as they were, unless they are not there or are defined otherwise.
     ///
     /// # Errors
     /// `ContractInvalid` if a definition is no SELECT that PostgreSQL takes, lacks what it reads or stands on itself, `SchemaMismatch` if
     /// objects of others depend on one that must be made anew, `DatabaseBusy`, the database's; the schema must be migrated.
-    pub async fn publish(&mut self, run: &DatasetRun, schemas: &Schemas, marts: &[Mart]) -> Result<Published> {
+    pub async fn publish(
+        &mut self,
+        run: &DatasetRun,
+        schemas: &Schemas,
+        marts: &[Mart],
+        blocked: &[&str],
+    ) -> Result<Published> {
         let started = Instant::now();
         let millis = || u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let transaction = self.client.transaction().await.doing("beginning to publish")?;
@@ -52,7 +58,7 @@ impl Warehouse {
             )
             .await
             .doing("writing the marts' as-of date")?;
-        let made = layers.bring(&transaction).await?;
+        let made = layers.bring(&transaction, blocked).await?;
         let removed: Vec<&str> = layers.removed().collect();
         transaction
             .execute("DELETE FROM audit.mart WHERE dataset = $1 AND mart = ANY ($2)", &[&run.bundle.dataset, &removed])
@@ -60,6 +66,9 @@ impl Warehouse {
             .doing(RECORDING)?;
         let mut published = Vec::with_capacity(marts.len());
         for (mart, rebuilt) in marts.iter().zip(made) {
+            if !rebuilt && blocked.contains(&mart.name.as_str()) {
+                continue;
+            }
             let rows = record(&transaction, run, schemas, mart).await?;
             if mart.kind != MartKind::Preparation {
                 published.push(MartPublished { mart: mart.name.clone(), rows, rebuilt });

@@ -1,6 +1,6 @@
 locals {
   # The files that fonderie_contract::Bundle takes; scenarios and notes are none of the pipeline's business.
-  patterns = ["dataset.toml", "messages.toml", "records/*.toml", "sources/*.toml", "warehouse/*.sql", "models/*.sql", "preparation/*.sql", "marts/*.sql", "queries/*.sql", "exports/*.toml", "exports/*.sql"]
+  patterns = ["dataset.toml", "messages.toml", "records/*.toml", "sources/*.toml", "warehouse/*.sql", "models/*.sql", "checks/*.sql", "preparation/*.sql", "marts/*.sql", "queries/*.sql", "exports/*.toml", "exports/*.sql"]
   files    = toset(flatten([for pattern in local.patterns : tolist(fileset(var.folder, pattern))]))
 }
 

@@ -99,7 +99,7 @@ impl Layered {
             withdraw: None,
         };
         let run = self.warehouse.with_loads_known(&run).await?;
-        self.warehouse.publish(&run, &shop.layout.schemas, &shop.marts).await
+        self.warehouse.publish(&run, &shop.layout.schemas, &shop.marts, &[]).await
     }
 
     /// Publishes, and returns which marts were made anew.

@@ -8,6 +8,7 @@
 )]
 
 mod arrivals;
+mod checking;
 mod connecting;
 mod contradictions;
 mod copying;

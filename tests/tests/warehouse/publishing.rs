@@ -57,7 +57,8 @@ async fn who_is_reminded_and_why() {
         ("A1", 0.2, None),
     ];
     score(&warehouse, &scores).await;
-    let published = warehouse.publish(&run(&version, "r1", day(100)), &layout().schemas, &[relance()]).await.unwrap();
+    let published =
+        warehouse.publish(&run(&version, "r1", day(100)), &layout().schemas, &[relance()], &[]).await.unwrap();
     assert_eq!((published.marts[0].rows, published.marts[0].rebuilt, published.left_to_newer), (Some(6), true, false));
     let list = "SELECT patient_id, nom, total_impaye, nb_factures_impayees, priorite, motif, impaye_0_30, impaye_31_60, \
                 impaye_61_90, impaye_90_plus, plus_ancienne FROM datamart.relance ORDER BY patient_id";
@@ -74,11 +75,11 @@ async fn who_is_reminded_and_why() {
     // The same again writes nothing into the mart; a later "today" moves the debts, and nothing else.
     let bytes = "SELECT ctid, xmin FROM datamart.relance ORDER BY 1";
     let before = rows(&warehouse, bytes).await;
-    let again = warehouse.publish(&run(&version, "r1", day(100)), &layout().schemas, &[relance()]).await.unwrap();
+    let again = warehouse.publish(&run(&version, "r1", day(100)), &layout().schemas, &[relance()], &[]).await.unwrap();
     assert!(!again.marts[0].rebuilt);
     assert_eq!(rows(&warehouse, bytes).await, before);
     let daily = DatasetRun { started_at: Utc::now(), ..run(&version, "daily", day(130)) };
-    warehouse.publish(&daily, &layout().schemas, &[relance()]).await.unwrap();
+    warehouse.publish(&daily, &layout().schemas, &[relance()], &[]).await.unwrap();
     let ages = "SELECT impaye_0_30, impaye_31_60, impaye_61_90, impaye_90_plus FROM datamart.relance WHERE patient_id = 'P_AGES'";
     assert_eq!(rows(&warehouse, ages).await, ["0|1.00|6.00|56.00"]);
     let ledger = "SELECT a.dataset, a.as_of, a.run_id, m.mart, m.run_id, m.rows FROM audit.as_of a JOIN audit.mart m USING (dataset)";
@@ -94,12 +95,15 @@ async fn a_run_leaves_publishing_to_a_newer_load() {
     load(&mut warehouse, &first, "r1", "b1").await.unwrap();
     load(&mut warehouse, &second, "r2", "b1").await.unwrap();
     // the other run may be slow or fail: who ran a file finds its marts
-    let published = warehouse.publish(&run(&first, "r1", day(100)), &layout().schemas, &[relance()]).await.unwrap();
+    let published =
+        warehouse.publish(&run(&first, "r1", day(100)), &layout().schemas, &[relance()], &[]).await.unwrap();
     assert_eq!((published.left_to_newer, published.marts[0].rows), (false, Some(1)));
-    let published = warehouse.publish(&run(&first, "r1", day(100)), &layout().schemas, &[relance()]).await.unwrap();
+    let published =
+        warehouse.publish(&run(&first, "r1", day(100)), &layout().schemas, &[relance()], &[]).await.unwrap();
     assert_eq!((published.left_to_newer, published.marts), (true, Vec::new()));
     assert_eq!(rows(&warehouse, "SELECT run_id FROM audit.mart").await, ["r1"]);
-    let published = warehouse.publish(&run(&second, "r2", day(100)), &layout().schemas, &[relance()]).await.unwrap();
+    let published =
+        warehouse.publish(&run(&second, "r2", day(100)), &layout().schemas, &[relance()], &[]).await.unwrap();
     assert_eq!((published.left_to_newer, published.marts[0].rows), (false, Some(1)));
     warehouse.close().await;
 }
@@ -139,7 +143,7 @@ async fn readers_see_a_mart_at_every_moment_while_its_definition_changes() {
         let definition = format!("SELECT facture_key AS cle, '{name}'::text AS nom FROM dw.fact_facturation -- {name}");
         Mart { name: "liste".into(), kind: MartKind::Materialized { key: vec!["cle".into()] }, definition }
     };
-    warehouse.publish(&run, &layout().schemas, &[mart("m0")]).await.unwrap();
+    warehouse.publish(&run, &layout().schemas, &[mart("m0")], &[]).await.unwrap();
     warehouse.query("CREATE ROLE lecteur_test; GRANT SELECT ON datamart.liste TO lecteur_test").await.unwrap();
 
     // one reader of single statements, and one whose snapshot is older than every exchange
@@ -158,7 +162,7 @@ async fn readers_see_a_mart_at_every_moment_while_its_definition_changes() {
         seen
     });
     for n in 1..=20 {
-        let published = warehouse.publish(&run, &layout().schemas, &[mart(&format!("m{n}"))]).await.unwrap();
+        let published = warehouse.publish(&run, &layout().schemas, &[mart(&format!("m{n}"))], &[]).await.unwrap();
         assert!(published.marts[0].rebuilt);
     }
     done.store(true, Ordering::Relaxed);
@@ -172,9 +176,9 @@ async fn readers_see_a_mart_at_every_moment_while_its_definition_changes() {
 
     // one that is gone comes back; one that others depend on is left as it is, with a sentence
     warehouse.query("DROP MATERIALIZED VIEW datamart.liste").await.unwrap();
-    assert!(warehouse.publish(&run, &layout().schemas, &[mart("m20")]).await.unwrap().marts[0].rebuilt);
+    assert!(warehouse.publish(&run, &layout().schemas, &[mart("m20")], &[]).await.unwrap().marts[0].rebuilt);
     warehouse.query("CREATE VIEW datamart.vue AS SELECT * FROM datamart.liste").await.unwrap();
-    let error = warehouse.publish(&run, &layout().schemas, &[mart("m21")]).await.unwrap_err();
+    let error = warehouse.publish(&run, &layout().schemas, &[mart("m21")], &[]).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::SchemaMismatch);
     assert!(error.message.contains("depend on the old one"), "{error}");
     assert_eq!(rows(&warehouse, "SELECT min(nom) FROM datamart.vue").await, ["m20"]);
@@ -207,7 +211,7 @@ async fn credit_notes_are_netted_per_patient_and_the_list_is_what_is_owed() {
     let version = Version::new("v1", 0, lines);
     load(&mut warehouse, &version, "r1", "b1").await.unwrap();
     score(&warehouse, &[("T2", -0.4, Some("avoir")), ("Z1", -0.4, Some("avoir"))]).await;
-    warehouse.publish(&run(&version, "r1", day(100)), &layout().schemas, &[relance()]).await.unwrap();
+    warehouse.publish(&run(&version, "r1", day(100)), &layout().schemas, &[relance()], &[]).await.unwrap();
     let list = "SELECT patient_id, total_impaye, nb_factures_impayees, priorite, motif, impaye_0_30, impaye_31_60, impaye_61_90, \
                 impaye_90_plus, plus_ancienne FROM datamart.relance ORDER BY patient_id";
     let expected = [
@@ -258,7 +262,8 @@ async fn a_bad_mart_is_the_datasets_fault_and_the_rows_stay() {
     load(&mut warehouse, &version, "r1", "b1").await.unwrap();
     for definition in ["SELECT nothing AS patient_key FROM dw.fact_facturation", "SELECT 1 / 0 AS patient_key"] {
         let bad = Mart { definition: definition.into(), ..relance() };
-        let error = warehouse.publish(&run(&version, "r1", day(100)), &layout().schemas, &[bad]).await.unwrap_err();
+        let error =
+            warehouse.publish(&run(&version, "r1", day(100)), &layout().schemas, &[bad], &[]).await.unwrap_err();
         assert_eq!((error.code, error.disposition()), (ErrorCode::ContractInvalid, Disposition::Configuration));
         assert!(
             error.message.contains("the rows are loaded") && error.message.contains("marts/relance.sql"),
@@ -277,10 +282,10 @@ async fn today_does_not_go_back() {
     let published = "SELECT as_of, run_id FROM audit.as_of";
     let version = Version::new("v1", 0, vec![line("F1")]);
     load(&mut warehouse, &version, "r1", "b1").await.unwrap();
-    warehouse.publish(&run(&version, "r1", day(100)), &layout().schemas, &[relance()]).await.unwrap();
+    warehouse.publish(&run(&version, "r1", day(100)), &layout().schemas, &[relance()], &[]).await.unwrap();
     let daily = DatasetRun { started_at: Utc::now(), object: None, ..run(&version, "daily", day(99)) };
     assert_eq!(warehouse.with_loads_known(&daily).await.unwrap().as_of, day(100));
-    warehouse.publish(&daily, &layout().schemas, &[relance()]).await.unwrap();
+    warehouse.publish(&daily, &layout().schemas, &[relance()], &[]).await.unwrap();
     assert_eq!(rows(&warehouse, published).await, ["2025-04-11|daily"]);
     // A date that somebody typed is refused before anything is written, unless it is forced.
     let typed = |as_of| DatasetRun { force: false, as_of, ..daily.clone() };
@@ -294,7 +299,7 @@ async fn today_does_not_go_back() {
     load(&mut warehouse, &Version { force: true, ..late }, "r2", "b1").await.unwrap();
     // A later date moves it on.
     let next = DatasetRun { started_at: Utc::now(), ..run(&version, "next", day(101)) };
-    warehouse.publish(&next, &layout().schemas, &[relance()]).await.unwrap();
+    warehouse.publish(&next, &layout().schemas, &[relance()], &[]).await.unwrap();
     assert_eq!(rows(&warehouse, published).await, ["2025-04-12|next"]);
     warehouse.close().await;
 }

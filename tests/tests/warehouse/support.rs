@@ -218,15 +218,7 @@ pub(crate) fn dataset_file(path: &str) -> String {
 
 /// A migrated database of the test's own.
 pub(crate) async fn migrated(name: &str) -> TestDatabase {
-    let engine = [
-        include_str!("../../../shared/warehouse/migrations/V1__audit.sql"),
-        include_str!("../../../shared/warehouse/migrations/V2__scores_and_marts.sql"),
-        include_str!("../../../shared/warehouse/migrations/V3__load_only.sql"),
-        include_str!("../../../shared/warehouse/migrations/V4__recovery.sql"),
-        include_str!("../../../shared/warehouse/migrations/V5__declared.sql"),
-        include_str!("../../../shared/warehouse/migrations/V6__layers_and_exports.sql"),
-    ];
-    let version = engine.concat() + &fonderie_tables::create(&layout().tables);
+    let version = fonderie_warehouse::ledger() + &fonderie_tables::create(&layout().tables);
     fonderie_test_support::database_like(name, &version, async |url| {
         let mut warehouse = connect(&url).await;
         warehouse.migrate(layout()).await.unwrap();

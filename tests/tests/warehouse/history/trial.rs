@@ -12,7 +12,7 @@ use arrow_array::{
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use fonderie_contract::{Bundle, Complete, Dataset, Field, Origin, Owns, Record};
-use fonderie_core::stage::{Loaded, Outcomes, Transformed, Validated};
+use fonderie_core::stage::{Checked, Loaded, Outcomes, Transformed, Validated};
 use fonderie_core::withdrawal::{RecordWithdrawal, WithdrawalStatus};
 use fonderie_core::{BundleRef, DatasetRun, ObjectVersion, Result, Run, Tally};
 use fonderie_quality::{KeyScan, RepeatedKeys, Validator, unique_fields};
@@ -285,6 +285,35 @@ impl Trial {
     /// The first column of a query's rows.
     pub(crate) async fn rows(&self, query: &str) -> Vec<String> {
         self.client.query(query, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    }
+
+    /// Loads a version, and asks the checks as its run does.
+    pub(crate) async fn load_and_check(&mut self, dataset: &Dataset, version: &Version) -> Result<Vec<Checked>> {
+        self.evolve(dataset).await;
+        let run_id = self.run_id(version);
+        let reading = Reading::new(dataset, version, "checked", &run_id);
+        let batches = stream::iter([Ok(reading.accepted.clone())]);
+        self.warehouse.load(&reading.plan(), batches, reading.judged()).await?.commit().await?;
+        let run = self.warehouse.with_loads_known(&DatasetRun::from(&reading.run)).await?;
+        self.warehouse.check(&run, dataset).await
+    }
+
+    /// Asks the checks as the daily run does.
+    pub(crate) async fn check_all(&mut self, dataset: &Dataset) -> Result<Vec<Checked>> {
+        let version = super::one_row(0, "daily", &[]);
+        let run_id = self.run_id(&version);
+        let run = DatasetRun {
+            object: None,
+            started_at: chrono::Utc::now(),
+            ..DatasetRun::from(&Reading::new(dataset, &version, "daily", &run_id).run)
+        };
+        let run = self.warehouse.with_loads_known(&run).await?;
+        self.warehouse.check(&run, dataset).await
+    }
+
+    /// The marts that stay as they were, with the checks that keep them so.
+    pub(crate) async fn blocked(&self, dataset: &Dataset) -> Vec<(String, Vec<String>)> {
+        self.warehouse.blocked(dataset).await.unwrap().into_iter().collect()
     }
 
     /// Sees that each reference has its member.
