@@ -112,7 +112,7 @@ async fn a_warehouse_without_tables_says_what_makes_them() {
     let database = fonderie_test_support::database("no_tables").await;
     let mut command = Command::new(&trial.fonderie);
     command.args(["owed", "--on", "2026-06-30", "--database-url", &database.url, "--datasets"]).arg(&trial.datasets);
-    check(&told(&mut command), 2, &["dw.", "does not exist", "when the first file is run"]);
+    check(&told(&mut command), 2, &["dw.", "does not exist", "when its first file is run"]);
 }
 
 #[tokio::test]

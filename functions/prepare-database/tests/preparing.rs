@@ -143,7 +143,9 @@ async fn a_new_database_is_prepared_once_and_again_without_a_change() {
             "the engine V3__load_only",
             "the engine V4__recovery",
             "the engine V5__declared",
-            "the engine V6__layers_and_exports",
+            "the engine V6__time_zone",
+            "the engine V7__layers_and_exports",
+            "the engine V8__checks",
             "shop tables"
         ]
     );

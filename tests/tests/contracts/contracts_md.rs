@@ -179,15 +179,17 @@ fn shown_tables(dataset: &Dataset) -> Vec<String> {
 }
 
 impl Example {
-    /// The files of the dataset; each model, mart, query and export has a SELECT.
+    /// The files of the dataset; each model, check, mart, query and export has a SELECT.
     fn files(&self) -> Vec<(String, String)> {
         let mut files = vec![
             ("dataset.toml".to_owned(), self.dataset.to_string()),
             ("sources/shop.toml".to_owned(), self.source.to_string()),
         ];
         files.extend(self.records.iter().map(|(name, record)| (format!("records/{name}.toml"), record.to_string())));
-        for (list, key) in [("models", "id"), ("marts", "name"), ("queries", "name")] {
+        for (list, key) in [("models", "id"), ("checks", "id"), ("marts", "name"), ("queries", "name")] {
             let entries = self.dataset.get(list).and_then(Value::as_array).into_iter().flatten();
+            // a check of a kind has no SQL
+            let entries = entries.filter(|entry| list != "checks" || entry.get("kind").is_none());
             let names = entries.filter_map(|entry| entry.get(key)?.as_str());
             files.extend(names.map(|name| (format!("{list}/{name}.sql"), "SELECT 1".to_owned())));
         }

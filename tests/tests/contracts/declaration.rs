@@ -344,7 +344,7 @@ fn a_declared_query_has_its_parameters_and_the_others_have_none() {
     let refusal = |given: &[_]| sales.refusal(given).unwrap();
     assert_eq!(
         refusal(&[(sold_on, "2026-03-31"), (store, "S9"), (least, "5")]),
-        "nothing is known of store S9 or least 5: ids are written as in the files"
+        "nothing is known of store S9, least 5: ids are written as in the files"
     );
     assert!(refusal(&[(sold_on, "2026-03-31")]).starts_with("nothing is known of what was asked for: "));
     assert_eq!((stock.parameters.len(), &stock.alias, stock.refusal(&[])), (0, &None, None));
