@@ -16,17 +16,20 @@ fn an_export_is_a_query_and_a_file() {
     let files = [
         ("exports/mine.toml", "format = \"xlsx\"\ntitle = \"Été\"\nfile = \"my orders 1.2.xlsx\"\nwhen = \"request\""),
         ("exports/mine.sql", "SELECT 1 AS a"),
-        ("exports/due.toml", "query = \"unpaid\"\nformat = \"csv\""),
+        ("exports/overdue.toml", "query = \"unpaid\"\nformat = \"csv\""),
     ];
     let dataset = compile(&files).unwrap();
-    let [mine, due] = &dataset.exports[..] else { panic!("two exports") };
+    let [mine, overdue] = &dataset.exports[..] else { panic!("two exports") };
     assert_eq!(
         (mine.query.sql.as_str(), mine.title.as_str(), mine.file.as_str()),
         ("SELECT 1 AS a", "Été", "my orders 1.2.xlsx")
     );
     assert_eq!((mine.format, mine.when), (ExportFormat::Xlsx, ExportTime::Request));
-    assert_eq!((due.query.name.as_str(), due.title.as_str(), due.file.as_str()), ("unpaid", "due", "due.csv"));
-    assert_eq!((due.format, due.when), (ExportFormat::Csv, ExportTime::Publish));
+    assert_eq!(
+        (overdue.query.name.as_str(), overdue.title.as_str(), overdue.file.as_str()),
+        ("unpaid", "overdue", "overdue.csv")
+    );
+    assert_eq!((overdue.format, overdue.when), (ExportFormat::Csv, ExportTime::Publish));
 }
 
 /// The declaration, further files, and the words of the only mistake.
@@ -41,7 +44,7 @@ fn mistakes_name_the_file_and_the_key() {
             &[],
             "`query`: found nothing; accepted: one of the dataset's queries (\"unpaid\"), or a file `exports/mine.sql`",
         ),
-        ("query = \"due\"\nformat = \"csv\"", &[], "`query`: found \"due\", which is no query"),
+        ("query = \"overdue\"\nformat = \"csv\"", &[], "`query`: found \"overdue\", which is no query"),
         ("query = \"unpaid\"\nformat = \"csv\"", &[own], "`query`: found a query beside exports/mine.sql"),
         ("format = \"xls\"", &[own], "`format`: found \"xls\""),
         ("title = \"a\"", &[own], "`format`: found nothing"),
