@@ -65,14 +65,14 @@ impl Warehouse {
         for check in some {
             checked.push(ask(&transaction, run, check, states.get(&check.id), false).await?);
         }
-        for table in &followed {
-            transaction.batch_execute(&take_all(&dataset.layout.tables, table)).await.doing(CHECKING)?;
-        }
-        for check in all {
-            checked.push(ask(&transaction, run, check, states.get(&check.id), true).await?);
-        }
-        for table in &followed {
-            transaction.batch_execute(&drop_all(table)).await.doing(CHECKING)?;
+        if !all.is_empty() {
+            let take: String = followed.iter().map(|table| take_all(&dataset.layout.tables, table)).collect();
+            transaction.batch_execute(&take).await.doing(CHECKING)?;
+            for check in all {
+                checked.push(ask(&transaction, run, check, states.get(&check.id), true).await?);
+            }
+            let drop: String = followed.iter().map(|table| drop_all(table)).collect();
+            transaction.batch_execute(&drop).await.doing(CHECKING)?;
         }
         forget(&transaction, dataset).await?;
         step("before the checks were committed");

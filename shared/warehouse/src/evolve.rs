@@ -449,7 +449,7 @@ fn compare(base: &Base, found: &Found, wanted: &Found, steps: &mut Steps) {
     }
     // a list of what versions showed has no rows that a statement could bring to another key
     let is_list = ["_presence", "_snapshots", "_refused"].iter().any(|ending| base.name.ends_with(ending));
-    let by = |statement: String| if is_list { WayOut::Rebuild } else { WayOut::Statement(statement) };
+    let by = |way_out: WayOut| if is_list { WayOut::Rebuild } else { way_out };
     for (column, want) in &wanted.columns {
         let quoted = quote(column);
         let computed = |want: &Column| {
@@ -463,7 +463,7 @@ fn compare(base: &Base, found: &Found, wanted: &Found, steps: &mut Steps) {
                 computed(want)
             );
             if want.needed {
-                steps.refuse(format!("{shown} lacks {column}, which is part of its key"), by(add));
+                steps.refuse(format!("{shown} lacks {column}, which is part of its key"), by(WayOut::Statement(add)));
             } else {
                 steps.statements.push(add);
                 steps.statements.extend(
@@ -495,7 +495,7 @@ fn compare(base: &Base, found: &Found, wanted: &Found, steps: &mut Steps) {
                 steps.statements.push(alter);
             } else if !is_wider(&have.sql_type, &want.sql_type) {
                 let sentence = format!("{shown}.{column} is {} and is declared as {}", have.sql_type, want.sql_type);
-                steps.refuse(sentence, if is_list { WayOut::Rebuild } else { WayOut::WithoutViews(alter) });
+                steps.refuse(sentence, by(WayOut::WithoutViews(alter)));
             }
         }
     }
@@ -503,17 +503,18 @@ fn compare(base: &Base, found: &Found, wanted: &Found, steps: &mut Steps) {
         if have.needed {
             let sentence = format!("{shown} has {column} in its key, which is not declared");
             let drop = format!("ALTER TABLE {place} DROP COLUMN {} CASCADE", quote(column));
-            steps.refuse(sentence, if is_list { WayOut::Rebuild } else { WayOut::WithoutViews(drop) });
+            steps.refuse(sentence, by(WayOut::WithoutViews(drop)));
         }
     }
     for constraint in wanted.constraints.keys().filter(|one| !found.constraints.contains_key(*one)) {
         let sentence = format!("{shown} lacks the condition {constraint}");
-        steps.refuse(sentence, by(format!("ALTER TABLE {place} ADD {constraint}")));
+        steps.refuse(sentence, by(WayOut::Statement(format!("ALTER TABLE {place} ADD {constraint}"))));
     }
     for (constraint, constraint_name) in &found.constraints {
         if constraint.starts_with("CHECK") && !wanted.constraints.contains_key(constraint) {
             let sentence = format!("{shown} has the condition {constraint}, which is not declared any more");
-            steps.refuse(sentence, by(format!("ALTER TABLE {place} DROP CONSTRAINT {}", quote(constraint_name))));
+            let drop = format!("ALTER TABLE {place} DROP CONSTRAINT {}", quote(constraint_name));
+            steps.refuse(sentence, by(WayOut::Statement(drop)));
         }
     }
     for index in wanted.indexes.iter().filter(|one| !found.indexes.contains(one)) {
