@@ -6,7 +6,7 @@ use fonderie_core::stage::{CheckStatus, Checked};
 use fonderie_test_support::shop_files;
 use serde_json::json;
 
-use crate::history::{Trial, Version, compile, one_row};
+use crate::history::{Trial, Version, compile, version};
 
 const CHECKS: &str = r#"
 [[checks]]
@@ -49,14 +49,6 @@ fn checked(checks: &str, odd: &str) -> Dataset {
 }
 
 const ODD: &str = "SELECT c.line_id FROM changed_fact_line c JOIN shop_dw.fact_line l USING (fact_line_key) WHERE l.quantity % 2 = 1;";
-
-fn version(shop: &Dataset, record: &str, id: &str, values: &[(&str, &str)]) -> Version {
-    let record = shop.records.iter().position(|known| known.name == record).unwrap();
-    let mut version = one_row(record, id, values);
-    // complete of all lines: it must not close the others
-    version.unread = true;
-    version
-}
 
 fn line(shop: &Dataset, id: &str, number: &str, quantity: &str) -> Version {
     let values = [("line_id", number), ("sku", "s1"), ("quantity", quantity), ("sold_on", "2025-01-03")];

@@ -4,7 +4,7 @@ use fonderie_contract::{Bundle, Dataset};
 use fonderie_core::ErrorCode;
 use fonderie_test_support::{dataset_files, shop_files};
 
-use crate::history::{Trial, Version, compile, one_row};
+use crate::history::{Trial, Version, compile, version};
 
 /// The shop with a text of one of its files replaced.
 fn edited(file: &str, from: &str, to: &str) -> Dataset {
@@ -22,14 +22,6 @@ fn with(edits: &[(&str, &str, &str)], more: &[(&str, &str)]) -> Dataset {
     };
     let more = more.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
     compile(&Bundle::from_files(shop_files().into_iter().map(edit).chain(more)))
-}
-
-fn version(shop: &Dataset, record: &str, id: &str, values: &[(&str, &str)]) -> Version {
-    let record = shop.records.iter().position(|known| known.name == record).unwrap();
-    let mut version = one_row(record, id, values);
-    // complete of all lines: it must not close the others
-    version.unread = true;
-    version
 }
 
 fn line(shop: &Dataset, id: &str) -> Version {

@@ -217,6 +217,12 @@ pub(crate) fn one_row(record: usize, id: &str, values: &[(&str, &str)]) -> Versi
     }
 }
 
+/// A version of one row of a record, which closes no row of others though its file may be complete.
+pub(crate) fn version(dataset: &Dataset, record: &str, id: &str, values: &[(&str, &str)]) -> Version {
+    let record = dataset.records.iter().position(|known| known.name == record).unwrap();
+    Version { unread: true, ..one_row(record, id, values) }
+}
+
 #[tokio::test]
 async fn the_tables_compute_columns_and_refuse_a_state_that_no_rule_refused() {
     let shop = compile(&Bundle::from_files(shop_files()));
