@@ -31,6 +31,11 @@ mod tests {
             let mut expected = fonderie_test_support::dataset_files(&name);
             let generate = std::fs::read_to_string(root.join(&name).join("generate.toml"));
             expected.extend(generate.ok().map(|text| ("generate.toml".to_owned(), text)));
+            for sample in std::fs::read_dir(root.join(&name).join("samples")).into_iter().flatten() {
+                let sample = sample.unwrap();
+                let path = format!("samples/{}", sample.file_name().into_string().unwrap());
+                expected.push((path, std::fs::read_to_string(sample.path()).unwrap()));
+            }
             expected.sort();
             let mut carried: Vec<_> = files(&name).map(|(path, text)| (path.to_owned(), text.to_owned())).collect();
             carried.sort();

@@ -13,6 +13,9 @@ use crate::command_line::collisions;
 /// The folder of datasets that is used if it is there and none is named.
 pub(crate) const FOLDER: &str = "datasets";
 
+/// The folder of a dataset's own sample files.
+const SAMPLES: &str = "samples";
+
 /// Where datasets come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
@@ -49,6 +52,28 @@ impl Origin {
             return Err(invalid(message));
         }
         Ok(names)
+    }
+
+    /// Reads the one of several datasets that is meant if none is named: it declares `default = true`.
+    fn default(&self, names: &[String]) -> Result<DatasetFolder> {
+        let mut marked = Vec::new();
+        for name in names {
+            marked.extend(Some(self.read(name)?).filter(|folder| folder.bundle.is_default()));
+        }
+        match (marked.pop(), marked.is_empty()) {
+            (Some(only), true) => Ok(only),
+            (Some(_), false) => {
+                let message = format!(
+                    "{self} has several datasets with `default = true`, choose one with --dataset: {}",
+                    names.join(", ")
+                );
+                Err(invalid(message))
+            }
+            (None, _) => {
+                let message = format!("{self} has several datasets, choose one with --dataset: {}", names.join(", "));
+                Err(invalid(message))
+            }
+        }
     }
 
     /// Reads one of its datasets.
@@ -99,11 +124,7 @@ impl DatasetFolder {
                 return Err(invalid(message));
             }
             (None, [name]) => name,
-            (None, several) => {
-                let message =
-                    format!("{origin} has several datasets, choose one with --dataset: {}", several.join(", "));
-                return Err(invalid(message));
-            }
+            (None, several) => return origin.default(several),
         };
         origin.read(name)
     }
@@ -144,6 +165,36 @@ impl DatasetFolder {
             Origin::Folder(folder) => folder.join(&self.name).display().to_string(),
             Origin::Carried => format!("{} in the program", self.name),
         }
+    }
+
+    /// Its own sample files, `samples/*`: name and content, by name; none if it has no such folder.
+    ///
+    /// # Errors
+    /// `SettingsInvalid`: one cannot be read, or is no ordinary file.
+    pub(crate) fn samples(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        let mut samples = Vec::new();
+        match &self.origin {
+            Origin::Folder(folder) => {
+                let folder = folder.join(&self.name).join(SAMPLES);
+                let unread = |error| invalid(format!("{} cannot be read", folder.display())).caused_by(error);
+                if fs::symlink_metadata(&folder).is_err() {
+                    return Ok(samples);
+                }
+                for entry in fs::read_dir(&folder).map_err(unread)? {
+                    let entry = entry.map_err(unread)?;
+                    let name = entry.file_name().to_string_lossy().into_owned();
+                    if !name.starts_with('.') && ordinary(&entry.path())? == Ordinary::File {
+                        samples.push((name, fs::read(entry.path()).map_err(unread)?));
+                    }
+                }
+            }
+            Origin::Carried => samples.extend(carried::files(&self.name).filter_map(|(path, text)| {
+                let name = path.strip_prefix(SAMPLES)?.strip_prefix('/')?;
+                Some((name.to_owned(), text.as_bytes().to_vec()))
+            })),
+        }
+        samples.sort();
+        Ok(samples)
     }
 
     /// The text of one of its files that is no part of the bundle.

@@ -96,7 +96,7 @@ pub(crate) fn generate(dataset: &DatasetFolder, request: &Request<'_>) -> Result
     let compiled = dataset.compile()?;
     let text = dataset.text(FILE).map_err(|error| {
         let place = dataset.place();
-        let message = format!("{FILE} of {place} cannot be read: it says what the dataset's sample files are made of");
+        let message = format!("{FILE} of {place} cannot be read: it says what the dataset's sample files are made of; `demo` runs the files of the folder `samples` without it");
         StageError::new(ErrorCode::ContractInvalid, message).caused_by(error)
     })?;
     let plan = Plan::compile(&text, &compiled)

@@ -146,6 +146,7 @@ async fn a_new_database_is_prepared_once_and_again_without_a_change() {
             "the engine V6__time_zone",
             "the engine V7__layers_and_exports",
             "the engine V8__checks",
+            "the engine V9__publications",
             "shop tables"
         ]
     );

@@ -5,12 +5,13 @@ use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use bytes::Bytes;
-use fonderie_anomaly::{AnomalyError, Forest, Parameters, Rows, Training};
-use fonderie_contract::{Dataset, Messages, Model, ModelKind};
+use fonderie_anomaly::{AnomalyError, Deviation, Forest, Parameters, Rows, Training, ZScore};
+use fonderie_contract::{Dataset, Level, Messages, Model, ModelKind};
 use fonderie_core::stage::{DatasetRun, ModelScored, ScoreInput, Scored};
-use fonderie_core::{Deadline, ErrorCode, ObjectRef, Result, StageError};
+use fonderie_core::{Deadline, ErrorCode, ObjectRef, Result, StageError, digest, hex};
 use fonderie_warehouse::{ConnectOptions, Score, ScorePlan, TrainedModel, Turn, Warehouse};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::Context;
 
@@ -47,20 +48,16 @@ async fn all(
     Ok(models)
 }
 
-/// The rows of a dataset as a model sees them.
-struct Read {
-    /// Each row's key and state.
-    identities: Vec<(i64, i64)>,
-    rows: Rows,
-}
-
-/// A trained forest and what it says.
+/// A trained model and what it says.
 struct Trained {
-    forest: Forest,
-    /// A score per row.
-    scores: Vec<f64>,
-    /// The abnormal rows, each with the feature that isolated it most.
-    isolated: Vec<(usize, usize)>,
+    /// As it is stored.
+    json: String,
+    sha256: String,
+    metrics: Value,
+    /// A score per row; `None` if the model has none for it.
+    scores: Vec<Option<f64>>,
+    /// The abnormal rows, each with the feature that made it so.
+    abnormal: Vec<(usize, usize)>,
 }
 
 async fn one(
@@ -69,54 +66,101 @@ async fn one(
     plan: &ScorePlan<'_>,
     messages: &Messages,
 ) -> Result<ModelScored> {
-    let ModelKind::IsolationForest { trees, sample, contamination_percent, seed } = plan.model.kind;
-    let told = json!({
-        "type": "isolation_forest", "version": fonderie_anomaly::VERSION, "trees": trees, "sample": sample,
-        "contamination_percent": contamination_percent, "seed": seed,
-    });
+    let told = told(plan.model.kind);
     if let Turn::Over(scored) = warehouse.scoring_turn(plan, &told).await? {
         return Ok(scored);
     }
-    let read = read(warehouse, plan).await?;
-    if (read.rows.len() as u64) < plan.model.min_rows {
-        let scores = read.identities.iter().map(|&(key, state)| Score { key, state, score: None, reason: None });
+    let mut identities = Vec::new();
+    let mut learner = Learner::new(plan.model).map_err(|error| unusable(plan.model, &error))?;
+    let push = |key, state, features: &[f64]| {
+        identities.push((key, state));
+        learner.push(features).map_err(|error| unusable(plan.model, &error))
+    };
+    warehouse.read_features(plan, push).await?;
+    if (identities.len() as u64) < plan.model.min_rows {
+        let scores = identities.iter().map(|&(key, state)| Score { key, state, score: None, reason: None });
         return warehouse.write_scores(plan, &told, None, scores).await;
     }
-    let parameters = Parameters {
-        trees: usize::from(trees),
-        samples: usize::from(sample),
-        contamination: f64::from(contamination_percent) / 100.0,
-        seed,
-    };
-    let Read { identities, rows } = read;
+    let levels = plan.model.levels.clone();
     // Minutes of computing on a large dataset: the runtime must see its deadline meanwhile.
-    let trained = tokio::task::spawn_blocking(move || train(&rows, &parameters)).await;
+    let trained = tokio::task::spawn_blocking(move || learner.train(&levels)).await;
     let trained = trained.map_err(|error| internal("the training was broken off").caused_by(error))?;
-    let Trained { forest, scores, isolated } = trained.map_err(|error| unusable(plan.model, &error))?;
-    let object = store(context, plan, &forest).await?;
-    let reasons = reasons(warehouse, plan, messages, &identities, &isolated).await?;
+    let Trained { json, sha256, metrics, scores, abnormal } = trained.map_err(|error| unusable(plan.model, &error))?;
+    // under its own hash, before any score refers to it
+    let key = format!("models/{}/{}/{sha256}.json", plan.run.bundle.dataset, plan.model.id);
+    let object = ObjectRef { bucket: context.reports_bucket.clone(), key };
+    context.storage.put(&object, Bytes::from(json), "application/json").await?;
+    let reasons = reasons(warehouse, plan, messages, &identities, &abnormal).await?;
     let written = identities.iter().zip(&scores).enumerate().map(|(row, (&(key, state), &score))| Score {
         key,
         state,
-        score: Some(score),
+        score,
         reason: reasons.get(&row).map(String::as_str),
     });
-    let model = TrainedModel { metrics: json!({ "offset": forest.offset() }), sha256: forest.sha256(), object };
+    let model = TrainedModel { metrics, sha256, object };
     warehouse.write_scores(plan, &told, Some(&model), written).await
 }
 
-async fn read(warehouse: &mut Warehouse, plan: &ScorePlan<'_>) -> Result<Read> {
-    let mut identities = Vec::new();
-    let mut rows = Rows::of_features(plan.model.features.len()).map_err(|error| unusable(plan.model, &error))?;
-    let push = |key, state, features: &[f64]| {
-        identities.push((key, state));
-        rows.push(features).map_err(|error| unusable(plan.model, &error))
-    };
-    warehouse.read_features(plan, push).await?;
-    Ok(Read { identities, rows })
+/// A model's kind and parameters, for the ledger.
+fn told(kind: ModelKind) -> Value {
+    match kind {
+        ModelKind::IsolationForest { trees, sample, contamination_percent, seed } => json!({
+            "type": "isolation_forest", "version": fonderie_anomaly::VERSION, "trees": trees, "sample": sample,
+            "contamination_percent": contamination_percent, "seed": seed,
+        }),
+        ModelKind::ZScore { of_population } => json!({ "type": "zscore", "deviation": deviation(of_population) }),
+    }
 }
 
-fn train(rows: &Rows, parameters: &Parameters) -> Result<Trained, AnomalyError> {
+fn deviation(of_population: bool) -> Deviation {
+    if of_population { Deviation::Population } else { Deviation::Sample }
+}
+
+/// A model that is not trained yet, with the rows that it will be trained on.
+enum Learner {
+    Forest(Parameters, Rows),
+    ZScore(Deviation, Vec<f64>),
+}
+
+impl Learner {
+    fn new(model: &Model) -> Result<Self, AnomalyError> {
+        match model.kind {
+            ModelKind::IsolationForest { trees, sample, contamination_percent, seed } => {
+                let parameters = Parameters {
+                    trees: usize::from(trees),
+                    samples: usize::from(sample),
+                    contamination: f64::from(contamination_percent) / 100.0,
+                    seed,
+                };
+                Ok(Self::Forest(parameters, Rows::of_features(model.features.len())?))
+            }
+            ModelKind::ZScore { of_population } => Ok(Self::ZScore(deviation(of_population), Vec::new())),
+        }
+    }
+
+    fn push(&mut self, features: &[f64]) -> Result<(), AnomalyError> {
+        match self {
+            Self::Forest(_, rows) => rows.push(features),
+            Self::ZScore(_, values) => match features {
+                [value] if value.is_finite() => {
+                    values.push(*value);
+                    Ok(())
+                }
+                [_] => Err(AnomalyError::Parameter("a value is no finite number")),
+                _ => Err(AnomalyError::Features { expected: 1, found: features.len() }),
+            },
+        }
+    }
+
+    fn train(self, levels: &[Level]) -> Result<Trained, AnomalyError> {
+        match self {
+            Self::Forest(parameters, rows) => forest(&rows, &parameters),
+            Self::ZScore(deviation, values) => zscore(&values, deviation, levels),
+        }
+    }
+}
+
+fn forest(rows: &Rows, parameters: &Parameters) -> Result<Trained, AnomalyError> {
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let Training::Fitted { forest, mut scores } = Forest::train_rows(rows, parameters, threads)? else {
         return Err(AnomalyError::Parameter("a model asks for fewer rows than a tree samples"));
@@ -124,18 +168,29 @@ fn train(rows: &Rows, parameters: &Parameters) -> Result<Trained, AnomalyError> 
     // scikit-learn's decision_function
     scores.iter_mut().for_each(|score| *score -= forest.offset());
     let abnormal = scores.iter().enumerate().filter(|(_, score)| **score < 0.0);
-    let isolated = abnormal.map(|(row, _)| Ok((row, forest.isolating_feature(rows, row)?)));
-    let isolated = isolated.collect::<Result<_, AnomalyError>>()?;
-    Ok(Trained { forest, scores, isolated })
+    let abnormal = abnormal.map(|(row, _)| Ok((row, forest.isolating_feature(rows, row)?)));
+    let abnormal = abnormal.collect::<Result<_, AnomalyError>>()?;
+    Ok(Trained {
+        json: stored(&forest)?,
+        sha256: forest.sha256(),
+        metrics: json!({ "offset": forest.offset() }),
+        scores: scores.into_iter().map(Some).collect(),
+        abnormal,
+    })
 }
 
-/// Puts the forest under its own hash, before any score refers to it.
-async fn store(context: &Context, plan: &ScorePlan<'_>, forest: &Forest) -> Result<ObjectRef> {
-    let key = format!("models/{}/{}/{}.json", plan.run.bundle.dataset, plan.model.id, forest.sha256());
-    let object = ObjectRef { bucket: context.reports_bucket.clone(), key };
-    let json = serde_json::to_vec(forest).map_err(|error| internal("the forest is no JSON").caused_by(error))?;
-    context.storage.put(&object, Bytes::from(json), "application/json").await?;
-    Ok(object)
+fn zscore(values: &[f64], deviation: Deviation, levels: &[Level]) -> Result<Trained, AnomalyError> {
+    let model = ZScore::of(values, deviation).ok_or(AnomalyError::Parameter("a z-score needs two rows"))?;
+    let scores: Vec<Option<f64>> = values.iter().map(|&value| model.score(value)).collect();
+    let is_abnormal = |score: &Option<f64>| score.is_some_and(|score| Level::of(levels, score).is_some());
+    let abnormal = scores.iter().enumerate().filter(|(_, score)| is_abnormal(score)).map(|(row, _)| (row, 0)).collect();
+    let json = stored(&model)?;
+    let metrics = json!({ "mean": model.mean, "standard_deviation": model.standard_deviation });
+    Ok(Trained { sha256: hex(digest([json.as_str()])), json, metrics, scores, abnormal })
+}
+
+fn stored(model: &impl Serialize) -> Result<String, AnomalyError> {
+    serde_json::to_string(model).map_err(|error| AnomalyError::Record(error.to_string()))
 }
 
 /// The reasons of the abnormal rows, by row. A row that changed since has none, and will not be written.
@@ -144,9 +199,9 @@ async fn reasons(
     plan: &ScorePlan<'_>,
     messages: &Messages,
     identities: &[(i64, i64)],
-    isolated: &[(usize, usize)],
+    abnormal: &[(usize, usize)],
 ) -> Result<HashMap<usize, String>> {
-    let keys: Vec<i64> = isolated.iter().map(|&(row, _)| identities[row].0).collect();
+    let keys: Vec<i64> = abnormal.iter().map(|&(row, _)| identities[row].0).collect();
     let texts = warehouse.feature_texts(plan, &keys).await?;
     let reason = |&(row, feature): &(usize, usize)| {
         let (key, state) = identities[row];
@@ -154,7 +209,7 @@ async fn reasons(
         let value = messages.number(values[feature].as_deref()?);
         Some((row, plan.model.features[feature].words.replace("{value}", &value)))
     };
-    Ok(isolated.iter().filter_map(reason).collect())
+    Ok(abnormal.iter().filter_map(reason).collect())
 }
 
 fn unusable(model: &Model, error: &AnomalyError) -> StageError {

@@ -67,7 +67,7 @@ async fn merge(
                 reject.value = Some(value);
             }
             originals.name_sheet(messages, &mut reject);
-            write_reject(&reject, &originals.rows.raw(), &mut csv);
+            write_reject(&reject, &originals.rows.shown(), &mut csv);
         }
         if csv.len() >= PIECE {
             writer.write(Bytes::from(std::mem::take(&mut csv))).await?;

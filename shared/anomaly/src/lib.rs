@@ -1,5 +1,5 @@
-//! Isolation forest (Liu, Ting, Zhou: Isolation Forest, ICDM 2008) with scikit-learn's scores, on smartcore's matrix and
-//! estimator traits, so that smartcore's other estimators can stand beside it.
+//! The kinds of models: an isolation forest (Liu, Ting, Zhou: Isolation Forest, ICDM 2008) with scikit-learn's scores, on smartcore's matrix and
+//! estimator traits, so that smartcore's other estimators can stand beside it; and the z-score of a value.
 //!
 //! Pure computation, no I/O. A [`Forest`] is a function of its [`Parameters`] and of the training rows as a multiset: not of
 //! their order, nor of the number of threads, nor of the machine. It is stored with serde, has a version and a
@@ -10,7 +10,9 @@ mod error;
 mod forest;
 mod rows;
 mod tree;
+mod zscore;
 
 pub use error::AnomalyError;
 pub use forest::{Forest, ImportedNode, Parameters, Training, VERSION};
 pub use rows::Rows;
+pub use zscore::{Deviation, ZScore};

@@ -51,6 +51,12 @@ impl Bundle {
         hex(digest(self.files.iter().flat_map(|(path, text)| [path.as_str(), text])))
     }
 
+    /// Whether `dataset.toml` has `default = true`: of several datasets, this one is meant if none is named.
+    pub fn is_default(&self) -> bool {
+        let document = self.file("dataset.toml").and_then(|text| text.parse::<toml::Table>().ok());
+        document.is_some_and(|document| document.get("default").and_then(toml::Value::as_bool) == Some(true))
+    }
+
     /// The files, by path.
     pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
         self.files.iter().map(|(path, text)| (path.as_str(), text.as_str()))

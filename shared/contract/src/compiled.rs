@@ -14,6 +14,7 @@ use crate::messages::Messages;
 use crate::numbers::NumberFormat;
 use crate::pattern::{NamePatterns, Patterns, Template, same_case};
 use crate::query::Query;
+use crate::text::fold_name;
 
 /// A dataset: what is true of one business (a shop, freight) and of nothing else.
 #[derive(Debug)]
@@ -153,6 +154,8 @@ pub struct Record {
     pub owner: Option<usize>,
     /// Whether amounts may be negative: a credit note, of which the part is between the whole and zero.
     pub credit_notes: bool,
+    /// Columns of files, by their names in any spelling, whose values must not get out of the file.
+    pub refused_columns: Vec<String>,
     /// What a load may find of its rows that is no mistake.
     pub warnings: Vec<Warning>,
     /// What is plausible of a file that is complete, if the record's files are.
@@ -392,6 +395,8 @@ pub struct Source {
     pub columns: Vec<Origin>,
     /// Columns of the file that are left out on purpose.
     pub ignored: Vec<ColumnRef>,
+    /// Columns whose values must not get out of the file: the record's, and the source's own.
+    pub refused: Vec<ColumnRef>,
     /// Rows that are left out on purpose, and counted.
     pub skipped_rows: Vec<SkippedRows>,
     /// Whether header names are compared without case and accents.
@@ -644,7 +649,7 @@ pub struct Model {
     pub kind: ModelKind,
     /// What it looks at, in order.
     pub features: Vec<Feature>,
-    /// The abnormal scores by how far they go, each below the one before.
+    /// The abnormal scores by how far they go, each beyond the one before.
     pub levels: Vec<Level>,
     /// With fewer rows, nothing is scored.
     pub min_rows: u64,
@@ -672,6 +677,11 @@ pub enum ModelKind {
         /// Where the random draws begin.
         seed: u64,
     },
+    /// How many standard deviations the feature's value is from the mean of all.
+    ZScore {
+        /// Whether that is the standard deviation of a population; otherwise it is that of a sample.
+        of_population: bool,
+    },
 }
 
 /// A level of a model's scores.
@@ -679,14 +689,42 @@ pub enum ModelKind {
 pub struct Level {
     /// Its name.
     pub name: String,
-    /// The bound below which a score is of this level, unless a later one takes it.
-    pub below: f64,
+    /// The scores that are of this level, unless a later one takes them.
+    pub bound: Bound,
+}
+
+/// The scores beyond a number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bound {
+    /// Those below it.
+    Below(f64),
+    /// Those above it.
+    Above(f64),
+}
+
+impl Bound {
+    fn takes(self, score: f64) -> bool {
+        match self {
+            Self::Below(bound) => score < bound,
+            Self::Above(bound) => score > bound,
+        }
+    }
+}
+
+impl Source {
+    /// Whether a column, by its name in the header and its position from 0, is one whose values must not get out of the file.
+    pub fn refuses(&self, name: &str, position: usize) -> bool {
+        self.refused.iter().any(|column| match column {
+            ColumnRef::Name(refused) => fold_name(refused) == fold_name(name),
+            ColumnRef::Position(refused) => *refused == position,
+        })
+    }
 }
 
 impl Level {
-    /// The place of a score's level among the levels, each below the one before; `None` of a normal score.
+    /// The place of a score's level among the levels, each beyond the one before; `None` of a normal score.
     pub fn of(levels: &[Self], score: f64) -> Option<usize> {
-        levels.iter().rposition(|level| score < level.below)
+        levels.iter().rposition(|level| level.bound.takes(score))
     }
 }
 
@@ -736,6 +774,8 @@ pub struct Mart {
     pub name: String,
     /// What it is made as.
     pub kind: MartKind,
+    /// Whether it is kept what each publication showed.
+    pub publications: bool,
     /// A SELECT: the file at [`Self::path`].
     pub definition: String,
 }

@@ -38,6 +38,7 @@ fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
     }
     let time_zone = time_zone(&root);
     let description = root.text("description").unwrap_or_default().to_owned();
+    root.truth("default"); // see `Bundle::is_default`
     let currency = root.text("currency").map(str::to_owned);
     if let Some(code) = currency.as_deref().filter(|code| currency_codes(code) != [*code]) {
         root.mistake("currency", format!("\"{code}\""), "a code of ISO 4217, such as \"EUR\"");
@@ -52,6 +53,9 @@ fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
     let shown = root.sections("summary").unwrap_or_default();
     let summary = shown.iter().filter_map(|entry| shown_query(entry, &queries)).collect();
     let schemas = schemas(&root, name, is_prepared);
+    schedule(&root);
+    let publications = model::publications(&root, &schemas, name.unwrap_or_default(), &marts);
+    marts.extend(publications);
     let validity = validity(&root);
     root.finish();
 
@@ -130,6 +134,42 @@ fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
         exports,
         summary,
     })
+}
+
+/// `schedule`: when the scheduled run starts, in the dataset's time zone. Terraform reads it.
+fn schedule(root: &Section<'_>) {
+    let Some(text) = root.text("schedule") else { return };
+    let accepted = "minute, hour, day of the month, month and day of the week (MON to SUN), such as \"0 9 15 * *\"; one of the two days is `*`";
+    let fields: Vec<&str> = text.split(' ').collect();
+    let [minute, hour, day, month, weekday] = fields[..] else {
+        root.mistake("schedule", format!("\"{text}\""), accepted);
+        return;
+    };
+    let weekdays = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
+    let number = |least: u32, most: u32| {
+        move |text: &str| text.parse::<u32>().ok().filter(|number| (least..=most).contains(number))
+    };
+    let weekday_of = |text: &str| weekdays.iter().position(|day| *day == text).and_then(|at| u32::try_from(at).ok());
+    let are_right = is_cron(minute, number(0, 59))
+        && is_cron(hour, number(0, 23))
+        && is_cron(day, number(1, 31))
+        && is_cron(month, number(1, 12))
+        && is_cron(weekday, weekday_of)
+        && !weekday.contains('/')
+        && (day == "*" || weekday == "*");
+    if !are_right {
+        root.mistake("schedule", format!("\"{text}\""), accepted);
+    }
+}
+
+/// Whether a field of a schedule is `*`, `*/step`, or a list of values and ranges.
+fn is_cron(field: &str, value: impl Fn(&str) -> Option<u32>) -> bool {
+    let is_step = |step: &str| step.parse::<u32>().is_ok_and(|step| (1..=59).contains(&step));
+    let is_item = |item: &str| match item.split_once('-') {
+        Some((from, to)) => value(from).zip(value(to)).is_some_and(|(from, to)| from < to),
+        None => value(item).is_some(),
+    };
+    field == "*" || field.strip_prefix("*/").is_some_and(is_step) || field.split(',').all(is_item)
 }
 
 /// The dataset's time zone; a missing or wrong one is noted.

@@ -40,4 +40,4 @@ pub use pattern::{NamePatterns, Patterns, Template};
 pub use query::{Absent, Parameter, ParameterType, Queries, Query, TIME_ZONE, setting};
 pub use reader_rule::ReaderRule;
 pub use recognise::dataset_of_key;
-pub use text::{is_control, is_invisible};
+pub use text::{fold_name, fold_space, is_control, is_invisible};

@@ -1,7 +1,7 @@
 //! Models, preparation views and marts: what `dataset.toml` declares of them, and the SQL beside it.
 
 use crate::bundle::Bundle;
-use crate::compiled::{Feature, Level, Mart, MartKind, Model, ModelKind};
+use crate::compiled::{Bound, Feature, Level, Mart, MartKind, Model, ModelKind, Schemas};
 use crate::mistakes::{Found, Section};
 use crate::text::is_identifier;
 
@@ -37,35 +37,34 @@ fn model(section: &Section<'_>, bundle: &Bundle, found: &Found) -> Option<Model>
     let table = section.required("table", section.text("table"), "the table whose rows the model scores");
     let score = column("score", "the column of the score");
     let reason = column("reason", "the column of the reason");
-    section.required("type", section.choice("type", &[("isolation_forest", ())]), "\"isolation_forest\"");
-    let trees = whole(section, "trees", 100, 1, 1_000);
-    let sample = whole(section, "sample", 256, 2, 256);
-    let contamination = whole(section, "contamination_percent", 5, 1, 50);
-    let seed = section.required("seed", section.whole("seed"), "a whole number from 0 upwards");
-    let min_rows = section.whole("min_rows").unwrap_or(sample);
-    if min_rows < sample {
-        section.mistake("min_rows", min_rows.to_string(), format!("at least the {sample} rows of `sample`"));
+    let types: [(&str, KindOf); 2] = [("isolation_forest", isolation_forest), ("zscore", zscore)];
+    let kind = section.required("type", section.choice("type", &types), "\"isolation_forest\" or \"zscore\"");
+    // what belongs to a kind that is not known is read as that of one: its keys are no further mistakes
+    let is_zscore =
+        section.value("type").map_or(section.value("deviation").is_some(), |kind| kind.as_str() == Some("zscore"));
+    let (kind, least) = kind.unwrap_or(if is_zscore { zscore } else { isolation_forest })(section);
+    let min_rows = section.whole("min_rows").unwrap_or(least);
+    if min_rows < least {
+        section.mistake("min_rows", min_rows.to_string(), format!("at least {least}"));
     }
-    let accepted = "a list of features, each with `name` and `words`";
+    let accepted = if is_zscore { "a list of one feature" } else { "a list of features, each with `name` and `words`" };
     let sections = section.required("features", section.sections("features"), accepted);
-    if sections.as_ref().is_some_and(Vec::is_empty) {
-        section.mistake("features", "none", accepted);
+    if let Some(number) = sections.as_ref().map(Vec::len).filter(|&number| number == 0 || (is_zscore && number > 1)) {
+        section.mistake(
+            "features",
+            if number == 0 { "none".to_owned() } else { format!("{number} of them") },
+            accepted,
+        );
     }
     let features: Vec<Feature> = sections.into_iter().flatten().filter_map(|entry| feature(&entry)).collect();
     names_differ(section, "features", features.iter().map(|feature| feature.name.as_str()));
-    let levels = levels(section);
+    let levels = levels(section, is_zscore);
     section.finish();
     let id = id?;
     let select = statement(bundle, &format!("models/{id}.sql"), "the SELECT of the model's rows", found);
-    let kind = ModelKind::IsolationForest {
-        trees: u16::try_from(trees).unwrap_or(u16::MAX),
-        sample: u16::try_from(sample).unwrap_or(u16::MAX),
-        contamination_percent: u8::try_from(contamination).unwrap_or(u8::MAX),
-        seed: seed?,
-    };
     Some(Model {
         id: id.to_owned(),
-        kind,
+        kind: kind?,
         features,
         levels,
         min_rows,
@@ -76,30 +75,61 @@ fn model(section: &Section<'_>, bundle: &Bundle, found: &Found) -> Option<Model>
     })
 }
 
-/// `levels`: by default one, of all scores below zero.
-fn levels(section: &Section<'_>) -> Vec<Level> {
+/// Reads what belongs to one kind, and the least `min_rows` that it can do with.
+type KindOf = fn(&Section<'_>) -> (Option<ModelKind>, u64);
+
+fn isolation_forest(section: &Section<'_>) -> (Option<ModelKind>, u64) {
+    let trees = whole(section, "trees", 100, 1, 1_000);
+    let sample = whole(section, "sample", 256, 2, 256);
+    let contamination = whole(section, "contamination_percent", 5, 1, 50);
+    let seed = section.required("seed", section.whole("seed"), "a whole number from 0 upwards");
+    let kind = seed.map(|seed| ModelKind::IsolationForest {
+        trees: u16::try_from(trees).unwrap_or(u16::MAX),
+        sample: u16::try_from(sample).unwrap_or(u16::MAX),
+        contamination_percent: u8::try_from(contamination).unwrap_or(u8::MAX),
+        seed,
+    });
+    (kind, sample)
+}
+
+fn zscore(section: &Section<'_>) -> (Option<ModelKind>, u64) {
+    let choices = [("population", true), ("sample", false)];
+    let accepted = "\"population\" or \"sample\"";
+    let of_population = section.required("deviation", section.choice("deviation", &choices), accepted);
+    (of_population.map(|of_population| ModelKind::ZScore { of_population }), 2)
+}
+
+/// `levels`: by default one, of all scores below zero; of a z-score, of all above two.
+fn levels(section: &Section<'_>, is_zscore: bool) -> Vec<Level> {
     let Some(entries) = section.sections("levels") else {
-        return vec![Level { name: "abnormal".to_owned(), below: 0.0 }];
+        let (name, bound) = if is_zscore { ("high", Bound::Above(2.0)) } else { ("abnormal", Bound::Below(0.0)) };
+        return vec![Level { name: name.to_owned(), bound }];
     };
-    let accepted = "a list of levels, each with `name` and `below`, a lower bound than the one before";
+    let (key, accepted) = if is_zscore {
+        ("above", "a list of levels, each with `name` and `above`, a higher bound than the one before")
+    } else {
+        ("below", "a list of levels, each with `name` and `below`, a lower bound than the one before")
+    };
     let level = |entry: &Section<'_>| {
         let name = entry.required("name", entry.text("name"), "the level's name");
         if let Some(name) = name.filter(|name| !is_identifier(name)) {
             entry.mistake("name", format!("\"{name}\""), NAME);
         }
-        let below = entry.required("below", entry.number("below"), "the bound of its scores, a number");
+        let bound = entry.required(key, entry.number(key), "the bound of its scores, a number");
         entry.finish();
-        Some(Level { name: name?.to_owned(), below: below? })
+        Some((name?.to_owned(), bound?))
     };
-    let levels: Vec<Level> = entries.iter().filter_map(level).collect();
+    let levels: Vec<(String, f64)> = entries.iter().filter_map(level).collect();
     if entries.is_empty() {
         section.mistake("levels", "none", accepted);
     }
-    if levels.windows(2).any(|pair| pair[1].below >= pair[0].below) {
-        section.mistake("levels", "a bound that is not below the one before", accepted);
+    let is_beyond = |pair: &[(String, f64)]| if is_zscore { pair[1].1 > pair[0].1 } else { pair[1].1 < pair[0].1 };
+    if !levels.windows(2).all(is_beyond) {
+        section.mistake("levels", format!("a bound that is not {key} the one before"), accepted);
     }
-    names_differ(section, "levels", levels.iter().map(|level| level.name.as_str()));
-    levels
+    names_differ(section, "levels", levels.iter().map(|(name, _)| name.as_str()));
+    let bound = if is_zscore { Bound::Above } else { Bound::Below };
+    levels.into_iter().map(|(name, number)| Level { name, bound: bound(number) }).collect()
 }
 
 fn feature(section: &Section<'_>) -> Option<Feature> {
@@ -123,7 +153,7 @@ pub(crate) fn preparation(bundle: &Bundle, found: &Found) -> Vec<Mart> {
             found.add(path, "", "this name", format!("a file `<name>.sql`, the name of {SHORT_NAME}"));
         }
         let definition = statement(bundle, path, "the SELECT that defines the view", found)?;
-        Some(Mart { name: name.to_owned(), kind: MartKind::Preparation, definition })
+        Some(Mart { name: name.to_owned(), kind: MartKind::Preparation, publications: false, definition })
     });
     views.collect()
 }
@@ -155,6 +185,10 @@ fn mart(section: &Section<'_>, bundle: &Bundle, found: &Found) -> Option<Mart> {
     if key.as_ref().is_some_and(Vec::is_empty) {
         section.mistake("key", "none", accepted);
     }
+    let publications = section.truth("publications").unwrap_or(false);
+    if publications && is_view {
+        section.mistake("publications", "true of a plain view", "this key of a mart that is stored");
+    }
     section.finish();
     let name = name?;
     let definition = statement(bundle, &format!("marts/{name}.sql"), "the SELECT that defines the mart", found);
@@ -163,7 +197,26 @@ fn mart(section: &Section<'_>, bundle: &Bundle, found: &Found) -> Option<Mart> {
     } else {
         MartKind::Materialized { key: key?.into_iter().map(str::to_owned).collect() }
     };
-    Some(Mart { name: name.to_owned(), kind, definition: definition? })
+    Some(Mart { name: name.to_owned(), kind, publications, definition: definition? })
+}
+
+/// The views of what each publication showed, of the marts of which that is kept.
+pub(crate) fn publications(root: &Section<'_>, schemas: &Schemas, dataset: &str, marts: &[Mart]) -> Vec<Mart> {
+    let views = marts.iter().filter(|mart| mart.publications).map(|mart| {
+        let name = format!("{}_publications", mart.name);
+        if marts.iter().any(|other| other.name == name) {
+            root.mistake("marts", format!("\"{name}\", the view that `publications = true` makes"), "another name");
+        }
+        // A row of the mart without values gives the types of its columns.
+        let definition = format!(
+            "SELECT shown.*, kept.publication_from, kept.publication_until\nFROM audit.published_row kept\nLEFT JOIN {schema}.{mart} typed ON false\n\
+             CROSS JOIN LATERAL jsonb_populate_record(typed, kept.shown) shown\nWHERE kept.dataset = '{dataset}' AND kept.mart = '{mart}'",
+            schema = schemas.marts,
+            mart = mart.name,
+        );
+        Mart { name, kind: MartKind::View, publications: false, definition }
+    });
+    views.collect()
 }
 
 /// Whether a model or a mart may have a name: other names are made of it.
@@ -204,23 +257,30 @@ mod tests {
     use super::*;
     use crate::mistakes::Mistakes;
 
-    fn compile(toml: &str) -> Result<Vec<Level>, Vec<String>> {
+    fn compile(toml: &str, is_zscore: bool) -> Result<Vec<Level>, Vec<String>> {
         let table = toml.parse().unwrap();
         let found = Found::default();
-        let compiled = levels(&Section::new("d.toml", "models[0]", &table, &found));
+        let compiled = levels(&Section::new("d.toml", "models[0]", &table, &found), is_zscore);
         found.into_result(Some(compiled)).map_err(|Mistakes(all)| all.iter().map(ToString::to_string).collect())
     }
 
     #[test]
-    fn a_score_counts_to_the_last_level_that_it_is_below() {
+    fn a_score_counts_to_the_last_level_that_it_is_beyond() {
         let levels = compile(
             "levels = [{ name = 'slight', below = 0.0 }, { name = 'moderate', below = -0.1 }, { name = 'strong', below = -0.2 }]",
+            false,
         )
         .unwrap();
         let of = [0.3, 0.0, -1e-9, -0.1, -0.100_000_1, -0.2, -0.200_000_1, -1.0].map(|score| Level::of(&levels, score));
         assert_eq!(of, [None, None, Some(0), Some(0), Some(1), Some(1), Some(2), Some(2)]);
-        let default = compile("").unwrap();
+        let default = compile("", false).unwrap();
         assert_eq!([0.0, -0.3].map(|score| Level::of(&default, score)), [None, Some(0)]);
+        let above =
+            compile("levels = [{ name = 'dear', above = 2 }, { name = 'very_dear', above = 3 }]", true).unwrap();
+        let of = [-5.0, 2.0, 2.000_000_1, 3.0, 3.1].map(|score| Level::of(&above, score));
+        assert_eq!(of, [None, None, Some(0), Some(0), Some(1)]);
+        let default = compile("", true).unwrap();
+        assert_eq!([2.0, 2.1].map(|score| Level::of(&default, score)), [None, Some(0)]);
     }
 
     #[test]
@@ -235,8 +295,10 @@ mod tests {
             ("levels = [{ name = 'A', below = 0 }]", "models[0].levels[0].name`: found \"A\""),
             ("levels = [{ name = 'a' }]", "models[0].levels[0].below`: found nothing"),
         ] {
-            let all = compile(toml).unwrap_err();
+            let all = compile(toml, false).unwrap_err();
             assert!(all.len() == 1 && all[0].contains(expected), "{toml}: {all:?}");
         }
+        let all = compile("levels = [{ name = 'a', above = 2 }, { name = 'b', above = 2 }]", true).unwrap_err();
+        assert!(all.len() == 1 && all[0].contains("found a bound that is not above the one before"), "{all:?}");
     }
 }

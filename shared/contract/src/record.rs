@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDate};
 
-use crate::compiled::{Budget, Check, Field, Keep, Kind, OnUnreadable, Record, Rule, Severity};
+use crate::columns::column_ref;
+use crate::compiled::{Budget, Check, ColumnRef, Field, Keep, Kind, OnUnreadable, Record, Rule, Severity};
 use crate::dates::DateRange;
 use crate::messages::Messages;
 use crate::mistakes::Section;
@@ -42,6 +43,7 @@ pub(crate) fn record(name: &str, section: &Section<'_>, messages: &Arc<Messages>
         total_budget: budget(section, "total_budget", DEFAULT_TOTAL_BUDGET),
         owner: None,
         credit_notes: section.truth("credit_notes").unwrap_or(false),
+        refused_columns: refused_columns(section),
         warnings: Vec::new(),
         complete: None,
     };
@@ -61,6 +63,16 @@ pub(crate) fn record(name: &str, section: &Section<'_>, messages: &Arc<Messages>
     record.rules = entries.filter_map(|entry| rule(&entry, &record, unreadable)).collect();
     ids_differ(section, &record);
     Some(record)
+}
+
+/// `refused_columns`: names of columns that no source may load.
+fn refused_columns(section: &Section<'_>) -> Vec<String> {
+    let names = section.texts("refused_columns").unwrap_or_default();
+    for name in names.iter().filter(|name| !matches!(column_ref(name), Some(ColumnRef::Name(_)))) {
+        let accepted = "names of columns: a position such as \"#8\" stands in the source's own `refused_columns`";
+        section.mistake("refused_columns", format!("\"{name}\""), accepted);
+    }
+    names.into_iter().map(str::to_owned).collect()
 }
 
 /// The ids of rules, and of the conflicts that some of them find.

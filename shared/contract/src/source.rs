@@ -39,7 +39,8 @@ pub(crate) fn compile(
         );
     }
     let expected = root.section("expected").and_then(|section| expected(&section));
-    let ignored = ignored(&root);
+    let ignored = refs(&root, "ignored_columns");
+    let refused = refused(&root, record, formats.as_deref().unwrap_or_default());
     let skipped_rows = columns::skipped_rows(&root);
     let fold_header = root.truth("fold_header").unwrap_or(false);
     let empty = columns::empty_words(&root).unwrap_or_default();
@@ -71,12 +72,13 @@ pub(crate) fn compile(
     positions_only(&root, formats.as_deref().unwrap_or_default(), &columns, &ignored, &skipped_rows);
     let owns = owns(&root, record, &columns);
     root.finish();
-    Some(Source {
+    let source = Source {
         id: id.to_owned(),
         record: at,
         formats: formats?,
         columns,
         ignored,
+        refused,
         skipped_rows,
         fold_header,
         dates: dates?,
@@ -85,7 +87,19 @@ pub(crate) fn compile(
         extraction_date,
         extraction_date_missing: missing,
         expected,
-    })
+    };
+    for (origin, field) in source.columns.iter().zip(&record.fields) {
+        let Origin::Column { column, .. } = origin else { continue };
+        let is_refused = match column {
+            ColumnRef::Name(name) => source.refuses(name, usize::MAX),
+            ColumnRef::Position(position) => source.refuses("", *position),
+        };
+        if is_refused {
+            let found = format!("\"{column}\", a column that must not be loaded (`refused_columns`)");
+            root.mistake(&format!("columns.{}", field.name), found, "another column");
+        }
+    }
+    Some(source)
 }
 
 /// `record`: which record the source's files hold, if the dataset has several.
@@ -122,17 +136,34 @@ fn expected(section: &Section<'_>) -> Option<Expected> {
     Some(Expected { every: every?, grace_days: grace? })
 }
 
-fn ignored(root: &Section<'_>) -> Vec<ColumnRef> {
-    let mut ignored = Vec::new();
-    for text in root.texts("ignored_columns").unwrap_or_default() {
+/// A list of columns, by name or position.
+fn refs<'a>(root: &Section<'a>, key: &'a str) -> Vec<ColumnRef> {
+    let mut refs = Vec::new();
+    for text in root.texts(key).unwrap_or_default() {
         match columns::column_ref(text) {
-            Some(column) => ignored.push(column),
-            None => {
-                root.mistake("ignored_columns", format!("\"{text}\""), "names of columns, or positions such as \"#8\"")
-            }
+            Some(column) => refs.push(column),
+            None => root.mistake(key, format!("\"{text}\""), "names of columns, or positions such as \"#8\""),
         }
     }
-    ignored
+    refs
+}
+
+/// `refused_columns`: the source's own, and the record's by their names.
+fn refused(root: &Section<'_>, record: &Record, formats: &[FileFormat]) -> Vec<ColumnRef> {
+    let mut refused = refs(root, "refused_columns");
+    let has_no_names = formats.iter().any(|format| matches!(format.header, Header::Absent));
+    if has_no_names && !record.refused_columns.is_empty() && root.value("refused_columns").is_none() {
+        let found = format!("nothing, while the record refuses {}", record.refused_columns.join(", "));
+        let accepted =
+            "their positions such as \"#3\", or an empty list if the files lack them: a format has no header";
+        root.mistake("refused_columns", found, accepted);
+    }
+    for column in refused.iter().filter(|column| has_no_names && matches!(column, ColumnRef::Name(_))) {
+        let accepted = "positions such as \"#1\", since a format has no header";
+        root.mistake("refused_columns", format!("the column \"{column}\" by its name"), accepted);
+    }
+    refused.extend(record.refused_columns.iter().filter_map(|name| columns::column_ref(name)));
+    refused
 }
 
 /// `owns`: the values of the owner field that the source may send. A constant owns itself.

@@ -1,5 +1,8 @@
 //! Characters that nobody sees, which neither a file nor a contract may tell values apart by.
 
+use std::borrow::Cow;
+
+use unicode_normalization::char::is_combining_mark;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 /// Whether nobody sees a character, so that it is taken out of texts: the zero-width space, the word joiner, the byte order
@@ -47,6 +50,34 @@ pub(crate) fn is_identifier(name: &str) -> bool {
 pub(crate) fn composed(text: &str) -> Option<String> {
     let plain = !text.chars().any(|c| is_invisible(c, false)) && is_nfc_quick(text.chars()) == IsNormalized::Yes;
     (!plain).then(|| text.chars().filter(|c| !is_invisible(*c, false)).nfc().collect())
+}
+
+/// A name without what nobody sees in it: accents composed, invisible characters out, each run of white space (line breaks
+/// too) one space, none around.
+pub fn fold_space(name: &str) -> Cow<'_, str> {
+    let one_space = !name.contains(|c: char| c.is_whitespace() && c != ' ')
+        && !name.contains("  ")
+        && !name.starts_with(' ')
+        && !name.ends_with(' ');
+    if one_space && name.chars().all(|c| c < '\u{300}' && !is_invisible(c, true)) {
+        return Cow::Borrowed(name);
+    }
+    let visible: String = name.chars().filter(|c| !is_invisible(*c, true)).collect();
+    Cow::Owned(visible.split_whitespace().collect::<Vec<_>>().join(" ").nfc().collect())
+}
+
+/// A name by which two spellings of it are the same: as [`fold_space`], lower case, without accents, ligatures in two letters.
+pub fn fold_name(name: &str) -> String {
+    let mut folded = String::with_capacity(name.len());
+    for c in name.nfd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase) {
+        match c {
+            'œ' => folded.push_str("oe"),
+            'æ' => folded.push_str("ae"),
+            'ß' => folded.push_str("ss"),
+            c => folded.push(c),
+        }
+    }
+    fold_space(&folded).into_owned()
 }
 
 #[cfg(test)]

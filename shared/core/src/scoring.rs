@@ -216,10 +216,11 @@ pub struct Checked {
 impl fmt::Display for Checked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { check, violations, budget, message, .. } = self;
+        let found = if *violations == 1 { "1 violation".to_owned() } else { format!("{violations} violations") };
         match self.status {
             CheckStatus::Passed => write!(f, "{check}: passed"),
-            CheckStatus::WithinBudget => write!(f, "{check}: {violations} violations, {budget} are taken ({message})"),
-            CheckStatus::Violated => write!(f, "{check}: {violations} violations ({message})"),
+            CheckStatus::WithinBudget => write!(f, "{check}: {found}, {budget} taken ({message})"),
+            CheckStatus::Violated => write!(f, "{check}: {found} ({message})"),
         }
     }
 }

@@ -1,10 +1,9 @@
 //! Amounts, exactly as the contract declares them: no second guess, no rounding of text, no default.
 
-use fonderie_contract::{NumberFormat, currency_codes};
+use fonderie_contract::{NumberFormat, currency_codes, fold_space};
 
 use crate::problem::Problem;
 use crate::spreadsheet;
-use crate::text::fold_space;
 use crate::unit::without_unit;
 
 /// Reads an amount into units of `10^-scale` (cents, for two decimals); surrounding white space must be off already.

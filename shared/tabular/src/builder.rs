@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, new_null_array};
 use arrow_schema::ArrowError;
 use arrow_schema::SchemaRef;
-use fonderie_contract::{FileFormat, Kind, OnUnreadable, Origin, ReaderRule, Record, Source};
+use fonderie_contract::{FileFormat, Kind, OnUnreadable, Origin, ReaderRule, Record, Source, fold_name};
 use fonderie_core::tally::Amount;
 use fonderie_core::{ErrorCode, Result, StageError, Tally};
 
@@ -21,10 +21,9 @@ use crate::problem::Problem;
 use crate::read::{DateCounts, FieldReader, Notes, Parsed};
 use crate::refused::RefusedKeys;
 use crate::reject::{Reject, RejectBuffer};
-use crate::rows::Rows;
+use crate::rows::{HIDDEN, Rows};
 use crate::schema::{data_type, record_schema};
 use crate::tally::tally_batch;
-use crate::text::fold_name;
 
 /// Builds the batches of one file.
 pub(crate) struct Builder<'a> {
@@ -160,7 +159,7 @@ impl<'a> Builder<'a> {
         let mut notes = Notes::default();
         let broken = match rows.broken() {
             Some(problem) => {
-                self.reject(rows, &problem, None, rows.raw());
+                self.reject(rows, &problem, None, rows.shown());
                 let money = |index: &&usize| self.record.fields[**index].money;
                 for &index in layout.columns.iter().flat_map(|column| &column.fields).filter(money) {
                     self.read[index].unreadable += 1;
@@ -218,7 +217,8 @@ impl<'a> Builder<'a> {
             if column.fields.is_empty() {
                 if column.header.is_empty() && !rows.peek(at).is_blank() {
                     broken.add(ReaderRule::UnnamedColumn);
-                    self.reject(rows, &Problem::UnnamedColumn, Some((column, None)), rows.peek(at).shown());
+                    let value = if layout.refuses { HIDDEN.to_owned() } else { rows.peek(at).shown() };
+                    self.reject(rows, &Problem::UnnamedColumn, Some((column, None)), value);
                 }
                 continue;
             }

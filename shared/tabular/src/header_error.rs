@@ -5,10 +5,9 @@
 //! once case, accents, spaces and a wrong encoding are folded, or is a letter or two away from it in a line in which
 //! most of the contract's names stand.
 
-use fonderie_contract::{ColumnRef, Source};
+use fonderie_contract::{ColumnRef, Source, fold_name};
 use fonderie_core::{ErrorCode, StageError};
 
-use crate::text::fold_name;
 use crate::visible::visible;
 
 /// What is known of the place where the header was read.
@@ -80,7 +79,7 @@ pub(crate) fn missing(
 
 /// The names of a header that the contract does not know: one of them may be the column that is missing.
 fn not_mapped(source: &Source, wanted: &[&ColumnRef], names: &[String]) -> String {
-    let known = wanted.iter().copied().chain(&source.ignored);
+    let known = wanted.iter().copied().chain(&source.ignored).chain(&source.refused);
     let folded: Vec<String> = known.map(|column| fold_name(&column.to_string())).collect();
     let others = names.iter().filter(|name| !name.trim().is_empty() && !folded.contains(&fold_name(name)));
     let others: Vec<String> = others.take(MOST_NAMES).map(|name| format!("\"{}\"", visible(name))).collect();
@@ -111,6 +110,19 @@ pub(crate) fn unknown(
         source.id,
     );
     StageError::new(ErrorCode::ColumnUnknown, message)
+}
+
+/// `ContractInvalid`: a column that the contract knows by its position has a name of which nothing may be loaded.
+pub(crate) fn refused(source: &Source, column: &ColumnRef, name: &str, at: &Surroundings<'_>) -> StageError {
+    let message = format!(
+        "the column \"{}\" of `columns` is \"{}\" in the header on line {}, which must not be loaded (`refused_columns`): correct the \
+         contract of `{}`",
+        visible(&column.to_string()),
+        visible(name),
+        at.line,
+        source.id,
+    );
+    StageError::new(ErrorCode::ContractInvalid, message)
 }
 
 /// `HeaderUnreadable`: the line holds values where the contract, which knows columns by position only, expects names.

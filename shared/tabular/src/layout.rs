@@ -3,13 +3,12 @@
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
-use fonderie_contract::{ColumnRef, Kind, Origin, Record, Source};
+use fonderie_contract::{ColumnRef, Kind, Origin, Record, Source, fold_name, fold_space};
 use fonderie_core::{ErrorCode, Result, StageError};
 
 use crate::cell::Cell;
 use crate::header_error::{self, Surroundings};
 use crate::read::{DateCounts, FieldReader, Notes, Parsed};
-use crate::text::{fold_name, fold_space};
 use crate::visible::visible;
 
 /// A column of the file.
@@ -21,6 +20,8 @@ pub struct FileColumn {
     pub shown: String,
     /// The fields that it fills; none for an ignored column, or one without a name.
     pub fields: Vec<usize>,
+    /// Whether its values must not get out of the file.
+    pub refused: bool,
     /// Whether it fills a decimal field.
     pub amount: bool,
     /// Rows with one of these values are left out on purpose.
@@ -34,6 +35,8 @@ pub struct Layout {
     pub columns: Vec<FileColumn>,
     /// How many of the last columns have no name: a row may leave them out.
     pub unnamed: usize,
+    /// Whether the values of some column must not get out of the file.
+    pub refuses: bool,
     /// Whether some column leaves rows out on purpose.
     pub skips_rows: bool,
 }
@@ -45,10 +48,11 @@ impl Layout {
             header: name.clone(),
             shown: name.clone(),
             fields: Vec::new(),
+            refused: false,
             amount: false,
             skipped_values: Vec::new(),
         };
-        Self { columns: names.iter().map(column).collect(), unnamed: 0, skips_rows: false }
+        Self { columns: names.iter().map(column).collect(), ..Self::default() }
     }
 
     /// The names of the columns.
@@ -122,7 +126,9 @@ pub(crate) fn lay_out(
     }
     let refs =
         || wanted.iter().map(|(_, column)| *column).chain(source.skipped_rows.iter().map(|skipped| &skipped.column));
-    let by_position = |at: usize| refs().chain(&source.ignored).any(|column| *column == ColumnRef::Position(at));
+    let by_position = |at: usize| {
+        refs().chain(&source.ignored).chain(&source.refused).any(|column| *column == ColumnRef::Position(at))
+    };
     // A position settles its column: the same name elsewhere is another column's.
     let resolve = |column: &ColumnRef| -> Vec<usize> {
         let found = places(column);
@@ -175,7 +181,11 @@ pub(crate) fn lay_out(
         let fields: Vec<usize> = filled.iter().map(|(index, ..)| *index).collect();
         let skipped = filters.iter().filter(|(column, _)| *column == Some(at));
         let skipped_values: Vec<String> = skipped.flat_map(|(_, values)| values.iter().cloned()).collect();
-        let known = !skipped_values.is_empty() || ignored.contains(&at);
+        let refused = source.refuses(name, at);
+        if let Some((_, column, _)) = filled.first().filter(|_| refused) {
+            return Err(header_error::refused(source, column, name, surroundings));
+        }
+        let known = refused || !skipped_values.is_empty() || ignored.contains(&at);
         // An unnamed column comes of delimiters at the lines' ends; its cells must be empty (see the builder).
         if fields.is_empty() && !name.is_empty() && !known {
             unknown.push((at, name.as_str()));
@@ -188,6 +198,7 @@ pub(crate) fn lay_out(
             },
             amount: fields.iter().any(|&index| matches!(record.fields[index].kind, Kind::Decimal { .. })),
             fields,
+            refused,
             skipped_values,
         });
     }
@@ -197,7 +208,8 @@ pub(crate) fn lay_out(
     let unnamed =
         columns.iter().rev().take_while(|column| column.header.is_empty() && column.fields.is_empty()).count();
     let skips_rows = columns.iter().any(|column| !column.skipped_values.is_empty());
-    Ok(Layout { columns, unnamed, skips_rows })
+    let refuses = columns.iter().any(|column| column.refused);
+    Ok(Layout { columns, unnamed, refuses, skips_rows })
 }
 
 /// The position of a column that the contract knows by position only, if its name is a date or an amount: then the line is a
@@ -229,7 +241,10 @@ pub(crate) fn positions(source: &Source) -> Vec<String> {
         Origin::Column { column, .. } => Some(column),
         _ => None,
     });
-    let refs = refs.chain(&source.ignored).chain(source.skipped_rows.iter().map(|skipped| &skipped.column));
+    let refs = refs
+        .chain(&source.ignored)
+        .chain(&source.refused)
+        .chain(source.skipped_rows.iter().map(|skipped| &skipped.column));
     let width = refs.filter_map(|column| match column {
         ColumnRef::Position(position) => Some(position + 1),
         ColumnRef::Name(_) => None,

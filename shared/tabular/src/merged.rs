@@ -170,10 +170,11 @@ mod tests {
             header: format!("c{at}"),
             shown: format!("c{at}"),
             fields: if *read { vec![at] } else { vec![] },
+            refused: false,
             amount: false,
             skipped_values: Vec::new(),
         };
-        Layout { columns: read.iter().enumerate().map(column).collect(), unnamed: 0, skips_rows: false }
+        Layout { columns: read.iter().enumerate().map(column).collect(), ..Layout::default() }
     }
 
     proptest! {

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
-use fonderie_contract::{FileFormat, Format, Header, Record, Source};
+use fonderie_contract::{FileFormat, Format, Header, Record, Source, fold_name, fold_space};
 use fonderie_core::units::{UnitKind, Units};
 use fonderie_core::{ErrorCode, Result, StageError};
 
@@ -13,12 +13,15 @@ use crate::csv::CsvInput;
 use crate::decode::Shows;
 use crate::found::Found;
 use crate::header_error::Surroundings;
-use crate::layout::{Layout, lay_out, positions};
+use crate::layout::{FileColumn, Layout, lay_out, positions};
 use crate::limits::Limits;
 use crate::merged::{Merged, SheetCells};
 use crate::problem::Problem;
-use crate::text::{clean, fold_name, fold_space};
+use crate::text::clean;
 use crate::workbook::{Merge, WorkbookInput};
+
+/// What stands for a value that must not get out of the file.
+pub const HIDDEN: &str = "…";
 
 /// What comes next in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -296,12 +299,26 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// The record as one text: the line as it stands, or a sheet's cells with `;` between them.
-    pub fn raw(&self) -> String {
-        match &self.input {
-            Input::Csv(csv) => csv.raw(),
-            Input::Workbook(workbook) => workbook.raw(),
+    /// The record as one text: the line as it stands, or a sheet's cells with `;` between them. If a column's values must not get out
+    /// of the file, it is the cells with `;` between them and [`HIDDEN`] in place of those; all of it is hidden if nobody knows in which
+    /// column each value stands.
+    pub fn shown(&self) -> String {
+        let Some(layout) = self.layout.as_ref().filter(|layout| layout.refuses) else {
+            return match &self.input {
+                Input::Csv(csv) => csv.raw(),
+                Input::Workbook(workbook) => workbook.raw(),
+            };
+        };
+        let is_shifted = |(at, column): (usize, &FileColumn)| {
+            column.header.is_empty() && column.fields.is_empty() && !self.peek(at).is_blank()
+        };
+        if self.broken().is_some() || layout.columns.iter().enumerate().any(is_shifted) {
+            return HIDDEN.to_owned();
         }
+        let named = layout.columns.len() - layout.unnamed;
+        let cells = layout.columns[..named].iter().enumerate();
+        let cells = cells.map(|(at, column)| if column.refused { HIDDEN.to_owned() } else { self.peek(at).shown() });
+        cells.collect::<Vec<_>>().join(";")
     }
 
     /// All lines of the file (rows of its sheets), by what they were.

@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 
 use fonderie_contract::{is_control, is_invisible};
-use unicode_normalization::char::is_combining_mark;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use crate::problem::Problem;
@@ -54,39 +53,12 @@ fn single_spaces(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A name without what nobody sees in it: accents composed, invisible characters out, each run of white space (line breaks
-/// too) one space, none around.
-pub(crate) fn fold_space(name: &str) -> Cow<'_, str> {
-    let one_space = !name.contains(|c: char| c.is_whitespace() && c != ' ')
-        && !name.contains("  ")
-        && !name.starts_with(' ')
-        && !name.ends_with(' ');
-    if one_space && name.chars().all(|c| c < FIRST_MARK && !is_invisible(c, true)) {
-        return Cow::Borrowed(name);
-    }
-    let visible: String = name.chars().filter(|c| !is_invisible(*c, true)).collect();
-    Cow::Owned(visible.split_whitespace().collect::<Vec<_>>().join(" ").nfc().collect())
-}
-
-/// A name by which two spellings of it are the same: as [`fold_space`], lower case, without accents, ligatures in two letters.
-pub(crate) fn fold_name(name: &str) -> String {
-    let mut folded = String::with_capacity(name.len());
-    for c in name.nfd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase) {
-        match c {
-            'œ' => folded.push_str("oe"),
-            'æ' => folded.push_str("ae"),
-            'ß' => folded.push_str("ss"),
-            c => folded.push(c),
-        }
-    }
-    fold_space(&folded).into_owned()
-}
-
 /// The first combining mark: a text of characters before it is composed.
 const FIRST_MARK: char = '\u{300}';
 
 #[cfg(test)]
 mod tests {
+    use fonderie_contract::{fold_name, fold_space};
     use proptest::prelude::*;
 
     use super::*;

@@ -6,6 +6,7 @@
 //! old ones' names. If no definition is new, the catalogue has the order, and nothing is made.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use fonderie_contract::{Mart, MartKind, Schemas};
 use fonderie_core::{Disposition, ErrorCode, Result, StageError, digest, hex};
@@ -19,6 +20,9 @@ use crate::sql::{grants, quote};
 const LOOKING: &str = "looking at the views and marts";
 const ORDERING: &str = "ordering the views and marts";
 const EXCHANGING: &str = "exchanging the views and marts";
+
+/// How long one lock of the exchange is waited for: less than PostgreSQL's `deadlock_timeout` of a second.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// A view that is declared, or that the ledger knows from an earlier declaration.
 struct Layer<'a> {
@@ -185,9 +189,11 @@ impl<'a> Layers<'a> {
     /// Finds the order of the concerned ones' new definitions. Nothing of what it makes stays, and no lock.
     async fn discover(&self, transaction: &Transaction<'_>, concerned: &[bool]) -> Result<Vec<Draft>> {
         transaction.batch_execute("SAVEPOINT discovery").await.doing(ORDERING)?;
-        for (layer, _) in self.layers.iter().zip(concerned).filter(|(layer, is)| **is && layer.found.is_some()) {
-            rename(transaction, &layer.schema, &layer.name, &format!("{}__old", layer.name), ORDERING).await?;
-        }
+        let aside = self.layers.iter().zip(concerned).filter(|(layer, is)| **is && layer.found.is_some());
+        let aside: Vec<String> =
+            aside.map(|(layer, _)| renaming(&layer.schema, &layer.name, &format!("{}__old", layer.name))).collect();
+        let aside: Vec<&str> = aside.iter().map(String::as_str).collect();
+        patiently(transaction, &aside, ORDERING).await?.map_err(|(_, error)| database_error(ORDERING, &error))?;
         let declared = |at: &usize| concerned[*at] && self.layers[*at].mart.is_some();
         let mut waiting: Vec<usize> = (0..self.layers.len()).filter(declared).collect();
         let mut order = Vec::with_capacity(waiting.len());
@@ -206,7 +212,8 @@ impl<'a> Layers<'a> {
         }
         for &at in &order {
             let layer = &self.layers[at];
-            rename(transaction, &layer.schema, &layer.name, &layer.draft(), ORDERING).await?;
+            let draft = renaming(&layer.schema, &layer.name, &layer.draft());
+            transaction.batch_execute(&draft).await.doing(ORDERING)?;
         }
         let mut drafts = Vec::with_capacity(order.len());
         for layer in order {
@@ -326,25 +333,33 @@ impl<'a> Layers<'a> {
                 transaction.batch_execute(grant.get(0)).await.doing(EXCHANGING)?;
             }
         }
+        self.take_names(transaction, concerned, drafts).await
+    }
+
+    /// Drops the old ones and lets the new ones take their names.
+    async fn take_names(&self, transaction: &Transaction<'_>, concerned: &[bool], drafts: &[Draft]) -> Result<()> {
+        let mut steps: Vec<(usize, String)> = Vec::new();
         for at in self.ordered().into_iter().rev().filter(|&at| concerned[at]) {
             let layer = &self.layers[at];
             let is_materialized = layer.found.as_ref().is_some_and(|found| found.is_materialized);
             let kind = if is_materialized { "MATERIALIZED VIEW" } else { "VIEW" };
-            let dropped = transaction.batch_execute(&format!("DROP {kind} {}", layer.place())).await;
-            dropped.map_err(|error| match error.code() {
-                Some(&SqlState::DEPENDENT_OBJECTS_STILL_EXIST) => others_depend(layer, "other objects"),
-                _ => database_error(EXCHANGING, &error),
-            })?;
+            steps.push((at, format!("DROP {kind} {}", layer.place())));
         }
-        for Draft { layer: at, .. } in drafts {
-            let layer = &self.layers[*at];
-            rename(transaction, &layer.schema, &layer.draft(), &layer.name, EXCHANGING).await?;
+        for &Draft { layer: at, .. } in drafts {
+            let layer = &self.layers[at];
+            steps.push((at, renaming(&layer.schema, &layer.draft(), &layer.name)));
             if matches!(layer.mart.map(|mart| &mart.kind), Some(MartKind::Materialized { .. })) {
                 let [draft, key] = [layer.draft(), layer.name.clone()].map(|name| format!("{name}_key"));
-                rename(transaction, &layer.schema, &draft, &key, EXCHANGING).await?;
+                steps.push((at, renaming(&layer.schema, &draft, &key)));
             }
         }
-        Ok(())
+        let statements: Vec<&str> = steps.iter().map(|(_, statement)| statement.as_str()).collect();
+        match patiently(transaction, &statements, EXCHANGING).await? {
+            Err((step, error)) if error.code() == Some(&SqlState::DEPENDENT_OBJECTS_STILL_EXIST) => {
+                Err(others_depend(&self.layers[steps[step].0], "other objects"))
+            }
+            done => done.map_err(|(_, error)| database_error(EXCHANGING, &error)),
+        }
     }
 
     /// Nothing of others stands on what is dropped.
@@ -432,10 +447,49 @@ pub(crate) fn create(schema: &str, under: &str, kind: &MartKind, definition: &st
     )
 }
 
-/// Renames a view, a materialized view or an index.
-async fn rename(transaction: &Transaction<'_>, schema: &str, from: &str, to: &str, doing: &str) -> Result<()> {
-    let rename = format!("ALTER TABLE {} RENAME TO {}", name(schema, from, ""), quote(to));
-    transaction.batch_execute(&rename).await.doing(doing)
+/// Runs statements that lock views, all or none; returns which one failed, and how. A reader that holds a lower view and asks for an upper
+/// one must not wait for us while we wait for it: PostgreSQL would break off one of the two. So no lock is waited for longer than
+/// [`PATIENCE`], and what was taken is given back before the next try, until the session's own `lock_timeout` has passed.
+async fn patiently(
+    transaction: &Transaction<'_>,
+    statements: &[&str],
+    doing: &str,
+) -> Result<Result<(), (usize, tokio_postgres::Error)>> {
+    let started = Instant::now();
+    let most =
+        "SELECT current_setting('lock_timeout'), extract(epoch FROM current_setting('lock_timeout')::interval)::float8";
+    let most = transaction.query_one(most, &[]).await.doing(doing)?;
+    let (usual, most): (String, f64) = (most.get(0), most.get(1));
+    loop {
+        let begin = format!("SAVEPOINT patience; SET LOCAL lock_timeout = {}", PATIENCE.as_millis());
+        transaction.batch_execute(&begin).await.doing(doing)?;
+        let mut failed = None;
+        for (at, statement) in statements.iter().enumerate() {
+            if let Err(error) = transaction.batch_execute(statement).await {
+                failed = Some((at, error));
+                break;
+            }
+        }
+        let is_held = |error: &tokio_postgres::Error| error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE);
+        match failed {
+            None => break,
+            // 0 is no limit
+            Some((_, error)) if is_held(&error) && (most == 0.0 || started.elapsed().as_secs_f64() < most) => {
+                let back = "ROLLBACK TO SAVEPOINT patience; RELEASE SAVEPOINT patience";
+                transaction.batch_execute(back).await.doing(doing)?;
+                tokio::time::sleep(PATIENCE / 3).await;
+            }
+            Some(failed) => return Ok(Err(failed)),
+        }
+    }
+    let end = format!("RELEASE SAVEPOINT patience; SET LOCAL lock_timeout = '{usual}'");
+    transaction.batch_execute(&end).await.doing(doing)?;
+    Ok(Ok(()))
+}
+
+/// The statement that renames a view, a materialized view or an index.
+fn renaming(schema: &str, from: &str, to: &str) -> String {
+    format!("ALTER TABLE {} RENAME TO {}", name(schema, from, ""), quote(to))
 }
 
 fn publishing(layer: &Layer<'_>) -> String {

@@ -27,6 +27,7 @@ const ENGINE: &[(&str, &str)] = &[
     ("V6__time_zone.sql", include_str!("../migrations/V6__time_zone.sql")),
     ("V7__layers_and_exports.sql", include_str!("../migrations/V7__layers_and_exports.sql")),
     ("V8__checks.sql", include_str!("../migrations/V8__checks.sql")),
+    ("V9__publications.sql", include_str!("../migrations/V9__publications.sql")),
 ];
 
 /// The statements that make the ledger.

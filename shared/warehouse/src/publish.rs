@@ -74,6 +74,7 @@ impl Warehouse {
                 published.push(MartPublished { mart: mart.name.clone(), rows, rebuilt });
             }
         }
+        keep(&transaction, run, schemas, marts).await?;
         step("before the marts were committed");
         transaction.commit().await.doing("committing the marts")?;
         step("after the marts were committed");
@@ -107,6 +108,37 @@ impl Warehouse {
         }
         Ok(())
     }
+}
+
+/// Keeps what this publication shows, of the marts that declare it: the rows that the one before did not show, and until when it showed
+/// others. A mart that stays as it was shows what it showed.
+async fn keep(transaction: &Transaction<'_>, run: &DatasetRun, schemas: &Schemas, marts: &[Mart]) -> Result<()> {
+    const KEEPING: &str = "keeping what is published";
+    let dataset = &run.bundle.dataset;
+    let mut publication: Option<i64> = None;
+    for mart in marts.iter().filter(|mart| mart.publications) {
+        if publication.is_none() {
+            let next = "INSERT INTO audit.publication (dataset, publication, run_id, as_of) \
+                        SELECT $1, coalesce(max(publication), 0) + 1, $2, (SELECT as_of FROM audit.as_of WHERE dataset = $1) \
+                        FROM audit.publication WHERE dataset = $1 RETURNING publication";
+            publication = Some(transaction.query_one(next, &[dataset, &run.run_id]).await.doing(KEEPING)?.get(0));
+        }
+        let Some(publication) = publication else { continue };
+        let shown = format!(
+            "CREATE TEMP TABLE shown ON COMMIT DROP AS SELECT to_jsonb(m) AS shown FROM {} m; ANALYZE shown",
+            name(mart.schema(schemas), &mart.name, "")
+        );
+        transaction.batch_execute(&shown).await.doing(KEEPING)?;
+        let close = "UPDATE audit.published_row kept SET publication_until = $3 WHERE dataset = $1 AND mart = $2 AND publication_until IS NULL \
+                     AND NOT EXISTS (SELECT FROM shown WHERE shown.shown = kept.shown)";
+        transaction.execute(close, &[dataset, &mart.name, &publication]).await.doing(KEEPING)?;
+        let open = "INSERT INTO audit.published_row (dataset, mart, shown, publication_from) SELECT $1, $2, shown.shown, $3 FROM shown \
+                    WHERE NOT EXISTS (SELECT FROM audit.published_row kept WHERE kept.dataset = $1 AND kept.mart = $2 \
+                    AND kept.publication_until IS NULL AND kept.shown = shown.shown)";
+        transaction.execute(open, &[dataset, &mart.name, &publication]).await.doing(KEEPING)?;
+        transaction.batch_execute("DROP TABLE shown").await.doing(KEEPING)?;
+    }
+    Ok(())
 }
 
 /// Writes a mart into the ledger. Returns its rows, which are counted if they are stored.

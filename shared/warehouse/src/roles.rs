@@ -149,6 +149,9 @@ impl Warehouse {
             );
             transaction.batch_execute(&sql).await.doing(doing)?;
         }
+        // rows of marts, which operators have no right to
+        let rows = format!("REVOKE ALL ON audit.published_row FROM {OPERATOR}");
+        transaction.batch_execute(&rows).await.doing(doing)?;
         for layout in layouts {
             close(&transaction, &layout.tables).await?;
         }

@@ -18,6 +18,21 @@ output "money" {
   value       = flatten(regexall("\\{[^{}]*\\bname\\s*=\\s*\\\\\"(\\w+)\\\\\"[^{}]*\\bmoney\\s*=\\s*true[^{}]*\\}", aws_s3_object.this.content))
 }
 
+output "schedule" {
+  description = "When the dataset's scheduled run starts, in EventBridge Scheduler's words, and in which time zone; the expression is null if the dataset declares none."
+  value = {
+    expression = local.cron == null ? null : format("cron(%s %s %s %s %s *)",
+      replace(local.cron[0], "*/", "0/"),
+      replace(local.cron[1], "*/", "0/"),
+      # of the two days EventBridge wants one to be `?`
+      local.cron[4] == "*" ? replace(local.cron[2], "*/", "1/") : "?",
+      replace(local.cron[3], "*/", "1/"),
+      local.cron[4] == "*" ? "?" : local.cron[4],
+    )
+    time_zone = one(regex(format(local.root_key, "time_zone"), local.declaration))
+  }
+}
+
 output "migrations_hash" {
   description = "Hash of what makes the dataset's tables, its declarations and migrations: it changes when the warehouse has to be prepared again."
   value = sha256(jsonencode({

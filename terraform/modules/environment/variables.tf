@@ -108,10 +108,9 @@ variable "backfill" {
 }
 
 variable "schedule" {
-  description = "When the daily run starts, in which time zone, and whether it does."
+  description = "When the scheduled run starts of a dataset that declares no `schedule`, and whether any does."
   type = object({
     expression = optional(string)
-    time_zone  = optional(string)
     enabled    = optional(bool)
   })
   default = {}

@@ -119,8 +119,7 @@ module "schedule" {
 
   name                  = var.name
   state_machine_arn     = terraform_data.ready.output
-  datasets              = keys(var.datasets)
-  time_zone             = var.schedule.time_zone
+  datasets              = { for name, dataset in module.dataset : name => dataset.schedule }
   expression            = var.schedule.expression
   enabled               = var.schedule.enabled
   kms_key_arn           = var.kms_key_arn

@@ -132,10 +132,9 @@ variable "backfill" {
 }
 
 variable "schedule" {
-  description = "When the daily run starts (EventBridge Scheduler's words), in which time zone, and whether it does."
+  description = "When the scheduled run starts of a dataset that declares no `schedule` (EventBridge Scheduler's words), and whether any does."
   type = object({
     expression = optional(string, "cron(0 6 * * ? *)")
-    time_zone  = optional(string, "Europe/Paris")
     enabled    = optional(bool, true)
   })
   default = {}

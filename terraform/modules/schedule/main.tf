@@ -1,4 +1,4 @@
-# The daily run of each dataset: score, publish, summarize, and the question which expected file did not come.
+# The scheduled run of each dataset, daily by default: score, publish, summarize, and the question which expected file did not come.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -21,8 +21,8 @@ resource "aws_scheduler_schedule" "daily" {
   state       = var.enabled ? "ENABLED" : "DISABLED"
   kms_key_arn = var.kms_key_arn
 
-  schedule_expression          = var.expression
-  schedule_expression_timezone = var.time_zone
+  schedule_expression          = coalesce(each.value.expression, var.expression)
+  schedule_expression_timezone = each.value.time_zone
 
   flexible_time_window {
     mode = "OFF"

@@ -14,28 +14,17 @@ variable "state_machine_arn" {
 }
 
 variable "datasets" {
-  description = "The datasets that run every day."
-  type        = set(string)
+  description = "When each dataset's scheduled run starts, in EventBridge Scheduler's words, and in which time zone; without an expression of its own, as `expression` says."
+  type        = map(object({ expression = optional(string), time_zone = string }))
 
   validation {
-    condition     = alltrue([for dataset in var.datasets : can(regex("^[a-z][a-z0-9_-]{0,62}$", dataset))])
+    condition     = alltrue([for dataset, _ in var.datasets : can(regex("^[a-z][a-z0-9_-]{0,62}$", dataset))])
     error_message = "A dataset's name has small letters, digits, hyphens and underscores."
   }
 }
 
-variable "time_zone" {
-  description = "The time zone of the expression, such as Europe/Paris."
-  type        = string
-  default     = "Europe/Paris"
-
-  validation {
-    condition     = can(regex("^[A-Za-z]+(/[A-Za-z0-9_+-]+){0,2}$", var.time_zone))
-    error_message = "A time zone has a name of the IANA's list, such as Europe/Paris."
-  }
-}
-
 variable "expression" {
-  description = "When the daily run starts, in EventBridge Scheduler's words."
+  description = "When the scheduled run of a dataset starts that has no expression of its own, in EventBridge Scheduler's words."
   type        = string
   default     = "cron(0 6 * * ? *)"
 
@@ -46,7 +35,7 @@ variable "expression" {
 }
 
 variable "enabled" {
-  description = "Whether the daily run starts."
+  description = "Whether the scheduled runs start."
   type        = bool
   default     = true
 }

@@ -193,7 +193,7 @@ fn the_text_of_a_refused_row_is_short() {
         rows.feed(&bytes).unwrap();
         rows.end().unwrap();
         assert_eq!(rows.advance().unwrap(), Step::Record);
-        rows.raw()
+        rows.shown()
     };
     assert_eq!(refused("<c r=\"B2\"><v>7</v></c><c r=\"XFD2\"><v>1</v></c>".to_owned()), ";7;…;1");
     assert_eq!(

@@ -328,3 +328,72 @@ async fn readers_see_every_layer_at_every_moment() {
     assert_eq!(most.get::<_, i64>(0), 11 * 20);
     old.batch_execute("COMMIT").await.unwrap();
 }
+
+#[tokio::test]
+async fn what_each_publication_showed_is_kept() {
+    let kept = MARTS.replace("name = \"months\"", "name = \"months\"\npublications = true");
+    let (mut layered, before) = (Layered::new().await, shop(&kept, &[]));
+    let shown =
+        "SELECT month, pieces, publication_from, publication_until FROM shop.months_publications ORDER BY 3, 1, 4";
+    layered.publish(&before).await.unwrap();
+    let first = ["2025-01-01|5|1|∅", "2025-02-01|11|1|∅"];
+    assert_eq!(layered.rows(shown).await, first);
+    // a publication that shows the same adds no row
+    layered.publish(&before).await.unwrap();
+    assert_eq!(layered.rows(shown).await, first);
+    layered.load(&before, ("l3", "1", "2025-02-03")).await;
+    layered.publish(&before).await.unwrap();
+    let third = ["2025-01-01|5|1|∅", "2025-02-01|11|1|3", "2025-02-01|12|3|∅"];
+    assert_eq!(layered.rows(shown).await, third);
+    // another column: earlier rows have none, the ones that are shown are others
+    let months = "SELECT month, pieces, pieces * 2 AS twice FROM shop_prep.by_month WHERE month > '2025-01-31'";
+    let after = shop(&kept, &[("marts/months.sql", months)]);
+    layered.publish(&after).await.unwrap();
+    let wider = "SELECT month, pieces, twice, publication_from, publication_until FROM shop.months_publications ORDER BY 4, 1, 5";
+    let fourth = ["2025-01-01|5|∅|1|4", "2025-02-01|11|∅|1|3", "2025-02-01|12|∅|3|4", "2025-02-01|12|24|4|∅"];
+    assert_eq!(layered.rows(wider).await, fourth);
+    // back again: what was shown before is shown once more, as a row of its own
+    layered.publish(&before).await.unwrap();
+    let fifth = [
+        "2025-01-01|5|1|4",
+        "2025-02-01|11|1|3",
+        "2025-02-01|12|3|4",
+        "2025-02-01|12|4|5",
+        "2025-01-01|5|5|∅",
+        "2025-02-01|12|5|∅",
+    ];
+    assert_eq!(layered.rows(shown).await, fifth);
+    let publications = "SELECT publication, run_id, as_of FROM audit.publication ORDER BY 1";
+    assert_eq!(layered.rows(publications).await.len(), 5);
+    assert_eq!(layered.rows(publications).await[0], "1|daily|2025-12-31");
+    // no longer declared: the view goes, what was kept stays
+    layered.publish(&shop(MARTS, &[])).await.unwrap();
+    assert_eq!(layered.rows("SELECT to_regclass('shop.months_publications') IS NULL").await, ["t"]);
+    assert_eq!(layered.rows("SELECT count(*) FROM audit.published_row").await, ["6"]);
+}
+
+/// A reader that asks for a lower view and then, in the same transaction, for one above it.
+#[tokio::test]
+async fn no_reader_is_broken_off_by_an_exchange() {
+    let (mut layered, before) = (Layered::new().await, shop(MARTS, &[]));
+    layered.publish(&before).await.unwrap();
+    let reader = connect(&layered.trial.database.url).await;
+    let began = Arc::new(tokio::sync::Notify::new());
+    let told = began.clone();
+    let reading = tokio::spawn(async move {
+        rows(&reader, "BEGIN").await;
+        let mut seen = rows(&reader, "SELECT sum(pieces) FROM shop.months").await;
+        told.notify_one();
+        // longer than PostgreSQL waits before it looks for a deadlock
+        tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+        seen.extend(rows(&reader, "SELECT most FROM shop.top").await);
+        rows(&reader, "COMMIT").await;
+        seen
+    });
+    began.notified().await;
+    let after = shop(MARTS, &[("marts/months.sql", "SELECT month, pieces + 1 AS pieces FROM shop_prep.by_month")]);
+    assert_eq!(layered.rebuilt(&after).await.len(), 3);
+    assert_eq!(reading.await.unwrap(), ["16", "11"]);
+    assert_eq!(layered.rows("SELECT most FROM shop.top").await, ["12"]);
+    assert_eq!(layered.rows("SELECT current_setting('lock_timeout')").await, ["1min"]);
+}

@@ -46,7 +46,7 @@ type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
 fn mistakes_name_the_file_and_the_key() {
     let long = format!("preparation/{}.sql", "s".repeat(51));
     let view = ("preparation/sold.sql", "SELECT 1 AS a");
-    let cases: [Case<'_>; 6] = [
+    let cases: [Case<'_>; 8] = [
         ("", &[("preparation/sold.sql", " ;\n")], "preparation/sold.sql : nothing"),
         ("", &[("preparation/Sold.sql", "SELECT 1")], "preparation/Sold.sql : this name"),
         ("", &[(&long, "SELECT 1")], "at most 50 of them"),
@@ -56,6 +56,16 @@ fn mistakes_name_the_file_and_the_key() {
             "\n[[marts]]\nname = \"last\"\nview = false\n",
             &[("marts/last.sql", "SELECT 1")],
             "`marts[1].key`: found nothing",
+        ),
+        (
+            "\n[[marts]]\nname = \"last\"\nview = true\npublications = true\n",
+            &[("marts/last.sql", "SELECT 1")],
+            "`marts[1].publications`: found true of a plain view",
+        ),
+        (
+            "\n[[marts]]\nname = \"last\"\nkey = [\"a\"]\npublications = true\n[[marts]]\nname = \"last_publications\"\nview = true\n",
+            &[("marts/last.sql", "SELECT 1 AS a"), ("marts/last_publications.sql", "SELECT 1")],
+            "`marts`: found \"last_publications\", the view that `publications = true` makes",
         ),
     ];
     for (dataset, files, words) in cases {

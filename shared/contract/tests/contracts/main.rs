@@ -3,5 +3,6 @@
 
 mod exports;
 mod layers;
+mod refused;
 mod sql;
 mod tables;

@@ -326,7 +326,7 @@ fn each_mistake_in_tables_names_file_key_found_and_accepted() {
             "[dimensional]",
             &[
                 "records/customer.toml: found no table; accepted: a table `[fact]` or `[dimension]`: what a row of the file becomes",
-                "records/customer.toml: `dimensional`: found a key that is not known here; accepted: `budget`, `calendars`, `credit_notes`, `dimension`, `dimensions`, `fact`, `fields`, `key`, `owner`, `rules`, `total_budget`",
+                "records/customer.toml: `dimensional`: found a key that is not known here; accepted: `budget`, `calendars`, `credit_notes`, `dimension`, `dimensions`, `fact`, `fields`, `key`, `owner`, `refused_columns`, `rules`, `total_budget`",
                 "records/sale.toml: `fact.references.customer_key`: found \"customer\", which is no dimension; accepted: store",
             ],
         ),

@@ -38,6 +38,29 @@ run "the_billing_dataset" {
   }
 }
 
+run "a_dataset_without_a_schedule_has_its_zone_alone" {
+  command = plan
+
+  assert {
+    condition     = output.schedule.expression == null && output.schedule.time_zone == "Europe/Paris"
+    error_message = "Billing declares a time zone and no schedule: ${jsonencode(output.schedule)}."
+  }
+}
+
+run "a_dataset_with_a_schedule" {
+  command = plan
+
+  variables {
+    name   = "vin"
+    folder = "../../../datasets/vin"
+  }
+
+  assert {
+    condition     = output.schedule.expression == "cron(0 9 15 * ? *)" && output.schedule.time_zone == "Europe/Paris"
+    error_message = "The wine merchant's runs on the 15th of each month at 9:00: ${jsonencode(output.schedule)}."
+  }
+}
+
 run "not_a_dataset" {
   command = plan
 

@@ -14,24 +14,27 @@ mock_provider "aws" {
 }
 
 variables {
-  name                  = "fonderie-test"
-  state_machine_arn     = "arn:aws:states:eu-west-1:111122223333:stateMachine:fonderie-test-pipeline"
-  datasets              = ["facturation", "pharmacie"]
+  name              = "fonderie-test"
+  state_machine_arn = "arn:aws:states:eu-west-1:111122223333:stateMachine:fonderie-test-pipeline"
+  datasets = {
+    facturation = { time_zone = "Europe/Paris" }
+    pharmacie   = { time_zone = "America/Cayenne", expression = "cron(0 9 15 * ? *)" }
+  }
   dead_letter_queue_arn = "arn:aws:sqs:eu-west-1:111122223333:dead"
   kms_key_arn           = "arn:aws:kms:eu-west-1:111122223333:key/1"
 }
 
-run "each_dataset_runs_every_morning_in_paris" {
+run "each_dataset_runs_at_its_time_in_its_zone" {
   command = apply
 
   assert {
     condition = { for dataset, schedule in aws_scheduler_schedule.daily : dataset => [
       schedule.schedule_expression, schedule.schedule_expression_timezone, schedule.state, jsondecode(schedule.target[0].input).dataset,
       schedule.target[0].arn, schedule.kms_key_arn,
-      ] } == { for dataset in ["facturation", "pharmacie"] : dataset => [
-      "cron(0 6 * * ? *)", "Europe/Paris", "ENABLED", dataset, var.state_machine_arn, var.kms_key_arn,
+      ] } == { for dataset, when in { facturation = ["cron(0 6 * * ? *)", "Europe/Paris"], pharmacie = ["cron(0 9 15 * ? *)", "America/Cayenne"] } : dataset => [
+      when[0], when[1], "ENABLED", dataset, var.state_machine_arn, var.kms_key_arn,
     ] }
-    error_message = "Each dataset starts `pipeline` with its name at six in Paris."
+    error_message = "Each dataset starts `pipeline` with its name at its own time, else at six, in its zone."
   }
   assert {
     condition     = alltrue([for schedule in aws_scheduler_schedule.daily : keys(jsondecode(schedule.target[0].input)) == ["dataset"]])
