@@ -266,11 +266,25 @@ fn query_of(datasets: &DatasetArguments, name: &str) -> Result<NamedQuery> {
         let known = queries.list.iter().map(|query| query.name.as_str()).collect::<Vec<_>>().join(", ");
         let there = if known.is_empty() { "it has none".to_owned() } else { format!("it has {known}") };
         let message = format!(
-            "dataset `{}` has no query `{name}`: {there}; -c takes SQL, and a file's name ends in .sql",
-            folder.name
+            "dataset `{}` has no query `{name}`: {there}{}; -c takes SQL, and a file's name ends in .sql",
+            folder.name,
+            elsewhere(&folder, name)
         );
         StageError::new(ErrorCode::SettingsInvalid, message)
     })
+}
+
+/// Which other datasets have a query, as a clause of a sentence.
+fn elsewhere(folder: &DatasetFolder, name: &str) -> String {
+    let has = |other: &String| {
+        let queries = folder.origin.read(other).and_then(|folder| folder.queries());
+        *other != folder.name && queries.is_ok_and(|queries| queries.list.iter().any(|query| query.name == name))
+    };
+    let others: Vec<String> = folder.origin.names().unwrap_or_default().into_iter().filter(has).collect();
+    match others.as_slice() {
+        [] => String::new(),
+        others => format!(" (add --dataset {} for that of another dataset)", others.join(" or ")),
+    }
 }
 
 /// The queries of the dataset that is named, else of all that are there, with the datasets' names.

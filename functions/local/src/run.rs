@@ -41,6 +41,9 @@ pub(crate) async fn run(mut arguments: RunArguments) -> Result<Ending> {
     arguments.state.quiet = arguments.output.quiet;
     let dataset = DatasetFolder::read(&arguments.dataset)?;
     let Found { files, mut refused, skipped } = find(&arguments.paths, &dataset.name)?;
+    if arguments.dataset.dataset.is_none() {
+        check_dataset(&dataset, &files)?;
+    }
     if output != Output::Quiet {
         skipped.iter().for_each(|sentence| remark!("skipped: {}", escaped(sentence)));
     }
@@ -64,6 +67,34 @@ pub(crate) async fn run(mut arguments: RunArguments) -> Result<Ending> {
     run_files(job).await
 }
 
+/// Refuses files of which the dataset that is meant by default recognises none, and exactly one other dataset each.
+///
+/// # Errors
+/// `SettingsInvalid`, with that dataset's name; `ContractInvalid`.
+fn check_dataset(dataset: &DatasetFolder, files: &[(PathBuf, String)]) -> Result<()> {
+    let known = |folder: &DatasetFolder| -> Result<usize> {
+        let compiled = folder.compile()?;
+        Ok(files.iter().filter(|(_, key)| compiled.sources_of_key(key).is_ok()).count())
+    };
+    if files.is_empty() || known(dataset)? > 0 {
+        return Ok(());
+    }
+    let mut others = Vec::new();
+    for name in dataset.origin.names()?.into_iter().filter(|name| *name != dataset.name) {
+        // a dataset with mistakes is not the one that is meant
+        let folder = dataset.origin.read(&name);
+        if folder.and_then(|folder| known(&folder)).is_ok_and(|known| known == files.len()) {
+            others.push(name);
+        }
+    }
+    let [other] = others.as_slice() else { return Ok(()) };
+    let message = format!(
+        "dataset `{}`, which is meant if none is named, knows none of these files, and `{other}` knows them: add --dataset {other}",
+        dataset.name
+    );
+    Err(StageError::new(ErrorCode::SettingsInvalid, message))
+}
+
 /// Runs files and reports what became of them.
 pub(crate) async fn run_files(mut job: Job<'_>) -> Result<Ending> {
     // Mistakes in contracts are told before anything is started or written.
@@ -84,10 +115,13 @@ pub(crate) async fn run_files(mut job: Job<'_>) -> Result<Ending> {
     }
     database.close().await;
     failed.and(reported)?;
+    let is_good = finished.iter().all(|(_, end)| end.is_good());
     if job.output == Output::Text {
-        ends::summary(&buckets, &finished, &shown?, &progress.times(), &dataset, job.state);
+        // what a failed run did not make cannot be shown
+        let shown = if is_good { shown? } else { shown.unwrap_or_default() };
+        ends::summary(&buckets, &finished, &shown, &progress.times(), &dataset, job.state);
     }
-    Ok(if finished.iter().all(|(_, end)| end.is_good()) { Ending::Good } else { Ending::FileFailed })
+    Ok(if is_good { Ending::Good } else { Ending::FileFailed })
 }
 
 /// Reports how each file ended, in the form that was asked for.

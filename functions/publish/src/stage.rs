@@ -30,10 +30,15 @@ async fn publish(
         warehouse.check_references(&dataset.layout).await?;
     }
     let run = warehouse.with_loads_known(&input.run).await?;
+    let mut made = Vec::new();
+    if !dataset.checks.is_empty() {
+        made = warehouse.make_layers(&run, &dataset.layout.schemas, &dataset.marts).await?;
+    }
     let checks = warehouse.check(&run, dataset).await?;
     let blocked = warehouse.blocked(dataset).await?;
     let kept: Vec<&str> = blocked.keys().map(String::as_str).collect();
     let mut published = warehouse.publish(&run, &dataset.layout.schemas, &dataset.marts, &kept).await?;
+    published.marts.iter_mut().for_each(|mart| mart.rebuilt |= made.contains(&mart.mart));
     if !published.left_to_newer {
         published.exports = exports::write(context, warehouse, dataset, run.as_of).await?;
         warehouse.record_exports(&run, &published.exports).await?;

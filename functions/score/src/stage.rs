@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use fonderie_anomaly::{AnomalyError, Deviation, Forest, Parameters, Rows, Training, ZScore};
-use fonderie_contract::{Dataset, Level, Messages, Model, ModelKind};
+use fonderie_contract::{Dataset, Level, MartKind, Messages, Model, ModelKind};
 use fonderie_core::stage::{DatasetRun, ModelScored, ScoreInput, Scored};
 use fonderie_core::{Deadline, ErrorCode, ObjectRef, Result, StageError, digest, hex};
 use fonderie_warehouse::{ConnectOptions, Score, ScorePlan, TrainedModel, Turn, Warehouse};
@@ -38,6 +38,9 @@ async fn all(
     warehouse.ready(&dataset.layout).await?;
     warehouse.check_as_of(run).await?;
     let run = warehouse.with_loads_known(run).await?;
+    if !dataset.models.is_empty() && dataset.marts.iter().any(|mart| mart.kind == MartKind::Preparation) {
+        warehouse.make_layers(&run, &dataset.layout.schemas, &dataset.marts).await?;
+    }
     let mut models = Vec::with_capacity(dataset.models.len());
     for model in &dataset.models {
         models.push(

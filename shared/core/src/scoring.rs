@@ -144,7 +144,8 @@ impl fmt::Display for ModelScored {
         let Self { model, rows, min_rows, written, levels, .. } = self;
         match self.status {
             ScoreStatus::Scored => {
-                write!(f, "{model}: {rows} rows scored, {} abnormal", self.abnormal())?;
+                let name = if let [level] = levels.as_slice() { &level.name } else { "abnormal" };
+                write!(f, "{model}: {rows} rows scored, {} {name}", self.abnormal())?;
                 if levels.len() > 1 {
                     let told: Vec<String> =
                         levels.iter().map(|level| format!("{} {}", level.rows, level.name)).collect();

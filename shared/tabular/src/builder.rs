@@ -234,6 +234,7 @@ impl<'a> Builder<'a> {
             }
             let (cell, shows) = rows.read(at);
             rows.count(shows);
+            let mut refused: Vec<Problem> = Vec::new();
             for &index in &column.fields {
                 let Some(reader) = &self.readers[index] else { continue };
                 let field = &self.record.fields[index];
@@ -264,7 +265,11 @@ impl<'a> Builder<'a> {
                     Err(problem) => {
                         self.columns[index].push(&Value::Null);
                         broken.add(problem.rule());
-                        self.reject(rows, &problem, Some((column, Some(index))), cell.displayed());
+                        // a cell that several fields refuse for one reason is refused once
+                        if !refused.contains(&problem) {
+                            self.reject(rows, &problem, Some((column, Some(index))), cell.displayed());
+                            refused.push(problem);
+                        }
                     }
                 }
             }

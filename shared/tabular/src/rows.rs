@@ -23,6 +23,11 @@ use crate::workbook::{Merge, WorkbookInput};
 /// What stands for a value that must not get out of the file.
 pub const HIDDEN: &str = "…";
 
+/// A cell as it can stand between `;`.
+fn quoted(cell: String) -> String {
+    if cell.contains([';', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+}
+
 /// What comes next in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -317,7 +322,8 @@ impl<'a> Rows<'a> {
         }
         let named = layout.columns.len() - layout.unnamed;
         let cells = layout.columns[..named].iter().enumerate();
-        let cells = cells.map(|(at, column)| if column.refused { HIDDEN.to_owned() } else { self.peek(at).shown() });
+        let cells =
+            cells.map(|(at, column)| if column.refused { HIDDEN.to_owned() } else { quoted(self.peek(at).shown()) });
         cells.collect::<Vec<_>>().join(";")
     }
 

@@ -135,6 +135,11 @@ impl<'a> Layers<'a> {
         self.layers.iter().all(|layer| layer.mart.is_none() || layer.found.is_some())
     }
 
+    /// Whether each stands there as it is declared, and nothing else does.
+    pub(crate) fn are_as_declared(&self) -> bool {
+        !self.layers.iter().any(Layer::is_changed)
+    }
+
     /// Those that were known and are no longer declared.
     pub(crate) fn removed(&self) -> impl Iterator<Item = &str> {
         self.layers.iter().filter(|layer| layer.mart.is_none()).map(|layer| layer.label.as_str())

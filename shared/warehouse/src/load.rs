@@ -172,6 +172,9 @@ where
     } else {
         merge(transaction, plan, version.key, true).await?
     };
+    if !untouched {
+        know_sizes(transaction, &plan.layout.schemas.warehouse).await?;
+    }
     let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let Merged { outcomes, removed, warnings, notices } = merged;
     let ending = Ending {
@@ -192,6 +195,19 @@ where
     }
     let loaded = Loaded { outcomes, removed, already_loaded: alike, withdrawn, warnings, notices, millis };
     Ok((loaded, at))
+}
+
+/// Gathers statistics of the tables that have none, or have grown to twice the size that the planner knows: until autovacuum comes, which it
+/// does not for some dozens of rows, marts and checks would be planned for tables of one row.
+async fn know_sizes(transaction: &Transaction<'_>, schema: &str) -> Result<()> {
+    let doing = "gathering statistics";
+    let query = "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = to_regnamespace($1) AND relkind = 'r' \
+                 AND pg_relation_size(oid) > 2 * 8192 * relpages";
+    for row in transaction.query(query, &[&quote(schema)]).await.doing(doing)? {
+        let table: String = row.get(0);
+        transaction.batch_execute(&format!("ANALYZE {table}")).await.doing(doing)?;
+    }
+    Ok(())
 }
 
 /// Notes which run put a version's rows into the tables: it is not withdrawn.

@@ -48,37 +48,47 @@ impl Warehouse {
         if newer_load(&transaction, run, until).await? && layers.are_there() {
             return Ok(Published { left_to_newer: true, millis: millis(), ..Published::default() });
         }
-        let memory = format!("SET LOCAL work_mem = '{WORK_MEM}'");
-        transaction.batch_execute(&memory).await.doing("beginning to publish")?;
         transaction
             .execute(
                 "INSERT INTO audit.as_of AS a (dataset, as_of, run_id, published_at) VALUES ($1, $2, $3, now()) \
-                 ON CONFLICT (dataset) DO UPDATE SET as_of = greatest(a.as_of, excluded.as_of), run_id = excluded.run_id, published_at = excluded.published_at",
+                     ON CONFLICT (dataset) DO UPDATE SET as_of = greatest(a.as_of, excluded.as_of), run_id = excluded.run_id, published_at = excluded.published_at",
                 &[&run.bundle.dataset, &run.as_of, &run.run_id],
             )
             .await
             .doing("writing the marts' as-of date")?;
-        let made = layers.bring(&transaction, blocked).await?;
-        let removed: Vec<&str> = layers.removed().collect();
-        transaction
-            .execute("DELETE FROM audit.mart WHERE dataset = $1 AND mart = ANY ($2)", &[&run.bundle.dataset, &removed])
-            .await
-            .doing(RECORDING)?;
-        let mut published = Vec::with_capacity(marts.len());
-        for (mart, rebuilt) in marts.iter().zip(made) {
-            if !rebuilt && blocked.contains(&mart.name.as_str()) {
-                continue;
-            }
-            let rows = record(&transaction, run, schemas, mart).await?;
-            if mart.kind != MartKind::Preparation {
-                published.push(MartPublished { mart: mart.name.clone(), rows, rebuilt });
-            }
-        }
+        let published = bring(&transaction, run, schemas, marts, blocked, &layers).await?;
         keep(&transaction, run, schemas, marts).await?;
         step("before the marts were committed");
         transaction.commit().await.doing("committing the marts")?;
         step("after the marts were committed");
         Ok(Published { marts: published, millis: millis(), ..Published::default() })
+    }
+
+    /// Makes the views and marts that are not there or are defined otherwise than before, so that models and checks may read them; the others stay as
+    /// they are. Returns the names of what was made.
+    ///
+    /// # Errors
+    /// Those of [`Self::publish`].
+    pub async fn make_layers(&mut self, run: &DatasetRun, schemas: &Schemas, marts: &[Mart]) -> Result<Vec<String>> {
+        let transaction = self.client.transaction().await.doing("beginning to publish")?;
+        dataset_lock(&transaction, &run.bundle.dataset).await?;
+        let layers = Layers::read(&transaction, &run.bundle.dataset, schemas, marts).await?;
+        let until = loads_until(&transaction, run).await?;
+        if layers.are_as_declared() || newer_load(&transaction, run, until).await? && layers.are_there() {
+            return Ok(Vec::new());
+        }
+        let all: Vec<&str> = marts.iter().map(|mart| mart.name.as_str()).collect();
+        // what stands there says the date that was last published
+        transaction
+            .execute(
+                "INSERT INTO audit.as_of (dataset, as_of, run_id, published_at) VALUES ($1, $2, $3, now()) ON CONFLICT (dataset) DO NOTHING",
+                &[&run.bundle.dataset, &run.as_of, &run.run_id],
+            )
+            .await
+            .doing("writing the marts' as-of date")?;
+        let made = bring(&transaction, run, schemas, marts, &all, &layers).await?;
+        transaction.commit().await.doing("committing the marts")?;
+        Ok(made.into_iter().map(|made| made.mart).collect())
     }
 
     /// Writes into the ledger what became of the exports.
@@ -108,6 +118,36 @@ impl Warehouse {
         }
         Ok(())
     }
+}
+
+/// Brings all to their definitions, and to the tables' rows those that are not blocked; records them. Returns what was made or refreshed.
+async fn bring(
+    transaction: &Transaction<'_>,
+    run: &DatasetRun,
+    schemas: &Schemas,
+    marts: &[Mart],
+    blocked: &[&str],
+    layers: &Layers<'_>,
+) -> Result<Vec<MartPublished>> {
+    let memory = format!("SET LOCAL work_mem = '{WORK_MEM}'");
+    transaction.batch_execute(&memory).await.doing("beginning to publish")?;
+    let made = layers.bring(transaction, blocked).await?;
+    let removed: Vec<&str> = layers.removed().collect();
+    transaction
+        .execute("DELETE FROM audit.mart WHERE dataset = $1 AND mart = ANY ($2)", &[&run.bundle.dataset, &removed])
+        .await
+        .doing(RECORDING)?;
+    let mut published = Vec::with_capacity(marts.len());
+    for (mart, rebuilt) in marts.iter().zip(made) {
+        if !rebuilt && blocked.contains(&mart.name.as_str()) {
+            continue;
+        }
+        let rows = record(transaction, run, schemas, mart).await?;
+        if mart.kind != MartKind::Preparation {
+            published.push(MartPublished { mart: mart.name.clone(), rows, rebuilt });
+        }
+    }
+    Ok(published)
 }
 
 /// Keeps what this publication shows, of the marts that declare it: the rows that the one before did not show, and until when it showed

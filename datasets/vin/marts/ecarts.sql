@@ -1,0 +1,1 @@
+SELECT * FROM vin_prep.ecarts
