@@ -1,7 +1,8 @@
 //! The program itself, as a person calls it.
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod asking;
+mod databases;
 mod exporting;
 mod files;
 mod printing;

@@ -1,0 +1,177 @@
+//! A declaration that grows: what is added reaches the tables with their rows, the declaration before goes on working, and what contradicts the
+//! tables is refused with the statements that a person must review.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use fonderie_tests::invoices::{self, Invoice};
+use fonderie_tests::warehouse::connect;
+use fonderie_tests::{copy_folder, packages, workspace};
+
+struct Machine {
+    fonderie: PathBuf,
+    folder: tempfile::TempDir,
+    database: fonderie_test_support::TestDatabase,
+}
+
+const RECORD: &str = "records/facturation.toml";
+const STATUT: &str = "    { name = \"statut\", type = \"text\", max_length = 50 },\n";
+
+impl Machine {
+    async fn new(name: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy_folder(&workspace().join("datasets"), &folder.path().join("datasets")).unwrap();
+        Self { fonderie: packages::build().unwrap().1, folder, database: fonderie_test_support::database(name).await }
+    }
+
+    /// Replaces a text in a file of the dataset; returns the file as it was.
+    fn edit(&self, file: &str, from: &str, to: &str) -> (PathBuf, String) {
+        let path = self.folder.path().join("datasets/facturation").join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{file} has no {from}");
+        fs::write(&path, text.replace(from, to)).unwrap();
+        (path, text)
+    }
+
+    fn run(&self, day: u32, invoices: &[Invoice]) -> (i32, String) {
+        let path = self.folder.path().join(format!("etablissement_B_2026-06-{day:02}.csv"));
+        invoices::write(&path, invoices).unwrap();
+        let mut call = Command::new(&self.fonderie);
+        call.arg("run").arg(path).args(["--as-of", "2026-06-30", "--database-url", &self.database.url]);
+        call.arg("--datasets").arg(self.folder.path().join("datasets"));
+        let output = call.arg("--state").arg(self.folder.path().join("state")).output().unwrap();
+        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        (output.status.code().unwrap_or(-1), text)
+    }
+
+    fn runs(&self, day: u32, invoices: &[Invoice]) {
+        let (code, text) = self.run(day, invoices);
+        assert_eq!(code, 0, "{text}");
+    }
+
+    async fn text(&self, query: &str) -> String {
+        connect(&self.database.url).await.unwrap().query_one(query, &[]).await.unwrap().get(0)
+    }
+}
+
+const REMARKS: &str = "SELECT string_agg(facture_id || ' ' || coalesce(remarque, '∅'), ', ' ORDER BY facture_id) FROM dw.fact_facturation";
+
+#[tokio::test]
+async fn a_new_field_and_the_declaration_without_it_work_on_the_same_tables() {
+    let machine = Machine::new("evolution_field").await;
+    machine.runs(1, &[invoices::unpaid(1), invoices::unpaid(2)]);
+    let former = [
+        machine.edit(
+            RECORD,
+            STATUT,
+            &format!("{STATUT}    {{ name = \"remarque\", type = \"text\", max_length = 20 }},\n"),
+        ),
+        machine.edit(RECORD, "\"montant_paye\", \"statut\"]", "\"montant_paye\", \"statut\", \"remarque\"]"),
+        machine.edit("sources/etablissement_b.toml", "[constants]\n", "[constants]\nremarque = \"vu\"\n"),
+    ];
+    machine.runs(2, &[invoices::unpaid(2), invoices::unpaid(3)]);
+    let ids = machine.text("SELECT string_agg(facture_id, ' ' ORDER BY facture_id) FROM dw.fact_facturation").await;
+    let [one, two, three] = ids.split(' ').collect::<Vec<_>>().try_into().unwrap();
+    assert_eq!(machine.text(REMARKS).await, format!("{one} ∅, {two} vu, {three} vu"));
+    // a new field opens a state of the rows that have it
+    assert_eq!(machine.text("SELECT string_agg(facture_id, ' ') FROM dw.hist_facturation").await, two);
+    assert_eq!(machine.text("SELECT count(*)::text FROM staging.facturation WHERE remarque = 'vu'").await, "2");
+    // the release before: what its runs show has no value of the field, and the history keeps the state that had one
+    for (path, text) in former.iter().rev() {
+        fs::write(path, text).unwrap();
+    }
+    machine.runs(3, &[invoices::unpaid(3), invoices::unpaid(4)]);
+    let remarks = machine.text(REMARKS).await;
+    assert!(remarks.starts_with(&format!("{one} ∅, {two} vu, {three} ∅, ")) && remarks.ends_with(" ∅"), "{remarks}");
+    let former_remarks = "SELECT string_agg(facture_id || ' ' || coalesce(remarque, '∅'), ', ' ORDER BY facture_id) FROM dw.hist_facturation";
+    assert_eq!(machine.text(former_remarks).await, format!("{two} ∅, {three} vu"));
+    assert_eq!(machine.text("SELECT count(*)::text FROM audit.declaration").await, "2");
+    // as after a rebuild that began with the newest release: the database was never brought to the one before
+    let client = connect(&machine.database.url).await.unwrap();
+    client
+        .batch_execute(
+            "DELETE FROM audit.declaration WHERE declared_at = (SELECT min(declared_at) FROM audit.declaration)",
+        )
+        .await
+        .unwrap();
+    machine.runs(4, &[invoices::unpaid(5)]);
+    let more = machine.text(REMARKS).await;
+    assert!(more.starts_with(&remarks) && more.len() > remarks.len(), "{more}");
+}
+
+#[tokio::test]
+async fn a_wider_text_keeps_views_marts_and_rights() {
+    let machine = Machine::new("evolution_wider").await;
+    machine.runs(1, &[invoices::unpaid(1)]);
+    let client = connect(&machine.database.url).await.unwrap();
+    let reader = format!("lecteur_{}", std::process::id());
+    client
+        .batch_execute(&format!(
+            "CREATE ROLE {reader}; GRANT USAGE ON SCHEMA dw, datamart TO {reader}; GRANT SELECT ON dw.dim_patient, datamart.relance TO {reader}; \
+             CREATE VIEW dw.noms AS SELECT nom FROM dw.dim_patient; GRANT SELECT ON dw.noms TO {reader}"
+        ))
+        .await
+        .unwrap();
+    machine.edit(
+        RECORD,
+        "name = \"nom\", type = \"text\", max_length = 100",
+        "name = \"nom\", type = \"text\", max_length = 150",
+    );
+    machine.runs(2, &[invoices::unpaid(2)]);
+    let types = "SELECT string_agg(attrelid::regclass || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attrelid::regclass::text) FROM pg_attribute \
+                 WHERE attname = 'nom' AND attrelid IN ('dw.dim_patient'::regclass, 'dw.dim_patient_rows'::regclass, 'dw.noms'::regclass, \
+                 'datamart.relance'::regclass, 'staging.facturation'::regclass)";
+    let wide = "character varying(150)";
+    assert_eq!(
+        machine.text(types).await,
+        format!(
+            "datamart.relance {wide}, dw.dim_patient {wide}, dw.dim_patient_rows {wide}, dw.noms {wide}, staging.facturation {wide}"
+        )
+    );
+    let rights = format!(
+        "SELECT string_agg(has_table_privilege('{reader}', name, 'SELECT')::text, ' ') FROM unnest(ARRAY['dw.dim_patient', 'datamart.relance', 'dw.noms']) name"
+    );
+    assert_eq!(machine.text(&rights).await, "true true true");
+    assert_eq!(
+        machine.text("SELECT count(*)::text FROM datamart.relance").await,
+        machine.text("SELECT count(*)::text FROM dw.noms").await
+    );
+    client.batch_execute(&format!("DROP OWNED BY {reader}; DROP ROLE {reader}")).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_contradicts_the_tables_is_refused_with_its_statement() {
+    let machine = Machine::new("evolution_refused").await;
+    machine.runs(1, &[invoices::unpaid(1)]);
+    for (from, to, words) in [
+        (
+            "sql = \"date_paiement - date_facture\"",
+            "sql = \"date_paiement - date_facture + 1\"",
+            [
+                "dw.fact_facturation_rows.delai_paiement_jours is computed as",
+                "ALTER TABLE \"dw\".\"fact_facturation_rows\" DROP",
+            ],
+        ),
+        (
+            "key = [\"code_service\"]",
+            "key = [\"code_service\", \"etablissement_id\"]",
+            ["dw.dim_service_rows lacks etablissement_id, which is part of its key", "ADD COLUMN \"etablissement_id\""],
+        ),
+        (
+            "\"date_paiement IS NULL OR date_paiement >= date_facture\",",
+            "\"date_paiement IS NULL OR date_paiement >= date_facture\", \"montant_facture < 1000000\",",
+            ["lacks the condition CHECK", "ADD CHECK"],
+        ),
+    ] {
+        let (path, text) = machine.edit(RECORD, from, to);
+        let (code, said) = machine.run(2, &[invoices::unpaid(2)]);
+        assert_eq!(code, 3, "{said}");
+        for word in words.into_iter().chain(["SchemaMismatch", "fonderie rebuild --dataset facturation"]) {
+            assert!(said.contains(word), "{word}: {said}");
+        }
+        fs::write(path, text).unwrap();
+    }
+    machine.runs(3, &[invoices::unpaid(2)]);
+    assert_eq!(machine.text("SELECT count(*)::text FROM dw.fact_facturation").await, "2");
+}
