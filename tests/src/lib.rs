@@ -7,7 +7,6 @@ pub mod configuration;
 pub mod invoices;
 pub mod localstack;
 pub mod packages;
-pub mod postgres;
 pub mod processes;
 pub mod python;
 pub mod runtime_api;

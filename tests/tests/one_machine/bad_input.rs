@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use fonderie_postgres_server::Binaries;
-use fonderie_tests::postgres::Postgres;
+use fonderie_test_support::OwnServer;
 use fonderie_tests::{copy_folder, in_ci, invoices, packages, warehouse, workspace};
 
 /// What a call of the binary gave.
@@ -158,8 +158,8 @@ async fn a_database_that_goes_away_in_mid_load_and_comes_back() {
         eprintln!("skipped: {error}");
         return;
     }
-    let mut server = Postgres::start().unwrap();
-    let url = server.create("away").await.unwrap();
+    let mut server = OwnServer::start();
+    let url = server.create("away").await;
     let file = invoices::write(&trial.path("etablissement_B.csv"), &invoices::plausible(300)).unwrap();
     let mut command = trial.command(&file, &url);
     command.env("FAILPOINTS", "before the load was committed=sleep(3000)");
@@ -175,13 +175,13 @@ async fn a_database_that_goes_away_in_mid_load_and_comes_back() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     drop(client);
-    tokio::task::block_in_place(|| server.take_away()).unwrap();
+    tokio::task::block_in_place(|| server.take_away());
     let output = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let told = Told { code: output.status.code(), out: text(output.stdout), error: text(output.stderr) };
     check(&told, 3, &["FAILED", "DatabaseUnavailable"]);
 
-    tokio::task::block_in_place(|| server.bring_back()).unwrap();
+    tokio::task::block_in_place(|| server.bring_back());
     check(&trial.run(&file, &url), 0, &["300 inserted", "ok "]);
     let client = warehouse::connect(&url).await.unwrap();
     let failed = "SELECT string_agg(status, ',' ORDER BY started_at) FROM audit.run";

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use fonderie_tests::postgres::Postgres;
+use fonderie_test_support::OwnServer;
 use fonderie_tests::warehouse::{STEPS, Snapshot, connect};
 use fonderie_tests::{invoices, packages, workspace};
 
@@ -95,8 +95,8 @@ fn wait_until_asleep(child: &Child) {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_twenty_crashes_of_the_database_every_table_is_as_if_there_were_none() {
     let trial = Trial::new();
-    let mut server = Postgres::start().unwrap();
-    let undisturbed = server.create("undisturbed").await.unwrap();
+    let mut server = OwnServer::start();
+    let undisturbed = server.create("undisturbed").await;
     trial.run("undisturbed", &undisturbed, &trial.files);
     let expected = snapshot(&undisturbed).await;
     assert_eq!((expected.count("staging.facturation"), expected.count("dw.fact_facturation")), (660, 360));
@@ -106,7 +106,7 @@ async fn after_twenty_crashes_of_the_database_every_table_is_as_if_there_were_no
     for (round, place) in STEPS.into_iter().chain([""]).enumerate() {
         for whole in [true, false] {
             let name = format!("crash_{round}_{whole}");
-            let url = server.create(&name).await.unwrap();
+            let url = server.create(&name).await;
             let mut child = trial.run_to(place, &name, &url);
             if place.is_empty() {
                 assert!(child.wait().unwrap().success());
@@ -114,16 +114,16 @@ async fn after_twenty_crashes_of_the_database_every_table_is_as_if_there_were_no
                 wait_until_asleep(&child);
             }
             if whole {
-                server.crash().unwrap();
-                server.bring_back().unwrap();
-            } else if server.kill_backends(&name).await.unwrap() == 0 {
+                server.crash();
+                server.bring_back();
+            } else if server.kill_backends(&name).await == 0 {
                 // nobody was connected: the place is after the last connection's end, or between two
                 let idle = connect(&url).await.unwrap();
-                assert!(server.kill_backends(&name).await.unwrap() > 0);
+                assert!(server.kill_backends(&name).await > 0);
                 drop(idle);
             }
             child.wait().unwrap();
-            let url = server.url(&name).unwrap();
+            let url = server.url(&name);
             emptied += u32::from(count(&url, "dw.fact_facturation").await > 0 && staged(&url).await == 0);
             // one file alone, which changes nothing itself where it is loaded
             trial.run(&name, &url, &trial.files[2..]);
@@ -140,12 +140,12 @@ async fn after_twenty_crashes_of_the_database_every_table_is_as_if_there_were_no
 #[tokio::test(flavor = "multi_thread")]
 async fn one_run_fills_all_files_again_and_what_silver_lacks_is_reported_once() {
     let trial = Trial::new();
-    let mut server = Postgres::start().unwrap();
-    let url = server.create("refill").await.unwrap();
+    let mut server = OwnServer::start();
+    let url = server.create("refill").await;
     trial.run("refill", &url, &trial.files);
-    server.crash().unwrap();
-    server.bring_back().unwrap();
-    let url = server.url("refill").unwrap();
+    server.crash();
+    server.bring_back();
+    let url = server.url("refill");
     assert_eq!(staged(&url).await, 0);
     let told = trial.run("refill", &url, &trial.files[2..]);
     assert!(
@@ -159,9 +159,9 @@ async fn one_run_fills_all_files_again_and_what_silver_lacks_is_reported_once() 
     assert_eq!(client.query_one(notices, &[]).await.unwrap().get::<_, i64>(0), 1);
     drop(client);
 
-    server.crash().unwrap();
-    server.bring_back().unwrap();
-    let url = server.url("refill").unwrap();
+    server.crash();
+    server.bring_back();
+    let url = server.url("refill");
     let silver = trial.folder.path().join("refill/s3/silver/facturation/etablissement_b");
     let run = std::fs::read_dir(silver).unwrap().map(|entry| entry.unwrap().path());
     for run in run.filter(|path| path.to_string_lossy().contains("2026-06-15")) {
