@@ -4,8 +4,10 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use crate::support::Ended;
 
 /// Somebody else on this machine.
 const STRANGER: u32 = 54_321;
@@ -30,11 +32,6 @@ fn fonderie(state: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn texts(output: Output) -> (Option<i32>, String, String) {
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code(), text(output.stdout), text(output.stderr))
-}
-
 /// What `psql` says to somebody else who tries.
 fn as_stranger(arguments: &[&str], password_file: Option<&str>) -> String {
     let mut psql = Command::new("psql");
@@ -43,7 +40,7 @@ fn as_stranger(arguments: &[&str], password_file: Option<&str>) -> String {
     if let Some(file) = password_file {
         psql.env("PGPASSFILE", file);
     }
-    let (code, _, error) = texts(psql.uid(STRANGER).gid(STRANGER).output().unwrap());
+    let Ended { code, error, .. } = Ended::of(psql.uid(STRANGER).gid(STRANGER).output().unwrap());
     assert_ne!(code, Some(0), "a stranger came in by {arguments:?}");
     error
 }
@@ -102,7 +99,7 @@ fn nobody_else_reaches_the_database_while_the_program_runs() {
         assert!(error.contains("Permission denied"), "{error}");
         let error = as_stranger(&["-h", "127.0.0.1", "-p", &lines[3], "fonderie"], None);
         assert!(error.contains("Connection refused") || error.contains("password"), "{error}");
-        let (code, _, error) = texts(child.wait_with_output().unwrap());
+        let Ended { code, error, .. } = Ended::of(child.wait_with_output().unwrap());
         assert_eq!(code, Some(0), "{error}");
     }
     let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o777;
@@ -121,7 +118,7 @@ fn nobody_else_reaches_the_database_while_the_program_runs() {
     assert!(error.contains("no password supplied"), "{error}");
     let mut owner = Command::new("psql");
     owner.args(["-X", "-w", "-t", "-A", url, "-c", "SELECT current_database()"]).env("PGPASSFILE", passwords);
-    let (code, out, error) = texts(owner.output().unwrap());
+    let Ended { code, out, error } = Ended::of(owner.output().unwrap());
     assert_eq!((code, out.trim()), (Some(0), "fonderie"), "{error}");
     let password = std::fs::read_to_string(passwords).unwrap();
     assert!(!said.join("\n").contains(password.trim().rsplit(':').next().unwrap()), "the password is not printed");
@@ -155,9 +152,9 @@ async fn two_programs_on_one_database_both_end_well() {
     loaded(1).await;
     let second = start("second", ("lines_2026-03-02.csv", LINES), "after the load was committed=sleep(16000)");
     loaded(2).await;
-    let (code, out, error) = texts(first.wait_with_output().unwrap());
+    let Ended { code, out, error } = Ended::of(first.wait_with_output().unwrap());
     assert_eq!(code, Some(0), "{out}{error}");
-    let (code, out, error) = texts(second.wait_with_output().unwrap());
+    let Ended { code, out, error } = Ended::of(second.wait_with_output().unwrap());
     assert_eq!(code, Some(0), "{out}{error}");
     let revenue = client.query_one("SELECT revenue::text FROM shop.revenue", &[]).await.unwrap();
     assert_eq!(revenue.get::<_, &str>(0), "24.00", "the last one publishes the rows of both");
@@ -171,7 +168,7 @@ fn a_state_with_a_database_of_its_own_and_another_one_in_the_environment_are_ref
     std::fs::write(state.join("postgres/PG_VERSION"), "15\n").unwrap();
     let url = "postgresql://f:hunter2@127.0.0.1:1/d";
     let query = ["query", "-c", "SELECT 1"];
-    let (code, _, error) = texts(fonderie(&state, &query).env("DATABASE_URL", url).output().unwrap());
+    let Ended { code, error, .. } = Ended::of(fonderie(&state, &query).env("DATABASE_URL", url).output().unwrap());
     assert_eq!(code, Some(2), "{error}");
     assert!(error.contains("DATABASE_URL names a database, and the state folder"), "{error}");
     assert!(!error.contains("hunter2"), "{error}");
@@ -179,7 +176,7 @@ fn a_state_with_a_database_of_its_own_and_another_one_in_the_environment_are_ref
     let other = folder.path().join("other");
     let mut decided = fonderie(&state, &[query.as_slice(), &["--database-url", url]].concat());
     for command in [&mut decided, &mut fonderie(&other, &query)] {
-        let (code, _, error) = texts(command.env("DATABASE_URL", url).output().unwrap());
+        let Ended { code, error, .. } = Ended::of(command.env("DATABASE_URL", url).output().unwrap());
         assert!(code == Some(1) && error.contains("127.0.0.1:1/d"), "{code:?} {error}");
     }
 }
@@ -191,7 +188,7 @@ async fn a_file_name_does_not_steer_the_terminal() {
     for name in ["unknown_\u{1b}[2J.csv", "orders_\u{1b}]0;x\u{7}.csv", "unknown\nok.csv"] {
         let file = input(folder.path(), name, ORDERS);
         let arguments = ["run", file.to_str().unwrap(), "--database-url", &database.url];
-        let (_, out, error) = texts(fonderie(&folder.path().join("state"), &arguments).output().unwrap());
+        let Ended { out, error, .. } = Ended::of(fonderie(&folder.path().join("state"), &arguments).output().unwrap());
         let shown = format!("{out}{error}");
         assert!(!shown.contains(['\u{1b}', '\u{7}']), "{shown:?}");
         assert!(shown.contains(&name.escape_default().to_string()), "{shown:?}");
