@@ -6,6 +6,7 @@ pub mod cold_start;
 pub mod configuration;
 pub mod invoices;
 pub mod localstack;
+pub mod machine;
 pub mod packages;
 pub mod processes;
 pub mod python;

@@ -7,46 +7,17 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fonderie_tests::invoices::{self, Invoice, unpaid};
+use fonderie_tests::machine::Ended;
 use fonderie_tests::{packages, workspace};
 use serde_json::{Value, json};
 
 /// A folder, empty but for a copy of the binary beside it, and a database.
-struct Machine {
+struct CopiedBinary {
     folder: tempfile::TempDir,
     database: fonderie_test_support::TestDatabase,
 }
 
-/// How a call ended.
-struct Told {
-    code: Option<i32>,
-    out: String,
-    error: String,
-}
-
-impl Told {
-    #[track_caller]
-    fn expect(&self, code: i32, words: &[&str]) -> &Self {
-        let all = format!("{}{}", self.out, self.error);
-        assert_eq!(self.code, Some(code), "{all}");
-        words.iter().for_each(|word| assert!(all.contains(word), "{word:?} is not in:\n{all}"));
-        assert!(!all.contains("panicked"), "{all}");
-        self
-    }
-
-    /// The lines of standard output, each a JSON value.
-    #[track_caller]
-    fn lines(&self) -> Vec<Value> {
-        let read = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        self.out.lines().map(read).collect()
-    }
-
-    #[track_caller]
-    fn document(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}{}", self.out, self.error))
-    }
-}
-
-impl Machine {
+impl CopiedBinary {
     async fn new(name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("work")).unwrap();
@@ -69,12 +40,12 @@ impl Machine {
         let mut command = Command::new(self.folder.path().join("fonderie"));
         command.args(arguments).current_dir(self.path(""));
         command.env_remove("FONDERIE_DATASETS").env("DATABASE_URL", &self.database.url);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::null());
         command
     }
 
-    fn call(&self, arguments: &[&str]) -> Told {
-        told(self.command(arguments).spawn().unwrap())
+    fn call(&self, arguments: &[&str]) -> Ended {
+        Ended::of(&mut self.command(arguments))
     }
 
     async fn text(&self, sql: &str) -> String {
@@ -91,12 +62,6 @@ impl Machine {
     }
 }
 
-fn told(child: Child) -> Told {
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Told { code: output.status.code(), out: text(output.stdout), error: text(output.stderr) }
-}
-
 /// The fenced block of docs/one-machine.md after a comment.
 fn example(name: &str) -> String {
     let page = fs::read_to_string(workspace().join("docs/one-machine.md")).unwrap();
@@ -108,7 +73,7 @@ fn example(name: &str) -> String {
 /// A database that is lost, or another one, is no empty warehouse: the buckets have reports of runs that it does not know.
 #[tokio::test]
 async fn a_database_that_does_not_know_the_states_runs_takes_no_file() {
-    let machine = Machine::new("lost").await;
+    let machine = CopiedBinary::new("lost").await;
     machine.file("etablissement_B_2026-05-31.csv", &(1..20).map(unpaid).collect::<Vec<_>>());
     machine.file("etablissement_B_2026-06-01.csv", &[unpaid(40)]);
     let run = |file: &'static str| ["run", file, "--as-of", "2026-06-30"];
@@ -118,7 +83,7 @@ async fn a_database_that_does_not_know_the_states_runs_takes_no_file() {
     // without the address, the folder has no database of its own
     let own = |arguments: &[&str]| {
         let mut command = machine.command(arguments);
-        told(command.env_remove("DATABASE_URL").spawn().unwrap())
+        Ended::of(command.env_remove("DATABASE_URL"))
     };
     own(&["status"]).expect(2, &words);
     own(&["owed", "--on", "2026-06-30"]).expect(2, &words);
@@ -128,7 +93,7 @@ async fn a_database_that_does_not_know_the_states_runs_takes_no_file() {
     let other = fonderie_test_support::database("lost_other").await;
     let at = |url: &str, arguments: &[&str]| {
         let mut command = machine.command(arguments);
-        told(command.env("DATABASE_URL", url).args(["--state", ".fonderie"]).spawn().unwrap())
+        Ended::of(command.env("DATABASE_URL", url).args(["--state", ".fonderie"]))
     };
     fs::remove_dir_all(machine.path(".fonderie/postgres")).ok();
     fs::remove_dir_all(machine.path(".fonderie/postgres-embedded")).ok();
@@ -140,7 +105,7 @@ async fn a_database_that_does_not_know_the_states_runs_takes_no_file() {
 
 #[tokio::test]
 async fn the_copied_binary_works_in_an_empty_folder() {
-    let machine = Machine::new("copied").await;
+    let machine = CopiedBinary::new("copied").await;
     machine
         .call(&["datasets"])
         .expect(0, &["facturation", "Billing files of health-care", "the program", "etablissement_b"]);
@@ -174,21 +139,20 @@ async fn the_copied_binary_works_in_an_empty_folder() {
     machine.call(&["init", "facturation", "--to", "elsewhere"]).expect(0, &["elsewhere/datasets/facturation"]);
     let elsewhere = ["--datasets", "elsewhere/datasets"];
     machine.call(&[&["run", "etablissement_B.csv"], elsewhere.as_slice()].concat()).expect(0, &["1 unchanged"]);
-    let named = machine.command(&["datasets"]).env("FONDERIE_DATASETS", "nowhere").spawn().unwrap();
-    told(named).expect(2, &["the folder of datasets nowhere cannot be read"]);
+    Ended::of(machine.command(&["datasets"]).env("FONDERIE_DATASETS", "nowhere"))
+        .expect(2, &["the folder of datasets nowhere cannot be read"]);
     std::os::unix::fs::symlink("loop.toml", machine.path("elsewhere/datasets/facturation/sources/loop.toml")).unwrap();
     machine.call(&[&["run", "etablissement_B.csv"], elsewhere.as_slice()].concat()).expect(2, &["back to itself"]);
 }
 
 #[tokio::test]
 async fn status_runs_and_show_tell_what_the_ledger_has() {
-    let machine = Machine::new("told").await;
+    let machine = CopiedBinary::new("told").await;
     for arguments in [["status"].as_slice(), &["runs"], &["show", "x"]] {
         machine.call(arguments).expect(2, &["nothing here yet: run files first"]);
         let state = [arguments, &["--state", "none"]].concat();
         let mut without_database = machine.command(&state);
-        told(without_database.env_remove("DATABASE_URL").spawn().unwrap())
-            .expect(2, &["nothing here yet: run files first"]);
+        Ended::of(without_database.env_remove("DATABASE_URL")).expect(2, &["nothing here yet: run files first"]);
         assert!(!machine.path("none").exists());
     }
     let wrong = |id: u32| Invoice { paid: 99_999, paid_on: Some("2026-03-03".into()), ..unpaid(id) };
@@ -255,7 +219,7 @@ async fn status_runs_and_show_tell_what_the_ledger_has() {
 
 #[tokio::test]
 async fn a_program_reads_one_object_per_file() {
-    let machine = Machine::new("json").await;
+    let machine = CopiedBinary::new("json").await;
     let file = "etablissement_B_2026-05-31.csv";
     fs::write(machine.path(file), example("file")).unwrap();
     let date = ["--as-of", "2026-06-30"];
@@ -309,7 +273,7 @@ async fn a_program_reads_one_object_per_file() {
 
 #[tokio::test]
 async fn one_rule_may_refuse_one_row_and_warn_of_another_and_falls_are_among_the_rules() {
-    let machine = Machine::new("two_severities").await;
+    let machine = CopiedBinary::new("two_severities").await;
     let paid = |id: u32, paid: u32| Invoice { paid, paid_on: Some("2026-03-20".to_owned()), ..unpaid(id) };
     let text = invoices::text(&[paid(1, 5_000), unpaid(2), unpaid(3)]);
     // An id that is a word for "nothing", which is refused, and a name that is one, which is counted.
@@ -339,7 +303,7 @@ async fn one_rule_may_refuse_one_row_and_warn_of_another_and_falls_are_among_the
 
 #[tokio::test]
 async fn versions_that_come_within_a_second_are_taken_in_their_order() {
-    let machine = Machine::new("same_second").await;
+    let machine = CopiedBinary::new("same_second").await;
     for paid in [1_000, 2_000, 3_000, 4_000, 5_000] {
         let invoice = Invoice { paid, paid_on: Some("2026-03-20".to_owned()), ..unpaid(1) };
         machine.file("etablissement_B_2026-04-30.csv", &[invoice]);
@@ -350,10 +314,10 @@ async fn versions_that_come_within_a_second_are_taken_in_their_order() {
 
 #[tokio::test]
 async fn colours_are_for_a_terminal_only() {
-    let machine = Machine::new("colours").await;
+    let machine = CopiedBinary::new("colours").await;
     machine.file("etablissement_B.csv", &[unpaid(1)]);
-    let piped = machine.command(&["run", "etablissement_B.csv"]).env("TERM", "xterm").spawn().unwrap();
-    assert!(!told(piped).expect(0, &["ok "]).out.contains('\u{1b}'));
+    let piped = Ended::of(machine.command(&["run", "etablissement_B.csv"]).env("TERM", "xterm"));
+    assert!(!piped.expect(0, &["ok "]).out.contains('\u{1b}'));
     // `script` gives a program a terminal.
     let on_terminal = |environment: &str| {
         let call =
@@ -361,8 +325,7 @@ async fn colours_are_for_a_terminal_only() {
         let mut script = Command::new("script");
         script.args(["-qec", &call, "/dev/null"]).current_dir(machine.path(""));
         script.env_remove("NO_COLOR").env_remove("FONDERIE_DATASETS").env("DATABASE_URL", &machine.database.url);
-        script.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        told(script.spawn().unwrap()).expect(0, &["etablissement_B.csv: 1"]).out.clone()
+        Ended::of(script.stdin(Stdio::null())).expect(0, &["etablissement_B.csv: 1"]).out.clone()
     };
     let colour = "\u{1b}[32mok";
     let shown = on_terminal("TERM=xterm");
@@ -379,7 +342,7 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn start(machine: &Machine, settle: &str, failpoints: &str) -> Self {
+    fn start(machine: &CopiedBinary, settle: &str, failpoints: &str) -> Self {
         let errors = machine.path("errors.txt");
         let mut command = machine.command(&["watch", "in", "--settle", settle, "--json"]);
         command
@@ -427,7 +390,7 @@ fn until(what: &str, done: impl Fn() -> bool) {
 }
 
 /// What a watcher printed so far: file and state of each line.
-fn ends(machine: &Machine) -> Vec<(String, String)> {
+fn ends(machine: &CopiedBinary) -> Vec<(String, String)> {
     let lines = fs::read_to_string(machine.path("lines.txt")).unwrap_or_default();
     let end = |line: &str| {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -443,7 +406,7 @@ fn end(name: &str, state: &str) -> (String, String) {
 
 #[tokio::test]
 async fn an_inbox_runs_each_complete_file_once() {
-    let machine = Machine::new("inbox").await;
+    let machine = CopiedBinary::new("inbox").await;
     machine.call(&["watch", "in"]).expect(2, &["in cannot be read"]);
     machine.file("in/etablissement_B_1.csv", &[unpaid(1)]);
     machine.file("in/etablissement_B_9.csv.part", &[unpaid(9)]);
@@ -506,7 +469,7 @@ async fn an_inbox_runs_each_complete_file_once() {
 
 #[tokio::test]
 async fn a_watcher_that_is_killed_or_stopped_goes_on_where_it_was() {
-    let machine = Machine::new("inbox_killed").await;
+    let machine = CopiedBinary::new("inbox_killed").await;
     machine.file("in/etablissement_B_1.csv", &[unpaid(1)]);
     // Killed before anything is loaded, after the load, and before the report: each time the file is run to its end by the next start.
     for place in ["before the load was committed", "before the marts were committed"] {

@@ -1,27 +1,20 @@
 //! A file that is corrected twice, in each order in which its versions may arrive: the same tables, the states of before in
 //! the history, and the right answer to what was owed in between.
 
-use std::path::Path;
-use std::process::Command;
-
+use fonderie_tests::invoices;
+use fonderie_tests::machine::Machine;
 use fonderie_tests::warehouse::{Snapshot, connect};
-use fonderie_tests::{invoices, packages, run, workspace};
 
 /// What `fonderie owed` says: invoices and amount, of all facilities together.
-fn owed(fonderie: &Path, database: &str, state: &Path, on: &str, more: &[&str]) -> (String, String) {
-    let mut command = Command::new(fonderie);
-    command.args(["owed", "--on", on, "--format", "json", "--database-url", database]).args(more);
-    command.arg("--datasets").arg(workspace().join("datasets")).arg("--state").arg(state);
-    let output = run(&mut command).unwrap();
-    let rows: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
-    let total = rows.iter().find(|row| row["etablissement_id"] == "TOTAL").unwrap();
+fn owed(machine: &Machine, on: &str, more: &[&str]) -> (String, String) {
+    let rows = machine.call(&[&["owed", "--on", on, "--format", "json"], more].concat()).expect(0, &[]).document();
+    let total = rows.as_array().unwrap().iter().find(|row| row["etablissement_id"] == "TOTAL").unwrap();
     let text = |name: &str| total[name].as_str().unwrap().to_owned();
     (text("nb_factures_impayees"), text("montant_du"))
 }
 
 #[tokio::test]
 async fn three_versions_in_any_order_end_in_the_same_tables() {
-    let fonderie = packages::build().unwrap().1;
     let folder = tempfile::tempdir().unwrap();
     let unpaid =
         |id: u32, billed: u32| invoices::Invoice { id, date: "2026-03-10".to_owned(), paid_on: None, billed, paid: 0 };
@@ -43,14 +36,11 @@ async fn three_versions_in_any_order_end_in_the_same_tables() {
 
     let mut first: Option<Snapshot> = None;
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
-        let database = fonderie_test_support::database("corrections").await;
-        let state = folder.path().join(format!("state-{order:?}"));
+        let machine = Machine::new("corrections").await;
         for index in order {
-            let mut command = Command::new(&fonderie);
-            command.arg("run").arg(&files[index]).args(["--as-of", "2026-06-30", "--database-url", &database.url]);
-            run(command.arg("--datasets").arg(workspace().join("datasets")).arg("--state").arg(&state)).unwrap();
+            machine.run(&files[index]).expect(0, &[]);
         }
-        let tables = Snapshot::natural(&connect(&database.url).await.unwrap()).await.unwrap().without_ledger();
+        let tables = Snapshot::natural(&connect(&machine.url).await.unwrap()).await.unwrap().without_ledger();
         // The first two invoices changed once, the third once, the fourth never.
         assert_eq!((tables.count("dw.fact_facturation"), tables.count("dw.hist_facturation")), (4, 3), "{order:?}");
         for (on, more, count, amount) in [
@@ -67,24 +57,11 @@ async fn three_versions_in_any_order_end_in_the_same_tables() {
             ("2026-04-30", &["--facility", "ETAB_B"], "2", "450.00"),
             ("2026-05-31", &["--patient", "P003", "--facility", "ETAB_B"], "1", "312.50"),
         ] {
-            let found = owed(&fonderie, &database.url, &state, on, more);
+            let found = owed(&machine, on, more);
             assert_eq!((found.0.as_str(), found.1.as_str()), (count, amount), "{order:?}, on {on} {more:?}");
         }
         for (option, id) in [("--facility", "ETAB_A"), ("--patient", "P00")] {
-            let mut command = Command::new(&fonderie);
-            command.args(["owed", "--on", "2026-05-31", "--database-url", &database.url, option, id]);
-            let output = command
-                .arg("--datasets")
-                .arg(workspace().join("datasets"))
-                .arg("--state")
-                .arg(&state)
-                .output()
-                .unwrap();
-            let said = String::from_utf8(output.stderr).unwrap();
-            assert!(
-                output.status.code() == Some(2) && said.contains("nothing is known of") && said.contains(id),
-                "{said}"
-            );
+            machine.call(&["owed", "--on", "2026-05-31", option, id]).expect(2, &["nothing is known of", id]);
         }
         match &first {
             None => first = Some(tables),

@@ -2,17 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
 use fonderie_embedded_postgres::{Server, ServerOptions};
 use fonderie_tests::warehouse::{Snapshot, connect};
 use fonderie_tests::{packages, workspace};
-
-/// The binary; packaged once, for the tests of a program run at the same time.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| packages::build().unwrap().1)
-}
 
 fn scenario() -> PathBuf {
     workspace().join("datasets/facturation/scenarios/0001-trois-etablissements")
@@ -39,7 +32,7 @@ async fn snapshots(state: &Path) -> (Snapshot, Snapshot) {
 
 #[tokio::test]
 async fn the_embedded_database_holds_what_a_native_one_does() {
-    let program = program();
+    let program = &packages::build().unwrap().1;
     let (embedded, native) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let run = ["run", ".", "--as-of", "2026-06-30"];
     let database = fonderie_test_support::database("embedded").await;
@@ -83,7 +76,7 @@ async fn the_embedded_database_holds_what_a_native_one_does() {
 
 #[test]
 fn a_native_database_where_there_is_none_and_two_databases_at_once_are_usage_errors() {
-    let program = program();
+    let program = &packages::build().unwrap().1;
     let state = tempfile::tempdir().unwrap();
     let nowhere = state.path().join("nowhere");
     let output = Command::new(program)

@@ -2,65 +2,29 @@
 //! tables is refused with the statements that a person must review.
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
 
 use fonderie_tests::invoices::{self, Invoice};
+use fonderie_tests::machine::{Ended, Machine};
 use fonderie_tests::warehouse::connect;
-use fonderie_tests::{copy_folder, packages, workspace};
-
-struct Machine {
-    fonderie: PathBuf,
-    folder: tempfile::TempDir,
-    database: fonderie_test_support::TestDatabase,
-}
 
 const RECORD: &str = "records/facturation.toml";
 const STATUT: &str = "    { name = \"statut\", type = \"text\", max_length = 50 },\n";
 
-impl Machine {
-    async fn new(name: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        copy_folder(&workspace().join("datasets"), &folder.path().join("datasets")).unwrap();
-        Self { fonderie: packages::build().unwrap().1, folder, database: fonderie_test_support::database(name).await }
-    }
+/// Runs invoices as the file of a day in June.
+fn run(machine: &Machine, day: u32, invoices: &[Invoice]) -> Ended {
+    machine.run(machine.file(&format!("etablissement_B_2026-06-{day:02}.csv"), invoices))
+}
 
-    /// Replaces a text in a file of the dataset; returns the file as it was.
-    fn edit(&self, file: &str, from: &str, to: &str) -> (PathBuf, String) {
-        let path = self.folder.path().join("datasets/facturation").join(file);
-        let text = fs::read_to_string(&path).unwrap();
-        assert!(text.contains(from), "{file} has no {from}");
-        fs::write(&path, text.replace(from, to)).unwrap();
-        (path, text)
-    }
-
-    fn run(&self, day: u32, invoices: &[Invoice]) -> (i32, String) {
-        let path = self.folder.path().join(format!("etablissement_B_2026-06-{day:02}.csv"));
-        invoices::write(&path, invoices).unwrap();
-        let mut call = Command::new(&self.fonderie);
-        call.arg("run").arg(path).args(["--as-of", "2026-06-30", "--database-url", &self.database.url]);
-        call.arg("--datasets").arg(self.folder.path().join("datasets"));
-        let output = call.arg("--state").arg(self.folder.path().join("state")).output().unwrap();
-        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
-        (output.status.code().unwrap_or(-1), text)
-    }
-
-    fn runs(&self, day: u32, invoices: &[Invoice]) {
-        let (code, text) = self.run(day, invoices);
-        assert_eq!(code, 0, "{text}");
-    }
-
-    async fn text(&self, query: &str) -> String {
-        connect(&self.database.url).await.unwrap().query_one(query, &[]).await.unwrap().get(0)
-    }
+fn runs(machine: &Machine, day: u32, invoices: &[Invoice]) {
+    run(machine, day, invoices).expect(0, &[]);
 }
 
 const REMARKS: &str = "SELECT string_agg(facture_id || ' ' || coalesce(remarque, '∅'), ', ' ORDER BY facture_id) FROM dw.fact_facturation";
 
 #[tokio::test]
 async fn a_new_field_and_the_declaration_without_it_work_on_the_same_tables() {
-    let machine = Machine::new("evolution_field").await;
-    machine.runs(1, &[invoices::unpaid(1), invoices::unpaid(2)]);
+    let machine = Machine::new("evolution_field").await.with_own_datasets();
+    runs(&machine, 1, &[invoices::unpaid(1), invoices::unpaid(2)]);
     let former = [
         machine.edit(
             RECORD,
@@ -70,7 +34,7 @@ async fn a_new_field_and_the_declaration_without_it_work_on_the_same_tables() {
         machine.edit(RECORD, "\"montant_paye\", \"statut\"]", "\"montant_paye\", \"statut\", \"remarque\"]"),
         machine.edit("sources/etablissement_b.toml", "[constants]\n", "[constants]\nremarque = \"vu\"\n"),
     ];
-    machine.runs(2, &[invoices::unpaid(2), invoices::unpaid(3)]);
+    runs(&machine, 2, &[invoices::unpaid(2), invoices::unpaid(3)]);
     let ids = machine.text("SELECT string_agg(facture_id, ' ' ORDER BY facture_id) FROM dw.fact_facturation").await;
     let [one, two, three] = ids.split(' ').collect::<Vec<_>>().try_into().unwrap();
     assert_eq!(machine.text(REMARKS).await, format!("{one} ∅, {two} vu, {three} vu"));
@@ -81,30 +45,30 @@ async fn a_new_field_and_the_declaration_without_it_work_on_the_same_tables() {
     for (path, text) in former.iter().rev() {
         fs::write(path, text).unwrap();
     }
-    machine.runs(3, &[invoices::unpaid(3), invoices::unpaid(4)]);
+    runs(&machine, 3, &[invoices::unpaid(3), invoices::unpaid(4)]);
     let remarks = machine.text(REMARKS).await;
     assert!(remarks.starts_with(&format!("{one} ∅, {two} vu, {three} ∅, ")) && remarks.ends_with(" ∅"), "{remarks}");
     let former_remarks = "SELECT string_agg(facture_id || ' ' || coalesce(remarque, '∅'), ', ' ORDER BY facture_id) FROM dw.hist_facturation";
     assert_eq!(machine.text(former_remarks).await, format!("{two} ∅, {three} vu"));
     assert_eq!(machine.text("SELECT count(*)::text FROM audit.declaration").await, "2");
     // as after a rebuild that began with the newest release: the database was never brought to the one before
-    let client = connect(&machine.database.url).await.unwrap();
+    let client = connect(&machine.url).await.unwrap();
     client
         .batch_execute(
             "DELETE FROM audit.declaration WHERE declared_at = (SELECT min(declared_at) FROM audit.declaration)",
         )
         .await
         .unwrap();
-    machine.runs(4, &[invoices::unpaid(5)]);
+    runs(&machine, 4, &[invoices::unpaid(5)]);
     let more = machine.text(REMARKS).await;
     assert!(more.starts_with(&remarks) && more.len() > remarks.len(), "{more}");
 }
 
 #[tokio::test]
 async fn a_wider_text_keeps_views_marts_and_rights() {
-    let machine = Machine::new("evolution_wider").await;
-    machine.runs(1, &[invoices::unpaid(1)]);
-    let client = connect(&machine.database.url).await.unwrap();
+    let machine = Machine::new("evolution_wider").await.with_own_datasets();
+    runs(&machine, 1, &[invoices::unpaid(1)]);
+    let client = connect(&machine.url).await.unwrap();
     let reader = format!("lecteur_{}", std::process::id());
     client
         .batch_execute(&format!(
@@ -118,7 +82,7 @@ async fn a_wider_text_keeps_views_marts_and_rights() {
         "name = \"nom\", type = \"text\", max_length = 100",
         "name = \"nom\", type = \"text\", max_length = 150",
     );
-    machine.runs(2, &[invoices::unpaid(2)]);
+    runs(&machine, 2, &[invoices::unpaid(2)]);
     let types = "SELECT string_agg(attrelid::regclass || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attrelid::regclass::text) FROM pg_attribute \
                  WHERE attname = 'nom' AND attrelid IN ('dw.dim_patient'::regclass, 'dw.dim_patient_rows'::regclass, 'dw.noms'::regclass, \
                  'datamart.relance'::regclass, 'staging.facturation'::regclass)";
@@ -142,8 +106,8 @@ async fn a_wider_text_keeps_views_marts_and_rights() {
 
 #[tokio::test]
 async fn what_contradicts_the_tables_is_refused_with_its_statement() {
-    let machine = Machine::new("evolution_refused").await;
-    machine.runs(1, &[invoices::unpaid(1)]);
+    let machine = Machine::new("evolution_refused").await.with_own_datasets();
+    runs(&machine, 1, &[invoices::unpaid(1)]);
     for (from, to, words) in [
         (
             "sql = \"date_paiement - date_facture\"",
@@ -165,13 +129,11 @@ async fn what_contradicts_the_tables_is_refused_with_its_statement() {
         ),
     ] {
         let (path, text) = machine.edit(RECORD, from, to);
-        let (code, said) = machine.run(2, &[invoices::unpaid(2)]);
-        assert_eq!(code, 3, "{said}");
-        for word in words.into_iter().chain(["SchemaMismatch", "fonderie rebuild --dataset facturation"]) {
-            assert!(said.contains(word), "{word}: {said}");
-        }
+        run(&machine, 2, &[invoices::unpaid(2)])
+            .expect(3, &words)
+            .expect(3, &["SchemaMismatch", "fonderie rebuild --dataset facturation"]);
         fs::write(path, text).unwrap();
     }
-    machine.runs(3, &[invoices::unpaid(2)]);
+    runs(&machine, 3, &[invoices::unpaid(2)]);
     assert_eq!(machine.text("SELECT count(*)::text FROM dw.fact_facturation").await, "2");
 }

@@ -1,58 +1,42 @@
 //! `fonderie generate`, then `fonderie run` on what it made: the ledger's numbers are the ground truth's.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::LazyLock;
+use std::path::Path;
+use std::process::Command;
 
+use fonderie_tests::machine::{Ended, Machine};
 use fonderie_tests::{packages, workspace};
 use serde_json::Value;
 
-/// The binary. Two tests at once must not build, or package, twice.
-static FONDERIE: LazyLock<PathBuf> = LazyLock::new(|| packages::build().unwrap().1);
-
-fn generate(fonderie: &Path, out: &Path, more: &[&str]) -> Output {
+fn generate(fonderie: &Path, out: &Path, more: &[&str]) -> Ended {
     let mut command = Command::new(fonderie);
     command.args(["generate", "--datasets"]).arg(workspace().join("datasets")).arg("--out").arg(out);
-    command.args(more).output().unwrap()
+    Ended::of(command.args(more))
 }
 
 fn truth(out: &Path) -> Value {
     serde_json::from_slice(&fs::read(out.join("ground-truth/ground_truth.json")).unwrap()).unwrap()
 }
 
-/// The rows of a query, each an object of texts.
-fn query(fonderie: &Path, url: &str, sql: &str) -> Vec<Value> {
-    let mut command = Command::new(fonderie);
-    command.args(["query", "--format", "json", "--database-url", url, "-c", sql, "--datasets"]);
-    let output = fonderie_tests::run(command.arg(workspace().join("datasets"))).unwrap();
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
 #[tokio::test]
 async fn the_ledger_says_what_the_ground_truth_says() {
-    let fonderie = &*FONDERIE;
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("sample");
-    let made = generate(fonderie, &out, &["--rows", "1200", "--seed", "11"]);
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let told = String::from_utf8(made.stdout).unwrap();
-    assert!(told.contains("etablissement_E.xlsx") && told.contains("--as-of 2026-06-30"), "{told}");
-
-    let database = fonderie_test_support::database("generate").await;
-    let mut run = Command::new(fonderie);
-    run.arg("run").arg(out.join("files")).args(["--as-of", "2026-06-30", "--database-url", &database.url]);
-    run.arg("--datasets").arg(workspace().join("datasets")).arg("--state").arg(folder.path().join("state"));
-    fonderie_tests::run(&mut run).unwrap();
+    let machine = Machine::new("generate").await;
+    let out = machine.path("sample");
+    generate(&machine.fonderie, &out, &["--rows", "1200", "--seed", "11"])
+        .expect(0, &["etablissement_E.xlsx", "--as-of 2026-06-30"]);
+    machine.run(out.join("files")).expect(0, &[]);
 
     let truth = truth(&out);
-    let facilities = query(
-        fonderie,
-        &database.url,
+    let facilities = machine.call(&[
+        "query",
+        "--format",
+        "json",
+        "-c",
         "SELECT lower(etablissement_id) AS id, count(*) AS n, sum(montant_facture) * 100 AS facture,
                 sum(montant_paye) * 100 AS paye, min(date_facture) AS first, max(date_facture) AS last
          FROM dw.fact_facturation JOIN dw.dim_etablissement USING (etablissement_key) GROUP BY 1 ORDER BY 1",
-    );
+    ]);
+    let facilities: Vec<Value> = serde_json::from_str(&facilities.expect(0, &[]).out).unwrap();
     let files = truth["files"].as_object().unwrap();
     assert_eq!((files.len(), facilities.len()), (5, 5));
     for ((name, file), row) in files.iter().zip(&facilities) {
@@ -65,7 +49,7 @@ async fn the_ledger_says_what_the_ground_truth_says() {
         assert!(row["first"].as_str() >= Some("2023-07-01") && row["last"].as_str() <= Some("2026-06-30"), "{row}");
     }
     // The report of each run counts the same rows for the same rules.
-    let reports = folder.path().join("state/s3/reports/facturation");
+    let reports = machine.path("state/s3/reports/facturation");
     for (name, file) in files {
         let source = reports.join(file["source"].as_str().unwrap());
         let run = fs::read_dir(source).unwrap().next().unwrap().unwrap().path();
@@ -81,16 +65,16 @@ async fn the_ledger_says_what_the_ground_truth_says() {
 
 #[test]
 fn it_replaces_what_it_made_and_nothing_else() {
-    let fonderie = &*FONDERIE;
+    let fonderie = &packages::build().unwrap().1;
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("sample");
-    assert!(generate(fonderie, &out, &["--rows", "20"]).status.success());
+    generate(fonderie, &out, &["--rows", "20"]).expect(0, &[]);
     let first = fs::read(out.join("files/etablissement_B.csv")).unwrap();
     fs::write(out.join("files/mine.csv"), "mine").unwrap();
-    assert!(generate(fonderie, &out, &["--rows", "20", "--seed", "43"]).status.success());
+    generate(fonderie, &out, &["--rows", "20", "--seed", "43"]).expect(0, &[]);
     assert_ne!(fs::read(out.join("files/etablissement_B.csv")).unwrap(), first);
     assert_eq!(fs::read_to_string(out.join("files/mine.csv")).unwrap(), "mine");
-    assert!(generate(fonderie, &out, &["--rows", "20"]).status.success());
+    generate(fonderie, &out, &["--rows", "20"]).expect(0, &[]);
     assert_eq!(fs::read(out.join("files/etablissement_B.csv")).unwrap(), first);
     assert_eq!(truth(&out)["files"]["etablissement_B.csv"]["bytes"], first.len());
     assert!(fs::read_dir(out.join("ground-truth")).unwrap().all(|e| e.unwrap().path().extension().unwrap() != "part"));
@@ -98,10 +82,8 @@ fn it_replaces_what_it_made_and_nothing_else() {
     let other = folder.path().join("other");
     fs::create_dir(&other).unwrap();
     fs::write(other.join("letter.txt"), "").unwrap();
-    let refused = generate(fonderie, &other, &["--rows", "20"]);
-    assert_eq!(refused.status.code(), Some(2));
-    assert!(String::from_utf8(refused.stderr).unwrap().contains("--force"));
+    generate(fonderie, &other, &["--rows", "20"]).expect(2, &["--force"]);
     assert!(!other.join("files").exists());
-    assert!(generate(fonderie, &other, &["--rows", "20", "--force"]).status.success());
+    generate(fonderie, &other, &["--rows", "20", "--force"]).expect(0, &[]);
     assert!(other.join("letter.txt").exists() && other.join("files/etablissement_A.csv").exists());
 }

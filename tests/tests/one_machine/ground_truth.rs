@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::Command;
 
 use fonderie_core::stage::RunReport;
 use fonderie_tabular::reject_rows;
+use fonderie_tests::machine::{Ended, Machine};
 use fonderie_tests::samples;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -96,18 +96,13 @@ async fn every_dirty_record_is_refused_for_its_own_defect_and_no_other_is() {
         eprintln!("skipped: ../shared/bench is not beside this checkout");
         return;
     };
-    let fonderie = fonderie_tests::packages::build().unwrap().1;
-    let folder = tempfile::tempdir().unwrap();
-    let files = folder.path().join("files");
+    let machine = Machine::new("ground_truth").await;
+    let files = machine.path("files");
     samples::generate(&generator, 100_000, &files).unwrap();
-    let database = fonderie_test_support::database("ground_truth").await;
-    let s3 = folder.path().join("state/s3");
+    let s3 = machine.path("state/s3");
     let run = |names: &[&str]| {
-        let mut command = Command::new(&fonderie);
-        command.arg("run").args(names.iter().map(|name| files.join(name)));
-        command.args(["--as-of", "2026-06-30", "--database-url", &database.url]);
-        command.args(["--datasets".as_ref(), fonderie_tests::workspace().join("datasets").as_os_str()]);
-        fonderie_tests::run(command.arg("--state").arg(folder.path().join("state"))).unwrap();
+        let files: Vec<_> = names.iter().map(|name| files.join(name)).collect();
+        Ended::of(&mut machine.run_command(&files)).expect(0, &[]);
     };
     let dirty = dirty(&files);
 
@@ -122,8 +117,7 @@ async fn every_dirty_record_is_refused_for_its_own_defect_and_no_other_is() {
     // The sums that pandas finds in its accepted rows, less the 250 whose payment date it empties in silence.
     let facts =
         "SELECT count(*)::text || ' ' || sum(montant_facture) || ' ' || sum(montant_impaye) FROM dw.fact_facturation";
-    let facts: String = database.connect().await.query_one(facts, &[]).await.unwrap().get(0);
-    assert_eq!(facts, "491000 379293596.32 156869000.00");
+    assert_eq!(machine.text(facts).await, "491000 379293596.32 156869000.00");
 
     run(&samples::VARIANTS);
     let variants = reports_of(&s3, &samples::VARIANTS);

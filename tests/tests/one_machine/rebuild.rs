@@ -3,67 +3,52 @@
 mod withdrawing;
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+use std::ops::Deref;
 
-use fonderie_test_support::TestDatabase;
 use fonderie_tests::invoices::{self, Invoice, unpaid};
-use fonderie_tests::warehouse::Snapshot;
-use fonderie_tests::{copy_folder, packages, workspace};
+use fonderie_tests::machine::{Ended, Machine};
+use fonderie_tests::warehouse::{Snapshot, connect};
+use tokio_postgres::Client;
 
 const ALL: &str = "DROP SCHEMA staging, dw, datamart, audit CASCADE";
 const ALL_BUT_AUDIT: &str = "DROP SCHEMA staging, dw, datamart CASCADE";
 
-struct Trial {
-    fonderie: PathBuf,
-    folder: tempfile::TempDir,
-    database: TestDatabase,
+/// A machine whose datasets change.
+struct Trial(Machine);
+
+impl Deref for Trial {
+    type Target = Machine;
+
+    fn deref(&self) -> &Machine {
+        &self.0
+    }
 }
 
 impl Trial {
     async fn new(name: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        copy_folder(&workspace().join("datasets/facturation"), &folder.path().join("datasets/facturation")).unwrap();
-        let database = fonderie_test_support::database(name).await;
-        Self { fonderie: packages::build().unwrap().1, folder, database }
+        Self(Machine::new(name).await.with_own_datasets())
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+    async fn client(&self) -> Client {
+        connect(&self.url).await.unwrap()
     }
 
-    fn command(&self, command: &str) -> Command {
-        let mut program = Command::new(&self.fonderie);
-        program.arg(command).args(["--database-url", &self.database.url]);
-        program.arg("--datasets").arg(self.path("datasets")).arg("--state").arg(self.path("state"));
-        program
-    }
-
-    /// Runs the rows as a file of this name; returns exit code and all that was printed.
-    fn file(&self, name: &str, rows: &[Invoice], arguments: &[&str]) -> (i32, String) {
-        self.text(name, &invoices::text(rows), arguments)
-    }
-
-    fn text(&self, name: &str, text: &str, arguments: &[&str]) -> (i32, String) {
-        let path = self.path(name);
-        fs::write(&path, text).unwrap();
-        called(self.command("run").arg(&path).args(["--as-of", "2026-06-30"]).args(arguments))
+    /// Runs the rows as a file of this name.
+    fn load(&self, name: &str, rows: &[Invoice]) -> Ended {
+        self.run(self.file(name, rows))
     }
 
     #[track_caller]
     fn rebuild(&self, arguments: &[&str], code: i32, words: &[&str]) -> String {
-        let (found, text) = called(self.command("rebuild").args(arguments));
-        assert_eq!(found, code, "{text}");
-        words.iter().for_each(|word| assert!(text.contains(word), "{word:?} is not in:\n{text}"));
-        text
+        self.call(&[&["rebuild"], arguments].concat()).expect(code, words).text()
     }
 
     async fn execute(&self, sql: &str) {
-        self.database.connect().await.batch_execute(sql).await.unwrap();
+        self.client().await.batch_execute(sql).await.unwrap();
     }
 
     async fn tables(&self) -> Snapshot {
-        Snapshot::natural(&self.database.connect().await).await.unwrap()
+        Snapshot::natural(&self.client().await).await.unwrap()
     }
 
     async fn same(&self, expected: &Snapshot, context: &str) {
@@ -76,7 +61,7 @@ impl Trial {
     async fn history(&self) -> Vec<String> {
         let sql =
             "SELECT concat_ws('|', facture_id, montant_paye, valide_du, valide_au) FROM dw.hist_facturation ORDER BY 1";
-        self.database.connect().await.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+        self.client().await.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
     }
 
     /// Removes what runs of a file have left in silver.
@@ -100,13 +85,6 @@ impl Trial {
         }
     }
 
-    fn edit(&self, path: &str, from: &str, to: &str) {
-        let path = self.path("datasets/facturation").join(path);
-        let text = fs::read_to_string(&path).unwrap();
-        assert!(text.contains(from), "{from}");
-        fs::write(path, text.replace(from, to)).unwrap();
-    }
-
     /// Versions of all kinds: corrected, late, paid later, with rejects, halted, failed, the same again, replaced under its own name, and
     /// one that was read again under another contract.
     fn life(&self) {
@@ -121,18 +99,17 @@ impl Trial {
         let wrong = |id: u32| Invoice { paid: 99_999, paid_on: Some("2026-03-03".into()), ..unpaid(id) };
         let mut mixed: Vec<Invoice> = (1000..1030).map(unpaid).collect();
         mixed.push(wrong(1031));
-        let ok = |(code, text): (i32, String), expected: i32| assert_eq!(code, expected, "{text}");
-        ok(self.file("etablissement_B_2026-05-31.csv", &may, &[]), 0);
-        ok(self.file("etablissement_B_2026-06-15.csv", &june, &[]), 0);
-        ok(self.file("etablissement_B_2026-04-30.csv", &april, &[]), 0);
-        ok(self.file("etablissement_B_2026-06-16.csv", &mixed, &[]), 0);
-        ok(self.file("etablissement_B_2026-06-17.csv", &(2000..2060).map(wrong).collect::<Vec<_>>(), &[]), 3);
-        ok(self.text("etablissement_B_2026-06-18.csv", "a,b\n1,2\n", &[]), 3);
-        ok(self.file("etablissement_B_2026-06-16.csv", &mixed, &[]), 0);
-        ok(self.file("etablissement_B_2026-06-20.csv", &[unpaid(3000), unpaid(3001)], &[]), 0);
+        self.load("etablissement_B_2026-05-31.csv", &may).expect(0, &[]);
+        self.load("etablissement_B_2026-06-15.csv", &june).expect(0, &[]);
+        self.load("etablissement_B_2026-04-30.csv", &april).expect(0, &[]);
+        self.load("etablissement_B_2026-06-16.csv", &mixed).expect(0, &[]);
+        self.load("etablissement_B_2026-06-17.csv", &(2000..2060).map(wrong).collect::<Vec<_>>()).expect(3, &[]);
+        self.run(self.write("etablissement_B_2026-06-18.csv", "a,b\n1,2\n")).expect(3, &[]);
+        self.load("etablissement_B_2026-06-16.csv", &mixed).expect(0, &[]);
+        self.load("etablissement_B_2026-06-20.csv", &[unpaid(3000), unpaid(3001)]).expect(0, &[]);
         // the same name with other content: on one machine the version before is in bronze no more
         let later = [Invoice { paid: 50, paid_on: Some("2026-06-19".into()), ..unpaid(3000) }, unpaid(3001)];
-        ok(self.file("etablissement_B_2026-06-20.csv", &later, &[]), 0);
+        self.load("etablissement_B_2026-06-20.csv", &later).expect(0, &[]);
         // another contract: rows are refused that it took before, and leave the warehouse
         self.edit(
             "records/facturation.toml",
@@ -144,22 +121,15 @@ impl Trial {
             "budget = { percent = 10, rows = 20 }",
             "budget = { percent = 90, rows = 20 }",
         );
-        let (code, text) = self.file("etablissement_B_2026-06-16.csv", &mixed, &[]);
-        assert!(text.contains("REMOVED") || code == 3, "{text}");
+        let again = self.load("etablissement_B_2026-06-16.csv", &mixed);
+        assert!(again.text().contains("REMOVED") || again.code == Some(3), "{again:?}");
         self.edit(
             "records/facturation.toml",
             "values = [\"PAYEE\", \"PARTIELLE\"]",
             "values = [\"PAYEE\", \"PARTIELLE\", \"IMPAYEE\"]",
         );
-        ok(self.file("etablissement_B_2026-06-21.csv", &[unpaid(4000)], &[]), 0);
+        self.load("etablissement_B_2026-06-21.csv", &[unpaid(4000)]).expect(0, &[]);
     }
-}
-
-fn called(command: &mut Command) -> (i32, String) {
-    let output = command.env_remove("DATABASE_URL").output().unwrap();
-    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
-    assert!(!text.contains("panicked"), "{text}");
-    (output.status.code().unwrap_or(-1), text)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,16 +143,13 @@ async fn dropped_schemas_come_back_as_they_were() {
 
     // (a) the ledger is there: the next run names what is missing, and the command
     trial.execute(ALL_BUT_AUDIT).await;
-    let (code, text) = trial.file("etablissement_B_2026-06-22.csv", &one, &[]);
-    assert_eq!(code, 3, "{text}");
-    for word in [
+    let words = [
         "SchemaMismatch",
         "dw.anomalie_paiement_scores, dw.dim_date, dw.dim_etablissement",
         "are not there",
         "fonderie rebuild --dataset facturation",
-    ] {
-        assert!(text.contains(word), "{word}: {text}");
-    }
+    ];
+    trial.load("etablissement_B_2026-06-22.csv", &one).expect(3, &words);
     fs::remove_file(trial.path("state/s3/bronze/facturation/etablissement_B_2026-06-22.csv")).unwrap();
     trial.unrecord("2026-06-22");
     trial.execute("DELETE FROM audit.run WHERE run_id LIKE '%etablissement_B_2026-06-22%'").await;
@@ -218,8 +185,7 @@ async fn dropped_schemas_come_back_as_they_were() {
     trial.execute(ALL_BUT_AUDIT).await;
     let lost = "LOST     facturation/etablissement_B_2026-06-20.csv";
     trial.rebuild(&[], 2, &[lost, "neither its silver nor this version of the file", "1 version that", "--partial"]);
-    let there: bool =
-        trial.database.connect().await.query_one("SELECT to_regnamespace('dw') IS NULL", &[]).await.unwrap().get(0);
+    let there: bool = trial.client().await.query_one("SELECT to_regnamespace('dw') IS NULL", &[]).await.unwrap().get(0);
     assert!(there, "a refused rebuild changed something");
     trial.rebuild(&["--partial"], 0, &[lost, "1 version not loaded again", "1 from bronze"]);
     let partial = trial.tables().await;
@@ -227,29 +193,25 @@ async fn dropped_schemas_come_back_as_they_were() {
     assert_eq!(partial.count("dw.hist_facturation") + 1, expected.count("dw.hist_facturation"));
     // and the dataset is run on as before
     trial.edit("records/facturation.toml", "values = [\"PAYEE\"]", "values = [\"PAYEE\", \"PARTIELLE\", \"IMPAYEE\"]");
-    let (code, text) = trial.file("etablissement_B_2026-06-22.csv", &one, &[]);
-    assert!(code == 0 && text.contains("1 inserted"), "{text}");
+    trial.load("etablissement_B_2026-06-22.csv", &one).expect(0, &["1 inserted"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_table_is_named_and_kept_and_a_lost_ledger_is_no_obstacle() {
     let trial = Trial::new("rebuild_foreign").await;
     let rows: Vec<Invoice> = (1..30).map(unpaid).collect();
-    assert_eq!(trial.file("etablissement_B_2026-05-31.csv", &rows, &[]).0, 0);
+    trial.load("etablissement_B_2026-05-31.csv", &rows).expect(0, &[]);
     let expected = trial.tables().await;
     // as a person does it who copies a table back: the columns are right, and it is another table
     trial
         .execute("CREATE TABLE dw.copy AS TABLE dw.dim_service_rows; DROP TABLE dw.dim_service_rows CASCADE; ALTER TABLE dw.copy RENAME TO dim_service_rows")
         .await;
-    let (code, text) = trial.file("etablissement_B_2026-06-01.csv", &[unpaid(40)], &[]);
-    assert_eq!(code, 3, "{text}");
-    for word in [
+    let words = [
         "SchemaMismatch",
         "dw.dim_service is not there, and dw.dim_service_rows is not what Fonderie made",
         "fonderie rebuild --dataset facturation",
-    ] {
-        assert!(text.contains(word), "{word}: {text}");
-    }
+    ];
+    trial.load("etablissement_B_2026-06-01.csv", &[unpaid(40)]).expect(3, &words);
     fs::remove_file(trial.path("state/s3/bronze/facturation/etablissement_B_2026-06-01.csv")).unwrap();
     trial.unrecord("2026-06-01");
     let text = trial.rebuild(&[], 0, &["what stood there is in the schema dw_before_", "staging_before_"]);
@@ -257,14 +219,12 @@ async fn a_foreign_table_is_named_and_kept_and_a_lost_ledger_is_no_obstacle() {
     let schema = text.split("DROP SCHEMA ").find(|part| part.starts_with("dw_before")).unwrap();
     let schema = schema.split(' ').next().unwrap();
     let kept = format!("SELECT count(*) FROM {schema}.dim_service_rows");
-    assert_eq!(trial.database.connect().await.query_one(&kept, &[]).await.unwrap().get::<_, i64>(0), 1);
+    assert_eq!(trial.client().await.query_one(&kept, &[]).await.unwrap().get::<_, i64>(0), 1);
 
     trial.execute("DROP SCHEMA audit CASCADE").await;
-    let (code, text) = trial.file("etablissement_B_2026-06-01.csv", &[unpaid(40)], &[]);
-    assert_eq!(code, 2, "{text}");
-    for word in ["reports of runs that its database does not know", "`fonderie rebuild`"] {
-        assert!(text.contains(word), "{word}: {text}");
-    }
+    trial
+        .load("etablissement_B_2026-06-01.csv", &[unpaid(40)])
+        .expect(2, &["reports of runs that its database does not know", "`fonderie rebuild`"]);
     trial.rebuild(&[], 0, &["0 of them known to the ledger"]);
     trial.same(&expected.clone().without("audit.r"), "the ledger was dropped").await;
 
@@ -287,24 +247,23 @@ async fn a_rebuild_that_is_killed_lets_no_run_in_and_is_run_again() {
     let may = invoices::plausible(30);
     let mut june = may.clone();
     june[3].billed += 100;
-    assert_eq!(trial.file("etablissement_B_2026-05-31.csv", &may, &[]).0, 0);
-    assert_eq!(trial.file("etablissement_B_2026-06-15.csv", &june, &[]).0, 0);
+    trial.load("etablissement_B_2026-05-31.csv", &may).expect(0, &[]);
+    trial.load("etablissement_B_2026-06-15.csv", &june).expect(0, &[]);
     let expected = trial.tables().await;
     let (mut places, mut refused) = (Vec::new(), 0);
     for schemas in [ALL_BUT_AUDIT, ALL] {
         for kill_after in 0.. {
             trial.execute(schemas).await;
-            let (code, text) =
-                called(trial.command("rebuild").env("FAILPOINTS", format!("step={kill_after}*off->return")));
+            let failpoints = format!("step={kill_after}*off->return");
+            let killed = Ended::of(trial.command(&["rebuild"]).env("FAILPOINTS", failpoints));
+            let text = killed.text();
             let Some(place) = text.lines().find_map(|line| line.strip_prefix("killed ")) else {
-                assert_eq!(code, 0, "{text}");
+                killed.expect(0, &[]);
                 break;
             };
-            let (code, text) = called(
-                trial.command("run").arg(trial.path("etablissement_B_2026-06-15.csv")).args(["--as-of", "2026-06-30"]),
-            );
-            if code != 0 {
-                assert!(text.contains("`fonderie rebuild"), "{place}: {text}");
+            let run = trial.run(trial.path("etablissement_B_2026-06-15.csv"));
+            if run.code != Some(0) {
+                assert!(run.text().contains("`fonderie rebuild"), "{place}: {run:?}");
                 refused += 1;
             }
             fs::remove_dir_all(trial.path("state/s3/quarantine/failures")).ok();

@@ -1,120 +1,71 @@
 //! What a person gets to read when a rerun takes rows away or a file came before, and the exit codes of several files.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use fonderie_tests::invoices::{self, Invoice, unpaid};
-use fonderie_tests::{copy_folder, packages, workspace};
+use fonderie_tests::invoices::{Invoice, unpaid};
+use fonderie_tests::machine::{Ended, Machine};
 
-struct Trial {
-    fonderie: PathBuf,
-    folder: tempfile::TempDir,
-    datasets: PathBuf,
-    database: fonderie_test_support::TestDatabase,
-}
-
-impl Trial {
-    async fn new(name: &str) -> Self {
-        let database = fonderie_test_support::database(name).await;
-        let folder = tempfile::tempdir().unwrap();
-        Self { fonderie: packages::build().unwrap().1, folder, datasets: workspace().join("datasets"), database }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn file(&self, name: &str, rows: &[Invoice]) -> PathBuf {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        invoices::write(&path, rows).unwrap()
-    }
-
-    /// Runs paths and gives the exit code with all that was printed.
-    fn run(&self, paths: &[&Path], arguments: &[&str]) -> (i32, String) {
-        let mut command = Command::new(&self.fonderie);
-        command.arg("run").args(paths).args(arguments).args(["--database-url", &self.database.url]);
-        command.arg("--datasets").arg(&self.datasets).arg("--state").arg(self.path("state"));
-        let output = command.output().unwrap();
-        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
-        assert!(!text.contains("panicked"), "{text}");
-        (output.status.code().unwrap(), text)
-    }
-
-    async fn text(&self, sql: &str) -> String {
-        self.database.connect().await.query_one(sql, &[]).await.unwrap().get(0)
-    }
-}
-
-#[track_caller]
-fn check((code, text): &(i32, String), expected: i32, words: &[&str]) {
-    assert_eq!(*code, expected, "{text}");
-    words.iter().for_each(|word| assert!(text.contains(word), "{word:?} is not in:\n{text}"));
+/// Runs a file or folder as of a date.
+fn run(machine: &Machine, path: &Path, arguments: &[&str]) -> Ended {
+    Ended::of(machine.command(&["run"]).arg(path).args(arguments))
 }
 
 #[tokio::test]
 async fn rows_that_an_earlier_date_removes_are_counted_and_need_force() {
-    let trial = Trial::new("earlier_date").await;
+    let machine = Machine::new("earlier_date").await;
     let late = Invoice { date: "2026-05-11".into(), billed: 10_000, ..unpaid(2) };
     let mut rows: Vec<Invoice> = (10..40).map(unpaid).collect();
     rows.push(late);
-    let file = trial.file("etablissement_B.csv", &rows);
-    check(&trial.run(&[&file], &["--as-of", "2026-06-30"]), 0, &["31 inserted"]);
+    let file = machine.file("etablissement_B.csv", &rows);
+    machine.run(&file).expect(0, &["31 inserted"]);
     let earlier = ["--as-of", "2026-04-30"];
-    check(&trial.run(&[&file], &earlier), 3, &["AsOfEarlier", "2026-06-30", "--force"]);
-    assert_eq!(trial.text("SELECT count(*)::text FROM dw.fact_facturation").await, "31");
+    run(&machine, &file, &earlier).expect(3, &["AsOfEarlier", "2026-06-30", "--force"]);
+    assert_eq!(machine.text("SELECT count(*)::text FROM dw.fact_facturation").await, "31");
     let removed = "REMOVED 1 (montant_facture 100.00, montant_paye 0.00)";
-    check(&trial.run(&[&file], &["--as-of", "2026-04-30", "--force"]), 0, &["30 unchanged", removed]);
+    run(&machine, &file, &["--as-of", "2026-04-30", "--force"]).expect(0, &["30 unchanged", removed]);
     let ledger = "SELECT concat_ws(' ', r.rows_removed, a.sum) FROM audit.run r JOIN audit.run_amount a USING (run_id) \
                   WHERE a.stage = 'removed' AND a.column_name = 'montant_facture'";
-    assert_eq!(trial.text(ledger).await, "1 100.00");
+    assert_eq!(machine.text(ledger).await, "1 100.00");
     // The marts' "today" did not go back, and a date that is the same or later needs no force.
-    assert_eq!(trial.text("SELECT as_of::text FROM audit.as_of").await, "2026-06-30");
-    check(&trial.run(&[&file], &["--as-of", "2026-06-30"]), 0, &["1 inserted"]);
-    check(&trial.run(&[&file], &["--as-of", "26-6-30"]), 2, &["26-6-30", "from 1900 to 9999"]);
+    assert_eq!(machine.text("SELECT as_of::text FROM audit.as_of").await, "2026-06-30");
+    machine.run(&file).expect(0, &["1 inserted"]);
+    run(&machine, &file, &["--as-of", "26-6-30"]).expect(2, &["26-6-30", "from 1900 to 9999"]);
 }
 
 #[tokio::test]
 async fn a_run_with_a_halted_or_failed_file_does_not_exit_0() {
-    let trial = Trial::new("exits").await;
+    let machine = Machine::new("exits").await;
     let wrong = |id: u32| Invoice { paid: 99_999, paid_on: Some("2026-03-03".into()), ..unpaid(id) };
     let bad: Vec<Invoice> = (0..60).map(wrong).collect();
-    trial.file("halted/etablissement_B_1.csv", &bad);
-    trial.file("halted/etablissement_B_2.csv", &bad[1..]);
-    trial.file("mixed/etablissement_B_3.csv", &[unpaid(1)]);
-    trial.file("mixed/etablissement_B_4.csv", &bad);
-    trial.file("failed/etablissement_B_5.csv", &[unpaid(2)]);
-    fs::write(trial.path("failed/etablissement_B_6.csv"), "").unwrap();
-    let date = ["--as-of", "2026-06-30"];
-    check(&trial.run(&[&trial.path("halted")], &date), 3, &["HALTED"]);
-    check(&trial.run(&[&trial.path("mixed")], &date), 3, &["HALTED", "1 inserted"]);
-    check(&trial.run(&[&trial.path("failed")], &date), 3, &["FAILED", "1 inserted"]);
-    let header = trial.file("etablissement_B_entete.csv", &[]);
-    check(&trial.run(&[&header], &date), 0, &["header alone: no record"]);
+    machine.file("halted/etablissement_B_1.csv", &bad);
+    machine.file("halted/etablissement_B_2.csv", &bad[1..]);
+    machine.file("mixed/etablissement_B_3.csv", &[unpaid(1)]);
+    machine.file("mixed/etablissement_B_4.csv", &bad);
+    machine.file("failed/etablissement_B_5.csv", &[unpaid(2)]);
+    machine.write("failed/etablissement_B_6.csv", "");
+    machine.run(machine.path("halted")).expect(3, &["HALTED"]);
+    machine.run(machine.path("mixed")).expect(3, &["HALTED", "1 inserted"]);
+    machine.run(machine.path("failed")).expect(3, &["FAILED", "1 inserted"]);
+    let header = machine.file("etablissement_B_entete.csv", &[]);
+    machine.run(&header).expect(0, &["header alone: no record"]);
     // The same bytes under another name: said, and no other effect.
-    let copy = trial.path("etablissement_B_copie.csv");
-    fs::copy(trial.path("mixed/etablissement_B_3.csv"), &copy).unwrap();
-    check(&trial.run(&[&copy], &date), 0, &["1 unchanged", "the same bytes as facturation/etablissement_B_3.csv"]);
+    let copy = machine.path("etablissement_B_copie.csv");
+    fs::copy(machine.path("mixed/etablissement_B_3.csv"), &copy).unwrap();
+    machine.run(&copy).expect(0, &["1 unchanged", "the same bytes as facturation/etablissement_B_3.csv"]);
     for odd in ["etablissement_B_2026-13-45.csv", "etablissement_B_2026-06-01_2026-06-02.csv"] {
-        check(&trial.run(&[&trial.file(odd, &[unpaid(3)])], &date), 3, &["ExtractionUnclear"]);
+        machine.run(machine.file(odd, &[unpaid(3)])).expect(3, &["ExtractionUnclear"]);
     }
 }
 
 #[tokio::test]
 async fn a_bad_mart_leaves_the_rows_loaded_and_says_so() {
-    let mut trial = Trial::new("bad_mart_run").await;
-    copy_folder(&workspace().join("datasets/facturation"), &trial.path("datasets/facturation")).unwrap();
-    trial.datasets = trial.path("datasets");
-    fs::write(
-        trial.path("datasets/facturation/marts/relance.sql"),
-        "SELECT absente AS patient_key FROM dw.fact_facturation\n",
-    )
-    .unwrap();
-    let file = trial.file("etablissement_B.csv", &[unpaid(1)]);
-    let told = trial.run(&[&file], &["--as-of", "2026-06-30"]);
-    check(&told, 3, &["ContractInvalid", "the rows are loaded", "marts/relance.sql"]);
-    assert_eq!(trial.text("SELECT count(*)::text FROM dw.fact_facturation").await, "1");
+    let machine = Machine::new("bad_mart_run").await.with_own_datasets();
+    let mart = "SELECT absente AS patient_key FROM dw.fact_facturation\n";
+    machine.write("datasets/facturation/marts/relance.sql", mart);
+    let file = machine.file("etablissement_B.csv", &[unpaid(1)]);
+    machine.run(&file).expect(3, &["ContractInvalid", "the rows are loaded", "marts/relance.sql"]);
+    assert_eq!(machine.text("SELECT count(*)::text FROM dw.fact_facturation").await, "1");
 }
 
 #[tokio::test]
@@ -131,25 +82,24 @@ async fn a_payment_that_falls_is_taken_and_reported_in_any_order() {
         ("etablissement_B_2026-04-30.csv", vec![paid(1, 2_000), paid(2, 500), paid(3, 100)]),
     ];
     for (order, expected) in [([0, 1, 2], [0, 1, 1]), ([1, 2, 0], [0, 0, 2]), ([2, 0, 1], [0, 1, 1])] {
-        let trial = Trial::new("falling").await;
+        let machine = Machine::new("falling").await;
         for (index, count) in order.into_iter().zip(expected) {
             let (name, rows) = &files[index];
-            let file = trial.file(name, rows);
-            let (code, text) = trial.run(&[&file], &["--as-of", "2026-06-30"]);
-            assert_eq!(code, 0, "{text}");
+            let file = machine.file(name, rows);
+            let text = machine.run(&file).expect(0, &[]).text();
             let warning = format!("WARNING paiement_en_baisse: {count} (Le montant payé");
             assert_eq!(text.contains(&warning), count > 0, "{order:?}, {name}: {text}");
             assert_eq!(text.contains("WARNING"), count > 0, "{order:?}, {name}: {text}");
         }
         let facts = "SELECT string_agg(montant_paye::text, ' ' ORDER BY facture_id) FROM dw.fact_facturation";
-        assert_eq!(trial.text(facts).await, "30.00 0.00 2.00", "{order:?}");
+        assert_eq!(machine.text(facts).await, "30.00 0.00 2.00", "{order:?}");
         let ledger = "SELECT sum(rows) || ' ' || string_agg(DISTINCT severity, ',') || ' ' || bool_and(message LIKE 'Le montant payé%') \
                       FROM audit.rule_result WHERE rule = 'paiement_en_baisse'";
-        assert_eq!(trial.text(ledger).await, "2 warn true", "{order:?}");
+        assert_eq!(machine.text(ledger).await, "2 warn true", "{order:?}");
         // the same again did nothing, and warns of nothing
-        let (code, text) = trial.run(&[&trial.path(files[1].0)], &["--as-of", "2026-06-30"]);
-        assert!(code == 0 && text.contains("already loaded") && !text.contains("WARNING"), "{text}");
-        let reports = trial.path("state/s3/reports/facturation/etablissement_b");
+        let again = machine.run(machine.path(files[1].0));
+        assert!(!again.expect(0, &["already loaded"]).text().contains("WARNING"), "{again:?}");
+        let reports = machine.path("state/s3/reports/facturation/etablissement_b");
         let reports = fs::read_dir(reports).unwrap().map(|run| run.unwrap().path().join("report.json"));
         let warned =
             reports.filter(|report| fs::read_to_string(report).unwrap().contains("paiement_en_baisse")).count();

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use fonderie_anomaly::Forest;
-use fonderie_test_support::TestDatabase;
-use fonderie_tests::{packages, warehouse, workspace};
+use fonderie_tests::machine::{Ended, Machine};
+use fonderie_tests::{warehouse, workspace};
 use smartcore::linalg::basic::matrix::DenseMatrix;
 use tokio_postgres::Client;
 
@@ -43,48 +42,16 @@ fn ordinary(rows: usize) -> String {
 const ABNORMAL: &str = "X-IMPAYEE,P-X,Xénon,Zoé,70,ETAB_B,Clinique,Clinique privée,Béziers,CARDIO,Service CARDIO,Ambulatoire,2023-01-01,,1234567.89,0.00,UNPAID\n\
     X-TARDIVE,P-Y,Yttrium,Léo,60,ETAB_B,Clinique,Clinique privée,Béziers,KINE,Service KINE,Ambulatoire,2023-12-01,2026-05-30,120.00,120.00,PAID\n";
 
-struct World {
-    fonderie: PathBuf,
-    folder: tempfile::TempDir,
-    database: TestDatabase,
+/// Runs a file with this content as of 2026-06-30.
+fn run(machine: &Machine, name: &str, content: &str) -> Ended {
+    machine.run(machine.write(name, content))
 }
 
-impl World {
-    async fn new(name: &str) -> Self {
-        let fonderie = packages::build().unwrap().1;
-        Self { fonderie, folder: tempfile::tempdir().unwrap(), database: fonderie_test_support::database(name).await }
-    }
-
-    fn command(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        let mut command = Command::new(&self.fonderie);
-        command.args(arguments).args(["--database-url", &self.database.url, "--datasets"]);
-        command.arg(workspace().join("datasets")).arg("--state").arg(self.folder.path().join("state"));
-        let output = command.output().unwrap();
-        let mut text = String::from_utf8(output.stdout).unwrap();
-        if !output.status.success() {
-            text += &String::from_utf8(output.stderr).unwrap();
-        }
-        (output.status.code(), text)
-    }
-
-    /// Runs a file as of 2026-06-30.
-    fn run(&self, name: &str, content: &str) -> (Option<i32>, String) {
-        let file = self.folder.path().join(name);
-        fs::write(&file, content).unwrap();
-        self.command(&["run", file.to_str().unwrap(), "--as-of", "2026-06-30"])
-    }
-
-    /// One of the dataset's queries as lines of CSV, the header first.
-    fn query(&self, name: &str) -> Vec<String> {
-        let parameters: &[&str] = if name == "owed" { &["--on", "2026-06-30"] } else { &[] };
-        let (code, text) = self.command(&[&["query", name, "--format", "csv"], parameters].concat());
-        assert_eq!(code, Some(0), "{name}: {text}");
-        text.lines().map(str::to_owned).collect()
-    }
-
-    async fn client(&self) -> Client {
-        warehouse::connect(&self.database.url).await.unwrap()
-    }
+/// One of the dataset's queries as lines of CSV, the header first.
+fn query(machine: &Machine, name: &str) -> Vec<String> {
+    let parameters: &[&str] = if name == "owed" { &["--on", "2026-06-30"] } else { &[] };
+    let ended = machine.call(&[&["query", name, "--format", "csv"], parameters].concat());
+    ended.expect(0, &[]).out.lines().map(str::to_owned).collect()
 }
 
 /// Rows as text, parted by `|`.
@@ -96,13 +63,12 @@ async fn rows(client: &Client, sql: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn known_anomalies_are_found_told_and_reproduced() {
-    let world = World::new("scoring").await;
-    let (code, out) = world.run("etablissement_B.csv", &(ordinary(398) + ABNORMAL));
-    assert_eq!(code, Some(0), "{out}");
+    let machine = Machine::new("scoring").await;
     // 5 % of 400
-    assert!(out.contains("; anomalie_paiement: 400 rows scored, 20 abnormal ("), "{out}");
-    assert!(out.contains("400 scores changed") && out.contains("relance: 51 rows, rebuilt"), "{out}");
-    let client = world.client().await;
+    let words =
+        ["; anomalie_paiement: 400 rows scored, 20 abnormal (", "400 scores changed", "relance: 51 rows, rebuilt"];
+    run(&machine, "etablissement_B.csv", &(ordinary(398) + ABNORMAL)).expect(0, &words);
+    let client = warehouse::connect(&machine.url).await.unwrap();
     let worst = rows(
         &client,
         "SELECT facture_id, anomaly_score < -0.1 AS forte, anomaly_raison FROM dw.fact_facturation ORDER BY anomaly_score LIMIT 2",
@@ -123,20 +89,13 @@ async fn known_anomalies_are_found_told_and_reproduced() {
                   (SELECT sum((level ->> 'rows')::bigint) FROM jsonb_array_elements(levels) AS level) AS n FROM audit.model";
     assert_eq!(rows(&client, ledger).await, ["scored|400|400|2026-06-30|42|20"]);
 
-    reproduced(&client, &world.folder.path().join("state/s3/reports")).await;
+    reproduced(&client, &machine.path("state/s3/reports")).await;
 
     // The same file again: nothing is written, and that is said.
     let bytes = "SELECT ctid, xmin, anomaly_score FROM dw.anomalie_paiement_scores ORDER BY ctid";
     let (facts, list) =
         (rows(&client, bytes).await, rows(&client, "SELECT ctid, xmin FROM datamart.relance ORDER BY 1").await);
-    let (code, out) = world.command(&[
-        "run",
-        world.folder.path().join("etablissement_B.csv").to_str().unwrap(),
-        "--as-of",
-        "2026-06-30",
-    ]);
-    assert_eq!(code, Some(0), "{out}");
-    assert!(out.contains("already loaded") && out.contains(" 0 scores changed"), "{out}");
+    machine.run(machine.path("etablissement_B.csv")).expect(0, &["already loaded", " 0 scores changed"]);
     assert_eq!(rows(&client, bytes).await, facts);
     assert_eq!(rows(&client, "SELECT ctid, xmin FROM datamart.relance ORDER BY 1").await, list);
 }
@@ -163,9 +122,8 @@ async fn reproduced(client: &Client, reports: &Path) {
 
 #[tokio::test]
 async fn every_analyst_query_answers() {
-    let world = World::new("queries").await;
-    let (code, out) = world.run("etablissement_B.csv", &(ordinary(398) + ABNORMAL));
-    assert_eq!(code, Some(0), "{out}");
+    let machine = Machine::new("queries").await;
+    run(&machine, "etablissement_B.csv", &(ordinary(398) + ABNORMAL)).expect(0, &[]);
     let mut names: Vec<_> = fs::read_dir(workspace().join("datasets/facturation/queries"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -175,9 +133,10 @@ async fn every_analyst_query_answers() {
         .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
     names.sort();
-    let answers: BTreeMap<&str, Vec<String>> = names.iter().map(|name| (name.as_str(), world.query(name))).collect();
+    let answers: BTreeMap<&str, Vec<String>> =
+        names.iter().map(|name| (name.as_str(), query(&machine, name))).collect();
     let counts: Vec<_> = answers.iter().map(|(name, lines)| (*name, lines.len() - 1)).collect();
-    let client = world.client().await;
+    let client = warehouse::connect(&machine.url).await.unwrap();
     let count = async |sql: &str| client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) as usize;
     let patients = count("SELECT count(DISTINCT patient_key) FROM dw.fact_facturation WHERE anomaly_score < 0").await;
     let levels = count("SELECT count(DISTINCT (anomaly_score < -0.2, anomaly_score < -0.1, anomaly_score < 0)) FROM dw.fact_facturation").await;
@@ -234,15 +193,12 @@ async fn every_analyst_query_answers() {
 
 #[tokio::test]
 async fn too_few_rows_are_said_and_a_failure_reaches_the_ledger_with_the_next_run() {
-    let world = World::new("few").await;
-    let (code, out) = world.run("etablissement_B_colonne.csv", &HEADER.replace(",billed_amount", ""));
-    assert_eq!(code, Some(3), "{out}");
-    let (code, out) = world.run("lisez_moi.txt", "Bonjour");
-    assert_eq!(code, Some(3), "{out}");
-    let (code, out) = world.run("etablissement_B.csv", &ordinary(255));
-    assert_eq!(code, Some(0), "{out}");
-    assert!(out.contains("; anomalie_paiement: not scored, 255 rows where 256 are needed"), "{out}");
-    let client = world.client().await;
+    let machine = Machine::new("few").await;
+    run(&machine, "etablissement_B_colonne.csv", &HEADER.replace(",billed_amount", "")).expect(3, &[]);
+    run(&machine, "lisez_moi.txt", "Bonjour").expect(3, &[]);
+    run(&machine, "etablissement_B.csv", &ordinary(255))
+        .expect(0, &["; anomalie_paiement: not scored, 255 rows where 256 are needed"]);
+    let client = warehouse::connect(&machine.url).await.unwrap();
     let scored = "SELECT count(*) AS n, count(anomaly_score) AS s FROM dw.fact_facturation";
     assert_eq!(rows(&client, scored).await, ["255|0"]);
     let failed = "SELECT status, failed_stage, failure_code, dataset FROM audit.run WHERE status = 'failed' ORDER BY failure_code";
@@ -251,8 +207,7 @@ async fn too_few_rows_are_said_and_a_failure_reaches_the_ledger_with_the_next_ru
         ["failed|transform|ColumnMissing|facturation", "failed|ingest|SourceUnknown|facturation"]
     );
     // one more row, and there are scores; the failures stay as they are
-    let (code, out) = world.run("etablissement_B_2.csv", &ordinary(256));
-    assert_eq!(code, Some(0), "{out}");
+    run(&machine, "etablissement_B_2.csv", &ordinary(256)).expect(0, &[]);
     assert_eq!(rows(&client, scored).await, ["256|256"]);
     assert_eq!(rows(&client, failed).await.len(), 2);
 }

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io::Read;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
-use fonderie_tests::{copy_folder, invoices, packages, workspace};
+use fonderie_tests::invoices;
+use fonderie_tests::machine::Machine;
 
 /// The most memory that a process had, in MiB, so far as the system still knows it.
 fn peak(id: u32) -> Option<u64> {
@@ -17,16 +18,8 @@ fn peak(id: u32) -> Option<u64> {
 #[tokio::test]
 async fn all_stages_stay_within_their_memory() {
     const ROWS: usize = 200;
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    copy_folder(&workspace().join("datasets/facturation"), &at("datasets/facturation")).unwrap();
-    let edit = |name: &str, from: &str, to: &str| {
-        let path = at("datasets/facturation").join(name);
-        let text = fs::read_to_string(&path).unwrap();
-        assert!(text.contains(from), "{name} has no {from}");
-        fs::write(path, text.replace(from, to)).unwrap();
-    };
-    edit(
+    let machine = Machine::new("wide_rows").await.with_own_datasets();
+    machine.edit(
         "records/facturation.toml",
         "name = \"nom\", type = \"text\", max_length = 100",
         "name = \"nom\", type = \"text\", max_length = 1000000",
@@ -34,18 +27,8 @@ async fn all_stages_stay_within_their_memory() {
     let rows: Vec<_> = (0..ROWS).map(|id| invoices::unpaid(u32::try_from(id).unwrap())).collect();
     let name = "a".repeat(1_000_000);
     let text = invoices::text(&rows).replace(",Martin,", &format!(",{name},"));
-    fs::write(at("etablissement_B.csv"), text).unwrap();
-    let database = fonderie_test_support::database("wide_rows").await;
-    let mut child = Command::new(packages::build().unwrap().1)
-        .arg("run")
-        .arg(at("etablissement_B.csv"))
-        .args(["--as-of", "2026-06-30", "--database-url", &database.url, "--datasets"])
-        .arg(at("datasets"))
-        .arg("--state")
-        .arg(at("state"))
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut command = machine.run_command(&[machine.write("etablissement_B.csv", text)]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     // The tables at the end show some of the names: a full pipe would stop the program.
     let mut shown = child.stdout.take().unwrap();
     let shown = std::thread::spawn(move || {

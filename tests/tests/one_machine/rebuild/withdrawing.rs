@@ -4,10 +4,11 @@ use std::fs;
 use std::process::Command;
 
 use fonderie_tests::invoices::{self, Invoice};
+use fonderie_tests::machine::Ended;
 use fonderie_tests::warehouse::Snapshot;
 use serde_json::Value;
 
-use super::{ALL, ALL_BUT_AUDIT, Trial, called};
+use super::{ALL, ALL_BUT_AUDIT, Trial};
 
 const MAY: &str = "etablissement_B_2026-05-31.csv";
 const JUNE: &str = "etablissement_B_2026-06-15.csv";
@@ -15,10 +16,7 @@ const JUNE: &str = "etablissement_B_2026-06-15.csv";
 impl Trial {
     #[track_caller]
     fn withdraw(&self, arguments: &[&str], code: i32, words: &[&str]) -> String {
-        let (found, text) = called(self.command("withdraw").args(arguments));
-        assert_eq!(found, code, "{arguments:?}: {text}");
-        words.iter().for_each(|word| assert!(text.contains(word), "{word:?} is not in:\n{text}"));
-        text
+        self.call(&[&["withdraw"], arguments].concat()).expect(code, words).text()
     }
 
     async fn dataset_tables(&self) -> Snapshot {
@@ -33,22 +31,18 @@ impl Trial {
 
     /// The files of before, run again as a folder is.
     fn run_again(&self, names: &[&str]) -> String {
-        let files = names.iter().map(|name| self.path(name));
-        let (code, text) = called(self.command("run").args(files).args(["--as-of", "2026-06-30"]));
-        assert_eq!(code, 0, "{text}");
-        text
+        let files: Vec<_> = names.iter().map(|name| self.path(name)).collect();
+        Ended::of(&mut self.run_command(&files)).expect(0, &[]).text()
     }
 
     fn document(&self, command: &str, arguments: &[&str]) -> Value {
-        let mut program = self.command(command);
+        let mut program = self.command(&[command]);
         if command == "runs" {
             // which knows nothing of datasets
             program = Command::new(&self.fonderie);
-            program.args(["runs", "--database-url", &self.database.url]).arg("--state").arg(self.path("state"));
+            program.args(["runs", "--database-url", &self.url]).arg("--state").arg(self.path("state"));
         }
-        let output = program.args(arguments).env_remove("DATABASE_URL").output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
+        Ended::of(program.args(arguments)).expect(0, &[]).document()
     }
 }
 
@@ -66,9 +60,9 @@ fn files() -> (Vec<Invoice>, Vec<Invoice>) {
 async fn a_withdrawn_file_stays_out_until_that_is_undone() {
     let trial = Trial::new("withdraw").await;
     let (may, june) = files();
-    assert_eq!(trial.file(MAY, &may, &[]).0, 0);
+    trial.load(MAY, &may).expect(0, &[]);
     let alone = trial.dataset_tables().await;
-    assert_eq!(trial.file(JUNE, &june, &[]).0, 0);
+    trial.load(JUNE, &june).expect(0, &[]);
     let both = trial.dataset_tables().await;
     let history = trial.history().await;
     assert!(alone.difference(&both).is_some() && both.count("dw.hist_facturation") == 2);
@@ -116,13 +110,8 @@ async fn a_withdrawn_file_stays_out_until_that_is_undone() {
     let shown = trial.document("show", &[&run_id, "--format", "json"]);
     assert_eq!((&shown["status"], &shown["rows"]["removed"]), (&"withdrawn".into(), &40.into()));
     assert_eq!(shown["versions"][0]["withdrawn_by"], run_id.as_str());
-    let (_, text_form) = called(trial.command("show").arg(&run_id));
-    assert!(text_form.contains("40 withdrawn") && text_form.contains("WITHDRAWN"), "{text_form}");
-    let (_, text_form) = called(trial.command("status").args([] as [&str; 0]));
-    assert!(
-        text_form.contains("1 withdrawn, 0 restored") && text_form.contains("Withdrawn facturation/"),
-        "{text_form}"
-    );
+    trial.call(&["show", &run_id]).expect(0, &["40 withdrawn", "WITHDRAWN"]);
+    trial.call(&["status"]).expect(0, &["1 withdrawn, 0 restored", "Withdrawn facturation/"]);
 
     // a rebuild does not bring it back, with the ledger and without
     for schemas in [ALL_BUT_AUDIT, ALL] {
@@ -170,13 +159,12 @@ async fn a_withdrawn_file_stays_out_until_that_is_undone() {
 async fn a_corrected_file_is_loaded_and_names_that_fit_several_files_are_refused() {
     let trial = Trial::new("withdraw_corrected").await;
     let (may, june) = files();
-    assert_eq!(trial.file(MAY, &may, &[]).0, 0);
-    assert_eq!(trial.file(JUNE, &june, &[]).0, 0);
+    trial.load(MAY, &may).expect(0, &[]);
+    trial.load(JUNE, &june).expect(0, &[]);
     trial.withdraw(&[JUNE], 0, &["10 left the tables"]);
     // the same name with other content, once the store's clock has gone on
     std::thread::sleep(std::time::Duration::from_millis(1100));
-    let (code, text) = trial.file(JUNE, &june[..35], &[]);
-    assert!(code == 0 && text.contains("5 inserted, 2 updated"), "{text}");
+    trial.load(JUNE, &june[..35]).expect(0, &["5 inserted, 2 updated"]);
     let expected = trial.dataset_tables().await;
     // the newest version is the corrected one, and is withdrawn first
     trial.withdraw(&[JUNE], 0, &["35 rows: 5 left the tables"]);
@@ -186,8 +174,7 @@ async fn a_corrected_file_is_loaded_and_names_that_fit_several_files_are_refused
     fs::create_dir(trial.path("other")).unwrap();
     fs::create_dir(trial.path("other/2026")).unwrap();
     fs::copy(trial.path(MAY), trial.path("other/2026").join(MAY)).unwrap();
-    let (code, text) = called(trial.command("run").arg(trial.path("other")).args(["--as-of", "2026-06-30"]));
-    assert_eq!(code, 0, "{text}");
+    trial.run(trial.path("other")).expect(0, &[]);
     trial.withdraw(&[MAY], 2, &["several files are", "\n  facturation/2026/etablissement_B_2026-05-31.csv"]);
     trial.withdraw(&["absent.csv"], 2, &["knows no file, version or run `absent.csv`", "nothing was changed"]);
     trial.withdraw(&[&format!("facturation/2026/{MAY}")], 0, &["withdrawn facturation/2026/", "0 left the tables"]);
@@ -198,9 +185,9 @@ async fn a_corrected_file_is_loaded_and_names_that_fit_several_files_are_refused
 async fn a_withdrawal_that_is_killed_is_completed_by_the_next_one() {
     let trial = Trial::new("withdraw_killed").await;
     let (may, june) = files();
-    assert_eq!(trial.file(MAY, &may, &[]).0, 0);
+    trial.load(MAY, &may).expect(0, &[]);
     let alone = trial.dataset_tables().await;
-    assert_eq!(trial.file(JUNE, &june, &[]).0, 0);
+    trial.load(JUNE, &june).expect(0, &[]);
     let both = trial.dataset_tables().await;
     let mut places = Vec::new();
     for (arguments, expected, back) in
@@ -208,11 +195,14 @@ async fn a_withdrawal_that_is_killed_is_completed_by_the_next_one() {
     {
         for kill_after in 0.. {
             let failpoints = format!("step={kill_after}*off->return");
-            let (code, text) = called(trial.command("withdraw").args(arguments).env("FAILPOINTS", failpoints));
+            let ended = Ended::of(trial.command(&["withdraw"]).args(arguments).env("FAILPOINTS", failpoints));
+            let text = ended.text();
             let killed = text.lines().find_map(|line| line.strip_prefix("killed "));
             match killed {
                 Some(place) => places.push(place.to_owned()),
-                None => assert_eq!(code, 0, "{text}"),
+                None => {
+                    ended.expect(0, &[]);
+                }
             }
             trial.withdraw(arguments, 0, &[]);
             trial.has(expected, &format!("{arguments:?}, killed {killed:?}")).await;
@@ -299,9 +289,7 @@ product = "Product"
         source("sale", "sold = \"Sold\"", "Price"),
     ];
     for (path, text) in files {
-        let path = trial.path("datasets/shop").join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        trial.write(&format!("datasets/shop/{path}"), text);
     }
 }
 
@@ -312,15 +300,14 @@ async fn all_records_of_a_version_are_withdrawn_and_a_complete_file_closes_nothi
     let tables = async || -> Vec<String> {
         let sql = "SELECT concat_ws(' ', product, price, row_status) FROM shop_dw.price_list_rows \
                    UNION ALL SELECT concat_ws(' ', product, sold) FROM shop_dw.sale ORDER BY 1";
-        trial.database.connect().await.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+        trial.client().await.query(sql, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
     };
     for (name, text) in [
         ("shop_2026-01-31.csv", "Store;Product;Price;Sold\nN;pen;1,00;5\nN;ink;2,00;3\n"),
         ("shop_2026-02-28.csv", "Store;Product;Price;Sold\nN;pen;1,20;7\nN;cap;0,50;1\n"),
     ] {
-        fs::write(trial.path(name), text).unwrap();
-        let (code, text) = called(trial.command("run").arg(trial.path(name)).args(["--dataset", "shop"]));
-        assert_eq!(code, 0, "{text}");
+        let path = trial.write(name, text);
+        Ended::of(trial.command(&["run", "--dataset", "shop"]).arg(path)).expect(0, &[]);
     }
     let both = ["cap 0.50 current", "cap 1", "ink 3", "ink absent", "pen 1.20 current", "pen 7"];
     assert_eq!(tables().await, both);

@@ -3,7 +3,7 @@
 use fonderie_tests::warehouse::connect;
 use rust_xlsxwriter::{Format, Workbook};
 
-use super::{Machine, rows};
+use super::{Datasets, rows};
 
 const DATASET: &str = "name = \"lab\"\ntime_zone = \"Europe/Paris\"\n";
 
@@ -124,20 +124,16 @@ fn write_workbook(path: &std::path::Path) {
 
 #[tokio::test]
 async fn each_type_arrives_as_it_was_written() {
-    let machine = Machine::new("values").await;
+    let machine = Datasets::new("values").await;
     for (path, text) in [("dataset.toml", DATASET), ("records/reading.toml", RECORD), ("sources/readings.toml", SOURCE)]
     {
-        let path = machine.path("datasets/lab").join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
+        machine.write(&format!("datasets/lab/{path}"), text);
     }
     let file = |name: &str, text: &str| {
-        std::fs::write(machine.path(name), text).unwrap();
-        let (code, text) = machine.file("lab", &machine.path(name));
-        assert_eq!(code, 0, "{text}");
+        machine.run_file("lab", &machine.write(name, text)).expect(0, &[]);
     };
     file("readings_2026-04-01.csv", APRIL);
-    let client = connect(&machine.database.url).await.unwrap();
+    let client = connect(&machine.url).await.unwrap();
     let of_text = [
         "1|-9223372036854775808|-1.5e-07|2026-05-04 22:30:15.123456|2026-05-04|-0.001|false|b|2026-05-05",
         "2|42|1234567.875|2025-10-26 01:30:00.000000|∅|∅|∅|∅|2025-10-26",
@@ -150,8 +146,7 @@ async fn each_type_arrives_as_it_was_written() {
     assert_eq!(rows(&client, refused).await, ["in_future|1", "unreadable_date|2", "unreadable_number|2"]);
 
     write_workbook(&machine.path("readings_2026-04-02.xlsx"));
-    let (code, text) = machine.file("lab", &machine.path("readings_2026-04-02.xlsx"));
-    assert_eq!(code, 0, "{text}");
+    machine.run_file("lab", &machine.path("readings_2026-04-02.xlsx")).expect(0, &[]);
     let of_workbook = "SELECT * FROM (SELECT serial AS a, weight::text AS b, to_char(taken AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS c, \
                        day AS d, price AS e, ok AS f, label AS g FROM lab_dw.reading) q WHERE g IN ('cells', 'texts') ORDER BY 1";
     assert_eq!(
@@ -178,8 +173,7 @@ async fn each_type_arrives_as_it_was_written() {
 
     let all = rows(&client, READINGS).await;
     assert_eq!(all.len(), 7);
-    let (code, text) = machine.call("lab", "rebuild", &[]);
-    assert_eq!(code, 0, "{text}");
+    machine.call_on("lab", "rebuild", &[]).expect(0, &[]);
     assert_eq!(rows(&client, READINGS).await, all);
     assert_eq!(rows(&client, before).await, earlier);
 }
