@@ -2,6 +2,7 @@
 //! in the checkout.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -50,6 +51,9 @@ impl Configuration {
     /// # Errors
     /// Terraform fails.
     pub fn init(&self, folder: &Path) -> Result<()> {
+        // Terraform's cache of providers takes one `init` at a time.
+        static CACHE: Mutex<()> = Mutex::new(());
+        let _cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
         run(command(folder)?.args(["init", "-backend=false", "-input=false", "-no-color"]))?;
         Ok(())
     }

@@ -1,7 +1,11 @@
 //! Runs scenarios one after the other and prints a table as they end: scenario, result, seconds.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::time::Instant;
+
+use futures::FutureExt;
 
 use crate::Result;
 
@@ -41,10 +45,11 @@ impl Scenarios {
         }
     }
 
-    /// Runs what the scenarios need.
+    /// Runs what the scenarios need. One that panics has failed, and those after it are run.
     pub async fn always(&mut self, name: &str, scenario: impl Future<Output = Result<Outcome>>) {
         let started = Instant::now();
-        let outcome = scenario.await;
+        let outcome = AssertUnwindSafe(scenario).catch_unwind().await;
+        let outcome = outcome.unwrap_or_else(|panic| Err(message(&*panic).into()));
         let seconds = started.elapsed().as_secs_f64();
         match outcome {
             Ok(Outcome::Passed(seen)) => self.row(name, "ok", seconds, &seen),
@@ -90,6 +95,12 @@ impl Scenarios {
         }
         ExitCode::FAILURE
     }
+}
+
+/// What a panic says.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned()
 }
 
 #[expect(clippy::print_stdout, reason = "the table is what the program is for")]

@@ -8,7 +8,7 @@ use fonderie_core::{BundleRef, Deadline, ErrorCode, ObjectRef, ObjectVersion, Re
 use fonderie_embedded_s3::EmbeddedS3;
 use fonderie_prepare_database::{Context, Input, Prepared, SecretOutcome, run};
 use fonderie_storage::Storage;
-use fonderie_test_security::{Authority, MemorySecret, SecureServer};
+use fonderie_test_support::{Authority, MemorySecret, OwnServer};
 use fonderie_warehouse::{ConnectOptions, DatabaseSettings, Label, Login, PIPELINE, SecretLogin, Tls, Warehouse};
 use tempfile::TempDir;
 use tokio_postgres::Client;
@@ -17,7 +17,7 @@ const DATABASE: &str = "warehouse";
 const BUCKET: &str = "datasets";
 
 struct Deployment {
-    server: SecureServer,
+    server: OwnServer,
     store: EmbeddedS3,
     _folder: TempDir,
     master: MemorySecret,
@@ -29,14 +29,9 @@ impl Deployment {
     /// What Terraform leaves: a server, a database, the master's secret, an empty secret for the pipeline, a bundle.
     async fn new() -> Self {
         let authority = Authority::new("the test's own");
-        let server = SecureServer::start(&authority);
-        let client = server.superuser("postgres").await;
-        for sql in [
-            "CREATE ROLE master LOGIN CREATEROLE CREATEDB PASSWORD 'master''s'".to_owned(),
-            format!("CREATE DATABASE {DATABASE} OWNER master TEMPLATE template0 ENCODING 'UTF8'"),
-        ] {
-            client.batch_execute(&sql).await.unwrap();
-        }
+        let server = OwnServer::start_secure(&authority);
+        server.execute("CREATE ROLE master LOGIN CREATEROLE CREATEDB PASSWORD 'master''s'").await;
+        server.execute(&format!("CREATE DATABASE {DATABASE} OWNER master TEMPLATE template0 ENCODING 'UTF8'")).await;
         let folder = tempfile::tempdir().unwrap();
         let store = EmbeddedS3::start(folder.path(), &[BUCKET]).unwrap();
         let deployment = Self {

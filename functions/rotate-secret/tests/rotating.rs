@@ -3,7 +3,7 @@
 
 use fonderie_core::{Deadline, ErrorCode, StageError};
 use fonderie_rotate_secret::{Context, Input, Step, run};
-use fonderie_test_security::{Authority, MemorySecret, SecureServer};
+use fonderie_test_support::{Authority, MemorySecret, OwnServer};
 use fonderie_warehouse::{
     ConnectOptions, DatabaseSettings, Label, Login, PIPELINE, SecretLogin, SecretStore, Tls, Warehouse,
 };
@@ -12,7 +12,7 @@ const STEPS: [Step; 4] = [Step::CreateSecret, Step::SetSecret, Step::TestSecret,
 
 /// A server whose role `pipeline` has the password `first`, and its secret.
 struct Stage {
-    server: SecureServer,
+    server: OwnServer,
     secret: MemorySecret,
     tls: Tls,
 }
@@ -20,9 +20,8 @@ struct Stage {
 impl Stage {
     async fn new() -> Self {
         let authority = Authority::new("the test's own");
-        let server = SecureServer::start(&authority);
-        let client = server.superuser("postgres").await;
-        client.batch_execute("CREATE ROLE pipeline LOGIN PASSWORD 'first'").await.unwrap();
+        let server = OwnServer::start_secure(&authority);
+        server.execute("CREATE ROLE pipeline LOGIN PASSWORD 'first'").await;
         let secret = MemorySecret::with(&server.login("postgres", PIPELINE, "first").to_json().unwrap());
         Self { server, secret, tls: Tls::verify_full_with(&authority.root_pem()).unwrap() }
     }
@@ -100,8 +99,7 @@ async fn a_rotation_changes_the_password_and_shuts_nobody_out() {
 async fn a_step_that_is_cut_off_is_done_again() {
     let stage = Stage::new().await;
     // the server tells every statement, so that a password in one would be seen
-    let client = stage.server.superuser("postgres").await;
-    client.batch_execute("ALTER ROLE pipeline SET log_statement = 'all'").await.unwrap();
+    stage.server.execute("ALTER ROLE pipeline SET log_statement = 'all'").await;
     stage.secret.begin_rotation("v2");
 
     // the version was written, and nobody heard of it
@@ -133,14 +131,13 @@ async fn a_database_that_stayed_behind_is_brought_up() {
         stage.step(step, "v2").await.unwrap();
     }
     // a restored database has the previous password
-    let client = stage.server.superuser("postgres").await;
-    client.batch_execute("ALTER ROLE pipeline PASSWORD 'first'").await.unwrap();
+    stage.server.execute("ALTER ROLE pipeline PASSWORD 'first'").await;
     stage.secret.begin_rotation("v3");
     stage.step(Step::CreateSecret, "v3").await.unwrap();
     assert!(stage.step(Step::SetSecret, "v3").await.unwrap());
     assert!(stage.lets_in(&stage.password(Label::Pending).unwrap()).await);
     // and one with a password that no version has
-    client.batch_execute("ALTER ROLE pipeline PASSWORD 'lost'").await.unwrap();
+    stage.server.execute("ALTER ROLE pipeline PASSWORD 'lost'").await;
     let error = stage.step(Step::TestSecret, "v3").await.unwrap_err();
     assert!(error.code == ErrorCode::AccessDenied && error.message.contains("second step"), "{error}");
     let error = stage.step(Step::SetSecret, "v3").await.unwrap_err();

@@ -1,57 +1,30 @@
-//! What tests share: one PostgreSQL per test run, one database per test.
+//! What tests share: one PostgreSQL per test run and one database per test, servers of a test's own, datasets.
 //!
 //! A test asks for a database and gets one of its own, which is gone when the test ends. `cargo xtask test` starts one server
-//! and names it in `FONDERIE_TEST_POSTGRES`; a test binary that is run by itself starts its own.
+//! and names it in `FONDERIE_TEST_POSTGRES`; a test binary that is run by itself starts its own. A test of roles, or of a server
+//! that goes away, starts an [`OwnServer`].
 //!
 //! A failure here is a failure of the machine and not of the code under test, so that it panics with what to do.
 #![allow(clippy::panic, clippy::expect_used)]
 
 mod datasets;
+mod own_server;
+#[cfg(feature = "security")]
+mod security;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use fonderie_postgres_server::{Server, ServerOptions};
 use tokio_postgres::{Client, NoTls};
 
 pub use datasets::{dataset_files, datasets, shop, shop_files};
+pub use own_server::OwnServer;
+#[cfg(feature = "security")]
+pub use security::{Authority, MemorySecret};
 
 /// The URL of a superuser of a running server, to be shared by all test binaries.
-pub const SERVER_VARIABLE: &str = "FONDERIE_TEST_POSTGRES";
-
-/// A server of one's own for a test run: what `cargo xtask test` starts and names in [`SERVER_VARIABLE`].
-#[derive(Debug)]
-pub struct TestServer {
-    server: Option<Server>,
-    directory: PathBuf,
-}
-
-impl TestServer {
-    /// Starts a server in a new directory under the temporary one, and removes what killed test runs left there.
-    ///
-    /// # Errors
-    /// A sentence that says what to do; where no PostgreSQL is installed, how to get it.
-    pub fn start() -> Result<Self, fonderie_postgres_server::ServerError> {
-        sweep(&std::env::temp_dir());
-        let directory = std::env::temp_dir().join(format!("{DIRECTORY}{}", std::process::id()));
-        let server = Server::start(&ServerOptions::for_tests(&directory))?;
-        Ok(Self { server: Some(server), directory })
-    }
-
-    /// The URL for [`SERVER_VARIABLE`].
-    pub fn url(&self) -> String {
-        self.server.as_ref().map(|server| server.url("postgres")).unwrap_or_default()
-    }
-}
-
-impl Drop for TestServer {
-    fn drop(&mut self) {
-        drop(self.server.take());
-        let _ = std::fs::remove_dir_all(&self.directory);
-    }
-}
+const SERVER_VARIABLE: &str = "FONDERIE_TEST_POSTGRES";
 
 /// A database of one test. Dropping it removes it.
 #[derive(Debug)]
@@ -140,12 +113,9 @@ impl Drop for TestDatabase {
 /// The URL of the run's server.
 fn server_url() -> &'static str {
     static SHARED: OnceLock<String> = OnceLock::new();
-    static OWN: OnceLock<TestServer> = OnceLock::new();
+    static OWN: OnceLock<OwnServer> = OnceLock::new();
     SHARED.get_or_init(|| {
-        std::env::var(SERVER_VARIABLE).unwrap_or_else(|_| {
-            let server = OWN.get_or_init(|| TestServer::start().unwrap_or_else(|error| panic!("{error}")));
-            server.url()
-        })
+        std::env::var(SERVER_VARIABLE).unwrap_or_else(|_| OWN.get_or_init(OwnServer::start).url("postgres"))
     })
 }
 
@@ -163,28 +133,13 @@ async fn admin() -> Client {
 }
 
 async fn connect(url: &str) -> Client {
-    let (client, connection) =
-        tokio_postgres::connect(url, NoTls).await.unwrap_or_else(|error| panic!("no connection to {url}: {error:?}"));
-    tokio::spawn(connection);
-    client
+    try_connect(url).await.unwrap_or_else(|error| panic!("no connection to {url}: {error:?}"))
 }
 
-/// The data directories of test runs, with the process's number behind, and `.new` where one was half made.
-const DIRECTORY: &str = "fonderie-test-postgres-";
-
-/// Removes the directories of test runs whose process is gone.
-fn sweep(temporary: &Path) {
-    let Ok(entries) = std::fs::read_dir(temporary) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let pid = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(DIRECTORY))
-            .and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
-        if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
+async fn try_connect(url: &str) -> Result<Client, tokio_postgres::Error> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub(crate) async fn five_files(world: &mut World) -> Result<Outcome> {
     samples::generate(&generator, 2_000, &files)?;
     world.personal.extend(patients(&std::fs::read_to_string(files.join("etablissement_B.csv"))?)?);
     let files = FIVE.map(|name| files.join(name));
-    world.reset().await?;
+    world.reset().await;
 
     let started = Instant::now();
     // In one order, here and on one machine: of two files that show a service on the same day last, the later one names it.
@@ -104,7 +104,7 @@ pub(crate) async fn same_bytes_again(world: &mut World) -> Result<Outcome> {
     outcomes(&again, 0, 0, 2, 0)?;
     ensure_eq!(world.stack.executions().await?.len(), executions + 1, "executions after the second version");
     same("tables changed (first: now, second: before)", &world.natural().await?.without("audit."), &before)?;
-    let client = world.client().await?;
+    let client = world.client().await;
     let ledger = client.query_one("SELECT status FROM audit.run WHERE run_id = $1", &[&again.name]).await?;
     ensure_eq!(ledger.try_get::<_, String>(0)?, "loaded", "the ledger's status of the second version");
     Ok(Outcome::Passed(sentence(&again)))
@@ -157,7 +157,7 @@ pub(crate) async fn unusual_keys(world: &mut World) -> Result<Outcome> {
         let execution = world.stack.run_of(&upload).await.map_err(|error| format!("{key}: {error}"))?;
         succeeded(&execution)?;
         ensure_eq!(execution.output["run"]["object"]["key"], key.as_str(), "the key in the run");
-        let client = world.client().await?;
+        let client = world.client().await;
         let loaded = "SELECT v.key FROM dw.fact_facturation f JOIN audit.object_version v USING (object_version_key)
                       WHERE f.facture_id = $1";
         let found: String = client.query_one(loaded, &[&format!("FB-{number:05}")]).await?.try_get(0)?;

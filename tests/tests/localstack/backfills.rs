@@ -24,7 +24,7 @@ fn files(folder: &str, count: u32, first: u32) -> Vec<(String, Vec<u8>)> {
 }
 
 pub(crate) async fn thirty_objects(world: &mut World) -> Result<Outcome> {
-    world.reset().await?;
+    world.reset().await;
     // What the console makes of a new folder, and no file.
     let mut objects = files("reprise", 30, 70_000);
     objects.push(("facturation/reprise/".to_owned(), Vec::new()));
@@ -66,7 +66,7 @@ pub(crate) async fn thirty_objects(world: &mut World) -> Result<Outcome> {
 }
 
 pub(crate) async fn broken_object(world: &mut World) -> Result<Outcome> {
-    world.reset().await?;
+    world.reset().await;
     let mut objects = files("reprise-partielle", 2, 75_000);
     let broken = invoices::HEADER.replace(",billed_amount", "");
     objects.push(("facturation/reprise-partielle/etablissement_B_03.csv".to_owned(), broken.into()));

@@ -54,7 +54,7 @@ fn bills() -> Vec<(String, Vec<Invoice>)> {
 }
 
 pub(crate) async fn mixed_burst(world: &mut World) -> Result<Outcome> {
-    world.reset().await?;
+    world.reset().await;
     add_shop(world)?;
     // of both datasets in turns
     let mut files = Vec::new();
@@ -79,7 +79,7 @@ pub(crate) async fn mixed_burst(world: &mut World) -> Result<Outcome> {
     }
     ensure_eq!(loaded_by.len(), 12, "executions");
 
-    let client = world.client().await?;
+    let client = world.client().await;
     ensure_eq!(shop::tables(&client).await?, shop::EXPECTED, "the shop's tables");
     let billing = "SELECT (SELECT count(*) FROM dw.fact_facturation) AS a, (SELECT sum(montant_paye) FROM dw.fact_facturation) AS b, \
                    (SELECT count(*) FROM dw.hist_facturation) AS c, (SELECT sum(total_impaye) FROM datamart.relance) AS d";
@@ -152,7 +152,7 @@ pub(crate) async fn several_records(world: &mut World) -> Result<Outcome> {
     ];
     ensure_eq!(runs, expected, "the runs of the backfill");
 
-    let client = world.client().await?;
+    let client = world.client().await;
     let orders = "SELECT o.order_no AS a, c.name AS b, c.city AS c, s.shop_name AS d FROM shop_dw.fact_order o \
                   JOIN shop_dw.dim_customer c USING (customer_key) JOIN shop_dw.dim_shop s USING (shop_key) \
                   WHERE s.shop_id = 'B' ORDER BY 1";

@@ -48,7 +48,7 @@ async fn held_before_transform(world: &World, key: &str, content: Vec<u8>) -> Re
 
 /// The ledger has two runs under the bundles that they pinned, which differ.
 async fn under_two_bundles(world: &World, before: &Execution, after: &Execution) -> Result<()> {
-    let client = world.client().await?;
+    let client = world.client().await;
     let ledger = "SELECT bundle_sha256 FROM audit.run WHERE run_id = $1";
     let mut versions = Vec::new();
     for execution in [before, after] {
@@ -125,7 +125,7 @@ pub(crate) async fn grown_declaration(world: &mut World) -> Result<Outcome> {
     let before = world.stack.run_of(&upload).await?;
     succeeded(&before)?;
     outcomes(&before, 2, 0, 0, 0)?;
-    let client = world.client().await?;
+    let client = world.client().await;
     let facts = "SELECT facture_id AS a, montant_facture AS b, remarque AS c FROM dw.fact_facturation WHERE facture_id LIKE 'FB-9900_' ORDER BY 1";
     ensure_eq!(rows(&client, facts).await?, ["FB-99001|120.50|∅", "FB-99002|120.50|∅"], "facts of the run of before");
     let marts = |run: &Execution| run.output["publish"]["marts"].as_array().map(Vec::len);

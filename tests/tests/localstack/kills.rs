@@ -45,9 +45,9 @@ pub(crate) async fn every_stage(world: &mut World) -> Result<Outcome> {
     let corrected = invoices::text(&corrected);
     let key = |trial: usize| format!("facturation/tues-{trial}/etablissement_B_2026-06-15.csv");
 
-    world.reset().await?;
+    world.reset().await;
     world.load("tues/etablissement_B_2026-05-31.csv", &invoices).await?;
-    world.keep("loaded_once").await?;
+    world.keep("loaded_once").await;
     let upload = world.stack.upload(&key(0), corrected.clone().into()).await?;
     let undisturbed = world.stack.run_of(&upload).await?;
     succeeded(&undisturbed)?;
@@ -56,7 +56,7 @@ pub(crate) async fn every_stage(world: &mut World) -> Result<Outcome> {
 
     for (trial, (function, place)) in (1..).zip(PLACES) {
         let told = |error| format!("killed {function} {place}: {error}");
-        world.restore("loaded_once").await?;
+        world.restore("loaded_once").await;
         let upload = killed(world, function, place, &key(trial), corrected.clone().into()).await.map_err(told)?;
         let execution = world.stack.run_of(&upload).await.map_err(told)?;
         let record = world.failed(&execution, ErrorCode::StageKilled).await.map_err(told)?;

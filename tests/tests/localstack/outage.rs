@@ -15,14 +15,14 @@ async fn taken_away(world: &mut World, name: &str, invoice: u32) -> Result<Objec
     processes.let_sleep_at(&function, "before the load was committed", 3_000)?;
     let upload = world.upload(name, &[unpaid(invoice)]).await?;
     processes.held(&function).await?;
-    world.postgres.take_away()?;
+    world.postgres.take_away();
     Ok(upload)
 }
 
 pub(crate) async fn ten_seconds(world: &mut World) -> Result<Outcome> {
     let upload = taken_away(world, "etablissement_B_dix_secondes.csv", 94_001).await?;
     tokio::time::sleep(Duration::from_secs(10)).await;
-    world.postgres.bring_back()?;
+    world.postgres.bring_back();
     let execution = world.stack.run_of(&upload).await?;
     let code = ErrorCode::DatabaseUnavailable.name();
     let failed = world.stack.failed_attempts(&execution.name, code).await?;
@@ -42,13 +42,13 @@ pub(crate) async fn for_good(world: &mut World) -> Result<Outcome> {
     ensure_eq!(record.stage.as_deref(), Some("load"), "the stage in the record");
     let failed = world.stack.failed_attempts(&execution.name, &record.code).await?;
     ensure_eq!(failed, 3, "attempts: one, and two more");
-    world.postgres.bring_back()?;
+    world.postgres.bring_back();
     world.unchanged_since(&before).await?;
 
     let again = world.rerun(&upload).await?;
     succeeded(&again)?;
     outcomes(&again, 1, 0, 0, 0)?;
-    let client = world.client().await?;
+    let client = world.client().await;
     let ledger =
         client.query_one("SELECT status, failure_code FROM audit.run WHERE run_id = $1", &[&execution.name]).await?;
     ensure_eq!(ledger.try_get::<_, String>(0)?, "failed", "the ledger's status of the run that found no database");

@@ -14,7 +14,7 @@ use crate::world::{World, same, sentence, succeeded};
 
 /// Empties the warehouse and the buckets, whose files other scenarios have left.
 pub(crate) async fn empty(world: &World) -> Result<()> {
-    world.reset().await?;
+    world.reset().await;
     for role in ["bronze", "silver"] {
         for key in world.stack.keys(role, "").await? {
             world.stack.hide(role, &key).await?;
@@ -48,12 +48,12 @@ async fn life(world: &mut World) -> Result<Vec<ObjectVersion>> {
 async fn tables(world: &World) -> Result<(Snapshot, Vec<String>)> {
     let query =
         "SELECT concat_ws('|', facture_id, montant_paye, valide_du, valide_au) FROM dw.hist_facturation ORDER BY 1";
-    let history = world.client().await?.query(query, &[]).await?.iter().map(|row| row.get(0)).collect();
+    let history = world.client().await.query(query, &[]).await?.iter().map(|row| row.get(0)).collect();
     Ok((world.natural().await?.without("audit."), history))
 }
 
 async fn execute(world: &World, sql: &str) -> Result<()> {
-    Ok(world.client().await?.batch_execute(sql).await?)
+    Ok(world.client().await.batch_execute(sql).await?)
 }
 
 async fn same_tables(world: &World, what: &str, expected: &(Snapshot, Vec<String>)) -> Result<()> {
@@ -147,7 +147,7 @@ pub(crate) async fn lost_version(world: &mut World) -> Result<Outcome> {
     ensure!(begins(&history, "2026-05-30"), "the late version is still in the history: {history:?}");
     let aside: Value = world
         .client()
-        .await?
+        .await
         .query_one("SELECT to_json(array_agg(nspname::text)) FROM pg_namespace WHERE nspname LIKE 'dw_before_%'", &[])
         .await?
         .try_get(0)?;

@@ -87,7 +87,7 @@ pub(crate) async fn halted_file(world: &mut World) -> Result<Outcome> {
     ensure!(csv.contains("FB-93099"), "the facility's CSV does not give its last line back: {csv}");
     let facts = world.number("SELECT count(*) FROM dw.fact_facturation").await?;
     ensure_eq!(facts, before, "facts");
-    let client = world.client().await?;
+    let client = world.client().await;
     let ledger = client.query_one("SELECT status FROM audit.run WHERE run_id = $1", &[&execution.name]).await?;
     ensure_eq!(ledger.try_get::<_, String>(0)?, "halted", "the ledger's status");
     let notice = world.notices.about(&execution.name).await?;

@@ -40,7 +40,7 @@ pub(crate) async fn no_request(world: &mut World) -> Result<Outcome> {
 
 /// A day on which facility B has sent its file, and the others have not.
 pub(crate) async fn daily(world: &mut World) -> Result<Outcome> {
-    world.reset().await?;
+    world.reset().await;
     world.load("etablissement_B_du_mois.csv", &[unpaid(92_002)]).await?;
     let name = world.stack.start_execution(&json!({ "dataset": "facturation" })).await?;
     let execution = world.stack.wait_for(&name).await?;

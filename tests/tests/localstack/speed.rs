@@ -9,7 +9,7 @@ use fonderie_tests::{Result, cold_start, ensure, ensure_eq};
 use crate::world::{World, succeeded};
 
 pub(crate) async fn upload_to_succeeded(world: &mut World) -> Result<Outcome> {
-    world.reset().await?;
+    world.reset().await;
     world.load("etablissement_B_avant.csv", &[unpaid(96_001)]).await?;
     let started = Instant::now();
     let execution = world.load("etablissement_B_2000.csv", &invoices::plausible(2_000)).await?;

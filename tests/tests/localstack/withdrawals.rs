@@ -53,7 +53,7 @@ pub(crate) async fn sent_by_mistake(world: &mut World) -> Result<Outcome> {
     ensure!(rerun.output["load"]["notices"].to_string().contains("was withdrawn on"), "{}", rerun.output["load"]);
     same("run again", &world.natural().await?.without("audit."), &alone)?;
 
-    world.client().await?.batch_execute("DROP SCHEMA staging, dw, datamart, audit CASCADE").await?;
+    world.client().await.batch_execute("DROP SCHEMA staging, dw, datamart, audit CASCADE").await?;
     succeeded(&world.stack.backfill(&json!({ "rebuild": "facturation" })).await?)?;
     let known = "SELECT count(*) FROM audit.object_version WHERE withdrawn_run_id IS NOT NULL AND loaded_run_id IS NULL AND key LIKE '%2026-06-15%'";
     ensure_eq!(world.number(known).await?, 1, "the withdrawn version, after a rebuild without the ledger");

@@ -9,11 +9,10 @@ use chrono::{Timelike, Utc};
 use fonderie_contract::Bundle;
 use fonderie_core::stage::Failure;
 use fonderie_core::{ErrorCode, ObjectVersion};
-use fonderie_test_security::Authority;
+use fonderie_test_support::{Authority, OwnServer};
 use fonderie_tests::invoices::{self, Invoice};
-use fonderie_tests::postgres::{HOST, Postgres};
 use fonderie_tests::stack::{Database, Execution, Notices, Stack};
-use fonderie_tests::warehouse::{self, Snapshot};
+use fonderie_tests::warehouse::Snapshot;
 use fonderie_tests::{Result, ensure, ensure_eq};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
@@ -28,7 +27,7 @@ const MASTER: &str = "maitre";
 /// One deployment.
 pub(crate) struct World {
     pub(crate) stack: Stack,
-    pub(crate) postgres: Postgres,
+    pub(crate) postgres: OwnServer,
     pub(crate) notices: Notices,
     pub(crate) authority: Authority,
     /// The one-machine binary; the functions' lie beside it.
@@ -40,16 +39,17 @@ pub(crate) struct World {
 impl World {
     pub(crate) async fn start(packages: &Path, fonderie: PathBuf) -> Result<Self> {
         let authority = Authority::new("Fonderie's tests");
-        let postgres = Postgres::start_secure(&authority)?;
+        let postgres = OwnServer::start_secure(&authority);
         let password = "n'est pas le secret";
         let quoted = password.replace('\'', "''");
-        postgres.execute(&format!("CREATE ROLE {MASTER} LOGIN CREATEROLE CREATEDB PASSWORD '{quoted}'")).await?;
+        postgres.execute(&format!("CREATE ROLE {MASTER} LOGIN CREATEROLE CREATEDB PASSWORD '{quoted}'")).await;
         let database = format!("CREATE DATABASE {WAREHOUSE} OWNER {MASTER} TEMPLATE template0 ENCODING 'UTF8'");
-        postgres.execute(&database).await?;
+        postgres.execute(&database).await;
+        let place = postgres.place(WAREHOUSE);
         let database = Database {
-            host: HOST.to_owned(),
-            port: postgres.port(),
-            name: WAREHOUSE.to_owned(),
+            host: place.host,
+            port: place.port,
+            name: place.dbname,
             master: MASTER.to_owned(),
             password: password.to_owned(),
             root_pem: authority.root_pem(),
@@ -58,51 +58,51 @@ impl World {
         let notices = stack.notices().await?;
         let personal = invoices::PATIENT.map(str::to_owned).into();
         let world = Self { stack, postgres, notices, authority, fonderie, personal };
-        world.copy(WAREHOUSE, PREPARED).await?;
+        world.copy(WAREHOUSE, PREPARED).await;
         wait_out_midnight().await?;
         Ok(world)
     }
 
     /// Makes the warehouse what it was after the deployment.
-    pub(crate) async fn reset(&self) -> Result<()> {
-        self.restore(PREPARED).await
+    pub(crate) async fn reset(&self) {
+        self.restore(PREPARED).await;
     }
 
     /// Keeps the warehouse as it is under another name.
-    pub(crate) async fn keep(&self, name: &str) -> Result<()> {
-        self.postgres.execute(&format!("DROP DATABASE IF EXISTS {name}")).await?;
-        self.copy(WAREHOUSE, name).await
+    pub(crate) async fn keep(&self, name: &str) {
+        self.postgres.execute(&format!("DROP DATABASE IF EXISTS {name}")).await;
+        self.copy(WAREHOUSE, name).await;
     }
 
     /// Makes the warehouse what was kept.
-    pub(crate) async fn restore(&self, name: &str) -> Result<()> {
-        self.postgres.execute(&format!("DROP DATABASE {WAREHOUSE} WITH (FORCE)")).await?;
-        self.copy(name, WAREHOUSE).await?;
+    pub(crate) async fn restore(&self, name: &str) {
+        self.postgres.execute(&format!("DROP DATABASE {WAREHOUSE} WITH (FORCE)")).await;
+        self.copy(name, WAREHOUSE).await;
         // Rights on a database are none of its content.
-        self.postgres.execute(&format!("REVOKE ALL ON DATABASE {WAREHOUSE} FROM PUBLIC")).await?;
-        self.postgres.execute(&format!("GRANT CONNECT, TEMPORARY ON DATABASE {WAREHOUSE} TO pipeline")).await
+        self.postgres.execute(&format!("REVOKE ALL ON DATABASE {WAREHOUSE} FROM PUBLIC")).await;
+        self.postgres.execute(&format!("GRANT CONNECT, TEMPORARY ON DATABASE {WAREHOUSE} TO pipeline")).await;
     }
 
-    async fn copy(&self, from: &str, to: &str) -> Result<()> {
-        self.postgres.execute(&format!("CREATE DATABASE {to} OWNER {MASTER} TEMPLATE {from}")).await
+    async fn copy(&self, from: &str, to: &str) {
+        self.postgres.execute(&format!("CREATE DATABASE {to} OWNER {MASTER} TEMPLATE {from}")).await;
     }
 
     /// The superuser in the warehouse.
-    pub(crate) async fn client(&self) -> Result<Client> {
-        warehouse::connect(&self.postgres.url(WAREHOUSE)?).await
+    pub(crate) async fn client(&self) -> Client {
+        self.postgres.superuser(WAREHOUSE).await
     }
 
     /// A number that the warehouse answers with.
     pub(crate) async fn number(&self, query: &str) -> Result<i64> {
-        Ok(self.client().await?.query_one(query, &[]).await?.try_get(0)?)
+        Ok(self.client().await.query_one(query, &[]).await?.try_get(0)?)
     }
 
     pub(crate) async fn natural(&self) -> Result<Snapshot> {
-        Snapshot::natural(&self.client().await?).await
+        Snapshot::natural(&self.client().await).await
     }
 
     pub(crate) async fn exactly(&self) -> Result<Snapshot> {
-        Snapshot::exact(&self.client().await?).await
+        Snapshot::exact(&self.client().await).await
     }
 
     pub(crate) async fn unchanged_since(&self, before: &Snapshot) -> Result<()> {

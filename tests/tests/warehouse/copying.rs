@@ -91,6 +91,7 @@ async fn every_value_arrives_as_it_was() {
         unreadable: Budget { percent: 0, rows: 0 },
         total_budget: Budget { percent: 0, rows: 0 },
         owner: None,
+        refused_columns: Vec::new(),
         credit_notes: false,
         warnings: Vec::new(),
         complete: None,

@@ -1,7 +1,7 @@
 //! TLS and passwords, on a server that takes nothing else.
 
 use fonderie_core::ErrorCode;
-use fonderie_test_security::{Authority, MemorySecret, SecureServer};
+use fonderie_test_support::{Authority, MemorySecret, OwnServer};
 use fonderie_warehouse::{
     ConnectOptions, DatabaseSettings, Label, Login, Place, SecretLogin, SecretStore, Tls, Warehouse,
 };
@@ -11,19 +11,18 @@ async fn connect(login: &Login, tls: Tls) -> fonderie_core::Result<Warehouse> {
 }
 
 /// A role of the server that logs in with this password.
-async fn set_password(server: &SecureServer, password: &str) {
-    let client = server.superuser("postgres").await;
+async fn set_password(server: &OwnServer, password: &str) {
     let sql = format!(
         "DO $$ BEGIN IF to_regrole('loader') IS NULL THEN CREATE ROLE loader LOGIN; END IF; END $$; \
          ALTER ROLE loader PASSWORD '{password}'"
     );
-    client.batch_execute(&sql).await.unwrap();
+    server.execute(&sql).await;
 }
 
 #[tokio::test]
 async fn only_the_right_name_and_a_known_authority_are_connected_to() {
     let authority = Authority::new("the test's own");
-    let server = SecureServer::start(&authority);
+    let server = OwnServer::start_secure(&authority);
     set_password(&server, "hunter2").await;
     let login = server.login("postgres", "loader", "hunter2");
     let tls = Tls::verify_full_with(&authority.root_pem()).unwrap();
@@ -57,7 +56,7 @@ async fn only_the_right_name_and_a_known_authority_are_connected_to() {
 #[tokio::test]
 async fn an_authority_that_has_expired_still_vouches_for_its_server() {
     let authority = Authority::expired("of 2019");
-    let server = SecureServer::start(&authority);
+    let server = OwnServer::start_secure(&authority);
     set_password(&server, "hunter2").await;
     let tls = Tls::verify_full_with(&authority.root_pem()).unwrap();
     connect(&server.login("postgres", "loader", "hunter2"), tls).await.unwrap().close().await;
@@ -75,7 +74,7 @@ async fn verified_tls_is_not_given_up_for_a_plain_server() {
 #[tokio::test]
 async fn a_password_that_changes_is_followed() {
     let authority = Authority::new("the test's own");
-    let server = SecureServer::start(&authority);
+    let server = OwnServer::start_secure(&authority);
     let text = |password: &str| server.login("postgres", "loader", password).to_json().unwrap();
     let secret = MemorySecret::with(&text("first"));
     let login = SecretLogin::new(secret.clone(), Tls::verify_full_with(&authority.root_pem()).unwrap());

@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::{Ended, program};
+use crate::program;
+use crate::support::Ended;
 
 /// The most memory that a process had, in MiB, so far as the system still knows it.
 fn peak(id: u32) -> Option<u64> {

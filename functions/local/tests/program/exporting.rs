@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use calamine::{Data, Reader, Xlsx};
 use fonderie_test_support::{TestDatabase, shop_files};
 
-use crate::support::{Outcome, Trial, outcome};
+use crate::support::{Ended, Trial, outcome};
 
 /// The shop with three exports.
 struct Exports {
@@ -46,13 +46,13 @@ impl Exports {
         fs::write(path, text).unwrap();
     }
 
-    fn call(&self, command: &str, arguments: &[&str]) -> Outcome {
+    fn call(&self, command: &str, arguments: &[&str]) -> Ended {
         let mut call = self.trial.program(command, &self.trial.at("state"));
         call.args(arguments).args(["--database-url", &self.database.url, "--datasets"]).arg(self.trial.at("datasets"));
         outcome(&mut call)
     }
 
-    fn run(&self, name: &str, paid: bool) -> Outcome {
+    fn run(&self, name: &str, paid: bool) -> Ended {
         let file = self.trial.order(name, paid);
         self.call("run", &[file.to_str().unwrap(), "--as-of", "2026-06-30"])
     }

@@ -1,7 +1,8 @@
 //! The program itself, as a person calls it.
-#![allow(clippy::unwrap_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 mod asking;
+mod databases;
 mod exporting;
 mod files;
 mod printing;
@@ -10,7 +11,9 @@ mod state;
 mod support;
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
+
+use crate::support::Ended;
 
 /// The program, with the repository's datasets and without a database of the environment.
 fn program(arguments: &[&str]) -> Command {
@@ -18,20 +21,6 @@ fn program(arguments: &[&str]) -> Command {
     let datasets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets");
     command.args(arguments).env_remove("DATABASE_URL").env("FONDERIE_DATASETS", datasets);
     command
-}
-
-/// How a call ended.
-struct Ended {
-    code: Option<i32>,
-    out: String,
-    error: String,
-}
-
-impl Ended {
-    fn of(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Self { code: output.status.code(), out: text(output.stdout), error: text(output.stderr) }
-    }
 }
 
 /// Asks a database.

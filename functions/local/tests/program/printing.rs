@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::asking::Shop;
-use crate::{Ended, program};
+use crate::program;
+use crate::support::Ended;
 
 /// A device that is always full.
 fn full() -> File {

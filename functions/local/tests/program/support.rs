@@ -3,16 +3,22 @@
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-pub(crate) struct Outcome {
+/// How a call ended.
+pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
     pub(crate) error: String,
 }
 
-impl Outcome {
+impl Ended {
+    pub(crate) fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), out: text(output.stdout), error: text(output.stderr) }
+    }
+
     #[track_caller]
     pub(crate) fn check(&self, code: i32, words: &[&str]) {
         let all = format!("{}{}", self.out, self.error);
@@ -26,7 +32,7 @@ impl Outcome {
 
 /// Runs a command that must end within two minutes.
 #[track_caller]
-pub(crate) fn outcome(command: &mut Command) -> Outcome {
+pub(crate) fn outcome(command: &mut Command) -> Ended {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let collect = |mut from: Box<dyn Read + Send>| {
         std::thread::spawn(move || {
@@ -51,7 +57,7 @@ pub(crate) fn outcome(command: &mut Command) -> Outcome {
     };
     let (out, error) = (out.join().unwrap(), error.join().unwrap());
     let status = status.unwrap_or_else(|| unreachable!("the program hangs:\n{out}{error}"));
-    Outcome { code: status.code(), out, error }
+    Ended { code: status.code(), out, error }
 }
 
 /// A folder of its own, in which anybody may pass: as root, PostgreSQL runs as somebody else.
@@ -95,7 +101,7 @@ impl Trial {
     }
 
     #[track_caller]
-    pub(crate) fn run(&self, files: &[PathBuf], state: &Path) -> Outcome {
+    pub(crate) fn run(&self, files: &[PathBuf], state: &Path) -> Ended {
         outcome(&mut self.run_command(files, state))
     }
 

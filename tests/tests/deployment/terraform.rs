@@ -1,0 +1,85 @@
+//! The Terraform configuration: formatted, valid, tested with mocked providers, and without a finding of checkov's.
+
+use std::process::Command;
+
+use fonderie_tests::configuration::Configuration;
+use fonderie_tests::{in_ci, python, run, terraform, workspace};
+
+/// Checkov, from PyPI.
+const CHECKOV: &str = "checkov==3.3.30";
+
+/// Whether Terraform is there; in CI it must be.
+fn there_is_terraform() -> bool {
+    match terraform::is_there() {
+        Err(missing) if !in_ci() => {
+            println!("skipped: {missing}");
+            false
+        }
+        found => {
+            found.unwrap();
+            true
+        }
+    }
+}
+
+#[test]
+fn it_is_formatted() {
+    if there_is_terraform() {
+        let folder = workspace().join("terraform");
+        run(Command::new("terraform").args(["fmt", "-check", "-diff", "-recursive"]).arg(folder)).unwrap();
+    }
+}
+
+#[test]
+fn every_environment_is_valid() {
+    if !there_is_terraform() {
+        return;
+    }
+    let configuration = Configuration::copy().unwrap();
+    let environments = configuration.folders("environments").unwrap();
+    let names: Vec<_> = environments.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+    assert_eq!(names, ["dev", "local", "prod", "staging"]);
+    for environment in &environments {
+        configuration.init(environment).unwrap();
+        configuration.validate(environment).unwrap();
+    }
+}
+
+#[test]
+fn every_module_passes_its_tests_on_mocked_providers() {
+    passes("modules", &[]);
+}
+
+/// `local` is applied for real by the test `localstack`.
+#[test]
+fn every_environment_of_aws_passes_its_tests_on_mocked_providers() {
+    passes("environments", &["local"]);
+}
+
+fn passes(kind: &str, untested: &[&str]) {
+    if !there_is_terraform() {
+        return;
+    }
+    let configuration = Configuration::copy().unwrap();
+    for folder in configuration.folders(kind).unwrap() {
+        if untested.iter().any(|name| folder.ends_with(name)) {
+            continue;
+        }
+        configuration.init(&folder).unwrap();
+        let passed = configuration.test(&folder).unwrap();
+        assert!(passed > 0, "{} has no tests", folder.display());
+    }
+}
+
+#[test]
+fn checkov_finds_nothing() {
+    let interpreter = match python::environment("checkov", &[CHECKOV], &[]) {
+        Err(missing) if !in_ci() => return println!("skipped: {missing}"),
+        found => found.unwrap(),
+    };
+    let checkov = interpreter.with_file_name("checkov");
+    run(Command::new(checkov)
+        // It reads `.checkov.yaml`.
+        .current_dir(workspace()))
+    .unwrap();
+}
