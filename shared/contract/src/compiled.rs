@@ -776,7 +776,7 @@ pub struct Mart {
     pub kind: MartKind,
     /// Whether it is kept what each publication showed.
     pub publications: bool,
-    /// A SELECT: the file at [`Self::path`].
+    /// A SELECT: the file at [`Self::path`], unless the engine made it.
     pub definition: String,
 }
 
@@ -787,6 +787,8 @@ pub enum MartKind {
     Preparation,
     /// A view in the schema of marts.
     View,
+    /// The view of what each publication of another mart showed, which has no file of its own.
+    Publications,
     /// A materialized view in the schema of marts.
     Materialized {
         /// The columns that tell its rows apart: without them it could not be refreshed under its readers.
@@ -795,9 +797,13 @@ pub enum MartKind {
 }
 
 impl Mart {
-    /// The path of its definition in the dataset's folder.
+    /// The path of its definition, or of what it is made of, in the dataset's folder.
     pub fn path(&self) -> String {
-        let folder = if self.kind == MartKind::Preparation { "preparation" } else { "marts" };
+        let folder = match self.kind {
+            MartKind::Preparation => "preparation",
+            MartKind::View | MartKind::Materialized { .. } => "marts",
+            MartKind::Publications => return "dataset.toml".to_owned(),
+        };
         format!("{folder}/{}.sql", self.name)
     }
 
@@ -805,7 +811,7 @@ impl Mart {
     pub fn schema<'s>(&self, schemas: &'s Schemas) -> &'s str {
         match self.kind {
             MartKind::Preparation => schemas.preparation.as_deref().unwrap_or_default(),
-            MartKind::View | MartKind::Materialized { .. } => &schemas.marts,
+            MartKind::View | MartKind::Publications | MartKind::Materialized { .. } => &schemas.marts,
         }
     }
 }

@@ -214,7 +214,7 @@ pub(crate) fn publications(root: &Section<'_>, schemas: &Schemas, dataset: &str,
             schema = schemas.marts,
             mart = mart.name,
         );
-        Mart { name, kind: MartKind::View, publications: false, definition }
+        Mart { name, kind: MartKind::Publications, publications: false, definition }
     });
     views.collect()
 }

@@ -415,14 +415,14 @@ impl Lack {
 pub(crate) fn label(mart: &Mart, schemas: &Schemas) -> String {
     match mart.kind {
         MartKind::Preparation => format!("{}.{}", mart.schema(schemas), mart.name),
-        MartKind::View | MartKind::Materialized { .. } => mart.name.clone(),
+        MartKind::View | MartKind::Publications | MartKind::Materialized { .. } => mart.name.clone(),
     }
 }
 
 /// The hash of all that makes a mart.
 pub(crate) fn sha256(mart: &Mart) -> String {
     let (kind, key): (&[&str], &[String]) = match &mart.kind {
-        MartKind::Preparation | MartKind::View => (&["view"], &[]),
+        MartKind::Preparation | MartKind::View | MartKind::Publications => (&["view"], &[]),
         MartKind::Materialized { key } => (&[], key),
     };
     let parts = kind.iter().copied().chain(key.iter().map(String::as_str));
@@ -433,7 +433,9 @@ pub(crate) fn sha256(mart: &Mart) -> String {
 fn define(schema: &str, under: &str, kind: &MartKind, definition: &str) -> String {
     let place = name(schema, under, "");
     match kind {
-        MartKind::Preparation | MartKind::View => format!("CREATE VIEW {place} AS\n{definition}"),
+        MartKind::Preparation | MartKind::View | MartKind::Publications => {
+            format!("CREATE VIEW {place} AS\n{definition}")
+        }
         MartKind::Materialized { .. } => format!("CREATE MATERIALIZED VIEW {place} AS\n{definition}\nWITH NO DATA"),
     }
 }

@@ -176,7 +176,8 @@ async fn keep(transaction: &Transaction<'_>, run: &DatasetRun, schemas: &Schemas
                     WHERE NOT EXISTS (SELECT FROM audit.published_row kept WHERE kept.dataset = $1 AND kept.mart = $2 \
                     AND kept.publication_until IS NULL AND kept.shown = shown.shown)";
         transaction.execute(open, &[dataset, &mart.name, &publication]).await.doing(KEEPING)?;
-        transaction.batch_execute("DROP TABLE shown").await.doing(KEEPING)?;
+        // without statistics the next comparison would be planned for a table of one row
+        transaction.batch_execute("DROP TABLE shown; ANALYZE audit.published_row").await.doing(KEEPING)?;
     }
     Ok(())
 }
