@@ -1,12 +1,14 @@
-//! Billing and a shop of several records in one database.
+//! Billing, a shop of several records, and three other businesses in one database.
 
 use std::collections::BTreeSet;
+use std::fs;
 
+use fonderie_contract::Bundle;
 use fonderie_core::ObjectVersion;
 use fonderie_tests::invoices::{self, Invoice, unpaid};
 use fonderie_tests::scenarios::Outcome;
 use fonderie_tests::shop::{self, rows, signup};
-use fonderie_tests::{Result, ensure, ensure_eq};
+use fonderie_tests::{Result, ensure, ensure_eq, workspace};
 use futures::future::try_join_all;
 use serde_json::json;
 
@@ -162,4 +164,56 @@ pub(crate) async fn several_records(world: &mut World) -> Result<Outcome> {
     let told = sentence(&execution);
     ensure!(told.contains("5 runs of files below shop/reprise/: 5 in the warehouse"), "the summary says: {told}");
     Ok(Outcome::Passed(told))
+}
+
+/// The three businesses beside billing: each with a query of its marts, and what it answers after its sample files.
+const BUSINESSES: [(&str, &str, &[&str]); 3] = [
+    (
+        "commerce",
+        "SELECT count(*) AS a, sum(order_total) AS b, sum(order_cost) AS c, sum(count_order_items) AS d FROM commerce.orders",
+        &["23|278.17|43.47|35"],
+    ),
+    (
+        "vin",
+        "SELECT (SELECT count(*) FROM vin.chiffre_affaires_par_produit) AS a, (SELECT sum(chiffre_affaires) FROM vin.chiffre_affaires_par_produit) AS b, \
+         (SELECT count(*) FROM vin.ecarts) AS c, (SELECT count(*) FROM vin_dw.dim_produit WHERE zscore_prix > 2) AS d",
+        &["12|2812.40|23|1"],
+    ),
+    (
+        "supermarche",
+        "SELECT count(*) AS a, sum(prix) AS b, max(vue_le - date_vente) AS c FROM supermarche.ventes_valorisees",
+        &["29|64.99|1"],
+    ),
+];
+
+pub(crate) async fn businesses(world: &mut World) -> Result<Outcome> {
+    world.personal.extend(["Ada Lindqvist", "Prénom00", "p00@exemple.invalid"].map(str::to_owned));
+    let mut files = 0;
+    for (name, query, expected) in BUSINESSES {
+        let folder = workspace().join("datasets").join(name);
+        world.stack.add_dataset(name, &folder, &[])?;
+        let contract = Bundle::from_files(fonderie_test_support::dataset_files(name)).compile()?;
+        let mut uploads = Vec::new();
+        for sample in fs::read_dir(folder.join("samples"))? {
+            let path = sample?.path();
+            let key = format!("{name}/{}", path.file_name().unwrap_or_default().to_string_lossy());
+            let record = contract.record(contract.source_of_key(&key, None)?).name.clone();
+            uploads.push((record, world.stack.upload(&key, fs::read(&path)?).await?));
+        }
+        for (record, upload) in &uploads {
+            let execution = world.stack.run_of_record(upload, record).await?;
+            succeeded(&execution)?;
+            ensure!(execution.output["validate"]["verdict"] != "halted", "{} is halted", upload.key);
+        }
+        files += uploads.len();
+        let execution = world.stack.start_execution(&json!({ "dataset": name })).await?;
+        succeeded(&world.stack.wait_for(&execution).await?)?;
+        let client = world.client().await?;
+        ensure_eq!(rows(&client, query).await?, expected, "the marts of {name}");
+        let exports = world.stack.keys("reports", &format!("{name}/exports/")).await?;
+        ensure_eq!(exports.len(), contract.exports.len(), "exports of {name}: {exports:?}");
+        let asked = format!("SELECT count(*) AS a FROM audit.check_state WHERE dataset = '{name}'");
+        ensure_eq!(rows(&client, &asked).await?, [contract.checks.len().to_string()], "checks of {name}");
+    }
+    Ok(Outcome::Passed(format!("{files} sample files of three businesses; marts, exports and checks")))
 }

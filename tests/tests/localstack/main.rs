@@ -64,6 +64,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("killed: ingest", |world| Box::pin(kills::ingest(world))),
     ("a second dataset: files of both in one burst", |world| Box::pin(datasets::mixed_burst(world))),
     ("files that hold two records", |world| Box::pin(datasets::several_records(world))),
+    ("three businesses beside billing", |world| Box::pin(datasets::businesses(world))),
     ("one changed contract, and a run under way", |world| Box::pin(deployment::changed_contract(world))),
     ("a declaration that grew, and a run under way", |world| Box::pin(deployment::grown_declaration(world))),
     ("notifications: one each, nothing personal", |world| Box::pin(secrecy::notifications(world))),

@@ -9,6 +9,7 @@
 )]
 
 mod bad_input;
+mod businesses;
 mod commands;
 mod corrections;
 mod crash;

@@ -2,7 +2,7 @@
 //!
 //! A scenario is a folder under `datasets/<dataset>/scenarios/`: `scenario.toml` (the as-of date, and for each run the files
 //! and the exit code), `input/`, and `expected/` with `report.txt` (a line per file), `silver.csv` (accepted records),
-//! `rejets.csv` (what facilities get back) and `warehouse.csv` (the rows of `scenarios/warehouse.sql`). Dropping in a folder
+//! the CSV of refused rows under the dataset's name for it, and `warehouse.csv` (the rows of `scenarios/warehouse.sql`). Dropping in a folder
 //! adds a test; `UPDATE_SCENARIOS=1` writes what came out, to be read before it is committed.
 
 use std::fmt::Write as _;
@@ -82,12 +82,16 @@ fn check(fonderie: &Path, dataset: &Path, folder: &Path, database: &str) -> Vec<
     let warehouse =
         arguments(query.arg("query").arg(dataset.join("scenarios/warehouse.sql")).args(["--format", "csv"]));
     let silver = of_runs(&s3.join("silver"), "accepted.parquet", records);
-    let rejects = of_runs(&s3.join("quarantine"), "rejets.csv", |path| {
+    let refused = rejects_name(dataset);
+    let rejects = of_runs(&s3.join("quarantine"), &refused, |path| {
         fs::read_to_string(path).unwrap().trim_start_matches('\u{feff}').replace("\r\n", "\n")
     });
-    for (name, got) in
-        [("report.txt", &report), ("silver.csv", &silver), ("rejets.csv", &rejects), ("warehouse.csv", &warehouse.1)]
-    {
+    for (name, got) in [
+        ("report.txt", &report),
+        ("silver.csv", &silver),
+        (refused.as_str(), &rejects),
+        ("warehouse.csv", &warehouse.1),
+    ] {
         let path = folder.join("expected").join(name);
         if std::env::var_os("UPDATE_SCENARIOS").is_some() {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -103,6 +107,13 @@ fn check(fonderie: &Path, dataset: &Path, folder: &Path, database: &str) -> Vec<
         }
     }
     wrong
+}
+
+/// The name of the CSV of refused rows, as the dataset says it.
+fn rejects_name(dataset: &Path) -> String {
+    let messages: toml::Table = fs::read_to_string(dataset.join("messages.toml")).unwrap_or_default().parse().unwrap();
+    let file = messages.get("rejects").and_then(|rejects| rejects.get("file")).and_then(toml::Value::as_str);
+    file.unwrap_or("rejects.csv").to_owned()
 }
 
 /// The texts of an object that runs write under `<dataset>/<source>/<run id>/`, in the order of the runs.
