@@ -208,7 +208,7 @@ pub(crate) async fn businesses(world: &mut World) -> Result<Outcome> {
         files += uploads.len();
         let execution = world.stack.start_execution(&json!({ "dataset": name })).await?;
         succeeded(&world.stack.wait_for(&execution).await?)?;
-        let client = world.client().await?;
+        let client = world.client().await;
         ensure_eq!(rows(&client, query).await?, expected, "the marts of {name}");
         let exports = world.stack.keys("reports", &format!("{name}/exports/")).await?;
         ensure_eq!(exports.len(), contract.exports.len(), "exports of {name}: {exports:?}");
