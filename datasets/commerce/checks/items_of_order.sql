@@ -1,6 +1,7 @@
 WITH changed AS (
   SELECT order_id FROM changed_fact_order
   UNION SELECT i.order_id FROM changed_fact_order_item c JOIN commerce_dw.fact_order_item i USING (order_item_key)
+  UNION SELECT i.order_id FROM changed_dim_product c JOIN commerce_dw.fact_order_item i USING (product_key)
 )
 SELECT o.order_id
 FROM changed JOIN commerce_dw.fact_order o USING (order_id)

@@ -7,10 +7,10 @@ WITH prices AS (
         UNION ALL SELECT product_key, product_price, valid_from, valid_to FROM commerce_dw.hist_product WHERE valid_from < valid_to) s
 ), costs AS (
   SELECT product_key, supply_cost, is_perishable_supply, valid_to,
-         CASE WHEN valid_from > min(valid_from) OVER (PARTITION BY supply_key) THEN valid_from ELSE '-infinity' END AS valid_from
-  FROM (SELECT supply_key, product_key, supply_cost, is_perishable_supply, valid_from, 'infinity'::timestamptz AS valid_to
+         CASE WHEN valid_from > min(valid_from) OVER (PARTITION BY product_key) THEN valid_from ELSE '-infinity' END AS valid_from
+  FROM (SELECT product_key, supply_cost, is_perishable_supply, valid_from, 'infinity'::timestamptz AS valid_to
         FROM commerce_dw.dim_supply
-        UNION ALL SELECT supply_key, product_key, supply_cost, is_perishable_supply, valid_from, valid_to
+        UNION ALL SELECT product_key, supply_cost, is_perishable_supply, valid_from, valid_to
         FROM commerce_dw.hist_supply WHERE valid_from < valid_to) s
 ), periods AS (
   SELECT product_key, valid_from, lead(valid_from, 1, 'infinity') OVER (PARTITION BY product_key ORDER BY valid_from) AS valid_to

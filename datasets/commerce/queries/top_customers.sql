@@ -1,4 +1,4 @@
 -- Which customers spent most?
 SELECT customer_id, customer_name, count_lifetime_orders AS orders, lifetime_spend
 FROM commerce.customers ORDER BY lifetime_spend DESC, customer_id
-LIMIT current_setting('fonderie.customers')::bigint
+LIMIT greatest(current_setting('fonderie.customers')::bigint, 0)

@@ -4,4 +4,4 @@ FROM supermarche.ventes_valorisees
 WHERE client_id IS NOT NULL AND current_setting('fonderie.jour') IN ('', date_vente::text)
 GROUP BY client_id
 ORDER BY chiffre_affaires DESC NULLS LAST, client_id
-LIMIT current_setting('fonderie.nombre')::bigint
+LIMIT greatest(current_setting('fonderie.nombre')::bigint, 0)

@@ -4,4 +4,4 @@ FROM supermarche.ventes_valorisees
 WHERE employe_id IS NOT NULL AND current_setting('fonderie.jour') IN ('', date_vente::text)
 GROUP BY employe_id
 ORDER BY chiffre_affaires DESC NULLS LAST, employe_id
-LIMIT current_setting('fonderie.nombre')::bigint
+LIMIT greatest(current_setting('fonderie.nombre')::bigint, 0)

@@ -44,7 +44,5 @@ LEFT JOIN (
 ) r ON r.article_key = a.article_key
 WHERE a.type_article <> 'product' OR a.sku IS NULL OR r.article_key IS NULL OR r.motif IS NOT NULL
 UNION ALL
-SELECT 'fichier', fichier || ' : ' || regle,
-    CASE WHEN regle IN ('produit_repete', 'liaison_repetee', 'article_repete') THEN 'ligne répétée' ELSE 'ligne refusée' END,
-    lignes, NULL, NULL, NULL, NULL, NULL, 'les lignes sont dans rejets.csv'
+SELECT 'fichier', fichier, motif, lignes, NULL, NULL, NULL, NULL, NULL, 'les lignes sont dans rejets.csv (' || regles || ')'
 FROM vin_prep.lignes_refusees

@@ -58,7 +58,7 @@ async fn daily(
     say!("{} as of {}", dataset.name, run.as_of);
     score.models.iter().for_each(|model| say!("  {model}"));
     publish.checks.iter().for_each(|checked| say!("  check {}", escaped(&checked.to_string())));
-    publish.to_string().split("; ").filter(|mart| !mart.is_empty()).for_each(|mart| say!("  mart {mart}"));
+    publish.lines().iter().for_each(|line| say!("  {}", escaped(line)));
     say!("  report {}", path(&buckets.path(&report)));
     Ok(if publish.blocked.is_empty() { Ending::Good } else { Ending::FileFailed })
 }

@@ -43,6 +43,9 @@ async fn publish(
         published.exports = exports::write(context, warehouse, dataset, run.as_of).await?;
         warehouse.record_exports(&run, &published.exports).await?;
     }
-    let blocked = blocked.into_iter().map(|(mart, checks)| Blocked { mart, checks }).collect();
+    let is_new = |mart: &String| {
+        made.contains(mart) || published.marts.iter().any(|published| published.mart == *mart && published.rebuilt)
+    };
+    let blocked = blocked.into_iter().map(|(mart, checks)| Blocked { made: is_new(&mart), mart, checks }).collect();
     Ok(Published { checks, blocked, ..published })
 }

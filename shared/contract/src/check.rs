@@ -1,12 +1,13 @@
 //! `[[checks]]`: what must hold of the loaded tables, across records and sources: a SELECT of violations in `checks/<id>.sql`, or one of a few kinds that
 //! need no SQL.
 
+use chrono::{NaiveDate, NaiveTime};
 use fonderie_tables as sql;
 use fonderie_tables::quote;
 use toml::Value;
 
 use crate::bundle::Bundle;
-use crate::compiled::{CheckWhen, Mart, Severity, TableCheck};
+use crate::compiled::{CheckWhen, Mart, MartKind, Schemas, Severity, TableCheck};
 use crate::mistakes::{Found, Section, describe};
 use crate::model::{NAME, names_differ, statement};
 use crate::text::is_identifier;
@@ -120,16 +121,21 @@ fn check(section: &Section<'_>, bundle: &Bundle, marts: &[Mart], found: &Found) 
         blocks,
         query: String::new(),
         follows: Vec::new(),
+        looks_up: None,
+        is_kind: !matches!(kind, Some(Kind::Statement(_))),
     };
     Some(Declared { check, when, table, kind: kind? })
 }
 
 /// The marts that a check of severity `halt` keeps as they are; all of them if none is named.
 fn blocks(section: &Section<'_>, severity: Severity, marts: &[Mart]) -> Vec<String> {
-    let known = || marts.iter().map(|mart| mart.name.as_str());
+    let is_stored = |mart: &&Mart| matches!(mart.kind, MartKind::Materialized { .. });
+    let known = || marts.iter().filter(is_stored).map(|mart| mart.name.as_str());
     let named = section.texts("blocks");
     for name in named.iter().flatten().filter(|name| !known().any(|mart| mart == **name)) {
-        section.mistake("blocks", format!("\"{name}\", which is no mart"), known().collect::<Vec<_>>().join(", "));
+        let is_view = marts.iter().any(|mart| mart.name == *name);
+        let what = if is_view { "which is computed when it is read" } else { "which is no mart" };
+        section.mistake("blocks", format!("\"{name}\", {what}"), known().collect::<Vec<_>>().join(", "));
     }
     if severity != Severity::Halt {
         if named.is_some() {
@@ -244,23 +250,25 @@ fn tolerance(section: &Section<'_>) -> String {
 pub(crate) fn link(
     declared: Vec<Declared>,
     records: &mut [sql::Record],
-    schema: &str,
+    schemas: &Schemas,
     found: &Found,
 ) -> Vec<TableCheck> {
     let tables: Vec<&sql::Table> = records.iter().flat_map(|record| &record.tables).collect();
     let checks: Vec<TableCheck> = declared
         .into_iter()
-        .filter_map(|declared| Linking { tables: &tables, schema, found }.check(declared))
+        .filter_map(|declared| Linking { tables: &tables, schemas, found }.check(declared))
         .collect();
     for table in records.iter_mut().flat_map(|record| &mut record.tables) {
-        table.is_followed = checks.iter().any(|check| check.follows.contains(&table.name));
+        let looks_at =
+            |check: &TableCheck| check.follows.contains(&table.name) || check.looks_up.as_ref() == Some(&table.name);
+        table.is_followed = checks.iter().any(looks_at);
     }
     checks
 }
 
 struct Linking<'a> {
     tables: &'a [&'a sql::Table],
-    schema: &'a str,
+    schemas: &'a Schemas,
     found: &'a Found,
 }
 
@@ -270,7 +278,8 @@ impl Linking<'_> {
         (check.query, check.follows) = match kind {
             Kind::Statement(text) => {
                 let follows = self.tables.iter().map(|table| &table.name);
-                let follows = follows.filter(|name| has_word(&text, &sql::changed(name))).cloned().collect();
+                let lower = text.to_lowercase();
+                let follows = follows.filter(|name| has_word(&lower, &sql::changed(name))).cloned().collect();
                 (text, follows)
             }
             Kind::EqualSums { left, right, by, value, tolerance } => {
@@ -278,9 +287,22 @@ impl Linking<'_> {
             }
             kind => {
                 let table = self.table(&id, "table", &table?)?;
+                check.looks_up = match &kind {
+                    Kind::Shown { reference } => {
+                        table.references.iter().find(|one| one.name == *reference).map(|one| one.table.clone())
+                    }
+                    Kind::Relationship { to, .. } => Some(to.clone()),
+                    _ => None,
+                };
                 (self.of_rows(&id, table, &kind)?, vec![table.name.clone()])
             }
         };
+        let lower = check.query.to_lowercase().replace('"', "");
+        let read = |mart: &&String| has_word(&lower, &format!("{}.{mart}", self.schemas.marts));
+        if let Some(mart) = check.blocks.iter().find(read) {
+            let found = format!("\"{mart}\", which the check reads: once violated, it would never let the mart go");
+            self.mistake(&id, "blocks", found, "marts that it does not read".to_owned());
+        }
         // what sees the changes is asked after each load, what reads whole tables waits for the daily run
         check.when = when.unwrap_or(if check.follows.is_empty() { CheckWhen::Daily } else { CheckWhen::Load });
         Some(check)
@@ -301,11 +323,61 @@ impl Linking<'_> {
 
     /// Sees that a table's view has these columns.
     fn columns<'n>(&self, check: &str, key: &str, table: &sql::Table, names: impl IntoIterator<Item = &'n String>) {
-        let known = table.readable();
         for name in names {
-            if !known.contains(name) {
-                let found = format!("\"{name}\", which is no column of {}", table.name);
-                self.mistake(check, key, found, known.join(", "));
+            self.column(check, key, table, name);
+        }
+    }
+
+    /// The type of a column of a table's view; one that is not there is noted.
+    fn column(&self, check: &str, key: &str, table: &sql::Table, name: &str) -> Option<sql::SqlType> {
+        let known = table.readable();
+        let column = known.iter().find(|column| column.name == name);
+        if column.is_none() {
+            let names = known.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
+            self.mistake(check, key, format!("\"{name}\", which is no column of {}", table.name), names);
+        }
+        column.map(|column| column.sql_type)
+    }
+
+    /// Sees that values can be compared with a column.
+    fn fit<'n>(
+        &self,
+        check: &str,
+        (field, key): (&String, &str),
+        table: &sql::Table,
+        values: impl IntoIterator<Item = &'n String>,
+    ) {
+        let Some(sql_type) = self.column(check, "field", table, field) else { return };
+        for value in values {
+            let accepted = match sql_type {
+                sql::SqlType::Text(_) => continue,
+                sql::SqlType::Integer | sql::SqlType::Long if value.parse::<i64>().is_ok() => continue,
+                sql::SqlType::Integer | sql::SqlType::Long => "a whole number",
+                sql::SqlType::Decimal(..) | sql::SqlType::Number if value.parse::<f64>().is_ok() => continue,
+                sql::SqlType::Decimal(..) | sql::SqlType::Number => "a number",
+                sql::SqlType::Date if value.parse::<NaiveDate>().is_ok() => continue,
+                sql::SqlType::Date => "a day such as \"2026-06-30\"",
+                sql::SqlType::Timestamp if is_instant(value) => continue,
+                sql::SqlType::Timestamp => "an instant such as \"2026-06-30 09:00:00+02\", or a day",
+                sql::SqlType::Boolean if ["true", "false"].contains(&value.as_str()) => continue,
+                sql::SqlType::Boolean => "true or false",
+            };
+            self.mistake(check, key, format!("\"{value}\" for {field}"), accepted.to_owned());
+        }
+    }
+
+    /// Sees that a column is one of these types.
+    fn are<'n>(
+        &self,
+        check: &str,
+        key: &str,
+        table: &sql::Table,
+        names: impl IntoIterator<Item = &'n String>,
+        (accepted, fits): (&str, fn(sql::SqlType) -> bool),
+    ) {
+        for name in names {
+            if self.column(check, key, table, name).is_some_and(|sql_type| !fits(sql_type)) {
+                self.mistake(check, key, format!("\"{name}\", a column of another type"), accepted.to_owned());
             }
         }
     }
@@ -314,7 +386,7 @@ impl Linking<'_> {
     fn of_rows(&self, check: &str, table: &sql::Table, kind: &Kind) -> Option<String> {
         let rows = format!(
             "{} t JOIN {} c ON c.{surrogate} = t.{surrogate}",
-            sql::name(self.schema, &table.name, ""),
+            sql::name(&self.schemas.warehouse, &table.name, ""),
             quote(&sql::changed(&table.name)),
             surrogate = quote(&table.surrogate)
         );
@@ -327,23 +399,31 @@ impl Linking<'_> {
                 fields.iter().map(|field| format!("{} IS NULL", of(field))).collect::<Vec<_>>().join(" OR ")
             }
             Kind::AcceptedValues { field, values } => {
-                self.columns(check, "field", table, [field]);
+                self.fit(check, (field, "values"), table, values);
                 let values: Vec<String> = values.iter().map(|value| text(value)).collect();
                 format!("{} NOT IN ({})", of(field), values.join(", "))
             }
             Kind::Range { field, min, max } => {
-                self.columns(check, "field", table, [field]);
+                self.fit(check, (field, "min"), table, min);
+                self.fit(check, (field, "max"), table, max);
                 let below = min.iter().map(|min| format!("{} < {}", of(field), text(min)));
                 let above = max.iter().map(|max| format!("{} > {}", of(field), text(max)));
                 below.chain(above).collect::<Vec<_>>().join(" OR ")
             }
             Kind::Pattern { field, pattern } => {
-                self.columns(check, "field", table, [field]);
+                let is_text = |sql_type| matches!(sql_type, sql::SqlType::Text(_));
+                self.are(check, "field", table, [field], ("a text", is_text));
                 format!("{} !~ {}", of(field), text(pattern))
             }
             Kind::SumOf { terms, total, tolerance } => {
-                self.columns(check, "terms", table, terms);
-                self.columns(check, "total", table, [total]);
+                let numbers: (&str, fn(sql::SqlType) -> bool) = ("numbers", |sql_type| {
+                    use sql::SqlType::{Decimal, Integer, Long, Number};
+                    matches!(sql_type, Integer | Long | Decimal(..) | Number)
+                });
+                self.are(check, "terms", table, terms, numbers);
+                self.are(check, "total", table, [total], numbers);
+                // a sum may be larger than its terms' type holds
+                let of = |field: &String| format!("{}::numeric", of(field));
                 let sum = terms.iter().map(of).collect::<Vec<_>>().join(" + ");
                 let total = of(total);
                 format!("NOT coalesce(abs({sum} - {total}) <= {tolerance}, ({sum}) IS NULL AND {total} IS NULL)")
@@ -355,7 +435,7 @@ impl Linking<'_> {
                     self.mistake(check, "reference", found, known());
                     return None;
                 };
-                let members = sql::name(self.schema, &declared.table, "_rows");
+                let members = sql::name(&self.schemas.warehouse, &declared.table, "_rows");
                 format!(
                     "EXISTS (SELECT FROM {members} m WHERE m.row_key = {} AND m.row_status = 'open')",
                     of(reference)
@@ -371,7 +451,7 @@ impl Linking<'_> {
                 format!(
                     "{} AND NOT EXISTS (SELECT FROM {} o WHERE {})",
                     known.join(" AND "),
-                    sql::name(self.schema, to, ""),
+                    sql::name(&self.schemas.warehouse, to, ""),
                     same.collect::<Vec<_>>().join(" AND ")
                 )
             }
@@ -385,8 +465,8 @@ impl Linking<'_> {
                      AS same JOIN {members} m ON m.row_key = same.{surrogate} WHERE times > 1",
                     of_key.join(", "),
                     surrogate = quote(&table.surrogate),
-                    view = sql::name(self.schema, &table.name, ""),
-                    members = sql::name(self.schema, &table.name, "_rows"),
+                    view = sql::name(&self.schemas.warehouse, &table.name, ""),
+                    members = sql::name(&self.schemas.warehouse, &table.name, "_rows"),
                 ));
             }
             Kind::Statement(_) | Kind::EqualSums { .. } => return None,
@@ -395,17 +475,26 @@ impl Linking<'_> {
     }
 }
 
-/// Sums by the same columns that differ; what one side lacks counts as zero.
+/// Sums by the same columns, NULL being one more value of them, that differ; what one side lacks counts as zero.
 fn equal_sums(left: &str, right: &str, by: &[String], value: &str, tolerance: &str) -> String {
     let (by, value) = (by.iter().map(|name| quote(name)).collect::<Vec<_>>().join(", "), quote(value));
-    let (shown, joined) = match by.as_str() {
-        "" => (String::new(), "ON true".to_owned()),
-        by => (format!("{by}, "), format!("USING ({by})")),
+    let (shown, grouped) = match by.as_str() {
+        "" => (String::new(), String::new()),
+        by => (format!("{by}, "), format!("GROUP BY {by}\n")),
     };
     format!(
-        "SELECT {shown}l.{value} AS left_value, r.{value} AS right_value FROM (\n{left}\n) AS l FULL JOIN (\n{right}\n) AS r {joined}\n\
-         WHERE abs(coalesce(l.{value}, 0) - coalesce(r.{value}, 0)) > {tolerance}"
+        "SELECT {shown}sum(left_value) AS left_value, sum(right_value) AS right_value FROM (\n  SELECT {shown}{value} AS left_value, NULL::numeric AS right_value FROM (\n{left}\n  ) AS l\n  \
+         UNION ALL\n  SELECT {shown}NULL::numeric, {value} FROM (\n{right}\n  ) AS r\n) AS both_sides\n{grouped}\
+         HAVING abs(coalesce(sum(left_value), 0) - coalesce(sum(right_value), 0)) > {tolerance}"
     )
+}
+
+/// Whether PostgreSQL reads a text as an instant, as far as one can be sure of it.
+fn is_instant(text: &str) -> bool {
+    let (day, time) = text.split_once([' ', 'T']).unwrap_or((text, "00:00"));
+    let clock = time.split(['+', '-', 'Z']).next().unwrap_or_default().trim();
+    let is_time = ["%H:%M", "%H:%M:%S%.f"].iter().any(|format| NaiveTime::parse_from_str(clock, format).is_ok());
+    day.parse::<NaiveDate>().is_ok() && is_time
 }
 
 /// A literal, whose type PostgreSQL takes from what it is compared with.

@@ -151,21 +151,33 @@ pub(crate) fn booleans(section: &Section<'_>) -> Option<Booleans> {
     Some(found)
 }
 
-/// `skip_rows`: rows that are left out on purpose, by column and value.
+/// `skip_rows`: rows that are left out on purpose, by column and value: a table of which one entry is enough, or a list of tables of which all entries
+/// of one must fit.
 pub(crate) fn skipped_rows(root: &Section<'_>) -> Vec<SkippedRows> {
-    let Some(section) = root.section("skip_rows") else { return Vec::new() };
     let mut skipped = Vec::new();
+    if root.value("skip_rows").is_some_and(Value::is_array) {
+        for section in root.sections("skip_rows").into_iter().flatten() {
+            let group = skipped.len();
+            skip(&section, &mut skipped, |_| group);
+        }
+    } else if let Some(section) = root.section("skip_rows") {
+        skip(&section, &mut skipped, |at| at);
+    }
+    skipped
+}
+
+/// Adds the conditions of a table, each to a group that depends on how many there are.
+fn skip(section: &Section<'_>, skipped: &mut Vec<SkippedRows>, group: impl Fn(usize) -> usize) {
     for (name, _) in section.entries() {
         let values = section.texts(name).unwrap_or_default();
         if values.is_empty() {
             section.mistake(name, "no value", "a list of the values of the rows to leave out");
         }
-        if let Some(column) = column_or_mistake(&section, name, name) {
+        if let Some(column) = column_or_mistake(section, name, name) {
             let values = values.into_iter().map(|value| value.trim().to_owned()).collect();
-            skipped.push(SkippedRows { column, values });
+            skipped.push(SkippedRows { column, values, group: group(skipped.len()) });
         }
     }
-    skipped
 }
 
 /// Notes a field that has a value already.

@@ -433,13 +433,15 @@ impl fmt::Display for ColumnRef {
     }
 }
 
-/// Rows whose cell in a column has one of some values.
+/// A condition of rows that are left out: their cell in a column has one of some values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SkippedRows {
     /// The column.
     pub column: ColumnRef,
     /// The values, as the file has them, without white space around them.
     pub values: Vec<String>,
+    /// Conditions of one group are all fulfilled by a row that is left out.
+    pub group: usize,
 }
 
 /// Whose rows a source may send: values of the record's owner field.
@@ -756,6 +758,10 @@ pub struct TableCheck {
     pub query: String,
     /// The tables of which it looks at what changed.
     pub follows: Vec<String>,
+    /// The table in which it looks rows up: if that loses some, it looks at all of its own.
+    pub looks_up: Option<String>,
+    /// Whether the engine made the query.
+    pub is_kind: bool,
 }
 
 /// When a check is asked.

@@ -80,7 +80,7 @@ fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
         found.add("records/", "", "no record", "a file `records/<record>.toml`: what the files hold");
     }
     tables::link(&mut declared, &files, &models, &validity, found);
-    let checks = check::link(checks, &mut declared, &schemas.warehouse, found);
+    let checks = check::link(checks, &mut declared, &schemas, found);
     let mut sources: Vec<Source> = bundle
         .folder("sources/", ".toml")
         .filter_map(|(path, stem, _)| {
@@ -145,9 +145,12 @@ fn schedule(root: &Section<'_>) {
         root.mistake("schedule", format!("\"{text}\""), accepted);
         return;
     };
-    let weekdays = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
+    let weekdays = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"];
     let number = |least: u32, most: u32| {
-        move |text: &str| text.parse::<u32>().ok().filter(|number| (least..=most).contains(number))
+        move |text: &str| {
+            let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+            digits.and_then(|text| text.parse::<u32>().ok()).filter(|number| (least..=most).contains(number))
+        }
     };
     let weekday_of = |text: &str| weekdays.iter().position(|day| *day == text).and_then(|at| u32::try_from(at).ok());
     let are_right = is_cron(minute, number(0, 59))

@@ -189,6 +189,13 @@ fn mart(section: &Section<'_>, bundle: &Bundle, found: &Found) -> Option<Mart> {
     if publications && is_view {
         section.mistake("publications", "true of a plain view", "this key of a mart that is stored");
     }
+    if let Some(name) = name.filter(|name| publications && name.len() > 45) {
+        section.mistake(
+            "name",
+            format!("\"{name}\""),
+            "a name of at most 45 characters, for `publications = true` makes another one of it",
+        );
+    }
     section.finish();
     let name = name?;
     let definition = statement(bundle, &format!("marts/{name}.sql"), "the SELECT that defines the mart", found);

@@ -184,12 +184,21 @@ fn table(
     let references: Vec<Reference> = references.collect();
     for day in references.iter().filter_map(|reference| reference.as_of.as_ref()) {
         let is_day = |column: &Column| column.name == *day && column.sql_type == SqlType::Date;
-        if !key.iter().chain(&state).any(is_day) {
+        let is_there = key.iter().chain(&state).any(|column| column.name == *day);
+        if !is_there {
+            section.mistake(
+                "references",
+                format!("as_of = \"{day}\", which is no column of the table"),
+                "a date of the table's key or measures",
+            );
+        } else if !key.iter().chain(&state).any(is_day) {
             let accepted =
                 "a date of the table's key or measures: a timestamp is in two days until a time zone is chosen";
             section.mistake("references", format!("as_of = \"{day}\""), accepted);
         }
     }
+    let of_key: Vec<&Column> = key.iter().collect();
+    fits_index(section, "key", &of_key);
     let computed = section.sections("computed").into_iter().flatten().filter_map(|entry| computed(&entry, &key));
     let mut computed: Vec<Computed> = computed.collect();
     let dated = calendars.iter().filter(|calendar| state.iter().any(|column| column.name == calendar.field));
@@ -197,7 +206,13 @@ fn table(
     let known = key.iter().chain(&state).map(|column| column.name.as_str());
     let known = references.iter().map(|reference| reference.name.as_str()).chain(known);
     let known: Vec<&str> = known.chain(computed.iter().map(|computed| computed.column.name.as_str())).collect();
-    let indexes = section.sections("indexes").into_iter().flatten().filter_map(|entry| index(&entry, &known)).collect();
+    let indexes: Vec<Index> =
+        section.sections("indexes").into_iter().flatten().filter_map(|entry| index(&entry, &known)).collect();
+    let all: Vec<&Column> = key.iter().chain(&state).chain(computed.iter().map(|computed| &computed.column)).collect();
+    for index in &indexes {
+        let columns = all.iter().copied().filter(|column| index.columns.contains(&column.name));
+        fits_index(section, "indexes", &columns.collect::<Vec<_>>());
+    }
     let newest_by = section.section("newest_by").and_then(|entry| newest(&entry, record));
     let snapshot = section.section("snapshot").map(|entry| {
         let (scope, complete) = snapshot(&entry, &key, record);
@@ -346,6 +361,23 @@ fn computed(section: &Section<'_>, key: &[Column]) -> Option<Computed> {
 }
 
 /// An index of a table that has these columns.
+/// PostgreSQL's index holds entries of 2,704 bytes at most, and a character has up to four.
+const MOST_INDEXED: u32 = 650;
+
+/// Notes columns whose texts may be too long for an index.
+fn fits_index(section: &Section<'_>, key: &str, columns: &[&Column]) {
+    let length = |column: &&Column| match column.sql_type {
+        SqlType::Text(length) => length,
+        _ => 0,
+    };
+    let all: u32 = columns.iter().map(length).fold(0, u32::saturating_add);
+    if all > MOST_INDEXED {
+        let names = columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
+        let accepted = format!("texts of at most {MOST_INDEXED} characters together: an index holds no longer ones");
+        section.mistake(key, format!("{names}: texts of up to {all} characters"), accepted);
+    }
+}
+
 fn index(section: &Section<'_>, known: &[&str]) -> Option<Index> {
     let columns = section.required("columns", section.texts("columns"), "a list of the table's columns");
     if columns.as_ref().is_some_and(Vec::is_empty) {

@@ -120,7 +120,7 @@ pub struct ModelScored {
     pub model: String,
     /// What became of it.
     pub status: ScoreStatus,
-    /// Rows that were there to be scored; 0 where that was left to a newer run.
+    /// Rows that have a score, or of too few those that were there; 0 where that was left to a newer run.
     pub rows: u64,
     /// Rows that it takes.
     pub min_rows: u64,
@@ -226,18 +226,23 @@ impl fmt::Display for Checked {
     }
 }
 
-/// A mart that stays as it was, and the checks that keep it so.
+/// A mart that is to stay as it was, and the checks that keep it so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blocked {
     /// The mart.
     pub mart: String,
     /// The checks.
     pub checks: Vec<String>,
+    /// It was made all the same, with what the checks found: it was not there, or is defined otherwise than before.
+    #[serde(default)]
+    pub made: bool,
 }
 
 impl fmt::Display for Blocked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: BLOCKED by {}, as it was", self.mart, self.checks.join(", "))
+        let Self { mart, checks, made } = self;
+        let rows = if *made { "but new, so that it was made with what they found" } else { "as it was" };
+        write!(f, "{mart}: BLOCKED by {}, {rows}", checks.join(", "))
     }
 }
 
@@ -280,7 +285,7 @@ pub struct Published {
     /// What the checks found that were asked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<Checked>,
-    /// Marts that stay as they were.
+    /// Marts that are to stay as they were.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blocked: Vec<Blocked>,
     /// A load came after this run's own, and its run publishes.
@@ -296,10 +301,11 @@ impl Published {
     }
 }
 
-impl fmt::Display for Published {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Published {
+    /// A line for each mart and export, in that order.
+    pub fn lines(&self) -> Vec<String> {
         if self.left_to_newer {
-            return write!(f, "left to a newer load");
+            return vec!["left to a newer load".to_owned()];
         }
         let told = self.marts.iter().map(|mart| {
             let rebuilt = if mart.rebuilt { ", rebuilt" } else { "" };
@@ -311,7 +317,13 @@ impl fmt::Display for Published {
             Some(failure) => format!("{failure} (the file of before stays)"),
             None => format!("export {}: {} rows", export.export, export.rows),
         });
-        f.write_str(&told.chain(blocked).chain(exports).collect::<Vec<_>>().join("; "))
+        told.chain(blocked).chain(exports).collect()
+    }
+}
+
+impl fmt::Display for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.lines().join("; "))
     }
 }
 

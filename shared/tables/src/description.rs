@@ -281,11 +281,10 @@ impl Table {
     }
 
     /// The columns of the table's view that a check may name: the surrogate, the key, the state, what is computed and what models say.
-    pub fn readable(&self) -> Vec<String> {
-        let outputs = self.outputs.iter().flat_map(|output| &output.columns).map(|column| column.name.clone());
-        let key = self.shown_key().map(|column| column.name.clone());
-        let state = self.shown_columns().into_iter().map(|column| column.name);
-        [self.surrogate.clone()].into_iter().chain(key).chain(state).chain(outputs).collect()
+    pub fn readable(&self) -> Vec<Column> {
+        let outputs = self.outputs.iter().flat_map(|output| &output.columns).cloned();
+        let surrogate = Column::new(&self.surrogate, SqlType::Long);
+        [surrogate].into_iter().chain(self.shown_key().cloned()).chain(self.shown_columns()).chain(outputs).collect()
     }
 
     /// What readers see of a state: references, values, what is computed.

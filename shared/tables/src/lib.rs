@@ -24,7 +24,7 @@ mod references;
 mod staging;
 mod views;
 
-pub use changes::{changed, drop_all, take_all, take_changes};
+pub use changes::{changed, drop_all, has_lost, take_all, take_changes};
 pub use ddl::{Base, Part, bases, create, names, readers};
 pub use description::{
     Calendar, Column, Computed, Dataset, Growing, Holder, Index, Kind, Later, Newest, Output, Partitions, Range,

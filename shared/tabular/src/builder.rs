@@ -64,6 +64,8 @@ pub(crate) struct Builder<'a> {
     warned: BTreeMap<String, u64>,
     /// The first refused row that has most names of the header, as a second header in another order has.
     other_header: Option<u64>,
+    /// The line of such a row in a file with columns whose values must not get out of it: nobody knows where they stand from there on.
+    misplaced: Option<u64>,
 }
 
 impl<'a> Builder<'a> {
@@ -124,6 +126,7 @@ impl<'a> Builder<'a> {
             rules: BTreeMap::new(),
             warned: BTreeMap::new(),
             other_header: None,
+            misplaced: None,
         }
     }
 
@@ -154,6 +157,9 @@ impl<'a> Builder<'a> {
     /// Takes the record at hand in.
     pub(crate) fn row(&mut self, rows: &Rows<'_>) {
         let Some((layout, sheet)) = self.layout.take() else { return };
+        if layout.refuses && self.is_header(rows) {
+            self.misplaced.get_or_insert_with(|| rows.line());
+        }
         self.read_rows += 1;
         self.row_amounts.clear();
         let mut notes = Notes::default();
@@ -181,9 +187,8 @@ impl<'a> Builder<'a> {
                 }
             }
         } else {
-            if self.other_header.is_none() {
-                let found = rows.names_in(&self.names);
-                self.other_header = (found > 1 && found * 2 > self.names.len()).then(|| rows.line());
+            if self.other_header.is_none() && self.is_header(rows) {
+                self.other_header = Some(rows.line());
             }
             if self.refused_keys.is_some() {
                 // Of a row with a value too many, nobody knows in which column each value stands.
@@ -207,6 +212,12 @@ impl<'a> Builder<'a> {
             }
         }
         self.layout = Some((layout, sheet));
+    }
+
+    /// Whether a row has most names of the header.
+    fn is_header(&self, rows: &Rows<'_>) -> bool {
+        let found = rows.names_in(&self.names);
+        found > 1 && found * 2 > self.names.len()
     }
 
     /// Appends the record's cells to the columns; the rules that they break.
@@ -326,6 +337,7 @@ impl<'a> Builder<'a> {
 
     /// A batch that is full.
     pub(crate) fn take_full(&mut self) -> Result<Option<Batch>> {
+        self.check_places()?;
         let text = || self.columns.iter().map(Column::text_len).sum::<usize>();
         if self.lines.len() >= self.limits.batch_rows || text() >= self.limits.batch_bytes {
             return self.take_records().map(Some);
@@ -341,8 +353,20 @@ impl<'a> Builder<'a> {
         Ok(None)
     }
 
+    /// Refuses a file of which nobody knows where the values stand that must not get out of it.
+    fn check_places(&self) -> Result<()> {
+        let Some(line) = self.misplaced else { return Ok(()) };
+        let message = format!(
+            "line {line} has names of the header once more, in another order, so that values of `refused_columns` may stand in other columns from \
+             there on: have the file sent again with one order of columns, or as several files (contract of `{}`)",
+            self.source.id
+        );
+        Err(StageError::new(ErrorCode::HeaderUnreadable, message))
+    }
+
     /// What is left at the file's end, one batch after another.
     pub(crate) fn take_rest(&mut self) -> Result<Option<Batch>> {
+        self.check_places()?;
         if !self.lines.is_empty() {
             return self.take_records().map(Some);
         }

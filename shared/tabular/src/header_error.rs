@@ -64,7 +64,8 @@ pub(crate) fn missing(
     let more = missing.len().saturating_sub(MOST_NAMES);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let sheet = at.sheet.map(|sheet| format!(" of the sheet \"{}\"", visible(sheet))).unwrap_or_default();
-    let others = if is_header { not_mapped(source, &distinct, names) } else { String::new() };
+    let others =
+        if is_header && source.refused.is_empty() { not_mapped(source, &distinct, names) } else { String::new() };
     let message = format!(
         "line {}{sheet}, read as the header, lacks {}{more}; it has {} of the {} columns of the contract of `{}`{others}: {}",
         at.line,
@@ -94,8 +95,9 @@ pub(crate) fn unknown(
     unknown: &[(usize, &str)],
     at: &Surroundings<'_>,
 ) -> StageError {
-    let by_name =
-        wanted.iter().filter(|(_, column)| matches!(column, ColumnRef::Name(_))).count() * 2 >= wanted.len().max(1);
+    // where values must not get out of the file, nobody knows whether these are names
+    let by_name = source.refused.is_empty()
+        && wanted.iter().filter(|(_, column)| matches!(column, ColumnRef::Name(_))).count() * 2 >= wanted.len().max(1);
     let shown = |(position, name): &(usize, &str)| {
         if by_name { format!("\"{}\"", visible(name)) } else { format!("\"#{}\"", position + 1) }
     };

@@ -1,9 +1,9 @@
 //! From a header's names to the fields of the record.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::RangeInclusive;
 
-use fonderie_contract::{ColumnRef, Kind, Origin, Record, Source, fold_name, fold_space};
+use fonderie_contract::{ColumnRef, Kind, Origin, Record, SkippedRows, Source, fold_name, fold_space};
 use fonderie_core::{ErrorCode, Result, StageError};
 
 use crate::cell::Cell;
@@ -24,8 +24,15 @@ pub struct FileColumn {
     pub refused: bool,
     /// Whether it fills a decimal field.
     pub amount: bool,
-    /// Rows with one of these values are left out on purpose.
-    pub skipped_values: Vec<String>,
+}
+
+/// A condition of rows that are left out on purpose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skip {
+    /// The column, by its place in the file.
+    pub column: usize,
+    /// The values of which its cell has one.
+    pub values: Vec<String>,
 }
 
 /// A file's columns, tied to the record's fields.
@@ -37,8 +44,8 @@ pub struct Layout {
     pub unnamed: usize,
     /// Whether the values of some column must not get out of the file.
     pub refuses: bool,
-    /// Whether some column leaves rows out on purpose.
-    pub skips_rows: bool,
+    /// A row that fulfils all conditions of one of these lists is left out on purpose.
+    pub skips: Vec<Vec<Skip>>,
 }
 
 impl Layout {
@@ -50,9 +57,13 @@ impl Layout {
             fields: Vec::new(),
             refused: false,
             amount: false,
-            skipped_values: Vec::new(),
         };
         Self { columns: names.iter().map(column).collect(), ..Self::default() }
+    }
+
+    /// Whether rows are left out by what a column has.
+    pub(crate) fn is_filter(&self, column: usize) -> bool {
+        self.skips.iter().flatten().any(|skip| skip.column == column)
     }
 
     /// The names of the columns.
@@ -154,11 +165,12 @@ pub(crate) fn lay_out(
     if let Some(position) = resolved.iter().find_map(|found| value_as_name(record, source, names, found)) {
         return Err(header_error::record(source, position, surroundings));
     }
-    let filters: Vec<_> = source
-        .skipped_rows
-        .iter()
-        .map(|skipped| (resolve(&skipped.column).first().copied(), &skipped.values))
-        .collect();
+    let mut skips: BTreeMap<usize, Vec<Skip>> = BTreeMap::new();
+    for SkippedRows { column, values, group } in &source.skipped_rows {
+        if let Some(&column) = resolve(column).first() {
+            skips.entry(*group).or_default().push(Skip { column, values: values.clone() });
+        }
+    }
     let ignored: HashSet<usize> = source.ignored.iter().flat_map(resolve).collect();
     let used = resolved.iter().find_map(|(_, column, at)| Some((column, at.filter(|at| ignored.contains(at))?)));
     if let Some((column, at)) = used {
@@ -179,13 +191,12 @@ pub(crate) fn lay_out(
         let filled: Vec<&(usize, &ColumnRef, Option<usize>)> =
             resolved.iter().filter(|(_, _, column)| *column == Some(at)).collect();
         let fields: Vec<usize> = filled.iter().map(|(index, ..)| *index).collect();
-        let skipped = filters.iter().filter(|(column, _)| *column == Some(at));
-        let skipped_values: Vec<String> = skipped.flat_map(|(_, values)| values.iter().cloned()).collect();
+        let is_filter = skips.values().flatten().any(|skip| skip.column == at);
         let refused = source.refuses(name, at);
         if let Some((_, column, _)) = filled.first().filter(|_| refused) {
             return Err(header_error::refused(source, column, name, surroundings));
         }
-        let known = refused || !skipped_values.is_empty() || ignored.contains(&at);
+        let known = refused || is_filter || ignored.contains(&at);
         // An unnamed column comes of delimiters at the lines' ends; its cells must be empty (see the builder).
         if fields.is_empty() && !name.is_empty() && !known {
             unknown.push((at, name.as_str()));
@@ -199,7 +210,6 @@ pub(crate) fn lay_out(
             amount: fields.iter().any(|&index| matches!(record.fields[index].kind, Kind::Decimal { .. })),
             fields,
             refused,
-            skipped_values,
         });
     }
     if !unknown.is_empty() {
@@ -207,9 +217,8 @@ pub(crate) fn lay_out(
     }
     let unnamed =
         columns.iter().rev().take_while(|column| column.header.is_empty() && column.fields.is_empty()).count();
-    let skips_rows = columns.iter().any(|column| !column.skipped_values.is_empty());
     let refuses = columns.iter().any(|column| column.refused);
-    Ok(Layout { columns, unnamed, refuses, skips_rows })
+    Ok(Layout { columns, unnamed, refuses, skips: skips.into_values().collect() })
 }
 
 /// The position of a column that the contract knows by position only, if its name is a date or an amount: then the line is a

@@ -50,7 +50,7 @@ mod workbook;
 pub use batch::{Batch, ReadSummary};
 pub use cell::{Appearance, Cell};
 pub use decode::Decoding;
-pub use layout::{FileColumn, Layout};
+pub use layout::{FileColumn, Layout, Skip};
 pub use limits::Limits;
 pub use problem::Problem;
 pub use reader::Reader;

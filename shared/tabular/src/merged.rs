@@ -92,8 +92,8 @@ impl SheetCells {
         layout: &'l Layout,
         column: impl Fn(&Merge, &[bool], &mut usize) -> Option<usize>,
     ) -> Option<(Merge, &'l FileColumn, usize)> {
-        let is_read = |column: &FileColumn| !column.fields.is_empty() || !column.skipped_values.is_empty();
-        let read: Vec<bool> = layout.columns.iter().map(is_read).collect();
+        let is_read = |(at, column): (usize, &FileColumn)| !column.fields.is_empty() || layout.is_filter(at);
+        let read: Vec<bool> = layout.columns.iter().enumerate().map(is_read).collect();
         // Ranges of one sheet do not overlap, so that the rows of all are few; those of a damaged sheet may.
         let mut left = MOST_ROWS;
         let found = merges.iter().filter_map(|merge| Some((*merge, column(merge, &read, &mut left)?)));
@@ -172,7 +172,6 @@ mod tests {
             fields: if *read { vec![at] } else { vec![] },
             refused: false,
             amount: false,
-            skipped_values: Vec::new(),
         };
         Layout { columns: read.iter().enumerate().map(column).collect(), ..Layout::default() }
     }

@@ -13,7 +13,7 @@ use crate::csv::CsvInput;
 use crate::decode::Shows;
 use crate::found::Found;
 use crate::header_error::Surroundings;
-use crate::layout::{FileColumn, Layout, lay_out, positions};
+use crate::layout::{FileColumn, Layout, Skip, lay_out, positions};
 use crate::limits::Limits;
 use crate::merged::{Merged, SheetCells};
 use crate::problem::Problem;
@@ -807,7 +807,7 @@ impl<'a> Rows<'a> {
         {
             return Some(Skipped::Footer);
         }
-        (layout.skips_rows && self.broken().is_none() && self.is_filtered(layout)).then_some(Skipped::Filtered)
+        (!layout.skips.is_empty() && self.broken().is_none() && self.is_filtered(layout)).then_some(Skipped::Filtered)
     }
 
     /// Whether each column that identifies a record is filled.
@@ -879,15 +879,14 @@ impl<'a> Rows<'a> {
 
     /// Whether the contract leaves the row out.
     fn is_filtered(&self, layout: &Layout) -> bool {
-        layout.columns.iter().enumerate().any(|(at, column)| {
-            !column.skipped_values.is_empty() && {
-                let cell = self.peek(at);
-                let shown = cell.text().map_or_else(|| Cow::Owned(cell.shown()), Cow::Borrowed);
-                let shown = clean(&shown, false).map_or(Cow::Borrowed(shown.trim()), |cleaned| cleaned.text);
-                let inner = crate::spreadsheet::inner(&shown).filter(|_| self.format.spreadsheet_text);
-                column.skipped_values.iter().any(|value| *value == shown || inner == Some(value))
-            }
-        })
+        let fits = |skip: &Skip| {
+            let cell = self.peek(skip.column);
+            let shown = cell.text().map_or_else(|| Cow::Owned(cell.shown()), Cow::Borrowed);
+            let shown = clean(&shown, false).map_or(Cow::Borrowed(shown.trim()), |cleaned| cleaned.text);
+            let inner = crate::spreadsheet::inner(&shown).filter(|_| self.format.spreadsheet_text);
+            skip.values.iter().any(|value| *value == shown || inner == Some(value))
+        };
+        layout.skips.iter().any(|group| group.iter().all(fits))
     }
 }
 

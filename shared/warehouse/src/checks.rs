@@ -9,12 +9,12 @@ use std::time::Instant;
 use fonderie_contract::{CheckWhen, Dataset, Severity, TableCheck};
 use fonderie_core::failpoint::step;
 use fonderie_core::stage::{CheckStatus, Checked, DatasetRun};
-use fonderie_core::{Disposition, ErrorCode, Result, StageError, digest, hex};
-use fonderie_tables::{Table, drop_all, take_all, take_changes};
+use fonderie_core::{Result, digest, hex};
+use fonderie_tables::{Table, drop_all, has_lost, take_all, take_changes};
 use tokio_postgres::Transaction;
 
 use crate::connect::Warehouse;
-use crate::error::Doing;
+use crate::error::{Doing, wrong_sql};
 use crate::ledger::{signed, unsigned};
 use crate::load::WORK_MEM;
 use crate::lock::dataset_lock;
@@ -52,13 +52,24 @@ impl Warehouse {
         let states = states(&transaction, dataset).await?;
         let daily = run.is_of_all();
         let followed: Vec<&Table> = dataset.layout.tables.tables().filter(|table| table.is_followed).collect();
+        let mut lost = Vec::new();
+        for table in followed.iter().filter(|table| is_looked_up(dataset, table)) {
+            let asked = transaction.query_one(&has_lost(&dataset.layout.tables, table), &[]).await;
+            if asked.doing(CHECKING)?.get(0) {
+                lost.push(&table.name);
+            }
+        }
         for table in &followed {
             transaction.batch_execute(&take_changes(&dataset.layout.tables, table)).await.doing(CHECKING)?;
         }
         let is_due = |check: &&TableCheck| daily || check.when == CheckWhen::Load || !states.contains_key(&check.id);
         let sees_all = |check: &&TableCheck| {
             let same = states.get(&check.id).filter(|state| state.definition == definition(check));
-            daily || check.follows.is_empty() || same.is_none_or(|state| state.status != CheckStatus::Passed.name())
+            let looks_up_less = check.looks_up.as_ref().is_some_and(|table| lost.contains(&table));
+            daily
+                || looks_up_less
+                || check.follows.is_empty()
+                || same.is_none_or(|state| state.status != CheckStatus::Passed.name())
         };
         let (all, some): (Vec<_>, Vec<_>) = dataset.checks.iter().filter(is_due).partition(sees_all);
         let mut checked = Vec::new();
@@ -108,6 +119,11 @@ impl Warehouse {
     }
 }
 
+/// Whether a check looks rows up in a table.
+fn is_looked_up(dataset: &Dataset, table: &Table) -> bool {
+    dataset.checks.iter().any(|check| check.looks_up.as_ref() == Some(&table.name))
+}
+
 /// The hash of all that a check asks.
 fn definition(check: &TableCheck) -> String {
     let budget = check.budget.to_string();
@@ -131,6 +147,13 @@ async fn forget(transaction: &Transaction<'_>, dataset: &Dataset) -> Result<()> 
     Ok(())
 }
 
+/// What to do about a check that PostgreSQL does not take.
+fn advice(check: &TableCheck) -> String {
+    let place =
+        if check.is_kind { "dataset.toml".to_owned() } else { format!("dataset.toml, checks/{}.sql", check.id) };
+    format!("correct the check `{}` ({place}), and run again", check.id)
+}
+
 async fn ask(
     transaction: &Transaction<'_>,
     run: &DatasetRun,
@@ -144,7 +167,8 @@ async fn ask(
          SELECT to_jsonb(violation) AS row FROM violation ORDER BY 1 LIMIT {EXAMPLES}) AS shown)",
         check.query
     );
-    let row = transaction.query_one(&query, &[]).await.doing(CHECKING).map_err(|error| of_check(check, error))?;
+    let row =
+        transaction.query_one(&query, &[]).await.doing(CHECKING).map_err(|error| wrong_sql(error, &advice(check)))?;
     let violations = unsigned(row.get(0))?;
     let examples: serde_json::Value = row.get(1);
     let status = match violations {
@@ -192,18 +216,4 @@ async fn ask(
     let examples = examples.as_array().cloned().unwrap_or_default();
     let (id, severity, message) = (check.id.clone(), severity.to_owned(), check.message.clone());
     Ok(Checked { check: id, severity, status, violations, budget: check.budget, message, of_all, examples, is_news })
-}
-
-/// What is wrong with a check is wrong with the dataset's SQL; the load before it stays.
-fn of_check(check: &TableCheck, error: StageError) -> StageError {
-    if matches!(error.disposition(), Disposition::Transient | Disposition::Busy) {
-        return error;
-    }
-    let code = if error.code == ErrorCode::Internal { ErrorCode::ContractInvalid } else { error.code };
-    let reason = error.message.split(": nothing was written").next().unwrap_or_default();
-    let message = format!(
-        "{reason}; the rows are loaded, and the marts are as they were: correct the check `{}` (dataset.toml, checks/{}.sql), and run again",
-        check.id, check.id
-    );
-    StageError { code, message, source: error.source }
 }

@@ -6,7 +6,7 @@
 
 use std::io::ErrorKind;
 
-use fonderie_core::{ErrorCode, StageError};
+use fonderie_core::{Disposition, ErrorCode, StageError};
 use rustls::CertificateError;
 use tokio_postgres::error::{DbError, SqlState};
 
@@ -29,6 +29,19 @@ impl Told {
 pub fn is_login_refused(error: &StageError) -> bool {
     let told = error.source.as_ref().and_then(|source| source.downcast_ref::<Told>());
     told.is_some_and(|told| told.login_refused)
+}
+
+/// What is wrong with a dataset's SQL is no defect of the program, and what was loaded before stays; `advice` says what to correct.
+pub(crate) fn wrong_sql(error: StageError, advice: &str) -> StageError {
+    if matches!(error.disposition(), Disposition::Transient | Disposition::Busy) {
+        return error;
+    }
+    let code = if error.code == ErrorCode::Internal { ErrorCode::ContractInvalid } else { error.code };
+    let reason = error.message.split(": nothing was written").next().unwrap_or_default();
+    let reason = reason.split(": this is a defect of Fonderie").next().unwrap_or_default();
+    let message =
+        format!("{reason}; the rows are loaded, and marts that are defined as before keep their rows: {advice}");
+    StageError { code, message, source: error.source }
 }
 
 /// Turns an error of the client library into ours. `doing` completes the sentence "the warehouse failed while …".

@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use fonderie_contract::{Mart, MartKind, Schemas};
-use fonderie_core::{Disposition, ErrorCode, Result, StageError, digest, hex};
+use fonderie_core::{ErrorCode, Result, StageError, digest, hex};
 use fonderie_tables::name;
 use tokio_postgres::Transaction;
 use tokio_postgres::error::{ErrorPosition, SqlState};
 
-use crate::error::{Doing, database_error};
+use crate::error::{Doing, database_error, wrong_sql};
 use crate::sql::{grants, quote};
 
 const LOOKING: &str = "looking at the views and marts";
@@ -240,7 +240,8 @@ impl<'a> Layers<'a> {
         let Some(mart) = layer.mart else { return Ok(None) };
         let create = define(&layer.schema, &layer.name, &mart.kind, &mart.definition);
         transaction.batch_execute("SAVEPOINT attempt").await.doing(ORDERING)?;
-        let attempted = transaction.batch_execute(&create).await;
+        // as a prepared statement, for that is one and never several
+        let attempted = transaction.execute(&create, &[]).await.map(drop);
         let lack = attempted.as_ref().err().and_then(|error| Lack::of(error, &create));
         match (attempted, lack) {
             (Ok(()), _) => {
@@ -282,7 +283,7 @@ impl<'a> Layers<'a> {
             format!("definitions stand on each other in a cycle: {around} ({found})")
         });
         let message = format!(
-            "{}; the rows are loaded, and the marts are as they were: correct these files, and run again",
+            "{}; the rows are loaded, and marts that are defined as before keep their rows: correct these files, and run again",
             cycle.unwrap_or_else(|| format!("definitions lack what they read: {found}"))
         );
         StageError::new(ErrorCode::ContractInvalid, message)
@@ -298,8 +299,9 @@ impl<'a> Layers<'a> {
         if !self.layers.iter().zip(concerned).all(|(layer, is)| !is || is_plain(layer)) {
             return Ok(false);
         }
-        let changed = drafts.iter().map(|draft| &self.layers[draft.layer]).filter(|layer| layer.is_changed());
-        let mut statements: Vec<String> = changed
+        // with those that stand on them: `SELECT *` has other columns then
+        let made = drafts.iter().map(|draft| &self.layers[draft.layer]);
+        let mut statements: Vec<String> = made
             .filter_map(|layer| {
                 Some(format!("CREATE OR REPLACE VIEW {} AS\n{}", layer.place(), layer.mart?.definition))
             })
@@ -308,7 +310,7 @@ impl<'a> Layers<'a> {
         statements.extend(removed.map(|layer| format!("DROP VIEW {}", layer.place())));
         transaction.batch_execute("SAVEPOINT replacing").await.doing(EXCHANGING)?;
         for statement in statements {
-            let Err(error) = transaction.batch_execute(&statement).await else { continue };
+            let Err(error) = transaction.execute(&statement, &[]).await else { continue };
             let other_columns = [&SqlState::INVALID_TABLE_DEFINITION, &SqlState::DEPENDENT_OBJECTS_STILL_EXIST];
             if !error.code().is_some_and(|code| other_columns.contains(&code)) {
                 return Err(database_error(EXCHANGING, &error));
@@ -511,16 +513,8 @@ fn others_depend(layer: &Layer<'_>, others: &str) -> StageError {
     StageError::new(ErrorCode::SchemaMismatch, message)
 }
 
-/// What is wrong with a mart is wrong with the dataset's SQL, and the load before it stays.
+/// What is wrong with a view is wrong with the dataset's SQL.
 fn of_layer(layer: &Layer<'_>, error: StageError) -> StageError {
-    if matches!(error.disposition(), Disposition::Transient | Disposition::Busy) {
-        return error;
-    }
-    let code = if error.code == ErrorCode::Internal { ErrorCode::ContractInvalid } else { error.code };
-    let reason = error.message.split(": nothing was written").next().unwrap_or_default();
     let path = layer.mart.map(Mart::path).unwrap_or_default();
-    let message = format!(
-        "{reason}; the rows are loaded, and the marts are as they were: correct {path} or what it depends on, and run again"
-    );
-    StageError { code, message, source: error.source }
+    wrong_sql(error, &format!("correct {path} or what it depends on, and run again"))
 }

@@ -197,12 +197,12 @@ where
     Ok((loaded, at))
 }
 
-/// Gathers statistics of the tables that have none, or have grown to twice the size that the planner knows: until autovacuum comes, which it
-/// does not for some dozens of rows, marts and checks would be planned for tables of one row.
+/// Gathers statistics of small tables that have none, or have grown to twice the size that the planner knows: autovacuum does not come for
+/// some dozens of rows, so that marts and checks would be planned for tables of one row. It comes for large ones.
 async fn know_sizes(transaction: &Transaction<'_>, schema: &str) -> Result<()> {
     let doing = "gathering statistics";
     let query = "SELECT oid::regclass::text FROM pg_class WHERE relnamespace = to_regnamespace($1) AND relkind = 'r' \
-                 AND pg_relation_size(oid) > 2 * 8192 * relpages";
+                 AND pg_relation_size(oid) > 2 * 8192 * relpages AND pg_relation_size(oid) < 4 * 1024 * 1024";
     for row in transaction.query(query, &[&quote(schema)]).await.doing(doing)? {
         let table: String = row.get(0);
         transaction.batch_execute(&format!("ANALYZE {table}")).await.doing(doing)?;

@@ -14,7 +14,7 @@ use fonderie_tables::name;
 use tokio_postgres::Transaction;
 
 use crate::connect::Warehouse;
-use crate::error::Doing;
+use crate::error::{Doing, wrong_sql};
 use crate::layers::{Layers, label, sha256};
 use crate::ledger::{signed, unsigned};
 use crate::load::WORK_MEM;
@@ -58,6 +58,9 @@ impl Warehouse {
             .doing("writing the marts' as-of date")?;
         let published = bring(&transaction, run, schemas, marts, blocked, &layers).await?;
         keep(&transaction, run, schemas, marts).await?;
+        for mart in published.iter().filter(|mart| mart.rebuilt) {
+            check_publications(&transaction, schemas, marts, &mart.mart).await?;
+        }
         step("before the marts were committed");
         transaction.commit().await.doing("committing the marts")?;
         step("after the marts were committed");
@@ -155,6 +158,7 @@ async fn bring(
 async fn keep(transaction: &Transaction<'_>, run: &DatasetRun, schemas: &Schemas, marts: &[Mart]) -> Result<()> {
     const KEEPING: &str = "keeping what is published";
     let dataset = &run.bundle.dataset;
+    let kept: Vec<&str> = marts.iter().filter(|mart| mart.publications).map(|mart| mart.name.as_str()).collect();
     let mut publication: Option<i64> = None;
     for mart in marts.iter().filter(|mart| mart.publications) {
         if publication.is_none() {
@@ -164,6 +168,8 @@ async fn keep(transaction: &Transaction<'_>, run: &DatasetRun, schemas: &Schemas
             publication = Some(transaction.query_one(next, &[dataset, &run.run_id]).await.doing(KEEPING)?.get(0));
         }
         let Some(publication) = publication else { continue };
+        let close_others = "UPDATE audit.published_row SET publication_until = $2 WHERE dataset = $1 AND publication_until IS NULL AND mart <> ALL ($3)";
+        transaction.execute(close_others, &[dataset, &publication, &kept]).await.doing(KEEPING)?;
         let shown = format!(
             "CREATE TEMP TABLE shown ON COMMIT DROP AS SELECT to_jsonb(m) AS shown FROM {} m; ANALYZE shown",
             name(mart.schema(schemas), &mart.name, "")
@@ -180,6 +186,26 @@ async fn keep(transaction: &Transaction<'_>, run: &DatasetRun, schemas: &Schemas
         transaction.batch_execute("DROP TABLE shown; ANALYZE audit.published_row").await.doing(KEEPING)?;
     }
     Ok(())
+}
+
+/// Sees that what earlier publications of a mart showed can be read with the types that its columns have now.
+///
+/// # Errors
+/// `ContractInvalid`; the database's.
+async fn check_publications(
+    transaction: &Transaction<'_>,
+    schemas: &Schemas,
+    marts: &[Mart],
+    mart: &str,
+) -> Result<()> {
+    let Some(mart) = marts.iter().find(|known| known.name == mart && known.kind == MartKind::Publications) else {
+        return Ok(());
+    };
+    let view = name(mart.schema(schemas), &mart.name, "");
+    let read = transaction.query_one(&format!("SELECT count(v) FROM {view} v"), &[]).await;
+    let doing = format!("reading what earlier publications showed, in {}", view.replace('"', ""));
+    let advice = "a column has another type than then: give it another name in the mart's SQL, and run again";
+    read.doing(&doing).map_err(|error| wrong_sql(error, advice)).map(drop)
 }
 
 /// Writes a mart into the ledger. Returns its rows, which are counted if they are stored.

@@ -24,7 +24,7 @@ use tokio_postgres::{GenericClient, Transaction};
 use crate::as_of::published_as_of;
 use crate::connect::Warehouse;
 use crate::copy_out::Decoder;
-use crate::error::Doing;
+use crate::error::{Doing, wrong_sql};
 use crate::ledger::{signed, unsigned};
 use crate::lock::dataset_lock;
 use crate::sql::quote;
@@ -72,6 +72,12 @@ pub(crate) fn write(layout: &Layout, model: &Model) -> Result<String> {
         base = name(schema, &model.table, "_rows"),
         state = state_hash(table(layout, model)?, "base"),
     ))
+}
+
+/// Takes away the scores of rows that were not scored: they are not among the rows of the model's SELECT any more.
+pub(crate) fn forget(layout: &Layout, model: &Model) -> String {
+    let output = name(&layout.schemas.warehouse, &format!("{}_scores", model.id), "");
+    format!("DELETE FROM {output} o WHERE NOT EXISTS (SELECT FROM scores s WHERE s.key = o.row_key)")
 }
 
 /// Whether a run scores with a model.
@@ -168,15 +174,17 @@ impl Warehouse {
             .map(|feature| format!(", rows.{}::double precision", quote(&feature.name)))
             .collect();
         let statement = format!(
-            "COPY ({} SELECT rows.key::bigint, {}{columns} FROM {}) TO STDOUT (FORMAT binary)",
+            "COPY ({} SELECT rows.key::bigint, CASE WHEN base.row_key IS NOT NULL THEN {} END{columns} FROM {}) TO STDOUT (FORMAT binary)",
             scoring(plan.run),
             state_hash(table(plan.layout, plan.model)?, "base"),
             rows_of(plan.layout, plan.model)
         );
-        let stream = self.client.copy_out(&statement).await.doing(&doing)?;
+        let advice = advice(plan.model);
+        let wrong = |error| wrong_sql(error, &advice);
+        let stream = self.client.copy_out(&statement).await.doing(&doing).map_err(wrong)?;
         let mut stream = pin!(stream);
         let mut decoder = Decoder::new(plan.model.features.len());
-        while let Some(bytes) = stream.try_next().await.doing(&doing)? {
+        while let Some(bytes) = stream.try_next().await.doing(&doing).map_err(wrong)? {
             decoder.decode(&bytes, |null, key, state, features| match null {
                 None => row(key, state, features),
                 Some(column) => Err(null_feature(plan.model, column)),
@@ -198,7 +206,7 @@ impl Warehouse {
         let columns: String =
             plan.model.features.iter().map(|feature| format!(", rows.{}::text", quote(&feature.name))).collect();
         let query = format!(
-            "{} SELECT rows.key::bigint, {}{columns} FROM {} WHERE rows.key = ANY ($1)",
+            "{} SELECT rows.key::bigint, {}{columns} FROM {} WHERE rows.key::bigint = ANY ($1)",
             scoring(plan.run),
             state_hash(table(plan.layout, plan.model)?, "base"),
             rows_of(plan.layout, plan.model)
@@ -231,7 +239,10 @@ impl Warehouse {
             levels: no_rows(plan.model),
             trained: trained.map(|trained| trained.object.clone()),
         };
-        copy_scores(&transaction, scores, plan.model, &mut scored.levels, &doing).await?;
+        let with_score = copy_scores(&transaction, scores, plan.model, &mut scored.levels, &doing).await?;
+        if trained.is_some() {
+            scored.rows = with_score;
+        }
         dataset_lock(&transaction, &plan.run.bundle.dataset).await?;
         if let Some(earlier) = recorded(&transaction, plan).await? {
             return Ok(earlier);
@@ -240,7 +251,9 @@ impl Warehouse {
         if newer_scores(&transaction, plan, until).await? {
             scored = left_to_newer(plan);
         } else {
-            scored.written = transaction.execute(&write(plan.layout, plan.model)?, &[]).await.doing(&doing)?;
+            let written = transaction.execute(&write(plan.layout, plan.model)?, &[]).await.doing(&doing);
+            scored.written = written.map_err(|error| wrong_sql(error, &advice(plan.model)))?;
+            scored.written += transaction.execute(&forget(plan.layout, plan.model), &[]).await.doing(&doing)?;
         }
         record(&transaction, plan, until, &scored, parameters, trained).await?;
         step("before the scores were committed");
@@ -255,10 +268,24 @@ fn scoring(run: &DatasetRun) -> String {
     format!("WITH scoring AS (SELECT DATE '{}' AS as_of)", run.as_of.format("%Y-%m-%d"))
 }
 
+/// What to do about a model's SELECT.
+fn advice(model: &Model) -> String {
+    format!(
+        "models/{}.sql gives the surrogate of each row once, as `key`, and each feature as a number; correct it, and run again",
+        model.id
+    )
+}
+
 fn null_feature(model: &Model, column: usize) -> StageError {
     let name = match column {
         0 => "key",
-        1 => "state",
+        1 => {
+            let message = format!(
+                "the query models/{}.sql gives as `key` what is no surrogate of {}: correct it, and run again",
+                model.id, model.table
+            );
+            return StageError::new(ErrorCode::ContractInvalid, message);
+        }
         feature => model.features.get(feature - 2).map_or("?", |feature| feature.name.as_str()),
     };
     let message = format!(
@@ -328,20 +355,21 @@ fn unreadable(error: serde_json::Error) -> StageError {
     StageError::new(ErrorCode::Internal, "the levels in audit.model have another shape").caused_by(error)
 }
 
-/// Copies the scores into a table of the run's own, and counts them by level.
+/// Copies the scores into a table of the run's own, and counts them by level. Returns how many rows have one.
 async fn copy_scores<'s>(
     transaction: &Transaction<'_>,
     scores: impl Iterator<Item = Score<'s>>,
     model: &Model,
     counted: &mut [LevelRows],
     doing: &str,
-) -> Result<()> {
+) -> Result<u64> {
     const CHUNK: usize = 256 * 1024;
     transaction.batch_execute(SCORES).await.doing(doing)?;
     let sink = transaction.copy_in::<_, Bytes>("COPY scores FROM STDIN (FORMAT binary)").await.doing(doing)?;
     let mut sink = pin!(sink);
     let mut buffer = BytesMut::with_capacity(CHUNK + 1024);
     buffer.put_slice(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0");
+    let mut with_score = 0;
     for Score { key, state, score, reason } in scores {
         buffer.put_i16(4);
         for number in [key, state] {
@@ -350,6 +378,7 @@ async fn copy_scores<'s>(
         }
         match score {
             Some(score) => {
+                with_score += 1;
                 if let Some(level) = Level::of(&model.levels, score).and_then(|level| counted.get_mut(level)) {
                     level.rows += 1;
                 }
@@ -373,7 +402,8 @@ async fn copy_scores<'s>(
     buffer.put_i16(-1);
     sink.send(buffer.freeze()).await.doing(doing)?;
     sink.finish().await.doing(doing)?;
-    transaction.batch_execute("ANALYZE scores").await.doing(doing)
+    transaction.batch_execute("ANALYZE scores").await.doing(doing)?;
+    Ok(with_score)
 }
 
 /// What an earlier attempt of this run recorded of the model.

@@ -52,7 +52,8 @@ pub fn statements(dataset: &Dataset, record: Option<&str>) -> String {
         for model in &dataset.models {
             let heading = format!("The scores of the model {}, which are copied into `scores`", model.id);
             let write = score::write(layout, model).unwrap_or_default();
-            section(&heading, &format!("BEGIN;\n{};\n{write};\nCOMMIT;\n", score::SCORES));
+            let forget = score::forget(layout, model);
+            section(&heading, &format!("BEGIN;\n{};\n{write};\n{forget};\nCOMMIT;\n", score::SCORES));
         }
         for mart in &dataset.marts {
             let made = layers::create(mart.schema(&layout.schemas), &mart.name, &mart.kind, &mart.definition);

@@ -5,7 +5,7 @@ locals {
 
   # Keys above the tables of dataset.toml, which Terraform cannot parse; the bundle's contract says what they may be.
   declaration = file("${var.folder}/dataset.toml")
-  root_key    = "(?m)^%s[ \\t]*=[ \\t]*[\"']([^\"'\\n]+)[\"']"
+  root_key    = "(?m)^[ \\t]*%s[ \\t]*=[ \\t]*[\"']([^\"'\\n]+)[\"']"
   schedule    = flatten(regexall(format(local.root_key, "schedule"), local.declaration))
   cron        = length(local.schedule) == 1 ? split(" ", local.schedule[0]) : null
 }
