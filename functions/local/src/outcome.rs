@@ -5,7 +5,7 @@ use std::path::Path;
 
 use fonderie_contract::Dataset;
 use fonderie_core::money::format_cents;
-use fonderie_core::stage::{Failure, RuleResult, RunReport};
+use fonderie_core::stage::{Blocked, Checked, Failure, RuleResult, RunReport};
 use fonderie_core::{ErrorCode, Result, StageError, Tally};
 use serde::Serialize;
 
@@ -36,6 +36,10 @@ struct Outcome<'a> {
     same_bytes_as: Option<&'a str>,
     halted_because: Option<&'a str>,
     halts: &'a [String],
+    /// Checks of the tables that found violations, as they stand after the run that published.
+    checks: Vec<&'a Checked>,
+    /// Marts that are to stay as they were.
+    blocked: &'a [Blocked],
     failure: Option<Error<'a>>,
     /// Paths on this machine: the run's report, or the record of its failure.
     report: Option<String>,
@@ -98,6 +102,8 @@ pub(crate) fn line(
         left_out: BTreeMap::new(),
         halted_because: None,
         halts: &[],
+        checks: Vec::new(),
+        blocked: &[],
         failure: None,
         report: None,
         rejects: None,
@@ -163,4 +169,8 @@ fn ran<'a>(outcome: &mut Outcome<'a>, report: &'a RunReport) {
     outcome.same_bytes_as = report.same_bytes_as.as_deref();
     outcome.halted_because = said.validate.halted_because.as_deref();
     outcome.halts = &said.transform.halts;
+    if let Some(publish) = &said.publish {
+        outcome.checks = publish.violated().collect();
+        outcome.blocked = &publish.blocked;
+    }
 }

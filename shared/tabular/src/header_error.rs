@@ -95,8 +95,8 @@ pub(crate) fn unknown(
     unknown: &[(usize, &str)],
     at: &Surroundings<'_>,
 ) -> StageError {
-    // where values must not get out of the file, nobody knows whether these are names
-    let by_name = source.refused.is_empty()
+    // if values must not get out of the file, these are names for sure only if they are few
+    let by_name = (source.refused.is_empty() || unknown.len() * 2 <= wanted.len())
         && wanted.iter().filter(|(_, column)| matches!(column, ColumnRef::Name(_))).count() * 2 >= wanted.len().max(1);
     let shown = |(position, name): &(usize, &str)| {
         if by_name { format!("\"{}\"", visible(name)) } else { format!("\"#{}\"", position + 1) }

@@ -310,9 +310,45 @@ fn rows_are_left_out_and_words_are_found_however_their_accents_are_composed() {
         let file = read(&dataset, "etablissement_b", text.as_bytes(), 9).unwrap();
         assert_eq!((file.summary.skipped.get("filtered_rows"), file.summary.read.rows), (Some(&3), 0));
     }
+    // of a list of tables, all entries of one fit
+    let rows = "skip_rows = [{ last_name = [\"Martin\"], age = [\"40\"] }, { first_name = [\"Bo\"] }]\n[format]";
+    let dataset = changed("sources/etablissement_b.toml", "[format]", rows);
+    let of = |id: &str, name: &str, age: &str| row_b(id, name, age, "2024-01-31", "10.00");
+    let text = format!("{HEADER_B}{}{}{}", of("1", "Martin", "40"), of("2", "Martin", "41"), of("3", "Morin", "40"));
+    let file = read(&dataset, "etablissement_b", text.as_bytes(), 9).unwrap();
+    assert_eq!((file.summary.skipped.get("filtered_rows"), file.summary.kept.rows), (Some(&1), 2));
     let dated = format!("{HEADER_B}{}", row_b("1", "Martin", "ne\u{301}ant", "2024-01-31", "10.00"));
     let dataset = changed("sources/etablissement_b.toml", "[format]", "empty = [\"n\u{e9}ant\"]\n[format]");
     assert_eq!(read(&dataset, "etablissement_b", dated.as_bytes(), 9).unwrap().summary.kept.rows, 1);
+}
+
+/// No value of a refused column gets out of a file, whatever its lines look like.
+#[test]
+fn refused_columns_stay_in_the_file() {
+    let dataset = changed("records/facturation.toml", "fields = [", "refused_columns = [\"Télé phone\"]\nfields = [");
+    let header = HEADER_B.replace("city,", "city,TELE  PHONE,");
+    let row = |id: &str, age: &str, phone: &str| {
+        row_b(id, "Martin", age, "2024-01-31", "10.00").replace("B\u{e9}ziers,", &format!("B\u{e9}ziers,{phone},"))
+    };
+    let text = format!(
+        "{header}{}{}{}{}{}",
+        row("1", "40", "SECRET1"),
+        row("2", "old", "SECRET2"),
+        row("3", "40", "\"SECRET3, and more\""),
+        row("4", "40", "SECRET4,SECRET5"),
+        row("5", "old", "\"SECRET6").replace('\n', "\"\n"),
+    );
+    let file = read(&dataset, "etablissement_b", text.as_bytes(), 9).unwrap();
+    assert_eq!((file.summary.kept.rows, file.rejects.len()), (2, 3), "{:?}", file.rejects);
+    let all = format!("{}{:?}{:?}", lines(&file.batches), file.rejects, file.summary);
+    assert!(!all.contains("SECRET"), "{all}");
+    assert!(file.rejects.iter().any(|reject| reject.value.as_deref() == Some("…")), "{:?}", file.rejects);
+    // a header that comes again with its columns in other places
+    let moved = header.replace("city,TELE  PHONE,", "TELE  PHONE,city,");
+    let text = format!("{header}{}{moved}{}", row("1", "40", "SECRET1"), row("2", "40", "SECRET2"));
+    let error = read(&dataset, "etablissement_b", text.as_bytes(), 9).err().unwrap();
+    assert_eq!(error.code, ErrorCode::HeaderUnreadable);
+    assert!(error.message.contains("line 3 ") && !error.message.contains("SECRET"), "{error}");
 }
 
 #[test]

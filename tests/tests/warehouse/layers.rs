@@ -237,12 +237,19 @@ async fn what_a_definition_lacks_is_named_with_its_file() {
                 "preparation/by_month.sql: relation \"shop_prep.sold\" does not exist",
             ],
         ),
+        (
+            &[(
+                "preparation/sold.sql",
+                "SELECT line_id, sold_on AS day, quantity AS pieces FROM shop_staging.line; DROP TABLE shop_staging.line",
+            )],
+            &["publishing shop_prep.sold", "correct preparation/sold.sql"],
+        ),
         (&[("preparation/sold.sql", "SELECT 1 +")], &["publishing shop_prep.sold", "correct preparation/sold.sql"]),
     ];
     for (changes, words) in cases {
         let error = layered.publish(&shop(MARTS, changes)).await.unwrap_err();
         assert_eq!(error.code, ErrorCode::ContractInvalid, "{error}");
-        for word in words.iter().chain(&["the rows are loaded, and the marts are as they were"]) {
+        for word in words.iter().chain(&["the rows are loaded, and marts that are defined as before keep their rows"]) {
             assert!(error.message.contains(word), "{word}: {error}");
         }
         assert_eq!((layered.shown().await, layered.oids().await), before);
@@ -396,4 +403,66 @@ async fn no_reader_is_broken_off_by_an_exchange() {
     assert_eq!(reading.await.unwrap(), ["16", "11"]);
     assert_eq!(layered.rows("SELECT most FROM shop.top").await, ["12"]);
     assert_eq!(layered.rows("SELECT current_setting('lock_timeout')").await, ["1min"]);
+}
+
+/// What is never more than one statement, and what a view of all columns of another one has.
+#[tokio::test]
+async fn plain_views_are_replaced_by_one_statement_each_and_follow_those_below() {
+    let declared = "[[marts]]\nname = \"all\"\nview = true\n";
+    let of = |sold: &str| {
+        let files = [
+            ("preparation/by_month.sql", ""),
+            ("preparation/sold.sql", sold),
+            ("marts/top.sql", ""),
+            ("marts/best.sql", ""),
+            ("marts/months.sql", ""),
+            ("marts/all.sql", "SELECT * FROM shop_prep.sold"),
+        ];
+        shop(declared, &files)
+    };
+    let mut layered = Layered::new().await;
+    layered.publish(&of("SELECT line_id FROM shop_staging.line")).await.unwrap();
+    let two = of("SELECT line_id FROM shop_staging.line; DELETE FROM shop_staging.line");
+    let error = layered.publish(&two).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::ContractInvalid, "{error}");
+    assert_eq!(layered.rows("SELECT count(*) FROM shop_staging.line").await, ["3"]);
+    layered.publish(&of("SELECT line_id, quantity FROM shop_staging.line")).await.unwrap();
+    assert_eq!(layered.rows("SELECT line_id, quantity FROM shop.all ORDER BY 1 LIMIT 1").await, ["l0|5"]);
+}
+
+#[tokio::test]
+async fn a_column_of_another_type_leaves_earlier_publications_readable() {
+    let kept = MARTS.replace("name = \"months\"", "name = \"months\"\npublications = true");
+    let mut layered = Layered::new().await;
+    layered.publish(&shop(&kept, &[])).await.unwrap();
+    let months = "SELECT month, 'some' || pieces AS pieces FROM shop_prep.by_month";
+    layered
+        .publish(&shop(
+            &kept,
+            &[("marts/months.sql", months), ("marts/best.sql", "SELECT 1 AS a"), ("marts/top.sql", "SELECT 1 AS most")],
+        ))
+        .await
+        .unwrap();
+    let months = "SELECT month, pieces FROM shop_prep.by_month";
+    let error = layered.publish(&shop(&kept, &[("marts/months.sql", months)])).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::ContractInvalid);
+    assert!(error.message.contains("a column has another type than then"), "{error}");
+    assert_eq!(layered.rows("SELECT count(*) FROM shop.months_publications").await, ["4"]);
+    // a mart that is away for a publication was not shown by it
+    let other =
+        kept.replace("publications = true\n", "").replace("name = \"top\"", "name = \"top\"\npublications = true");
+    layered.publish(&shop(&other, &[])).await.unwrap();
+    layered
+        .publish(&shop(
+            &kept,
+            &[
+                ("marts/months.sql", "SELECT month, pieces::text AS pieces FROM shop_prep.by_month"),
+                ("marts/best.sql", "SELECT 1 AS a"),
+                ("marts/top.sql", "SELECT 1 AS most"),
+            ],
+        ))
+        .await
+        .unwrap();
+    let shown = "SELECT publication_from, publication_until FROM shop.months_publications WHERE month = '2025-01-01' ORDER BY 1";
+    assert_eq!(layered.rows(shown).await, ["1|2", "2|3", "4|∅"]);
 }

@@ -133,6 +133,46 @@ async fn scores_go_to_the_states_that_were_read_and_twice_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_row_that_left_the_models_select_has_no_score_and_its_mistakes_are_the_datasets() {
+    let database = migrated("score_select").await;
+    let mut warehouse = connect(&database.url).await;
+    let first = Version::new("v1", 0, vec![line("F1"), line("F2"), line("F3")]);
+    load(&mut warehouse, &first, "r1", "b1").await.unwrap();
+    let (whole, run1) = (model(), run(&first, "r1", day(300)));
+    let plan = ScorePlan { run: &run1, layout: layout(), model: &whole };
+    let read = features(&mut warehouse, &plan).await;
+    write(&mut warehouse, &plan, &read, -0.15).await;
+    let second = Version::new("v2", 1, vec![line("F4")]);
+    load(&mut warehouse, &second, "r2", "b1").await.unwrap();
+    let of = |select: &str| Model { select: select.to_owned(), ..model() };
+    let columns = "montant_impaye, 1 AS delai_paiement_jours, montant_facture FROM dw.fact_facturation";
+    let part = of(&format!("SELECT facture_key::integer AS key, {columns} WHERE facture_id > 'F2'"));
+    let run2 = run(&second, "r2", day(300));
+    let plan = ScorePlan { run: &run2, layout: layout(), model: &part };
+    let read = features(&mut warehouse, &plan).await;
+    assert_eq!(warehouse.feature_texts(&plan, &[read[0].0]).await.unwrap().len(), 1);
+    let scored = write(&mut warehouse, &plan, &read, -0.15).await;
+    // F4 has one now, F1 and F2 have none any more
+    assert_eq!((scored.rows, scored.written), (2, 3));
+    assert_eq!(rows(&warehouse, STATES).await, ["F1|∅|∅", "F2|∅|∅", "F3|-0.15|raison", "F4|-0.15|raison"]);
+
+    let foreign = of(&format!("SELECT facture_key + 1000000 AS key, {columns}"));
+    let plan = ScorePlan { run: &run2, layout: layout(), model: &foreign };
+    let error = warehouse.read_features(&plan, |_, _, _| Ok(())).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::ContractInvalid);
+    assert!(error.message.contains("what is no surrogate of fact_facturation"), "{error}");
+    let words = of(&format!(
+        "SELECT facture_key AS key, facture_id AS montant_impaye, {}",
+        &columns["montant_impaye, ".len()..]
+    ));
+    let plan = ScorePlan { run: &run2, layout: layout(), model: &words };
+    let error = warehouse.read_features(&plan, |_, _, _| Ok(())).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::ContractInvalid);
+    assert!(error.message.contains("models/anomalie_paiement.sql gives"), "{error}");
+    warehouse.close().await;
+}
+
+#[tokio::test]
 async fn a_run_leaves_scoring_to_a_newer_load_and_never_writes_over_its_scores() {
     let database = migrated("score_newer").await;
     let mut warehouse = connect(&database.url).await;

@@ -52,6 +52,8 @@ struct Run {
     halts: Vec<String>,
     failure: Option<Failure>,
     models: Vec<Model>,
+    /// Those of the tables that found violations.
+    checks: Vec<Check>,
     /// Of the file, the newest first.
     versions: Vec<Version>,
 }
@@ -106,6 +108,15 @@ struct Model {
     status: String,
     rows: u64,
     written: u64,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Check {
+    check: String,
+    severity: String,
+    status: String,
+    violations: u64,
+    message: String,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -242,6 +253,9 @@ fn text(shown: &Shown) {
         say!("Rows      {} withdrawn", number(Some(removed)));
     } else if let (None, Some(restored)) = (run.rows.read, run.rows.accepted) {
         say!("Rows      {} restored", number(Some(restored)));
+    }
+    for Check { check, severity, status, violations, message } in &run.checks {
+        line("Check", &format!("{check}: {violations} ({status}, {severity}): {message}"));
     }
     for Model { model, status, rows, written } in &run.models {
         let (rows, written) = (number(Some(*rows)), number(Some(*written)));

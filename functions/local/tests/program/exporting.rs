@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Cursor;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use calamine::{Data, Reader, Xlsx};
@@ -125,6 +126,18 @@ async fn one_export_is_written_on_request() {
     exports.call("export", &["unpaid", "--to", file.to_str().unwrap()]).check(0, &["mine.csv: 1 rows"]);
     let csv = fs::read_to_string(&file).unwrap();
     assert_eq!(csv, "\u{feff}shop_id;order_no\r\nS1;O1\r\n");
+    // a link leads to its file, which keeps its rights; what is no file is written to as it is
+    let link = folder.join("link.csv");
+    symlink("mine.csv", &link).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    fs::write(&file, "old").unwrap();
+    exports.call("export", &["unpaid", "--to", link.to_str().unwrap()]).check(0, &["link.csv: 1 rows"]);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_eq!(fs::read_to_string(&file).unwrap(), csv);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+    fs::remove_file(&link).unwrap();
+    exports.call("export", &["unpaid", "--to", "/dev/null"]).check(0, &["/dev/null: 1 rows"]);
+    assert!(!fs::metadata("/dev/null").unwrap().is_file());
     // what cannot be written leaves what is there, and nothing beside it
     exports.write("queries/unpaid.sql", "DELETE FROM shop_dw.fact_order_rows RETURNING order_no");
     let refused = exports.call("export", &["unpaid", "--to", file.to_str().unwrap()]);
