@@ -184,11 +184,10 @@ fn table(
     let references: Vec<Reference> = references.collect();
     for day in references.iter().filter_map(|reference| reference.as_of.as_ref()) {
         let is_day = |column: &Column| column.name == *day && column.sql_type == SqlType::Date;
-        let is_there = key.iter().chain(&state).any(|column| column.name == *day);
-        if !is_there {
+        if record.field(day).is_none() {
             section.mistake(
                 "references",
-                format!("as_of = \"{day}\", which is no column of the table"),
+                format!("as_of = \"{day}\", which is no field"),
                 "a date of the table's key or measures",
             );
         } else if !key.iter().chain(&state).any(is_day) {

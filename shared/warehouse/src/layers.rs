@@ -198,7 +198,7 @@ impl<'a> Layers<'a> {
         let aside: Vec<String> =
             aside.map(|(layer, _)| renaming(&layer.schema, &layer.name, &format!("{}__old", layer.name))).collect();
         let aside: Vec<&str> = aside.iter().map(String::as_str).collect();
-        patiently(transaction, &aside, ORDERING).await?.map_err(|(_, error)| database_error(ORDERING, &error))?;
+        in_short_waits(transaction, &aside, ORDERING).await?.map_err(|(_, error)| database_error(ORDERING, &error))?;
         let declared = |at: &usize| concerned[*at] && self.layers[*at].mart.is_some();
         let mut waiting: Vec<usize> = (0..self.layers.len()).filter(declared).collect();
         let mut order = Vec::with_capacity(waiting.len());
@@ -361,7 +361,7 @@ impl<'a> Layers<'a> {
             }
         }
         let statements: Vec<&str> = steps.iter().map(|(_, statement)| statement.as_str()).collect();
-        match patiently(transaction, &statements, EXCHANGING).await? {
+        match in_short_waits(transaction, &statements, EXCHANGING).await? {
             Err((step, error)) if error.code() == Some(&SqlState::DEPENDENT_OBJECTS_STILL_EXIST) => {
                 Err(others_depend(&self.layers[steps[step].0], "other objects"))
             }
@@ -459,7 +459,7 @@ pub(crate) fn create(schema: &str, under: &str, kind: &MartKind, definition: &st
 /// Runs statements that lock views, all or none; returns which one failed, and how. A reader that holds a lower view and asks for an upper
 /// one must not wait for us while we wait for it: PostgreSQL would break off one of the two. So no lock is waited for longer than
 /// [`PATIENCE`], and what was taken is given back before the next try, until the session's own `lock_timeout` has passed.
-async fn patiently(
+async fn in_short_waits(
     transaction: &Transaction<'_>,
     statements: &[&str],
     doing: &str,
@@ -470,7 +470,7 @@ async fn patiently(
     let most = transaction.query_one(most, &[]).await.doing(doing)?;
     let (usual, most): (String, f64) = (most.get(0), most.get(1));
     loop {
-        let begin = format!("SAVEPOINT patience; SET LOCAL lock_timeout = {}", PATIENCE.as_millis());
+        let begin = format!("SAVEPOINT waiting; SET LOCAL lock_timeout = {}", PATIENCE.as_millis());
         transaction.batch_execute(&begin).await.doing(doing)?;
         let mut failed = None;
         for (at, statement) in statements.iter().enumerate() {
@@ -484,14 +484,14 @@ async fn patiently(
             None => break,
             // 0 is no limit
             Some((_, error)) if is_held(&error) && (most == 0.0 || started.elapsed().as_secs_f64() < most) => {
-                let back = "ROLLBACK TO SAVEPOINT patience; RELEASE SAVEPOINT patience";
+                let back = "ROLLBACK TO SAVEPOINT waiting; RELEASE SAVEPOINT waiting";
                 transaction.batch_execute(back).await.doing(doing)?;
                 tokio::time::sleep(PATIENCE / 3).await;
             }
             Some(failed) => return Ok(Err(failed)),
         }
     }
-    let end = format!("RELEASE SAVEPOINT patience; SET LOCAL lock_timeout = '{usual}'");
+    let end = format!("RELEASE SAVEPOINT waiting; SET LOCAL lock_timeout = '{usual}'");
     transaction.batch_execute(&end).await.doing(doing)?;
     Ok(Ok(()))
 }

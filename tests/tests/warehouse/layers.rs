@@ -211,7 +211,7 @@ async fn what_a_definition_lacks_is_named_with_its_file() {
     layered.publish(&first).await.unwrap();
     let before = (layered.shown().await, layered.oids().await);
     let cycle = "SELECT 'l0'::text AS line_id, month AS day, pieces FROM shop_prep.by_month";
-    let cases: [Case<'_>; 5] = [
+    let cases: [Case<'_>; 6] = [
         (
             &[("preparation/sold.sql", cycle)],
             &[
