@@ -43,9 +43,9 @@ async fn publish(
         published.exports = exports::write(context, warehouse, dataset, run.as_of).await?;
         warehouse.record_exports(&run, &published.exports).await?;
     }
-    let is_new = |mart: &String| {
-        made.contains(mart) || published.marts.iter().any(|published| published.mart == *mart && published.rebuilt)
-    };
-    let blocked = blocked.into_iter().map(|(mart, checks)| Blocked { made: is_new(&mart), mart, checks }).collect();
+    // of a mart that is blocked nothing was written, unless it was new
+    let new = if blocked.is_empty() { Vec::new() } else { warehouse.made_by(&run).await? };
+    let blocked =
+        blocked.into_iter().map(|(mart, checks)| Blocked { made: new.contains(&mart), mart, checks }).collect();
     Ok(Published { checks, blocked, ..published })
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use fonderie_anomaly::{AnomalyError, Deviation, Forest, Parameters, Rows, Training, ZScore};
-use fonderie_contract::{Dataset, Level, MartKind, Messages, Model, ModelKind};
+use fonderie_contract::{Dataset, Level, Mart, Messages, Model, ModelKind};
 use fonderie_core::stage::{DatasetRun, ModelScored, ScoreInput, Scored};
 use fonderie_core::{Deadline, ErrorCode, ObjectRef, Result, StageError, digest, hex};
 use fonderie_warehouse::{ConnectOptions, Score, ScorePlan, TrainedModel, Turn, Warehouse};
@@ -38,7 +38,7 @@ async fn all(
     warehouse.ready(&dataset.layout).await?;
     warehouse.check_as_of(run).await?;
     let run = warehouse.with_loads_known(run).await?;
-    if !dataset.models.is_empty() && dataset.marts.iter().any(|mart| mart.kind == MartKind::Preparation) {
+    if reads_views(dataset) {
         warehouse.make_layers(&run, &dataset.layout.schemas, &dataset.marts).await?;
     }
     let mut models = Vec::with_capacity(dataset.models.len());
@@ -61,6 +61,15 @@ struct Trained {
     scores: Vec<Option<f64>>,
     /// The abnormal rows, each with the feature that made it so.
     abnormal: Vec<(usize, usize)>,
+}
+
+/// Whether a model reads a preparation view or a mart, which must be there then.
+fn reads_views(dataset: &Dataset) -> bool {
+    let schemas = &dataset.layout.schemas;
+    let reads = |mart: &Mart, model: &Model| {
+        model.select.to_lowercase().replace('"', "").contains(&format!("{}.{}", mart.schema(schemas), mart.name))
+    };
+    dataset.marts.iter().any(|mart| dataset.models.iter().any(|model| reads(mart, model)))
 }
 
 async fn one(

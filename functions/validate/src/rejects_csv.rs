@@ -115,11 +115,7 @@ impl Originals<'_> {
 
     /// The value of the cell that a reject names.
     fn value(&self, reject: &Reject) -> Option<String> {
-        let layout = self.rows.layout()?;
-        let index = layout.position(reject.column.as_deref()?)?;
-        if layout.refuses && layout.columns[index].fields.is_empty() {
-            return None;
-        }
+        let index = self.rows.layout()?.position(reject.column.as_deref()?)?;
         Some(self.rows.cell(index).shown())
     }
 }

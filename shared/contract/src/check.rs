@@ -122,6 +122,7 @@ fn check(section: &Section<'_>, bundle: &Bundle, marts: &[Mart], found: &Found) 
         query: String::new(),
         follows: Vec::new(),
         looks_up: None,
+        looks_up_values: false,
         is_kind: !matches!(kind, Some(Kind::Statement(_))),
     };
     Some(Declared { check, when, table, kind: kind? })
@@ -294,6 +295,13 @@ impl Linking<'_> {
                     Kind::Relationship { to, .. } => Some(to.clone()),
                     _ => None,
                 };
+                if let Kind::Relationship { to, to_fields, .. } = &kind {
+                    let target = self.tables.iter().find(|table| table.name == *to);
+                    let is_key = |field: &String| {
+                        target.is_some_and(|table| table.key.iter().any(|column| column.name == *field))
+                    };
+                    check.looks_up_values = !to_fields.iter().all(is_key);
+                }
                 (self.of_rows(&id, table, &kind)?, vec![table.name.clone()])
             }
         };

@@ -760,6 +760,8 @@ pub struct TableCheck {
     pub follows: Vec<String>,
     /// The table in which it looks rows up: if that loses some, it looks at all of its own.
     pub looks_up: Option<String>,
+    /// Whether it looks for values that a row may change, and not for rows by their key alone.
+    pub looks_up_values: bool,
     /// Whether the engine made the query.
     pub is_kind: bool,
 }

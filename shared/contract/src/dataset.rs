@@ -139,13 +139,14 @@ fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
 /// `schedule`: when the scheduled run starts, in the dataset's time zone. Terraform reads it.
 fn schedule(root: &Section<'_>) {
     let Some(text) = root.text("schedule") else { return };
-    let accepted = "minute, hour, day of the month, month and day of the week (MON to SUN), such as \"0 9 15 * *\"; one of the two days is `*`";
+    let accepted = "minute, hour, day of the month, month and day of the week (SUN to SAT), such as \"0 9 15 * *\"; one of the two days is `*`";
     let fields: Vec<&str> = text.split(' ').collect();
     let [minute, hour, day, month, weekday] = fields[..] else {
         root.mistake("schedule", format!("\"{text}\""), accepted);
         return;
     };
-    let weekdays = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"];
+    // as EventBridge counts them: a range cannot go from one week into the next
+    let weekdays = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
     let number = |least: u32, most: u32| {
         move |text: &str| {
             let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
@@ -167,7 +168,7 @@ fn schedule(root: &Section<'_>) {
 
 /// Whether a field of a schedule is `*`, `*/step`, or a list of values and ranges.
 fn is_cron(field: &str, value: impl Fn(&str) -> Option<u32>) -> bool {
-    let is_step = |step: &str| step.parse::<u32>().is_ok_and(|step| (1..=59).contains(&step));
+    let is_step = |step: &str| step != "0" && value(step).is_some();
     let is_item = |item: &str| match item.split_once('-') {
         Some((from, to)) => value(from).zip(value(to)).is_some_and(|(from, to)| from < to),
         None => value(item).is_some(),

@@ -36,10 +36,11 @@ pub fn take_changes(dataset: &Dataset, table: &Table) -> String {
     )
 }
 
-/// The query of whether a table lost rows since somebody last looked: of members, those that no file shows any more too.
-pub fn has_lost(dataset: &Dataset, table: &Table) -> String {
+/// The query of whether a table lost rows since somebody last looked: of members, those that no file shows any more too; or whether `any` of its
+/// rows changed.
+pub fn has_lost(dataset: &Dataset, table: &Table, any: bool) -> String {
     format!(
-        "SELECT EXISTS (SELECT FROM (SELECT unnest(row_keys) AS row_key FROM {lists}) AS c LEFT JOIN {rows} m USING (row_key) WHERE m.row_status IS DISTINCT FROM 'current')",
+        "SELECT EXISTS (SELECT FROM (SELECT unnest(row_keys) AS row_key FROM {lists}) AS c LEFT JOIN {rows} m USING (row_key) WHERE {any} OR m.row_status IS DISTINCT FROM 'current')",
         lists = name(&dataset.warehouse, &table.name, "_changes"),
         rows = name(&dataset.warehouse, &table.name, "_rows"),
     )

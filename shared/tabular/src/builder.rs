@@ -21,7 +21,7 @@ use crate::problem::Problem;
 use crate::read::{DateCounts, FieldReader, Notes, Parsed};
 use crate::refused::RefusedKeys;
 use crate::reject::{Reject, RejectBuffer};
-use crate::rows::{HIDDEN, Rows};
+use crate::rows::Rows;
 use crate::schema::{data_type, record_schema};
 use crate::tally::tally_batch;
 
@@ -163,7 +163,8 @@ impl<'a> Builder<'a> {
         self.read_rows += 1;
         self.row_amounts.clear();
         let mut notes = Notes::default();
-        let broken = match rows.broken() {
+        let shifted = || (layout.refuses && rows.is_shifted()).then_some(Problem::UnnamedColumn);
+        let broken = match rows.broken().or_else(shifted) {
             Some(problem) => {
                 self.reject(rows, &problem, None, rows.shown());
                 let money = |index: &&usize| self.record.fields[**index].money;
@@ -228,8 +229,7 @@ impl<'a> Builder<'a> {
             if column.fields.is_empty() {
                 if column.header.is_empty() && !rows.peek(at).is_blank() {
                     broken.add(ReaderRule::UnnamedColumn);
-                    let value = if layout.refuses { HIDDEN.to_owned() } else { rows.peek(at).shown() };
-                    self.reject(rows, &Problem::UnnamedColumn, Some((column, None)), value);
+                    self.reject(rows, &Problem::UnnamedColumn, Some((column, None)), rows.peek(at).shown());
                 }
                 continue;
             }

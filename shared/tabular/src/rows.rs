@@ -304,6 +304,14 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// Whether a value stands in a column without a name, so that nobody knows in which column each value of the row stands.
+    pub(crate) fn is_shifted(&self) -> bool {
+        let is_filled = |(at, column): (usize, &FileColumn)| {
+            column.header.is_empty() && column.fields.is_empty() && !self.peek(at).is_blank()
+        };
+        self.layout.as_ref().is_some_and(|layout| layout.columns.iter().enumerate().any(is_filled))
+    }
+
     /// The record as one text: the line as it stands, or a sheet's cells with `;` between them. If a column's values must not get out
     /// of the file, it is the cells with `;` between them and [`HIDDEN`] in place of those; all of it is hidden if nobody knows in which
     /// column each value stands.
@@ -314,10 +322,7 @@ impl<'a> Rows<'a> {
                 Input::Workbook(workbook) => workbook.raw(),
             };
         };
-        let is_shifted = |(at, column): (usize, &FileColumn)| {
-            column.header.is_empty() && column.fields.is_empty() && !self.peek(at).is_blank()
-        };
-        if self.broken().is_some() || layout.columns.iter().enumerate().any(is_shifted) {
+        if self.broken().is_some() || self.is_shifted() {
             return HIDDEN.to_owned();
         }
         let named = layout.columns.len() - layout.unnamed;

@@ -38,10 +38,12 @@ impl Warehouse {
     /// # Errors
     /// `ContractInvalid` if PostgreSQL does not take a check, `DatabaseBusy`, the database's; the schema must be migrated.
     pub async fn check(&mut self, run: &DatasetRun, dataset: &Dataset) -> Result<Vec<Checked>> {
+        let transaction = self.client.transaction().await.doing(CHECKING)?;
         if dataset.checks.is_empty() {
+            forget(&transaction, dataset).await?;
+            transaction.commit().await.doing(CHECKING)?;
             return Ok(Vec::new());
         }
-        let transaction = self.client.transaction().await.doing(CHECKING)?;
         dataset_lock(&transaction, &dataset.name).await?;
         let until = loads_until(&transaction, run).await?;
         if newer_load(&transaction, run, until).await? {
@@ -54,7 +56,11 @@ impl Warehouse {
         let followed: Vec<&Table> = dataset.layout.tables.tables().filter(|table| table.is_followed).collect();
         let mut lost = Vec::new();
         for table in followed.iter().filter(|table| is_looked_up(dataset, table)) {
-            let asked = transaction.query_one(&has_lost(&dataset.layout.tables, table), &[]).await;
+            let any = dataset
+                .checks
+                .iter()
+                .any(|check| check.looks_up.as_ref() == Some(&table.name) && check.looks_up_values);
+            let asked = transaction.query_one(&has_lost(&dataset.layout.tables, table, any), &[]).await;
             if asked.doing(CHECKING)?.get(0) {
                 lost.push(&table.name);
             }
@@ -62,7 +68,9 @@ impl Warehouse {
         for table in &followed {
             transaction.batch_execute(&take_changes(&dataset.layout.tables, table)).await.doing(CHECKING)?;
         }
-        let is_due = |check: &&TableCheck| daily || check.when == CheckWhen::Load || !states.contains_key(&check.id);
+        let is_known =
+            |check: &TableCheck| states.get(&check.id).is_some_and(|state| state.definition == definition(check));
+        let is_due = |check: &&TableCheck| daily || check.when == CheckWhen::Load || !is_known(check);
         let sees_all = |check: &&TableCheck| {
             let same = states.get(&check.id).filter(|state| state.definition == definition(check));
             let looks_up_less = check.looks_up.as_ref().is_some_and(|table| lost.contains(&table));
@@ -164,7 +172,7 @@ async fn ask(
     let started = Instant::now();
     let query = format!(
         "WITH violation AS MATERIALIZED (\n{}\n) SELECT (SELECT count(*) FROM violation), (SELECT coalesce(jsonb_agg(shown.row), '[]') FROM (\n  \
-         SELECT to_jsonb(violation) AS row FROM violation ORDER BY 1 LIMIT {EXAMPLES}) AS shown)",
+         SELECT to_jsonb(violation.*) AS row FROM violation ORDER BY 1 LIMIT {EXAMPLES}) AS shown)",
         check.query
     );
     let row =

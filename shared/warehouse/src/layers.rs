@@ -308,9 +308,9 @@ impl<'a> Layers<'a> {
             .collect();
         let removed = self.ordered().into_iter().rev().map(|at| &self.layers[at]).filter(|layer| layer.mart.is_none());
         statements.extend(removed.map(|layer| format!("DROP VIEW {}", layer.place())));
+        let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
         transaction.batch_execute("SAVEPOINT replacing").await.doing(EXCHANGING)?;
-        for statement in statements {
-            let Err(error) = transaction.execute(&statement, &[]).await else { continue };
+        if let Err((_, error)) = in_short_waits(transaction, &statements, EXCHANGING).await? {
             let other_columns = [&SqlState::INVALID_TABLE_DEFINITION, &SqlState::DEPENDENT_OBJECTS_STILL_EXIST];
             if !error.code().is_some_and(|code| other_columns.contains(&code)) {
                 return Err(database_error(EXCHANGING, &error));
@@ -474,7 +474,8 @@ async fn in_short_waits(
         transaction.batch_execute(&begin).await.doing(doing)?;
         let mut failed = None;
         for (at, statement) in statements.iter().enumerate() {
-            if let Err(error) = transaction.batch_execute(statement).await {
+            // as a prepared statement, for that is one and never several
+            if let Err(error) = transaction.execute(*statement, &[]).await {
                 failed = Some((at, error));
                 break;
             }

@@ -22,6 +22,7 @@ use crate::lock::dataset_lock;
 use crate::score::{loads_until, newer_load};
 
 const RECORDING: &str = "writing what was published";
+const KEEPING: &str = "keeping what is published";
 
 impl Warehouse {
     /// Makes or refreshes a dataset's views and marts, all or none, under the dataset's lock. A run that sees a load newer than its own leaves
@@ -57,13 +58,14 @@ impl Warehouse {
             .await
             .doing("writing the marts' as-of date")?;
         let published = bring(&transaction, run, schemas, marts, blocked, &layers).await?;
-        keep(&transaction, run, schemas, marts).await?;
-        for mart in published.iter().filter(|mart| mart.rebuilt) {
-            check_publications(&transaction, schemas, marts, &mart.mart).await?;
-        }
+        let has_kept = keep(&transaction, run, schemas, marts).await?;
         step("before the marts were committed");
         transaction.commit().await.doing("committing the marts")?;
         step("after the marts were committed");
+        if has_kept {
+            // Without statistics the next comparison would be planned for a table of one row. Its lock is not for a long transaction.
+            self.client.batch_execute("ANALYZE audit.published_row").await.doing(KEEPING)?;
+        }
         Ok(Published { marts: published, millis: millis(), ..Published::default() })
     }
 
@@ -92,6 +94,16 @@ impl Warehouse {
         let made = bring(&transaction, run, schemas, marts, &all, &layers).await?;
         transaction.commit().await.doing("committing the marts")?;
         Ok(made.into_iter().map(|made| made.mart).collect())
+    }
+
+    /// The marts that a run has made or refreshed so far.
+    ///
+    /// # Errors
+    /// The database's; the schema must be migrated.
+    pub async fn made_by(&self, run: &DatasetRun) -> Result<Vec<String>> {
+        let query = "SELECT mart FROM audit.mart WHERE dataset = $1 AND run_id = $2";
+        let rows = self.client.query(query, &[&run.bundle.dataset, &run.run_id]).await.doing(RECORDING)?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
     /// Writes into the ledger what became of the exports.
@@ -150,28 +162,30 @@ async fn bring(
             published.push(MartPublished { mart: mart.name.clone(), rows, rebuilt });
         }
     }
+    for mart in published.iter().filter(|mart| mart.rebuilt) {
+        check_publications(transaction, schemas, marts, &mart.mart).await?;
+    }
     Ok(published)
 }
 
 /// Keeps what this publication shows, of the marts that declare it: the rows that the one before did not show, and until when it showed
-/// others. A mart that stays as it was shows what it showed.
-async fn keep(transaction: &Transaction<'_>, run: &DatasetRun, schemas: &Schemas, marts: &[Mart]) -> Result<()> {
-    const KEEPING: &str = "keeping what is published";
+/// others. A mart that stays as it was shows what it showed. Returns whether anything is kept.
+async fn keep(transaction: &Transaction<'_>, run: &DatasetRun, schemas: &Schemas, marts: &[Mart]) -> Result<bool> {
     let dataset = &run.bundle.dataset;
     let kept: Vec<&str> = marts.iter().filter(|mart| mart.publications).map(|mart| mart.name.as_str()).collect();
-    let mut publication: Option<i64> = None;
+    let is_open = "SELECT EXISTS (SELECT FROM audit.published_row WHERE dataset = $1 AND publication_until IS NULL)";
+    if kept.is_empty() && !transaction.query_one(is_open, &[dataset]).await.doing(KEEPING)?.get::<_, bool>(0) {
+        return Ok(false);
+    }
+    let next = "INSERT INTO audit.publication (dataset, publication, run_id, as_of) \
+                SELECT $1, coalesce(max(publication), 0) + 1, $2, (SELECT as_of FROM audit.as_of WHERE dataset = $1) \
+                FROM audit.publication WHERE dataset = $1 RETURNING publication";
+    let publication: i64 = transaction.query_one(next, &[dataset, &run.run_id]).await.doing(KEEPING)?.get(0);
+    let close_others = "UPDATE audit.published_row SET publication_until = $2 WHERE dataset = $1 AND publication_until IS NULL AND mart <> ALL ($3)";
+    transaction.execute(close_others, &[dataset, &publication, &kept]).await.doing(KEEPING)?;
     for mart in marts.iter().filter(|mart| mart.publications) {
-        if publication.is_none() {
-            let next = "INSERT INTO audit.publication (dataset, publication, run_id, as_of) \
-                        SELECT $1, coalesce(max(publication), 0) + 1, $2, (SELECT as_of FROM audit.as_of WHERE dataset = $1) \
-                        FROM audit.publication WHERE dataset = $1 RETURNING publication";
-            publication = Some(transaction.query_one(next, &[dataset, &run.run_id]).await.doing(KEEPING)?.get(0));
-        }
-        let Some(publication) = publication else { continue };
-        let close_others = "UPDATE audit.published_row SET publication_until = $2 WHERE dataset = $1 AND publication_until IS NULL AND mart <> ALL ($3)";
-        transaction.execute(close_others, &[dataset, &publication, &kept]).await.doing(KEEPING)?;
         let shown = format!(
-            "CREATE TEMP TABLE shown ON COMMIT DROP AS SELECT to_jsonb(m) AS shown FROM {} m; ANALYZE shown",
+            "CREATE TEMP TABLE shown ON COMMIT DROP AS SELECT to_jsonb(m.*) AS shown FROM {} m; ANALYZE shown",
             name(mart.schema(schemas), &mart.name, "")
         );
         transaction.batch_execute(&shown).await.doing(KEEPING)?;
@@ -182,10 +196,9 @@ async fn keep(transaction: &Transaction<'_>, run: &DatasetRun, schemas: &Schemas
                     WHERE NOT EXISTS (SELECT FROM audit.published_row kept WHERE kept.dataset = $1 AND kept.mart = $2 \
                     AND kept.publication_until IS NULL AND kept.shown = shown.shown)";
         transaction.execute(open, &[dataset, &mart.name, &publication]).await.doing(KEEPING)?;
-        // without statistics the next comparison would be planned for a table of one row
-        transaction.batch_execute("DROP TABLE shown; ANALYZE audit.published_row").await.doing(KEEPING)?;
+        transaction.batch_execute("DROP TABLE shown").await.doing(KEEPING)?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Sees that what earlier publications of a mart showed can be read with the types that its columns have now.

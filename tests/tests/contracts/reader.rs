@@ -343,6 +343,12 @@ fn refused_columns_stay_in_the_file() {
     let all = format!("{}{:?}{:?}", lines(&file.batches), file.rejects, file.summary);
     assert!(!all.contains("SECRET"), "{all}");
     assert!(file.rejects.iter().any(|reject| reject.value.as_deref() == Some("…")), "{:?}", file.rejects);
+    // a value in a column without a name: the others may be shifted
+    let unnamed = header.replace("status\n", "status,\n");
+    let text = format!("{unnamed}{}{}", row("1", "40", "SECRET1"), row("2", "40", "x,SECRET2"));
+    let file = read(&dataset, "etablissement_b", text.as_bytes(), 9).unwrap();
+    let found: Vec<_> = file.rejects.iter().map(|one| (one.line, one.rule.as_str(), one.value.as_deref())).collect();
+    assert_eq!((file.summary.kept.rows, found), (1, vec![(3, "colonne_sans_nom", Some("…"))]));
     // a header that comes again with its columns in other places
     let moved = header.replace("city,TELE  PHONE,", "TELE  PHONE,city,");
     let text = format!("{header}{}{moved}{}", row("1", "40", "SECRET1"), row("2", "40", "SECRET2"));
