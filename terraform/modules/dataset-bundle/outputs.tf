@@ -20,16 +20,13 @@ output "money" {
 
 output "schedule" {
   description = "When the dataset's scheduled run starts, in EventBridge Scheduler's words, and in which time zone; the expression is null if the dataset declares none."
+  # From the bundle as JSON writes it. A step is counted from the field's first value, and of the two days EventBridge wants one to be `?`.
   value = {
-    expression = local.cron == null ? null : format("cron(%s %s %s %s %s *)",
-      replace(local.cron[0], "*/", "0/"),
-      replace(local.cron[1], "*/", "0/"),
-      # of the two days EventBridge wants one to be `?`
-      local.cron[4] == "*" ? replace(local.cron[2], "*/", "1/") : "?",
-      replace(local.cron[3], "*/", "1/"),
-      local.cron[4] == "*" ? "?" : local.cron[4],
-    )
-    time_zone = one(regex(format(local.root_key, "time_zone"), local.declaration))
+    expression = one([
+      for cron in regexall("[{,]\"dataset.toml\":\".*?\\\\n[ \\t]*schedule[ \\t]*=[ \\t]*\\\\?[\"']([^ \"'\\\\]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ \"'\\\\]+)\\\\?[\"']", aws_s3_object.this.content) :
+      format("cron(%s %s %s %s %s *)", replace(cron[0], "*/", "0/"), replace(cron[1], "*/", "0/"), cron[4] == "*" ? replace(cron[2], "*/", "1/") : "?", replace(cron[3], "*/", "1/"), cron[4] == "*" ? "?" : cron[4])
+    ])
+    time_zone = one(flatten(regexall("[{,]\"dataset.toml\":\".*?\\\\n[ \\t]*time_zone[ \\t]*=[ \\t]*\\\\?[\"']([^\"'\\\\]+)", aws_s3_object.this.content)))
   }
 }
 
