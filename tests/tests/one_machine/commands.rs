@@ -110,7 +110,9 @@ async fn the_copied_binary_works_in_an_empty_folder() {
         .call(&["datasets"])
         .expect(0, &["facturation", "Billing files of health-care", "the program", "etablissement_b"]);
     let listed = machine.call(&["datasets", "--format", "json"]).expect(0, &[]).document();
-    assert_eq!((&listed[0]["name"], &listed[0]["folder"]), (&json!("facturation"), &Value::Null));
+    let names: Vec<_> = listed.as_array().unwrap().iter().map(|one| (&one["name"], &one["folder"])).collect();
+    let carried = ["commerce", "facturation", "supermarche", "vin"].map(|name| json!(name));
+    assert_eq!(names, carried.iter().map(|name| (name, &Value::Null)).collect::<Vec<_>>());
     machine.call(&["generate", "--out", "sample", "--rows", "40"]).expect(0, &["etablissement_B"]);
     machine.call(&["run", "sample/files", "--as-of", "2026-06-30"]).expect(0, &["Liste de relance"]);
     machine.call(&["query", "relance_synthese", "--format", "csv"]).expect(0, &["STANDARD"]);
@@ -119,7 +121,9 @@ async fn the_copied_binary_works_in_an_empty_folder() {
     machine.call(&["completions", "bash"]).expect(0, &["_fonderie()", "--settle"]);
 
     // A copy is used from then on, and is not overwritten.
-    machine.call(&["init", "factures"]).expect(2, &["carries no dataset `factures`: it has facturation"]);
+    machine
+        .call(&["init", "factures"])
+        .expect(2, &["carries no dataset `factures`: it has commerce, facturation, supermarche, vin"]);
     machine.call(&["init", "facturation"]).expect(0, &["made ./datasets/facturation"]);
     let contract = machine.path("datasets/facturation/dataset.toml");
     let text = fs::read_to_string(&contract).unwrap();
