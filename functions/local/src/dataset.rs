@@ -60,18 +60,12 @@ impl Origin {
         for name in names {
             marked.extend(Some(self.read(name)?).filter(|folder| folder.bundle.is_default()));
         }
+        let several = if marked.is_empty() { "datasets" } else { "datasets with `default = true`" };
         match (marked.pop(), marked.is_empty()) {
             (Some(only), true) => Ok(only),
-            (Some(_), false) => {
-                let message = format!(
-                    "{self} has several datasets with `default = true`, choose one with --dataset: {}",
-                    names.join(", ")
-                );
-                Err(invalid(message))
-            }
-            (None, _) => {
-                let message = format!("{self} has several datasets, choose one with --dataset: {}", names.join(", "));
-                Err(invalid(message))
+            _ => {
+                let names = names.join(", ");
+                Err(invalid(format!("{self} has several {several}, choose one with --dataset: {names}")))
             }
         }
     }

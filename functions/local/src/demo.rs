@@ -15,8 +15,9 @@ use crate::run::{Job, run_files};
 
 pub(crate) async fn run(arguments: DemoArguments) -> Result<Ending> {
     let dataset = DatasetFolder::read(&arguments.dataset)?;
+    let samples = dataset.samples()?;
     let (files, as_of) =
-        if dataset.samples()?.is_empty() { made(&dataset, &arguments)? } else { copied(&dataset, &arguments)? };
+        if samples.is_empty() { made(&dataset, &arguments)? } else { copied(&dataset, samples, &arguments)? };
     run_files(Job {
         dataset: &dataset,
         files,
@@ -54,7 +55,7 @@ fn made(dataset: &DatasetFolder, arguments: &DemoArguments) -> Result<Sample> {
 }
 
 /// The dataset's own sample files, copied into the state folder.
-fn copied(dataset: &DatasetFolder, arguments: &DemoArguments) -> Result<Sample> {
+fn copied(dataset: &DatasetFolder, samples: Vec<(String, Vec<u8>)>, arguments: &DemoArguments) -> Result<Sample> {
     if arguments.sample.rows.is_some() || arguments.sample.seed.is_some() {
         let message = format!(
             "{} has sample files of its own, so that --rows and --seed change nothing: leave them out",
@@ -65,7 +66,7 @@ fn copied(dataset: &DatasetFolder, arguments: &DemoArguments) -> Result<Sample> 
     let folder = arguments.state.state.join("samples").join(&dataset.name);
     fs::create_dir_all(&folder).map_err(|error| unwritten(&folder, error))?;
     let mut files = Vec::new();
-    for (name, content) in dataset.samples()? {
+    for (name, content) in samples {
         let path = folder.join(&name);
         fs::write(&path, content).map_err(|error| unwritten(&path, error))?;
         files.push((path, format!("{}/{name}", dataset.name)));

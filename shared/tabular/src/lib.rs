@@ -56,7 +56,7 @@ pub use problem::Problem;
 pub use reader::Reader;
 pub use refused::refused_key_schema;
 pub use reject::{Reject, RejectBuffer, reject_rows, reject_schema};
-pub use rows::{HIDDEN, Rows, SHEET_LINES, Step};
+pub use rows::{Rows, SHEET_LINES, Step};
 pub use schema::{SOURCE_LINE, SOURCE_RECORD, record_properties, record_schema, reject_properties};
 pub use split::{Next, Splitter};
 pub use tally::tally_batch;

@@ -21,7 +21,7 @@ use crate::text::clean;
 use crate::workbook::{Merge, WorkbookInput};
 
 /// What stands for a value that must not get out of the file.
-pub const HIDDEN: &str = "…";
+const HIDDEN: &str = "…";
 
 /// A cell as it can stand between `;`.
 fn quoted(cell: String) -> String {
@@ -313,7 +313,7 @@ impl<'a> Rows<'a> {
     }
 
     /// The record as one text: the line as it stands, or a sheet's cells with `;` between them. If a column's values must not get out
-    /// of the file, it is the cells with `;` between them and [`HIDDEN`] in place of those; all of it is hidden if nobody knows in which
+    /// of the file, it is the cells with `;` between them and `…` in place of those; all of it is hidden if nobody knows in which
     /// column each value stands.
     pub fn shown(&self) -> String {
         let Some(layout) = self.layout.as_ref().filter(|layout| layout.refuses) else {
