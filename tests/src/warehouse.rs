@@ -105,6 +105,8 @@ const TABLES: &[&str] = &[
     "dw.hist_facturation",
     "dw.fact_facturation_presence",
     "dw.anomalie_paiement_scores",
+    "dw.anomalie_paiement_reasons",
+    "dw.anomalie_paiement_scale",
     "audit.object_version",
 ];
 

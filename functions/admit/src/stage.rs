@@ -20,9 +20,10 @@ pub async fn run(context: &Context, input: AdmitInput) -> Result<Admitted> {
     let AdmitInput { execution_name: run_id, started_at, .. } = &input;
     match input.request()? {
         Request::Object(request) => object(context, run_id, *started_at, request).await.map(Admitted::Object),
-        Request::Dataset(DatasetRequest { dataset, as_of, force }) => {
+        Request::Dataset(DatasetRequest { dataset, as_of, force, retrain }) => {
             let name = named(context, Some(&dataset), "")?;
-            self::dataset(context, run_id, *started_at, name, as_of, force).await.map(Admitted::Dataset)
+            let run = self::dataset(context, run_id, *started_at, name, as_of, force).await?;
+            Ok(Admitted::Dataset(DatasetRun { retrain, ..run }))
         }
         Request::Withdraw(WithdrawRequest { withdraw, undo, dataset, as_of, force }) => {
             let name = named(context, dataset.as_deref(), &withdraw.key)?;
@@ -125,18 +126,7 @@ async fn dataset(
     let (bundle, dataset) = context.bundles.newest(&context.datasets_bucket, name).await?;
     let as_of = typed.unwrap_or_else(|| started_at.with_timezone(&dataset.time_zone).date_naive());
     let force = force || typed.is_none();
-    Ok(DatasetRun {
-        run_id: run_id.to_owned(),
-        started_at,
-        as_of,
-        force,
-        bundle,
-        object: None,
-        prefix: None,
-        items: None,
-        rebuild: None,
-        withdraw: None,
-    })
+    Ok(DatasetRun::new(run_id.to_owned(), started_at, as_of, force, bundle))
 }
 
 /// The dataset that is asked for by name, or else by the beginning of a key.

@@ -89,6 +89,9 @@ pub(crate) enum Command {
     /// Score, check and publish what is loaded, as of today: what a schedule does in the cloud
     #[command(after_help = EXIT_CODES)]
     Daily(DailyArguments),
+    /// Score what is loaded with the models in force, or train them again, and publish it, as of the date last published
+    #[command(after_help = EXIT_CODES)]
+    Score(ScoreArguments),
     /// Write the state folder into one file, while nothing else uses it
     #[command(after_help = EXIT_CODES)]
     Backup(BackupArguments),
@@ -149,8 +152,17 @@ pub(crate) struct RebuildArguments {
 }
 
 #[derive(Args)]
+pub(crate) struct ScoreArguments {
+    /// Train the models again, whatever their policy is
+    #[arg(long)]
+    pub(crate) retrain: bool,
+    #[command(flatten)]
+    pub(crate) daily: DailyArguments,
+}
+
+#[derive(Args)]
 pub(crate) struct DailyArguments {
-    /// What "today" is for rules, models and marts (yyyy-mm-dd); without it, today
+    /// What "today" is for rules, models and marts (yyyy-mm-dd); without it, today, or for `score` the date last published
     #[arg(long, value_name = "DATE")]
     pub(crate) as_of: Option<NaiveDate>,
     /// Take an --as-of that is earlier than the date last published

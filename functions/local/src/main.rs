@@ -115,6 +115,7 @@ fn called(line: CommandLine, arguments: &ArgMatches) -> ExitCode {
             Command::Init(arguments) => init::run(&arguments),
             Command::Rebuild(arguments) => rebuild::run(arguments).await,
             Command::Daily(arguments) => daily::run(arguments).await,
+            Command::Score(arguments) => daily::score(arguments).await,
             Command::Backup(arguments) => backup::run(arguments).await,
             Command::Restore(arguments) => restore::run(arguments).await,
             Command::Watch(arguments) => watch::run(arguments).await,

@@ -5,9 +5,9 @@ use std::cell::{Cell, RefCell};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use fonderie_core::stage::{
-    CaughtError, DatasetRun, DatasetSummaryInput, FailedRun, FailedState, Failure, LoadInput, Loaded, ObjectRun,
-    Published, RecordFailureInput, RunReport, ScoreInput, Scored, SummarizeInput, TransformInput, Transformed,
-    ValidateInput, Validated, Verdict,
+    AdmitInput, Admitted, CaughtError, DatasetRun, DatasetSummaryInput, FailedRun, FailedState, Failure, LoadInput,
+    Loaded, ObjectRun, Published, RecordFailureInput, RunReport, ScoreInput, Scored, SummarizeInput, TransformInput,
+    Transformed, ValidateInput, Validated, Verdict,
 };
 use fonderie_core::withdrawal::Withdrawn;
 use fonderie_core::{Deadline, Disposition, ErrorCode, ObjectRef, ObjectVersion, Result, Run, RunRequest, StageError};
@@ -305,6 +305,16 @@ impl Pipeline {
             );
         }
         Ok(())
+    }
+
+    /// Admits a run of a dataset, without a file.
+    pub(crate) async fn admit_dataset(&self, input: AdmitInput) -> Result<DatasetRun> {
+        match fonderie_admit::run(&self.admit, input).await? {
+            Admitted::Dataset(run) => Ok(run),
+            Admitted::Object(_) => {
+                Err(StageError::new(ErrorCode::Internal, "a run of a dataset was admitted as one of a file"))
+            }
+        }
     }
 
     /// Scores, publishes and summarizes a dataset; `withdrawal` is what its run has withdrawn or restored before. Returns also where the report lies.

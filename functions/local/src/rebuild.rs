@@ -127,18 +127,8 @@ async fn publish(
     progress: &Progress,
 ) -> Result<(Scored, Published)> {
     let started_at = Utc::now();
-    let run = DatasetRun {
-        run_id: run_id("rebuild", started_at),
-        started_at,
-        as_of: as_of.unwrap_or_else(|| started_at.date_naive()),
-        force: true,
-        bundle: present.clone(),
-        object: None,
-        prefix: None,
-        items: None,
-        rebuild: None,
-        withdraw: None,
-    };
+    let as_of = as_of.unwrap_or_else(|| started_at.date_naive());
+    let run = DatasetRun::new(run_id("rebuild", started_at), started_at, as_of, true, present.clone());
     let (score, publish, _) = pipeline.dataset(run, None, &|stage| progress.stage(stage)).await?;
     progress.end();
     Ok((score, publish))

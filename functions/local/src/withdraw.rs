@@ -113,16 +113,8 @@ fn pinned(dataset: &Dataset, bundle: BundleRef, meant: Meant, undo: bool) -> Pin
     // a withdrawal does not move the marts' date
     let as_of = meant.as_of.unwrap_or_else(|| started_at.with_timezone(&dataset.time_zone).date_naive());
     let order = DatasetRun {
-        run_id: run_id.clone(),
-        started_at,
-        as_of,
-        force: true,
-        bundle,
-        object: None,
-        prefix: None,
-        items: None,
-        rebuild: None,
         withdraw: Some(WithdrawOrder { object: meant.object, undo }),
+        ..DatasetRun::new(run_id.clone(), started_at, as_of, true, bundle)
     };
     Pinned { run_id, order }
 }

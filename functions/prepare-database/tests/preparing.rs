@@ -108,19 +108,10 @@ async fn forbidden(warehouse: &Warehouse, sql: &str) {
 
 async fn publish(pipeline: &mut Warehouse, run_id: &str, marts: &[Mart]) {
     let object = ObjectVersion { bucket: BUCKET.to_owned(), key: "shop.json".to_owned(), version_id: "v1".to_owned() };
-    let run = DatasetRun {
-        run_id: run_id.to_owned(),
-        started_at: "2026-07-01T00:00:00Z".parse().unwrap(),
-        force: true,
-        as_of: "2026-07-01".parse().unwrap(),
-        bundle: BundleRef { dataset: "shop".to_owned(), object, sha256: "0".repeat(64) },
-        object: None,
-        prefix: None,
-        items: None,
-        rebuild: None,
-        withdraw: None,
-    };
-    pipeline.publish(&run, &dataset().layout.schemas, marts, &[]).await.unwrap();
+    let bundle = BundleRef { dataset: "shop".to_owned(), object, sha256: "0".repeat(64) };
+    let (started_at, as_of) = ("2026-07-01T00:00:00Z".parse().unwrap(), "2026-07-01".parse().unwrap());
+    let run = DatasetRun::new(run_id.to_owned(), started_at, as_of, true, bundle);
+    pipeline.publish(&run, &dataset().layout, marts, &[]).await.unwrap();
 }
 
 #[tokio::test]
@@ -142,6 +133,7 @@ async fn a_new_database_is_prepared_once_and_again_without_a_change() {
             "the engine V7__layers_and_exports",
             "the engine V8__checks",
             "the engine V9__publications",
+            "the engine V10__models_in_force",
             "shop tables"
         ]
     );

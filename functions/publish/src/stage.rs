@@ -32,12 +32,12 @@ async fn publish(
     let run = warehouse.with_loads_known(&input.run).await?;
     let mut made = Vec::new();
     if !dataset.checks.is_empty() {
-        made = warehouse.make_layers(&run, &dataset.layout.schemas, &dataset.marts).await?;
+        made = warehouse.make_layers(&run, &dataset.layout, &dataset.marts).await?;
     }
     let checks = warehouse.check(&run, dataset).await?;
     let blocked = warehouse.blocked(dataset).await?;
     let kept: Vec<&str> = blocked.keys().map(String::as_str).collect();
-    let mut published = warehouse.publish(&run, &dataset.layout.schemas, &dataset.marts, &kept).await?;
+    let mut published = warehouse.publish(&run, &dataset.layout, &dataset.marts, &kept).await?;
     published.marts.iter_mut().for_each(|mart| mart.rebuilt |= made.contains(&mart.mart));
     if !published.left_to_newer {
         published.exports = exports::write(context, warehouse, dataset, run.as_of).await?;

@@ -122,9 +122,23 @@ impl Forest {
     /// # Errors
     /// A parameter is out of its range.
     pub fn train_rows(rows: &Rows, parameters: &Parameters, threads: NonZeroUsize) -> Result<Training, AnomalyError> {
+        let Some(forest) = Self::grow(rows, parameters)? else {
+            return Ok(Training::TooFewRows { rows: rows.len(), needed: parameters.samples });
+        };
+        let scores = forest.score(rows, threads);
+        let offset = percentile(scores.clone(), parameters.contamination);
+        Ok(Training::Fitted { forest: forest.with_offset(offset)?, scores })
+    }
+
+    /// The trees of a forest, with the offset 0: the rows may be a sample of those that are scored, whose scores give the offset
+    /// ([`Quantile`]). `None` if there are fewer rows than a tree samples.
+    ///
+    /// # Errors
+    /// A parameter is out of its range.
+    pub fn grow(rows: &Rows, parameters: &Parameters) -> Result<Option<Self>, AnomalyError> {
         parameters.check()?;
         if rows.len() < parameters.samples {
-            return Ok(Training::TooFewRows { rows: rows.len(), needed: parameters.samples });
+            return Ok(None);
         }
         let order = rows.canonical_order();
         let depth = parameters.samples.next_power_of_two().ilog2();
@@ -134,10 +148,27 @@ impl Forest {
             let mut sample: Vec<usize> = sample.into_iter().map(|rank| order[rank]).collect();
             grow(rows, &mut sample, depth, &mut draw)
         });
-        let mut forest = Self::new(parameters.clone(), rows.features, 0.0, nodes.collect())?;
-        let scores = forest.score(rows, threads);
-        forest.offset = percentile(scores.clone(), parameters.contamination);
-        Ok(Training::Fitted { forest, scores })
+        Self::new(parameters.clone(), rows.features, 0.0, nodes.collect()).map(Some)
+    }
+
+    /// The same trees with another offset.
+    ///
+    /// # Errors
+    /// It is not finite.
+    pub fn with_offset(self, offset: f64) -> Result<Self, AnomalyError> {
+        check_offset(offset)?;
+        Ok(Self { offset, ..self })
+    }
+
+    /// [`score_samples`](Self::score_samples) of rows that are no matrix.
+    ///
+    /// # Errors
+    /// The rows have another number of features.
+    pub fn score_rows(&self, rows: &Rows, threads: NonZeroUsize) -> Result<Vec<f64>, AnomalyError> {
+        if rows.features != self.features {
+            return Err(AnomalyError::Features { expected: self.features, found: rows.features });
+        }
+        Ok(self.score(rows, threads))
     }
 
     /// A forest from trees that another program trained, for instance scikit-learn's `estimators_[i].tree_`.
@@ -165,9 +196,7 @@ impl Forest {
         if nodes.len() != parameters.trees {
             return Err(AnomalyError::Parameter("the number of trees is not the one in the parameters"));
         }
-        if !offset.is_finite() {
-            return Err(AnomalyError::Parameter("the offset is not a finite number"));
-        }
+        check_offset(offset)?;
         let trees = nodes.iter().enumerate().map(|(tree, nodes)| {
             CompleteTree::new(nodes, features, parameters.samples).map_err(|reason| AnomalyError::Tree { tree, reason })
         });
@@ -295,7 +324,8 @@ impl Forest {
         Rows::new(x)
     }
 
-    /// Each thread has every so manieth piece of rows; each row's sum is over the trees in their order.
+    /// Thread *i* of n scores the pieces *i*, *i* + n, …; each row sums its trees in the same order, so that the scores do not depend on the
+    /// number of threads.
     fn score(&self, rows: &Rows, threads: NonZeroUsize) -> Vec<f64> {
         let mut scores = vec![0.0; rows.len()];
         let mut shares: Vec<Vec<_>> = (0..threads.get()).map(|_| Vec::new()).collect();
@@ -353,15 +383,40 @@ impl<X: Array2<f64>> Predictor<X, Vec<f64>> for Forest {
     }
 }
 
-/// numpy's `percentile(values, 100 * part)` with its default, linear interpolation.
+fn check_offset(offset: f64) -> Result<(), AnomalyError> {
+    if offset.is_finite() { Ok(()) } else { Err(AnomalyError::Parameter("the offset is not a finite number")) }
+}
+
+/// Where numpy's `percentile(values, 100 * part)` lies in sorted values, with its default, linear interpolation: between the value at
+/// `below` and the next one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quantile {
+    /// The index, from 0, of the value below it.
+    pub below: usize,
+    fraction: f64,
+}
+
+impl Quantile {
+    /// That of so many values, at least one; `part` is from 0 to 1.
+    pub fn new(values: usize, part: f64) -> Self {
+        let rank = part * values.saturating_sub(1) as f64;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within 0..values
+        let below = rank.floor() as usize;
+        Self { below, fraction: rank - rank.floor() }
+    }
+
+    /// Its value between the one at `below` and the next one; of the last value there is no next one.
+    pub fn between(self, low: f64, next: Option<f64>) -> f64 {
+        let high = next.unwrap_or(low);
+        let (part, step) = (self.fraction, high - low);
+        if part < 0.5 { low + step * part } else { high - step * (1.0 - part) }
+    }
+}
+
 fn percentile(mut values: Vec<f64>, part: f64) -> f64 {
-    let rank = part * (values.len() - 1) as f64;
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // within 0..len
-    let below = rank.floor() as usize;
-    let (_, &mut low, above) = values.select_nth_unstable_by(below, f64::total_cmp);
-    let high = above.iter().copied().min_by(f64::total_cmp).unwrap_or(low);
-    let (part, step) = (rank - rank.floor(), high - low);
-    if part < 0.5 { low + step * part } else { high - step * (1.0 - part) }
+    let quantile = Quantile::new(values.len(), part);
+    let (_, &mut low, above) = values.select_nth_unstable_by(quantile.below, f64::total_cmp);
+    quantile.between(low, above.iter().copied().min_by(f64::total_cmp))
 }
 
 /// Gives each node its position in a complete tree.

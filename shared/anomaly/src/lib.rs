@@ -6,13 +6,15 @@
 //! [hash](Forest::sha256), and refuses to be read where its content is not what was hashed.
 
 mod draw;
+mod drift;
 mod error;
 mod forest;
 mod rows;
 mod tree;
 mod zscore;
 
+pub use drift::Tenths;
 pub use error::AnomalyError;
-pub use forest::{Forest, ImportedNode, Parameters, Training, VERSION};
+pub use forest::{Forest, ImportedNode, Parameters, Quantile, Training, VERSION};
 pub use rows::Rows;
-pub use zscore::{Deviation, ZScore};
+pub use zscore::{Deviation, Sum, ZScore};

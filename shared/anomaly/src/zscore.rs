@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::tree::Exact;
+
 /// What the squared deviations are divided by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -14,6 +16,7 @@ pub enum Deviation {
 
 /// Mean and standard deviation of some values: `z = (value - mean) / standard_deviation`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Stored", from = "Stored")]
 pub struct ZScore {
     /// Which of the two it is.
     pub deviation: Deviation,
@@ -21,6 +24,26 @@ pub struct ZScore {
     pub mean: f64,
     /// In the unit of the values; 0 if all are equal.
     pub standard_deviation: f64,
+}
+
+/// The stored form.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    deviation: Deviation,
+    mean: Exact<f64>,
+    standard_deviation: Exact<f64>,
+}
+
+impl From<ZScore> for Stored {
+    fn from(ZScore { deviation, mean, standard_deviation }: ZScore) -> Self {
+        Self { deviation, mean: Exact(mean), standard_deviation: Exact(standard_deviation) }
+    }
+}
+
+impl From<Stored> for ZScore {
+    fn from(Stored { deviation, mean: Exact(mean), standard_deviation: Exact(standard_deviation) }: Stored) -> Self {
+        Self { deviation, mean, standard_deviation }
+    }
 }
 
 impl ZScore {
@@ -40,36 +63,65 @@ impl ZScore {
         }
         let mut values = values.to_vec();
         values.sort_unstable_by(f64::total_cmp);
+        let sums = |term: &dyn Fn(f64) -> f64| values.iter().fold(Sum::default(), |sum, &value| sum.plus(term(value)));
+        let mean = Self::mean(&sums(&|value| value))?;
+        Self::around(mean, &sums(&|value| (value - mean) * (value - mean)), deviation)
+    }
+
+    /// The mean of some values, by their sum in ascending order. `None` of none.
+    #[allow(clippy::cast_precision_loss)] // a table has fewer than 2^53 rows
+    pub fn mean(values: &Sum) -> Option<f64> {
+        let (least, greatest) = values.ends?;
         // of equal values, the mean is that value to the last bit
-        let mean = if values[0] == values[values.len() - 1] {
-            values[0]
-        } else {
-            sum(values.iter().copied()) / values.len() as f64
-        };
-        let squares = sum(values.iter().map(|value| (value - mean) * (value - mean)));
+        Some(if least == greatest { least } else { values.total() / values.count as f64 })
+    }
+
+    /// That of values with this mean, by the sum of their squared distances from it, in the values' ascending order. `None` of fewer than two.
+    #[allow(clippy::cast_precision_loss)] // a table has fewer than 2^53 rows
+    pub fn around(mean: f64, squares: &Sum, deviation: Deviation) -> Option<Self> {
         let divisor = match deviation {
-            Deviation::Population => values.len(),
-            Deviation::Sample => values.len() - 1,
+            Deviation::Population => squares.count,
+            Deviation::Sample => squares.count.saturating_sub(1),
         };
-        Some(Self { deviation, mean, standard_deviation: (squares / divisor as f64).sqrt() })
+        let standard_deviation = (squares.total() / divisor as f64).sqrt();
+        (squares.count > 1).then_some(Self { deviation, mean, standard_deviation })
+    }
+
+    /// What a distance from the mean is divided by; `None` if no value has a score.
+    pub fn unit(&self) -> Option<f64> {
+        let deviation = self.standard_deviation;
+        (deviation > 0.0 && deviation.is_finite()).then_some(deviation)
     }
 
     /// A value's score; `None` if all values were equal, or are too large for their squares to be numbers.
     pub fn score(&self, value: f64) -> Option<f64> {
-        let score = (value - self.mean) / self.standard_deviation;
-        (self.standard_deviation > 0.0 && self.standard_deviation.is_finite()).then_some(score)
+        Some((value - self.mean) / self.unit()?)
     }
 }
 
 /// A compensated sum (Neumaier 1974): its error does not grow with the number of values.
-fn sum(values: impl Iterator<Item = f64>) -> f64 {
-    let (mut sum, mut lost) = (0.0_f64, 0.0_f64);
-    for value in values {
-        let next = sum + value;
-        lost += if sum.abs() >= value.abs() { (sum - next) + value } else { (value - next) + sum };
-        sum = next;
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sum {
+    sum: f64,
+    lost: f64,
+    count: u64,
+    /// The first value and the last one.
+    ends: Option<(f64, f64)>,
+}
+
+impl Sum {
+    /// The sum with one more value.
+    #[must_use]
+    pub fn plus(self, value: f64) -> Self {
+        let next = self.sum + value;
+        let lost = if self.sum.abs() >= value.abs() { (self.sum - next) + value } else { (value - next) + self.sum };
+        let first = self.ends.map_or(value, |(first, _)| first);
+        Self { sum: next, lost: self.lost + lost, count: self.count + 1, ends: Some((first, value)) }
     }
-    sum + lost
+
+    fn total(self) -> f64 {
+        self.sum + self.lost
+    }
 }
 
 #[cfg(test)]

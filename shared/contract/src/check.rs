@@ -262,7 +262,9 @@ pub(crate) fn link(
     for table in records.iter_mut().flat_map(|record| &mut record.tables) {
         let looks_at =
             |check: &TableCheck| check.follows.contains(&table.name) || check.looks_up.as_ref() == Some(&table.name);
-        table.is_followed = checks.iter().any(looks_at);
+        if checks.iter().any(looks_at) {
+            table.follow(sql::ROW_KEY);
+        }
     }
     checks
 }

@@ -655,6 +655,8 @@ pub struct Model {
     pub levels: Vec<Level>,
     /// With fewer rows, nothing is scored.
     pub min_rows: u64,
+    /// When it is trained again.
+    pub training: TrainingPolicy,
     /// `models/<id>.sql`, a SELECT: a row's `key`, the table's surrogate, and each feature under its name.
     pub select: String,
     /// The table whose rows it scores.
@@ -663,6 +665,15 @@ pub struct Model {
     pub score: String,
     /// The column of the reason.
     pub reason: String,
+}
+
+/// When a model is trained again, besides on request and when its declaration is another one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrainingPolicy {
+    /// When so many rows of a hundred that it was trained on have changed since; new rows count too.
+    pub changed_percent: f64,
+    /// In the first scheduled run so many days after its training; `None` if age is no reason.
+    pub every_days: Option<u64>,
 }
 
 /// The kind of a model.
@@ -797,10 +808,13 @@ pub enum MartKind {
     View,
     /// The view of what each publication of another mart showed, which has no file of its own.
     Publications,
-    /// A materialized view in the schema of marts.
+    /// Stored rows in the schema of marts.
     Materialized {
         /// The columns that tell its rows apart: without them it could not be refreshed under its readers.
         key: Vec<String>,
+        /// The surrogate by which it follows the tables: a publication looks at the rows of the keys that loads touched. `None`: all rows are
+        /// computed again, in a materialized view.
+        by: Option<String>,
     },
 }
 

@@ -80,6 +80,7 @@ fn compile(bundle: &Bundle, found: &Found) -> Option<Dataset> {
         found.add("records/", "", "no record", "a file `records/<record>.toml`: what the files hold");
     }
     tables::link(&mut declared, &files, &models, &validity, found);
+    tables::follow(&mut declared, &marts, found);
     let checks = check::link(checks, &mut declared, &schemas, found);
     let mut sources: Vec<Source> = bundle
         .folder("sources/", ".toml")

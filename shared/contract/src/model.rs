@@ -1,7 +1,7 @@
 //! Models, preparation views and marts: what `dataset.toml` declares of them, and the SQL beside it.
 
 use crate::bundle::Bundle;
-use crate::compiled::{Bound, Feature, Level, Mart, MartKind, Model, ModelKind, Schemas};
+use crate::compiled::{Bound, Feature, Level, Mart, MartKind, Model, ModelKind, Schemas, TrainingPolicy};
 use crate::mistakes::{Found, Section};
 use crate::text::is_identifier;
 
@@ -59,6 +59,7 @@ fn model(section: &Section<'_>, bundle: &Bundle, found: &Found) -> Option<Model>
     let features: Vec<Feature> = sections.into_iter().flatten().filter_map(|entry| feature(&entry)).collect();
     names_differ(section, "features", features.iter().map(|feature| feature.name.as_str()));
     let levels = levels(section, is_zscore);
+    let training = training(section);
     section.finish();
     let id = id?;
     let select = statement(bundle, &format!("models/{id}.sql"), "the SELECT of the model's rows", found);
@@ -68,11 +69,30 @@ fn model(section: &Section<'_>, bundle: &Bundle, found: &Found) -> Option<Model>
         features,
         levels,
         min_rows,
+        training,
         select: select?,
         table: table?.to_owned(),
         score: score?.to_owned(),
         reason: reason?.to_owned(),
     })
+}
+
+/// `training`: when the model is trained again. Without it, when a tenth of its rows has changed.
+fn training(section: &Section<'_>) -> TrainingPolicy {
+    let mut policy = TrainingPolicy { changed_percent: 10.0, every_days: None };
+    let Some(section) = section.section("training") else { return policy };
+    if let Some(percent) = section.number("changed_percent") {
+        if !(0.0..=1_000.0).contains(&percent) {
+            section.mistake("changed_percent", percent.to_string(), "a number from 0, which is any change, to 1000");
+        }
+        policy.changed_percent = percent;
+    }
+    policy.every_days = section.whole("every_days");
+    if policy.every_days == Some(0) {
+        section.mistake("every_days", "0", "a whole number from 1 upwards");
+    }
+    section.finish();
+    policy
 }
 
 /// Reads what belongs to one kind, and the least `min_rows` that it can do with.
@@ -185,6 +205,10 @@ fn mart(section: &Section<'_>, bundle: &Bundle, found: &Found) -> Option<Mart> {
     if key.as_ref().is_some_and(Vec::is_empty) {
         section.mistake("key", "none", accepted);
     }
+    let by = section.text("incremental_by");
+    if let Some(by) = by.filter(|_| is_view) {
+        section.mistake("incremental_by", format!("\"{by}\" of a plain view"), "this key of a mart that is stored");
+    }
     let publications = section.truth("publications").unwrap_or(false);
     if publications && is_view {
         section.mistake("publications", "true of a plain view", "this key of a mart that is stored");
@@ -202,7 +226,7 @@ fn mart(section: &Section<'_>, bundle: &Bundle, found: &Found) -> Option<Mart> {
     let kind = if is_view {
         MartKind::View
     } else {
-        MartKind::Materialized { key: key?.into_iter().map(str::to_owned).collect() }
+        MartKind::Materialized { key: key?.into_iter().map(str::to_owned).collect(), by: by.map(str::to_owned) }
     };
     Some(Mart { name: name.to_owned(), kind, publications, definition: definition? })
 }

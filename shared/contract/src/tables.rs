@@ -2,11 +2,11 @@
 
 use chrono::{Datelike, Months, NaiveDate};
 use fonderie_tables::{
-    Calendar, Column, Computed, Growing, Index, Kind, Newest, Output, Partitions, Range, Record as Tables, Reference,
-    SqlType, Table,
+    Calendar, Column, Computed, Growing, Index, Kind, Newest, Output, Partitions, ROW_KEY, Range, Record as Tables,
+    Reference, SqlType, Table,
 };
 
-use crate::compiled::{self, Check, Complete, Model, Record, Severity, Warning};
+use crate::compiled::{self, Check, Complete, Mart, MartKind, Model, Record, Severity, Warning};
 use crate::mistakes::{Found, Section};
 use crate::record;
 use crate::text::is_identifier;
@@ -274,7 +274,7 @@ fn table(
         history: history.map(str::to_owned),
         growing,
         outputs: Vec::new(),
-        is_followed: false,
+        followed: Vec::new(),
         later: Vec::new(),
     })
 }
@@ -561,6 +561,10 @@ pub(crate) fn link(records: &mut [Tables], files: &[String], models: &[Model], v
             }
         }
     }
+    // a model's SELECT may read any of them
+    if !models.is_empty() {
+        records.iter_mut().flat_map(|record| &mut record.tables).for_each(|table| table.follow(ROW_KEY));
+    }
     for (record, file) in records.iter().zip(files) {
         for (at, table) in record.tables.iter().enumerate() {
             columns_differ(table, validity, |found_there, accepted| {
@@ -577,6 +581,33 @@ pub(crate) fn link(records: &mut [Tables], files: &[String], models: &[Model], v
         }
     }
     names_differ(records, files, models, found);
+}
+
+/// Makes the tables keep what changed in them, for the marts that follow.
+pub(crate) fn follow(records: &mut [Tables], marts: &[Mart], found: &Found) {
+    let tables = || records.iter().flat_map(|record| &record.tables);
+    let surrogates: Vec<String> = tables().map(|table| table.surrogate.clone()).collect();
+    let followed = marts.iter().filter_map(|mart| match &mart.kind {
+        MartKind::Materialized { by: Some(by), .. } => Some((mart, by)),
+        _ => None,
+    });
+    for (mart, by) in followed {
+        if !surrogates.contains(by) {
+            let place = format!("marts.{}.incremental_by", mart.name);
+            found.add(
+                "dataset.toml",
+                &place,
+                format!("\"{by}\""),
+                format!("the surrogate of a table: {}", surrogates.join(", ")),
+            );
+        }
+        for table in records.iter_mut().flat_map(|record| &mut record.tables) {
+            table.follow(ROW_KEY);
+            if table.references.iter().any(|reference| reference.name == *by) {
+                table.follow(by);
+            }
+        }
+    }
 }
 
 /// Where a table is declared. The last one of a record is its main table.
@@ -624,7 +655,7 @@ fn resolve(
 fn columns_differ(table: &Table, validity: &[String; 2], mistake: impl Fn(String, &str)) {
     let references = table.references.iter().map(|reference| &reference.name);
     let computed = table.computed.iter().map(|computed| &computed.column.name);
-    let outputs = table.outputs.iter().flat_map(|output| &output.columns).map(|column| &column.name);
+    let outputs = table.outputs.iter().flat_map(|output| [&output.score, &output.reason]);
     let made: Vec<&String> = [&table.surrogate].into_iter().chain(references).chain(computed).chain(outputs).collect();
     // fields of the record are compared with the engine's names where they are declared
     for name in made.iter().filter(|name| is_taken(name)) {
@@ -672,7 +703,7 @@ fn names_differ(records: &[Tables], files: &[String], models: &[Model], found: &
                 }
                 public.push((file.as_str(), place, view));
             }
-            for ending in ["_rows", "_history", "_presence", "_snapshots", "_refused", "_row_key_seq"] {
+            for ending in ["_rows", "_history", "_presence", "_snapshots", "_refused", "_changes", "_row_key_seq"] {
                 bases.push((format!("{}{ending}", table.name), table.name.as_str()));
             }
             if let Some(partitions) = &table.partitions {
@@ -685,7 +716,8 @@ fn names_differ(records: &[Tables], files: &[String], models: &[Model], found: &
         }
     }
     for model in models {
-        public.push(("dataset.toml", format!("models.{}.id", model.id), output(model).name));
+        let place = format!("models.{}.id", model.id);
+        public.extend(output(model).tables().map(|name| ("dataset.toml", place.clone(), name)));
     }
     for (at, (file, place, name)) in public.iter().enumerate() {
         if public[..at].iter().any(|(_, _, other)| other == name) {
@@ -698,10 +730,8 @@ fn names_differ(records: &[Tables], files: &[String], models: &[Model], found: &
     }
 }
 
-/// The table of what a model says.
 fn output(model: &Model) -> Output {
-    let columns = vec![Column::new(&model.score, SqlType::Number), Column::new(&model.reason, SqlType::Text(100_000))];
-    Output { name: format!("{}_scores", model.id), columns }
+    Output { model: model.id.clone(), score: model.score.clone(), reason: model.reason.clone() }
 }
 
 #[cfg(test)]

@@ -49,6 +49,9 @@ pub struct DatasetRequest {
     /// Whether `as_of` may be earlier than the one that was last published.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub force: bool,
+    /// Whether the models are trained again, whatever their policy is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retrain: bool,
 }
 
 /// What a backfill is asked for.

@@ -41,9 +41,29 @@ pub struct DatasetRun {
     /// Of a withdrawal: what is withdrawn or restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdraw: Option<WithdrawOrder>,
+    /// Whether the models are trained again, whatever their policy is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retrain: bool,
 }
 
 impl DatasetRun {
+    /// A run of what is loaded, without an object. Its as-of date is checked unless `force`.
+    pub fn new(run_id: String, started_at: DateTime<Utc>, as_of: NaiveDate, force: bool, bundle: BundleRef) -> Self {
+        Self {
+            run_id,
+            started_at,
+            as_of,
+            force,
+            bundle,
+            object: None,
+            prefix: None,
+            items: None,
+            rebuild: None,
+            withdraw: None,
+            retrain: false,
+        }
+    }
+
     /// Whether the run is of all that is loaded, as a schedule's, a backfill's end and a rebuild are: it may read whole tables.
     pub fn is_of_all(&self) -> bool {
         self.object.is_none() && self.withdraw.is_none()
@@ -52,19 +72,8 @@ impl DatasetRun {
 
 impl From<&Run> for DatasetRun {
     fn from(run: &Run) -> Self {
-        let Run { run_id, started_at, as_of, force, bundle, object, .. } = run;
-        Self {
-            run_id: run_id.clone(),
-            started_at: *started_at,
-            as_of: *as_of,
-            force: *force,
-            bundle: bundle.clone(),
-            object: Some(object.clone()),
-            prefix: None,
-            items: None,
-            rebuild: None,
-            withdraw: None,
-        }
+        let Run { run_id, started_at, as_of, force, bundle, object, .. } = run.clone();
+        Self { object: Some(object), ..Self::new(run_id, started_at, as_of, force, bundle) }
     }
 }
 
@@ -82,7 +91,11 @@ pub type PublishInput = ScoreInput;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScoreStatus {
-    /// Trained, and its scores written.
+    /// Trained, and all rows scored.
+    Trained,
+    /// All rows scored with the model in force.
+    Rescored,
+    /// The rows that are new or changed scored with the model in force.
     Scored,
     /// There are fewer rows than the model asks for: scores are NULL.
     TooFewRows,
@@ -92,11 +105,13 @@ pub enum ScoreStatus {
 
 impl ScoreStatus {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Scored, Self::TooFewRows, Self::LeftToNewer];
+    pub const ALL: [Self; 5] = [Self::Trained, Self::Rescored, Self::Scored, Self::TooFewRows, Self::LeftToNewer];
 
     /// The name in the ledger and in JSON.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Trained => "trained",
+            Self::Rescored => "rescored",
             Self::Scored => "scored",
             Self::TooFewRows => "too_few_rows",
             Self::LeftToNewer => "left_to_newer",
@@ -113,23 +128,53 @@ pub struct LevelRows {
     pub rows: u64,
 }
 
-/// What `score` says of one model.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How far the values of a feature have moved since the training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FeatureDrift {
+    /// The feature, as in the dataset.
+    pub feature: String,
+    /// The population stability index of the rows that were scored since, against those of the training: the sum over the tenths of the
+    /// training's values of (share now - share then) × ln(share now / share then). 0 is no drift; above 0.25 is commonly taken for a
+    /// reason to train again.
+    pub psi: f64,
+}
+
+/// The model in force.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelInForce {
+    /// The run that trained it.
+    pub run_id: String,
+    /// The as-of date of its training.
+    pub trained_as_of: NaiveDate,
+    /// Days from then to the as-of date of the run that reports it.
+    pub age_days: i64,
+    /// Rows that were scored when it was trained.
+    pub rows: u64,
+    /// Rows that were new or changed since.
+    pub changed_rows: u64,
+    /// Of each feature; none if fewer than 100 rows were scored since the training.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift: Vec<FeatureDrift>,
+    /// Where it lies: its scores can be computed again from it.
+    pub object: ObjectRef,
+}
+
+/// The outcome of `score` for one model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelScored {
     /// The model's id, as in the dataset.
     pub model: String,
     /// What became of it.
     pub status: ScoreStatus,
-    /// Rows that have a score, or of too few those that were there; 0 where that was left to a newer run.
+    /// Rows that this run scored; if there are too few, those that are there; 0 if that was left to a newer run.
     pub rows: u64,
-    /// Rows that it takes.
+    /// Rows that a training takes.
     pub min_rows: u64,
-    /// Rows whose score was another before.
-    pub written: u64,
-    /// The abnormal rows, by the model's levels.
+    /// The abnormal ones among the rows that this run scored, by the model's levels.
     pub levels: Vec<LevelRows>,
-    /// Where the trained model lies: its scores can be computed again from it.
-    pub trained: Option<ObjectRef>,
+    /// The model in force after this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_force: Option<ModelInForce>,
 }
 
 impl ModelScored {
@@ -141,9 +186,9 @@ impl ModelScored {
 
 impl fmt::Display for ModelScored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { model, rows, min_rows, written, levels, .. } = self;
+        let Self { model, rows, min_rows, levels, in_force, .. } = self;
         match self.status {
-            ScoreStatus::Scored => {
+            ScoreStatus::Trained | ScoreStatus::Rescored | ScoreStatus::Scored => {
                 let name = if let [level] = levels.as_slice() { &level.name } else { "abnormal" };
                 write!(f, "{model}: {rows} rows scored, {} {name}", self.abnormal())?;
                 if levels.len() > 1 {
@@ -151,7 +196,10 @@ impl fmt::Display for ModelScored {
                         levels.iter().map(|level| format!("{} {}", level.rows, level.name)).collect();
                     write!(f, " ({})", told.join(", "))?;
                 }
-                write!(f, ", {written} scores changed")
+                match in_force {
+                    Some(in_force) if self.status != ScoreStatus::Trained => write!(f, ", with {in_force}"),
+                    _ => write!(f, ", trained anew"),
+                }
             }
             ScoreStatus::TooFewRows => write!(f, "{model}: not scored, {rows} rows where {min_rows} are needed"),
             ScoreStatus::LeftToNewer => write!(f, "{model}: left to a newer load"),
@@ -159,8 +207,21 @@ impl fmt::Display for ModelScored {
     }
 }
 
+impl fmt::Display for ModelInForce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { trained_as_of, age_days, rows, changed_rows, drift, .. } = self;
+        #[allow(clippy::cast_precision_loss)] // a share, to a tenth of a percent
+        let share = 100.0 * *changed_rows as f64 / (*rows).max(1) as f64;
+        write!(f, "the model of {trained_as_of} ({age_days} days old, {share:.1} % of its rows changed since")?;
+        if let Some(most) = drift.iter().max_by(|a, b| a.psi.total_cmp(&b.psi)) {
+            write!(f, ", greatest drift {:.2} of {}", most.psi, most.feature)?;
+        }
+        f.write_str(")")
+    }
+}
+
 /// Output of `score`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scored {
     /// Each model of the dataset.
     pub models: Vec<ModelScored>,

@@ -15,8 +15,8 @@ use crate::object::{ObjectRef, ObjectVersion};
 use crate::rebuild::{RebuildPlan, RebuildRequest};
 use crate::run::{BackfillRequest, BundleRef, DatasetRequest, Run, RunRequest};
 pub use crate::scoring::{
-    Blocked, CheckStatus, Checked, DatasetRun, ExportWritten, LevelRows, MartPublished, ModelScored, PublishInput,
-    Published, ScoreInput, ScoreStatus, Scored,
+    Blocked, CheckStatus, Checked, DatasetRun, ExportWritten, FeatureDrift, LevelRows, MartPublished, ModelInForce,
+    ModelScored, PublishInput, Published, ScoreInput, ScoreStatus, Scored,
 };
 use crate::tally::Tally;
 use crate::units::Units;
@@ -58,7 +58,7 @@ impl AdmitInput {
             let enough = match self.machine {
                 Machine::Pipeline => {
                     "{\"bucket\": …, \"key\": …} is enough for a file, `version_id`, `dataset`, `as_of` (yyyy-mm-dd) and `force` \
-                     may be added; {\"dataset\": …} scores and publishes what is loaded; {\"withdraw\": {\"bucket\": …, \"key\": …}} withdraws a file, \
+                     may be added; {\"dataset\": …} scores and publishes what is loaded, with \"retrain\": true after training its models again; {\"withdraw\": {\"bucket\": …, \"key\": …}} withdraws a file, \
                      with \"undo\": true restores it, `version_id` may be added within, `dataset`, `as_of` and `force` beside it"
                 }
                 Machine::Backfill => {
@@ -330,7 +330,7 @@ pub enum SummarizeInput {
 }
 
 /// What the stages said of one object version; `load` and what comes after it are absent where the file was halted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ObjectRun {
     /// The pinned run.
     pub run: Run,
@@ -350,7 +350,7 @@ pub struct ObjectRun {
 }
 
 /// What the stages said of a dataset.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DatasetSummaryInput {
     /// The pinned run.
     pub run: DatasetRun,
@@ -420,7 +420,7 @@ pub struct Summary {
 }
 
 /// The run report, as `summarize` writes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunReport {
     /// One sentence with rows and amounts in, out and refused.
     pub sentence: String,
@@ -440,7 +440,7 @@ impl RunReport {
 }
 
 /// The report of a dataset's run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DatasetReport {
     /// What was scored and published, which files are missing, in one sentence.
     pub sentence: String,

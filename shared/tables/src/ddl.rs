@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::description::{Calendar, Column, Computed, Dataset, Output, Partitions, Table};
+use crate::description::{Calendar, Column, Computed, Dataset, Output, Partitions, SqlType, Table};
 use crate::names::{list, name, quote};
 use crate::references::REFERS_TO;
 use crate::{changes, staging, views};
@@ -103,11 +103,18 @@ pub fn bases(dataset: &Dataset) -> Vec<Base> {
             bases.push(base(schema, of("_snapshots"), snapshots(schema, table, scope)));
             bases.push(base(schema, of("_refused"), refused(schema, table)));
         }
-        if table.is_followed {
+        if !table.followed.is_empty() {
             bases.push(base(schema, of("_changes"), changes::create(schema, table)));
         }
-        let outputs = table.outputs.iter();
-        bases.extend(outputs.map(|output| base(schema, output.name.clone(), output_table(schema, output))));
+        for output in &table.outputs {
+            for (table, create) in output.tables().into_iter().zip(output_tables(schema, output)) {
+                let index = match table.ends_with("_scale") {
+                    true => String::new(),
+                    false => format!("CREATE UNIQUE INDEX ON {} (row_key);\n", name(schema, &table, "")),
+                };
+                bases.push(base(schema, table, create + &index));
+            }
+        }
     }
     bases
 }
@@ -261,12 +268,15 @@ fn refused(schema: &str, table: &Table) -> String {
     )
 }
 
-/// What a model says of a table's rows. Each training writes all of them anew: with half of each page free, the new ones stay on it, and no
-/// index is written. The load removes what is said of a row that goes.
-fn output_table(schema: &str, output: &Output) -> String {
-    format!(
-        "CREATE TABLE {} (\n{}  row_key bigint PRIMARY KEY\n) WITH (fillfactor = 45);\n",
-        name(schema, &output.name, ""),
-        columns(&output.columns, ""),
-    )
+/// The statements that make a model's tables, in the order of [`Output::tables`], without the indexes of their rows: the scores are written first.
+pub fn output_tables(schema: &str, output: &Output) -> [String; 3] {
+    let [scores, reasons, scale] = output.tables().map(|table| name(schema, &table, ""));
+    [
+        format!("CREATE TABLE {scores} (\n  row_key bigint NOT NULL,\n  raw double precision NOT NULL\n);\n"),
+        format!(
+            "CREATE TABLE {reasons} (\n  row_key bigint NOT NULL,\n  reason {} NOT NULL\n);\n",
+            SqlType::Text(100_000)
+        ),
+        format!("CREATE TABLE {scale} (\n  centre double precision NOT NULL,\n  unit double precision\n);\n"),
+    ]
 }

@@ -132,13 +132,28 @@ pub struct Index {
     pub condition: Option<String>,
 }
 
-/// A table of what a model says of a table's rows.
+/// The scores that a model gives a table's rows. They stand in tables of their own, which a training makes anew and exchanges as a whole:
+/// `<model>_scores` (raw scores), `<model>_reasons`, and `<model>_scale`, one row with what makes a score of a raw one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
-    /// Its name.
-    pub name: String,
-    /// Its columns.
-    pub columns: Vec<Column>,
+    /// The model's id.
+    pub model: String,
+    /// The column of the score in the table's view.
+    pub score: String,
+    /// The column of the reason.
+    pub reason: String,
+}
+
+impl Output {
+    /// The columns that readers see.
+    pub fn columns(&self) -> [Column; 2] {
+        [Column::new(&self.score, SqlType::Number), Column::new(&self.reason, SqlType::Text(100_000))]
+    }
+
+    /// The names of its tables, without their schema: of scores, of reasons, of the scale.
+    pub fn tables(&self) -> [String; 3] {
+        ["scores", "reasons", "scale"].map(|ending| format!("{}_{ending}", self.model))
+    }
 }
 
 /// A measure that only grows from a state to the next: one that falls is taken, and counted.
@@ -239,8 +254,9 @@ pub struct Table {
     pub growing: Vec<Growing>,
     /// What models say of the rows.
     pub outputs: Vec<Output>,
-    /// Whether loads keep a list of what they write: a check looks at nothing else.
-    pub is_followed: bool,
+    /// What loads keep a list of, of the rows that they write: their `row_key`, and the values of references. Empty if nobody follows the
+    /// table.
+    pub followed: Vec<String>,
     /// Columns of the state that the database has from later declarations. A version that is loaded under this one has no values of them.
     pub later: Vec<Later>,
 }
@@ -254,7 +270,17 @@ pub struct Later {
     pub refers_to: Option<String>,
 }
 
+/// The column of a row's surrogate in the base tables.
+pub const ROW_KEY: &str = "row_key";
+
 impl Table {
+    /// Makes loads keep a list of a column's values, of the rows that they write.
+    pub fn follow(&mut self, column: &str) {
+        if !self.followed.iter().any(|known| known == column) {
+            self.followed.push(column.to_owned());
+        }
+    }
+
     /// The natural key's names, quoted, in a list.
     pub(crate) fn key_list(&self) -> String {
         list(self.key.iter().map(|column| column.name.as_str()))
@@ -282,7 +308,7 @@ impl Table {
 
     /// The columns of the table's view that a check may name: the surrogate, the key, the state, what is computed and what models say.
     pub fn readable(&self) -> Vec<Column> {
-        let outputs = self.outputs.iter().flat_map(|output| &output.columns).cloned();
+        let outputs = self.outputs.iter().flat_map(Output::columns);
         let surrogate = Column::new(&self.surrogate, SqlType::Long);
         [surrogate].into_iter().chain(self.shown_key().cloned()).chain(self.shown_columns()).chain(outputs).collect()
     }

@@ -8,7 +8,7 @@
 //! - `<table>_presence`: per version, the members that it showed, and on which line.
 //! - `<table>_snapshots`, `<table>_refused`: per complete file, the scopes that it was complete of, and the keys that it showed in rows that
 //!   were refused.
-//! - `<table>_changes`: of a table that checks follow, what loads wrote since the checks were last asked.
+//! - `<table>_changes`: of a table that checks, models or marts follow, what loads wrote since they last looked.
 //!
 //! Beside them stand staging (each file's newest version as it was accepted), calendars, and what models say of the rows.
 //!
@@ -24,13 +24,13 @@ mod references;
 mod staging;
 mod views;
 
-pub use changes::{changed, drop_all, has_lost, take_all, take_changes};
-pub use ddl::{Base, Part, bases, create, names, readers};
+pub use changes::{changed, changed_keys, drop_all, has_lost, lists, shown, take_all, take_changes};
+pub use ddl::{Base, Part, bases, create, names, output_tables, readers};
 pub use description::{
-    Calendar, Column, Computed, Dataset, Growing, Holder, Index, Kind, Later, Newest, Output, Partitions, Range,
-    Record, Reference, SqlType, Table,
+    Calendar, Column, Computed, Dataset, Growing, Holder, Index, Kind, Later, Newest, Output, Partitions, ROW_KEY,
+    Range, Record, Reference, SqlType, Table,
 };
-pub use load::{load, state_hash};
+pub use load::{key_hash, load};
 pub use names::{name, quote};
 pub use references::{REFERS_TO, broken_references};
 pub use views::{View, function, functions, in_force_name, views};

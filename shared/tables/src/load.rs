@@ -48,11 +48,20 @@ pub fn load(dataset: &Dataset, record: &Record) -> String {
     sql
 }
 
-/// A number that is another one if a row's state is: of a base table's row under an alias.
-pub fn state_hash(table: &Table, alias: &str) -> String {
-    let columns = table.state_columns();
-    let columns = columns.iter().map(|column| format!("{alias}.{}", quote(&column.name))).collect::<Vec<_>>();
-    format!("hash_record_extended(ROW({}), 0)", columns.join(", "))
+/// A number of 64 bits that is a function of a row's natural key alone: of a base table's row under an alias. Rows in its order are in a random
+/// order that every database finds again, whatever the surrogates are.
+pub fn key_hash(table: &Table, alias: &str, seed: i64) -> String {
+    table.key.iter().fold(seed.to_string(), |seed, column| {
+        let value = format!("{alias}.{}", quote(&column.name));
+        // days and instants as numbers, for their texts depend on the session
+        let text = match column.sql_type {
+            SqlType::Text(_) => value,
+            SqlType::Date => format!("({value} - DATE '2000-01-01')::text"),
+            SqlType::Timestamp => format!("extract(epoch FROM {value})::text"),
+            _ => format!("{value}::text"),
+        };
+        format!("hashtextextended({text}, {seed})")
+    })
 }
 
 /// Adds members for keys of the file that have none.
@@ -152,9 +161,7 @@ impl<'t> Load<'t> {
         self.next(sql);
         self.after(sql);
         self.differences(sql);
-        if self.table.is_followed {
-            sql.push_str(&changes::note(self.schema, self.table, &self.temp("own"), &self.temp("changed")));
-        }
+        sql.push_str(&changes::note(self.schema, self.table, |ending| self.temp(ending)));
         if main {
             self.removed(sql);
             self.outcome(sql);
@@ -538,11 +545,14 @@ impl<'t> Load<'t> {
         );
         // what a model said, it said of a state
         for output in &self.table.outputs {
-            let _ = writeln!(
-                sql,
-                "DELETE FROM {} o USING {changed} c WHERE c.differs AND o.row_key = c.row_key;",
-                name(self.schema, &output.name, "")
-            );
+            let [scores, reasons, _] = output.tables();
+            for output in [scores, reasons] {
+                let _ = writeln!(
+                    sql,
+                    "DELETE FROM {} o USING {changed} c WHERE c.differs AND o.row_key = c.row_key;",
+                    name(self.schema, &output, "")
+                );
+            }
         }
     }
 

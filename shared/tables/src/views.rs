@@ -80,10 +80,15 @@ fn current(dataset: &Dataset, table: &Table) -> View {
         );
     }
     for (at, output) in table.outputs.iter().enumerate() {
-        let alias = format!("o{at}");
-        columns.extend(output.columns.iter().map(|column| of(&alias, &column.name)));
-        let output = name(&dataset.warehouse, &output.name, "");
-        let _ = write!(from, "\nLEFT JOIN {output} {alias} ON {alias}.row_key = r.row_key");
+        let [scores, reasons, scale] = output.tables().map(|table| name(&dataset.warehouse, &table, ""));
+        let (raw, why) = (format!("o{at}"), format!("w{at}"));
+        let score = format!("({raw}.raw - (SELECT centre FROM {scale})) / (SELECT unit FROM {scale})");
+        columns.push((output.score.clone(), score));
+        columns.push((output.reason.clone(), format!("{why}.reason")));
+        let _ = write!(
+            from,
+            "\nLEFT JOIN {scores} {raw} ON {raw}.row_key = r.row_key\nLEFT JOIN {reasons} {why} ON {why}.row_key = r.row_key"
+        );
     }
     if falls_back || dataset.may_be_open(table) {
         columns.push(("member_status".to_owned(), "r.row_status".to_owned()));

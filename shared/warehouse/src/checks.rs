@@ -15,6 +15,7 @@ use tokio_postgres::Transaction;
 
 use crate::connect::Warehouse;
 use crate::error::{Doing, wrong_sql};
+use crate::followers::{self, CHECKS};
 use crate::ledger::{signed, unsigned};
 use crate::load::WORK_MEM;
 use crate::lock::dataset_lock;
@@ -53,20 +54,28 @@ impl Warehouse {
         transaction.batch_execute(&memory).await.doing(CHECKING)?;
         let states = states(&transaction, dataset).await?;
         let daily = run.is_of_all();
-        let followed: Vec<&Table> = dataset.layout.tables.tables().filter(|table| table.is_followed).collect();
-        let mut lost = Vec::new();
+        let tables = &dataset.layout.tables;
+        let followed: Vec<&Table> = tables.tables().filter(|table| is_followed(dataset, table)).collect();
+        let (mut lost, mut seen) = (Vec::new(), BTreeMap::new());
+        for table in &followed {
+            seen.insert(table.name.as_str(), followers::seen(&transaction, tables, table, CHECKS).await?);
+        }
+        // whoever has not looked yet looks at all rows
+        let has_looked = seen.values().all(Option::is_some);
+        let after = |table: &Table| seen.get(table.name.as_str()).copied().flatten().unwrap_or_default();
         for table in followed.iter().filter(|table| is_looked_up(dataset, table)) {
             let any = dataset
                 .checks
                 .iter()
                 .any(|check| check.looks_up.as_ref() == Some(&table.name) && check.looks_up_values);
-            let asked = transaction.query_one(&has_lost(&dataset.layout.tables, table, any), &[]).await;
+            let asked = transaction.query_one(&has_lost(tables, table, after(table), any), &[]).await;
             if asked.doing(CHECKING)?.get(0) {
                 lost.push(&table.name);
             }
         }
         for table in &followed {
-            transaction.batch_execute(&take_changes(&dataset.layout.tables, table)).await.doing(CHECKING)?;
+            transaction.batch_execute(&take_changes(tables, table, after(table))).await.doing(CHECKING)?;
+            followers::look(&transaction, tables, table, CHECKS).await?;
         }
         let is_known =
             |check: &TableCheck| states.get(&check.id).is_some_and(|state| state.definition == definition(check));
@@ -75,6 +84,7 @@ impl Warehouse {
             let same = states.get(&check.id).filter(|state| state.definition == definition(check));
             let looks_up_less = check.looks_up.as_ref().is_some_and(|table| lost.contains(&table));
             daily
+                || !has_looked
                 || looks_up_less
                 || check.follows.is_empty()
                 || same.is_none_or(|state| state.status != CheckStatus::Passed.name())
@@ -85,7 +95,7 @@ impl Warehouse {
             checked.push(ask(&transaction, run, check, states.get(&check.id), false).await?);
         }
         if !all.is_empty() {
-            let take: String = followed.iter().map(|table| take_all(&dataset.layout.tables, table)).collect();
+            let take: String = followed.iter().map(|table| take_all(tables, table)).collect();
             transaction.batch_execute(&take).await.doing(CHECKING)?;
             for check in all {
                 checked.push(ask(&transaction, run, check, states.get(&check.id), true).await?);
@@ -125,6 +135,11 @@ impl Warehouse {
         }
         Ok(blocked)
     }
+}
+
+/// Whether checks see what changed in a table.
+fn is_followed(dataset: &Dataset, table: &Table) -> bool {
+    dataset.checks.iter().any(|check| check.follows.contains(&table.name)) || is_looked_up(dataset, table)
 }
 
 /// Whether a check looks rows up in a table.

@@ -1,4 +1,4 @@
-//! Rows of COPY BINARY, as they come in messages: a key, a state, and doubles.
+//! Rows of COPY BINARY, as they come in messages: a key, and doubles.
 //!
 //! Layout: <https://www.postgresql.org/docs/current/sql-copy.html>, "Binary Format".
 
@@ -17,15 +17,15 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder of rows with so many doubles behind key and state.
+    /// A decoder of rows with so many doubles behind the key.
     pub(crate) fn new(doubles: usize) -> Self {
         Self { rest: BytesMut::new(), begun: false, ended: false, values: vec![0.0; doubles] }
     }
 
-    /// Calls `row` for each row that is complete: the first column that is NULL, key, state, doubles.
+    /// Calls `row` for each row that is complete: the first column that is NULL, key, doubles.
     pub(crate) fn decode<F>(&mut self, bytes: &[u8], mut row: F) -> Result<()>
     where
-        F: FnMut(Option<usize>, i64, i64, &[f64]) -> Result<()>,
+        F: FnMut(Option<usize>, i64, &[f64]) -> Result<()>,
     {
         self.rest.extend_from_slice(bytes);
         if !self.begun {
@@ -52,11 +52,11 @@ impl Decoder {
                 self.ended = true;
                 break;
             }
-            if usize::try_from(width).ok() != Some(self.values.len() + 2) {
+            if usize::try_from(width).ok() != Some(self.values.len() + 1) {
                 return Err(malformed());
             }
-            let (mut null, mut key, mut state) = (None, 0, 0);
-            for column in 0..self.values.len() + 2 {
+            let (mut null, mut key) = (None, 0);
+            for column in 0..self.values.len() + 1 {
                 let Some(length) = left.try_get_i32().ok() else { return Ok(()) };
                 let value = match length {
                     -1 => {
@@ -71,13 +71,12 @@ impl Decoder {
                 };
                 match column {
                     0 => key = value.cast_signed(),
-                    1 => state = value.cast_signed(),
-                    feature => self.values[feature - 2] = f64::from_bits(value),
+                    feature => self.values[feature - 1] = f64::from_bits(value),
                 }
             }
             let used = self.rest.len() - left.len();
             self.rest.advance(used);
-            row(null, key, state, &self.values)?;
+            row(null, key, &self.values)?;
         }
         Ok(())
     }
@@ -105,11 +104,9 @@ mod tests {
     fn rows_come_whole_however_the_messages_are_cut() {
         let mut bytes = BytesMut::from(&b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0"[..]);
         for (key, value) in [(1_i64, Some(2.5)), (-7, None)] {
-            bytes.put_i16(3);
-            for number in [key, key * 2] {
-                bytes.put_i32(8);
-                bytes.put_i64(number);
-            }
+            bytes.put_i16(2);
+            bytes.put_i32(8);
+            bytes.put_i64(key);
             match value {
                 Some(value) => {
                     bytes.put_i32(8);
@@ -122,17 +119,17 @@ mod tests {
         for piece in [1, 2, 3, 7, 19, 1000] {
             let (mut decoder, mut rows) = (Decoder::new(1), Vec::new());
             for message in bytes.chunks(piece) {
-                let row = |null: Option<usize>, key, state, values: &[f64]| {
-                    rows.push((null, key, state, if null.is_some() { None } else { Some(values[0]) }));
+                let row = |null: Option<usize>, key, values: &[f64]| {
+                    rows.push((null, key, if null.is_some() { None } else { Some(values[0]) }));
                     Ok(())
                 };
                 decoder.decode(message, row).unwrap();
             }
             decoder.finish().unwrap();
-            assert_eq!(rows, [(None, 1, 2, Some(2.5)), (Some(2), -7, -14, None)], "in pieces of {piece}");
+            assert_eq!(rows, [(None, 1, Some(2.5)), (Some(1), -7, None)], "in pieces of {piece}");
         }
         let mut cut = Decoder::new(1);
-        cut.decode(&bytes[..40], |_, _, _, _| Ok(())).unwrap();
+        cut.decode(&bytes[..30], |_, _, _| Ok(())).unwrap();
         assert_eq!(cut.finish().unwrap_err().code, ErrorCode::Internal);
     }
 }

@@ -103,9 +103,14 @@ pub(crate) async fn make(transaction: &Transaction<'_>, dataset: &Dataset, base:
 
 /// Takes from everybody but the owner the rights on the internal tables, which whoever reads a schema has on all that is made there.
 pub(crate) async fn close(transaction: &Transaction<'_>, tables: &Dataset) -> Result<()> {
-    let doing = "closing the internal tables";
     let internal = bases(tables).into_iter().filter(|base| base.is_internal);
     let names: Vec<String> = internal.map(|base| name(&base.schema, &base.name, "")).collect();
+    close_tables(transaction, &names).await
+}
+
+/// Takes from everybody but the owner the rights on tables, by their names as SQL has them.
+pub(crate) async fn close_tables(transaction: &Transaction<'_>, names: &[String]) -> Result<()> {
+    let doing = "closing the internal tables";
     let query = "SELECT DISTINCT format('REVOKE ALL ON %s FROM %s', c.oid::regclass, coalesce(quote_ident(r.rolname), 'PUBLIC')) \
                  FROM unnest($1::text[]) AS name JOIN pg_class c ON c.oid = to_regclass(name) \
                  CROSS JOIN aclexplode(c.relacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee WHERE a.grantee <> c.relowner";

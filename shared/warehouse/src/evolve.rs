@@ -200,10 +200,10 @@ fn rows_of(base: &str) -> String {
 
 /// What stands in the database and a declaration that is new to it no longer has: tables, and the time zone in which days were counted.
 async fn undeclared(transaction: &Transaction<'_>, layout: &Layout, steps: &mut Steps) -> Result<()> {
-    // what models said, and lists of changes, are no part of a table's states
+    // scores and lists of changes are no part of a table's states
     let query = "SELECT t.name FROM audit.dataset_table t JOIN pg_class c ON c.oid = to_regclass(t.name) \
                  WHERE t.dataset = $1 AND t.name <> ALL ($2::text[]) AND c.relkind IN ('r', 'p') AND NOT c.relispartition \
-                   AND t.name NOT LIKE '%\\_scores' AND t.name NOT LIKE '%\\_changes' ORDER BY t.name";
+                   AND t.name !~ '_(scores|reasons|scale|changes)$' ORDER BY t.name";
     let declared = Made::by(layout).tables;
     for row in transaction.query(query, &[&layout.tables.name, &declared]).await.doing(COMPARING)? {
         let table: String = row.get(0);

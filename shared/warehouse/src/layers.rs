@@ -8,21 +8,23 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use fonderie_contract::{Mart, MartKind, Schemas};
+use fonderie_contract::{Layout, Mart, MartKind, Schemas};
 use fonderie_core::{ErrorCode, Result, StageError, digest, hex};
 use fonderie_tables::name;
 use tokio_postgres::Transaction;
 use tokio_postgres::error::{ErrorPosition, SqlState};
 
 use crate::error::{Doing, database_error, wrong_sql};
+use crate::follow::{Following, definition_of};
 use crate::sql::{grants, quote};
 
 const LOOKING: &str = "looking at the views and marts";
 const ORDERING: &str = "ordering the views and marts";
 const EXCHANGING: &str = "exchanging the views and marts";
 
-/// How long one lock of the exchange is waited for: less than PostgreSQL's `deadlock_timeout` of a second.
-const PATIENCE: Duration = Duration::from_millis(300);
+/// How long one lock of the exchange is waited for, which is how long a reader may wait for it: less than PostgreSQL's `deadlock_timeout` of a
+/// second, and than what a person notices.
+const PATIENCE: Duration = Duration::from_millis(90);
 
 /// A view that is declared, or that the ledger knows from an earlier declaration.
 struct Layer<'a> {
@@ -41,7 +43,15 @@ struct Layer<'a> {
 /// A relation in the catalogue.
 struct Relation {
     oid: u32,
-    is_materialized: bool,
+    kind: RelationKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RelationKind {
+    View,
+    Materialized,
+    /// A table, with the view of its definition: a mart that follows.
+    Table(u32),
 }
 
 impl Layer<'_> {
@@ -52,6 +62,18 @@ impl Layer<'_> {
     /// Its name while it is made beside the old one.
     fn draft(&self) -> String {
         format!("{}__new", self.name)
+    }
+
+    /// The mart as it follows the tables, if it does, under a name.
+    fn following<'f>(&'f self, under: &'f str) -> Option<Following<'f>> {
+        let mart = self.mart?;
+        let MartKind::Materialized { key, by: Some(by) } = &mart.kind else { return None };
+        Some(Following { schema: &self.schema, mart: under, key, by, path: mart.path() })
+    }
+
+    /// Whether its rows are stored.
+    fn is_stored(&self) -> bool {
+        self.found.as_ref().is_some_and(|found| found.kind != RelationKind::View)
     }
 
     fn is_changed(&self) -> bool {
@@ -100,13 +122,20 @@ impl<'a> Layers<'a> {
             layers.push(Layer { label, schema, name, mart: None, known: Some(sha256), found: None });
         }
         let places: Vec<String> = layers.iter().map(Layer::place).collect();
-        let found = "SELECT c.oid, c.relkind::text FROM unnest($1::text[]) WITH ORDINALITY AS l (place, at) \
-                     LEFT JOIN pg_class c ON c.oid = to_regclass(l.place) ORDER BY l.at";
-        let found = transaction.query(found, &[&places]).await.doing(LOOKING)?;
+        let definitions: Vec<String> =
+            layers.iter().map(|layer| name(&layer.schema, &definition_of(&layer.name), "")).collect();
+        let found = "SELECT c.oid, c.relkind::text, d.oid FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS l (place, definition, at) \
+                     LEFT JOIN pg_class c ON c.oid = to_regclass(l.place) LEFT JOIN pg_class d ON d.oid = to_regclass(l.definition) ORDER BY l.at";
+        let found = transaction.query(found, &[&places, &definitions]).await.doing(LOOKING)?;
         for (layer, row) in layers.iter_mut().zip(&found) {
             let Some(oid) = row.get(0) else { continue };
             match (row.get::<_, &str>(1), layer.mart) {
-                (kind @ ("v" | "m"), _) => layer.found = Some(Relation { oid, is_materialized: kind == "m" }),
+                ("v", _) => layer.found = Some(Relation { oid, kind: RelationKind::View }),
+                ("m", _) => layer.found = Some(Relation { oid, kind: RelationKind::Materialized }),
+                // it is ours if it has a definition
+                ("r", _) if layer.known.is_some() && row.get::<_, Option<u32>>(2).is_some() => {
+                    layer.found = Some(Relation { oid, kind: RelationKind::Table(row.get(2)) });
+                }
                 // it is somebody else's by now
                 (_, None) => {}
                 (_, Some(mart)) => {
@@ -120,12 +149,20 @@ impl<'a> Layers<'a> {
             }
         }
         let oids: Vec<u32> = layers.iter().filter_map(|layer| Some(layer.found.as_ref()?.oid)).collect();
-        let pairs = "WITH RECURSIVE above (below, oid) AS ( \
-                       SELECT oid, oid FROM unnest($1::oid[]) AS oid \
-                       UNION SELECT a.below, r.ev_class FROM above a JOIN pg_depend d ON d.refobjid = a.oid JOIN pg_rewrite r ON r.oid = d.objid \
-                       WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass) \
-                     SELECT below, oid, oid::regclass::text FROM above ORDER BY 3";
-        let pairs = transaction.query(pairs, &[&oids]).await.doing(LOOKING)?;
+        // a table stands on the view of its definition
+        let tables = layers.iter().filter_map(|layer| match layer.found.as_ref()? {
+            Relation { oid, kind: RelationKind::Table(definition) } => Some((*definition, *oid)),
+            _ => None,
+        });
+        let (definitions, tables): (Vec<u32>, Vec<u32>) = tables.unzip();
+        let pairs = "WITH RECURSIVE edge AS ( \
+                       SELECT d.refobjid AS below, r.ev_class AS above FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid \
+                       WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass \
+                       UNION ALL SELECT * FROM unnest($2::oid[], $3::oid[]) \
+                     ), above (below, oid) AS ( \
+                       SELECT oid, oid FROM unnest($1::oid[]) AS oid UNION SELECT a.below, e.above FROM above a JOIN edge e ON e.below = a.oid) \
+                     SELECT below, oid, oid::regclass::text FROM above WHERE oid <> ALL ($2::oid[]) ORDER BY 3";
+        let pairs = transaction.query(pairs, &[&oids, &definitions, &tables]).await.doing(LOOKING)?;
         let pairs = pairs.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
         Ok(Self { layers, pairs })
     }
@@ -163,7 +200,12 @@ impl<'a> Layers<'a> {
     /// # Errors
     /// `ContractInvalid` if definitions lack something, stand on each other in a cycle or are no SELECT that PostgreSQL takes,
     /// `SchemaMismatch` if objects of others depend on one that must be made anew; the database's.
-    pub(crate) async fn bring(&self, transaction: &Transaction<'_>, blocked: &[&str]) -> Result<Vec<bool>> {
+    pub(crate) async fn bring(
+        &self,
+        transaction: &Transaction<'_>,
+        layout: &Layout,
+        blocked: &[&str],
+    ) -> Result<Vec<bool>> {
         let changed: Vec<&Layer<'_>> = self.layers.iter().filter(|layer| layer.is_changed()).collect();
         let is_concerned =
             |layer: &Layer<'_>| layer.is_changed() || changed.iter().any(|changed| self.stands_on(layer, changed));
@@ -173,7 +215,10 @@ impl<'a> Layers<'a> {
         for at in self.ordered().into_iter().filter(|&at| !concerned[at]) {
             let layer = &self.layers[at];
             let is_blocked = layer.mart.is_some_and(|mart| blocked.contains(&mart.name.as_str()));
-            if layer.found.as_ref().is_some_and(|found| found.is_materialized) && !is_blocked {
+            if let Some(following) = layer.following(&layer.name).filter(|_| !is_blocked) {
+                let refreshed = following.refresh(transaction, layout).await;
+                refreshed.map_err(|error| of_layer(layer, error))?;
+            } else if layer.is_stored() && !is_blocked {
                 let refresh = format!("REFRESH MATERIALIZED VIEW CONCURRENTLY {}", layer.place());
                 let refreshed = transaction.batch_execute(&refresh).await;
                 refreshed.doing(&publishing(layer)).map_err(|error| of_layer(layer, error))?;
@@ -185,6 +230,11 @@ impl<'a> Layers<'a> {
                 made = self.layers.iter().map(Layer::is_changed).collect();
             } else {
                 self.exchange(transaction, &concerned, &drafts).await?;
+            }
+            for layer in self.layers.iter().zip(&concerned).filter_map(|(layer, is)| is.then_some(layer)) {
+                if let Some(following) = layer.following(&layer.name) {
+                    following.look(transaction, layout).await?;
+                }
             }
         }
         made.truncate(self.layers.iter().filter(|layer| layer.mart.is_some()).count());
@@ -294,7 +344,7 @@ impl<'a> Layers<'a> {
     async fn replace(&self, transaction: &Transaction<'_>, concerned: &[bool], drafts: &[Draft]) -> Result<bool> {
         let is_plain = |layer: &Layer<'_>| {
             let is_materialized = |mart: &Mart| matches!(mart.kind, MartKind::Materialized { .. });
-            !layer.mart.is_some_and(is_materialized) && !layer.found.as_ref().is_some_and(|found| found.is_materialized)
+            !layer.mart.is_some_and(is_materialized) && !layer.is_stored()
         };
         if !self.layers.iter().zip(concerned).all(|(layer, is)| !is || is_plain(layer)) {
             return Ok(false);
@@ -329,9 +379,15 @@ impl<'a> Layers<'a> {
         for Draft { layer: at, definition } in drafts {
             let layer = &self.layers[*at];
             let Some(mart) = layer.mart else { continue };
-            let build = create(&layer.schema, &layer.draft(), &mart.kind, definition);
-            let built = transaction.batch_execute(&build).await;
-            built.doing(&publishing(layer)).map_err(|error| of_layer(layer, error))?;
+            let draft = layer.draft();
+            let built = match layer.following(&draft) {
+                Some(following) => following.make(transaction, definition, &publishing(layer)).await,
+                None => {
+                    let build = create(&layer.schema, &draft, &mart.kind, definition);
+                    transaction.batch_execute(&build).await.doing(&publishing(layer))
+                }
+            };
+            built.map_err(|error| of_layer(layer, error))?;
             let Some(found) = &layer.found else { continue };
             // who may read the old one may read the new one
             let grants = format!("SELECT unnest(ARRAY({})) FROM pg_class c WHERE c.oid = $1", grants("c", "$2::text"));
@@ -348,9 +404,17 @@ impl<'a> Layers<'a> {
         let mut steps: Vec<(usize, String)> = Vec::new();
         for at in self.ordered().into_iter().rev().filter(|&at| concerned[at]) {
             let layer = &self.layers[at];
-            let is_materialized = layer.found.as_ref().is_some_and(|found| found.is_materialized);
-            let kind = if is_materialized { "MATERIALIZED VIEW" } else { "VIEW" };
+            let Some(found) = &layer.found else { continue };
+            let kind = match found.kind {
+                RelationKind::View => "VIEW",
+                RelationKind::Materialized => "MATERIALIZED VIEW",
+                RelationKind::Table(_) => "TABLE",
+            };
             steps.push((at, format!("DROP {kind} {}", layer.place())));
+            if let RelationKind::Table(_) = found.kind {
+                let definition = name(&layer.schema, &definition_of(&layer.name), "");
+                steps.push((at, format!("DROP VIEW {definition}")));
+            }
         }
         for &Draft { layer: at, .. } in drafts {
             let layer = &self.layers[at];
@@ -358,6 +422,10 @@ impl<'a> Layers<'a> {
             if matches!(layer.mart.map(|mart| &mart.kind), Some(MartKind::Materialized { .. })) {
                 let [draft, key] = [layer.draft(), layer.name.clone()].map(|name| format!("{name}_key"));
                 steps.push((at, renaming(&layer.schema, &draft, &key)));
+            }
+            if layer.following(&layer.name).is_some() {
+                let (draft, definition) = (definition_of(&layer.draft()), definition_of(&layer.name));
+                steps.push((at, renaming(&layer.schema, &draft, &definition)));
             }
         }
         let statements: Vec<&str> = steps.iter().map(|(_, statement)| statement.as_str()).collect();
@@ -423,11 +491,16 @@ pub(crate) fn label(mart: &Mart, schemas: &Schemas) -> String {
 
 /// The hash of all that makes a mart.
 pub(crate) fn sha256(mart: &Mart) -> String {
+    let by: Option<&str> = match &mart.kind {
+        MartKind::Materialized { by, .. } => by.as_deref(),
+        _ => None,
+    };
     let (kind, key): (&[&str], &[String]) = match &mart.kind {
         MartKind::Preparation | MartKind::View | MartKind::Publications => (&["view"], &[]),
-        MartKind::Materialized { key } => (&[], key),
+        MartKind::Materialized { key, by: None } => (&[], key),
+        MartKind::Materialized { key, by: Some(_) } => (&["incremental"], key),
     };
-    let parts = kind.iter().copied().chain(key.iter().map(String::as_str));
+    let parts = kind.iter().copied().chain(key.iter().map(String::as_str)).chain(by.iter().copied());
     hex(digest(parts.chain([mart.name.as_str(), mart.definition.as_str()])))
 }
 
@@ -446,20 +519,31 @@ fn define(schema: &str, under: &str, kind: &MartKind, definition: &str) -> Strin
 /// exchange would see an empty mart otherwise.
 pub(crate) fn create(schema: &str, under: &str, kind: &MartKind, definition: &str) -> String {
     let define = define(schema, under, kind, definition);
-    let MartKind::Materialized { key } = kind else { return define };
+    let MartKind::Materialized { key, by } = kind else { return define };
     let place = name(schema, under, "");
-    let columns: Vec<String> = key.iter().map(|column| quote(column)).collect();
-    format!(
-        "{define};\nREFRESH MATERIALIZED VIEW {place};\nCREATE UNIQUE INDEX {} ON {place} ({});\nANALYZE {place}",
-        quote(&format!("{under}_key")),
-        columns.join(", ")
-    )
+    let fill = match by {
+        None => format!("{define};\nREFRESH MATERIALIZED VIEW {place}"),
+        Some(_) => {
+            let view = name(schema, &definition_of(under), "");
+            format!("CREATE VIEW {view} AS\n{definition};\nCREATE TABLE {place} AS TABLE {view}")
+        }
+    };
+    format!("{fill};\n{}", index(schema, under, key, by.as_deref()))
+}
+
+/// The statements that index a mart's rows, once they are there.
+pub(crate) fn index(schema: &str, under: &str, key: &[String], by: Option<&str>) -> String {
+    let place = name(schema, under, "");
+    let columns = key.iter().map(|column| quote(column)).collect::<Vec<_>>().join(", ");
+    let follows = by.filter(|by| key.first().is_none_or(|first| first != by));
+    let follows = follows.map(|by| format!("CREATE INDEX ON {place} ({});\n", quote(by))).unwrap_or_default();
+    format!("CREATE UNIQUE INDEX {} ON {place} ({columns});\n{follows}ANALYZE {place}", quote(&format!("{under}_key")))
 }
 
 /// Runs statements that lock views, all or none; returns which one failed, and how. A reader that holds a lower view and asks for an upper
 /// one must not wait for us while we wait for it: PostgreSQL would break off one of the two. So no lock is waited for longer than
 /// [`PATIENCE`], and what was taken is given back before the next try, until the session's own `lock_timeout` has passed.
-async fn in_short_waits(
+pub(crate) async fn in_short_waits(
     transaction: &Transaction<'_>,
     statements: &[&str],
     doing: &str,
@@ -487,7 +571,7 @@ async fn in_short_waits(
             Some((_, error)) if is_held(&error) && (most == 0.0 || started.elapsed().as_secs_f64() < most) => {
                 let back = "ROLLBACK TO SAVEPOINT waiting; RELEASE SAVEPOINT waiting";
                 transaction.batch_execute(back).await.doing(doing)?;
-                tokio::time::sleep(PATIENCE / 3).await;
+                tokio::time::sleep(PATIENCE).await;
             }
             Some(failed) => return Ok(Err(failed)),
         }

@@ -28,6 +28,7 @@ const ENGINE: &[(&str, &str)] = &[
     ("V7__layers_and_exports.sql", include_str!("../migrations/V7__layers_and_exports.sql")),
     ("V8__checks.sql", include_str!("../migrations/V8__checks.sql")),
     ("V9__publications.sql", include_str!("../migrations/V9__publications.sql")),
+    ("V10__models_in_force.sql", include_str!("../migrations/V10__models_in_force.sql")),
 ];
 
 /// The statements that make the ledger.

@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use fonderie_contract::{Mart, MartKind, Schemas};
+use fonderie_contract::{Layout, Mart, MartKind, Schemas};
 use fonderie_core::Result;
 use fonderie_core::failpoint::step;
 use fonderie_core::stage::{DatasetRun, ExportWritten, MartPublished, Published};
@@ -15,6 +15,8 @@ use tokio_postgres::Transaction;
 
 use crate::connect::Warehouse;
 use crate::error::{Doing, wrong_sql};
+use crate::follow::stands_on;
+use crate::followers::{self, CHECKS};
 use crate::layers::{Layers, label, sha256};
 use crate::ledger::{signed, unsigned};
 use crate::load::WORK_MEM;
@@ -36,10 +38,11 @@ impl Warehouse {
     pub async fn publish(
         &mut self,
         run: &DatasetRun,
-        schemas: &Schemas,
+        layout: &Layout,
         marts: &[Mart],
         blocked: &[&str],
     ) -> Result<Published> {
+        let schemas = &layout.schemas;
         let started = Instant::now();
         let millis = || u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let transaction = self.client.transaction().await.doing("beginning to publish")?;
@@ -57,8 +60,9 @@ impl Warehouse {
             )
             .await
             .doing("writing the marts' as-of date")?;
-        let published = bring(&transaction, run, schemas, marts, blocked, &layers).await?;
+        let published = bring(&transaction, run, layout, marts, blocked, &layers).await?;
         let has_kept = keep(&transaction, run, schemas, marts).await?;
+        followers::forget_others(&transaction, &run.bundle.dataset, &declared_followers(layout, marts)).await?;
         step("before the marts were committed");
         transaction.commit().await.doing("committing the marts")?;
         step("after the marts were committed");
@@ -74,7 +78,8 @@ impl Warehouse {
     ///
     /// # Errors
     /// Those of [`Self::publish`].
-    pub async fn make_layers(&mut self, run: &DatasetRun, schemas: &Schemas, marts: &[Mart]) -> Result<Vec<String>> {
+    pub async fn make_layers(&mut self, run: &DatasetRun, layout: &Layout, marts: &[Mart]) -> Result<Vec<String>> {
+        let schemas = &layout.schemas;
         let transaction = self.client.transaction().await.doing("beginning to publish")?;
         dataset_lock(&transaction, &run.bundle.dataset).await?;
         let layers = Layers::read(&transaction, &run.bundle.dataset, schemas, marts).await?;
@@ -91,7 +96,7 @@ impl Warehouse {
             )
             .await
             .doing("writing the marts' as-of date")?;
-        let made = bring(&transaction, run, schemas, marts, &all, &layers).await?;
+        let made = bring(&transaction, run, layout, marts, &all, &layers).await?;
         transaction.commit().await.doing("committing the marts")?;
         Ok(made.into_iter().map(|made| made.mart).collect())
     }
@@ -139,25 +144,27 @@ impl Warehouse {
 async fn bring(
     transaction: &Transaction<'_>,
     run: &DatasetRun,
-    schemas: &Schemas,
+    layout: &Layout,
     marts: &[Mart],
     blocked: &[&str],
     layers: &Layers<'_>,
 ) -> Result<Vec<MartPublished>> {
+    let schemas = &layout.schemas;
     let memory = format!("SET LOCAL work_mem = '{WORK_MEM}'");
     transaction.batch_execute(&memory).await.doing("beginning to publish")?;
-    let made = layers.bring(transaction, blocked).await?;
+    let made = layers.bring(transaction, layout, blocked).await?;
     let removed: Vec<&str> = layers.removed().collect();
     transaction
         .execute("DELETE FROM audit.mart WHERE dataset = $1 AND mart = ANY ($2)", &[&run.bundle.dataset, &removed])
         .await
         .doing(RECORDING)?;
+    let stands_on = stands_on(transaction, &run.bundle.dataset).await?;
     let mut published = Vec::with_capacity(marts.len());
     for (mart, rebuilt) in marts.iter().zip(made) {
         if !rebuilt && blocked.contains(&mart.name.as_str()) {
             continue;
         }
-        let rows = record(transaction, run, schemas, mart).await?;
+        let rows = record(transaction, run, schemas, mart, &stands_on).await?;
         if mart.kind != MartKind::Preparation {
             published.push(MartPublished { mart: mart.name.clone(), rows, rebuilt });
         }
@@ -166,6 +173,14 @@ async fn bring(
         check_publications(transaction, schemas, marts, &mart.mart).await?;
     }
     Ok(published)
+}
+
+/// Those who look at what changed in a dataset's tables.
+fn declared_followers(layout: &Layout, marts: &[Mart]) -> Vec<String> {
+    let models =
+        layout.tables.tables().flat_map(|table| &table.outputs).map(|output| followers::of_model(&output.model));
+    let marts = marts.iter().map(|mart| followers::of_mart(&mart.name));
+    models.chain(marts).chain([CHECKS.to_owned()]).collect()
 }
 
 /// Keeps what this publication shows, of the marts that declare it: the rows that the one before did not show, and until when it showed
@@ -227,6 +242,7 @@ async fn record(
     run: &DatasetRun,
     schemas: &Schemas,
     mart: &Mart,
+    stands_on: &str,
 ) -> Result<Option<u64>> {
     let mut rows = None;
     if let MartKind::Materialized { .. } = mart.kind {
@@ -235,10 +251,17 @@ async fn record(
     }
     transaction
         .execute(
-            "INSERT INTO audit.mart (mart, dataset, definition_sha256, run_id, rows, refreshed_at) VALUES ($1, $2, $3, $4, $5, now()) \
+            "INSERT INTO audit.mart (mart, dataset, definition_sha256, run_id, rows, stands_on, refreshed_at) VALUES ($1, $2, $3, $4, $5, $6, now()) \
              ON CONFLICT (dataset, mart) DO UPDATE SET definition_sha256 = excluded.definition_sha256, run_id = excluded.run_id, \
-             rows = excluded.rows, refreshed_at = excluded.refreshed_at",
-            &[&label(mart, schemas), &run.bundle.dataset, &sha256(mart), &run.run_id, &rows.map(signed).transpose()?],
+             rows = excluded.rows, stands_on = excluded.stands_on, refreshed_at = excluded.refreshed_at",
+            &[
+                &label(mart, schemas),
+                &run.bundle.dataset,
+                &sha256(mart),
+                &run.run_id,
+                &rows.map(signed).transpose()?,
+                &stands_on,
+            ],
         )
         .await
         .doing(RECORDING)?;

@@ -185,7 +185,10 @@ impl Warehouse {
             )
             .await
             .doing(BEGINNING)?;
-        transaction.execute("DELETE FROM audit.declaration WHERE dataset = $1", &[&dataset]).await.doing(BEGINNING)?;
+        for forgotten in ["declaration", "follower", "model_in_force"] {
+            let forget = format!("DELETE FROM audit.{forgotten} WHERE dataset = $1");
+            transaction.execute(&forget, &[&dataset]).await.doing(BEGINNING)?;
+        }
         let forget = format!("DROP TABLE IF EXISTS audit.{}", quote(&format!("migration_{dataset}")));
         transaction.batch_execute(&forget).await.doing(BEGINNING)?;
         step("before the tables were moved aside");

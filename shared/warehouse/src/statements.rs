@@ -8,10 +8,9 @@ use crate::complete;
 use crate::layers;
 use crate::load::LOADING;
 use crate::migrate::ledger;
-use crate::score;
 use crate::sql::{create_incoming, quote};
 
-/// What makes the dataset's tables, loads a version of each record (or of one), takes the models' scores and makes the marts, in the order in
+/// What makes the dataset's tables, loads a version of each record (or of one), reads the models' rows and makes the marts, in the order in
 /// which a first run executes it. Rows are copied in between.
 pub fn statements(dataset: &Dataset, record: Option<&str>) -> String {
     let layout = &dataset.layout;
@@ -50,10 +49,12 @@ pub fn statements(dataset: &Dataset, record: Option<&str>) -> String {
     }
     if record.is_none() {
         for model in &dataset.models {
-            let heading = format!("The scores of the model {}, which are copied into `scores`", model.id);
-            let write = score::write(layout, model).unwrap_or_default();
-            let forget = score::forget(layout, model);
-            section(&heading, &format!("BEGIN;\n{};\n{write};\n{forget};\nCOMMIT;\n", score::SCORES));
+            let heading = format!(
+                "The rows of the model {}: their raw scores are copied into {0}_scores, their reasons into {0}_reasons",
+                model.id
+            );
+            let day = format!("WITH scoring AS (SELECT as_of FROM audit.as_of WHERE dataset = '{}')", dataset.name);
+            section(&heading, &format!("{day}\nSELECT rows.* FROM (\n{}\n) AS rows;\n", model.select));
         }
         for mart in &dataset.marts {
             let made = layers::create(mart.schema(&layout.schemas), &mart.name, &mart.kind, &mart.definition);

@@ -15,8 +15,9 @@ Usage: cargo xtask <command>
 Commands:
   test      format, lints, licences, documentation, and every test: unit, property, scenario, and end-to-end in LocalStack
             (starts and stops the PostgreSQL and the LocalStack that it needs)
-  bench     `transform` beside Polars on 1,000,000 rows per source: CPU and wall seconds, peak memory (minutes);
-            --rows N, --rounds N, --data DIR
+  bench     --only transform: beside Polars on 1,000,000 rows per source: CPU and wall seconds, peak memory (minutes); --rows N,
+            --rounds N, --data DIR. --only delta: files that change little of warehouses of 0.5 to 4.9 million invoices: wall
+            seconds, WAL, peak memory (an hour); --rows N,N,…, --rounds N. Without --only, both
   package   make one zip per function in target/packages, from what `cargo lambda build` left in target/lambda (the way to
             AWS); with --local, build for this machine and take that (tests)
 ";
@@ -58,10 +59,23 @@ pub(crate) fn cargo() -> Command {
 }
 
 fn bench(arguments: &[String]) -> Result<(), String> {
-    let mut bench = cargo();
-    bench.args(["bench", "--workspace", "--bench", "transform", "--"]).args(arguments);
-    let done = bench.status().map_err(|error| format!("cargo cannot be run: {error}"))?;
-    if done.success() { Ok(()) } else { Err("the benchmark did not come to its end".to_owned()) }
+    const JOBS: [&str; 2] = ["transform", "delta"];
+    let (jobs, arguments) = match arguments {
+        [only, job, rest @ ..] if only == "--only" => {
+            let job = JOBS.iter().find(|known| *known == job);
+            (vec![*job.ok_or(format!("there is no such benchmark: {}", JOBS.join(", ")))?], rest)
+        }
+        all => (JOBS.to_vec(), all),
+    };
+    for job in jobs {
+        let mut bench = cargo();
+        bench.args(["bench", "--workspace", "--bench", job, "--"]).args(arguments);
+        let done = bench.status().map_err(|error| format!("cargo cannot be run: {error}"))?;
+        if !done.success() {
+            return Err(format!("the benchmark {job} did not come to its end"));
+        }
+    }
+    Ok(())
 }
 
 /// Which binaries go into the packages.

@@ -12,7 +12,7 @@ locals {
   # Those that work with the database, and no others.
   in_network = ["load", "score", "publish", "summarize", "rebuild", "prepare-database", "rotate-secret"]
 
-  # Processor time grows with memory: what reads every row has more; `score` holds its models' samples and trees.
+  # Processor time grows with memory: what reads every row has more; `score` holds a sample and the trees.
   memory_mb = { transform = 1024, validate = 1024, load = 1024, score = 2048 }
 
   common_environment = { METRICS_NAMESPACE = var.name }
@@ -52,7 +52,7 @@ locals {
 
   # Without it, S3 answers "denied" for an object that is not there, and the error would name the wrong culprit.
   may_list = {
-    for role in ["bronze", "datasets", "quarantine", "silver"] :
+    for role in ["bronze", "datasets", "quarantine", "reports", "silver"] :
     role => { sid = "TellMissing${title(role)}", actions = ["s3:ListBucket"], resources = [local.arns[role]] }
   }
 
@@ -140,7 +140,9 @@ locals {
       environment     = merge(local.database_environment, { REPORTS_BUCKET = local.buckets["reports"] })
       statements = [
         local.read_bundles,
-        { sid = "WriteModels", actions = local.write_actions, resources = ["${local.arns.reports}/models/*"] },
+        # the model in force is read; one that has expired is trained again
+        { sid = "WriteModels", actions = concat(local.write_actions, local.read_actions), resources = ["${local.arns.reports}/models/*"] },
+        local.may_list["reports"],
         local.read_secret,
         local.read_and_write_encrypted,
       ]

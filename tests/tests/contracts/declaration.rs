@@ -85,17 +85,11 @@ fn a_backfill_runs_each_record_that_a_file_holds() {
     files.push(("sources/order_customers.toml".to_owned(), of_orders));
     let shop = Bundle::from_files(files).compile().unwrap();
     let object = ObjectVersion { bucket: "datasets".into(), key: "shop.json".into(), version_id: "v1".into() };
+    let bundle = BundleRef { dataset: "shop".into(), object, sha256: "0".repeat(64) };
+    let (started_at, as_of) = ("2026-07-01T04:00:00Z".parse().unwrap(), "2026-06-30".parse().unwrap());
     let run = DatasetRun {
-        run_id: "backfill-1".into(),
-        started_at: "2026-07-01T04:00:00Z".parse().unwrap(),
-        as_of: "2026-06-30".parse().unwrap(),
-        force: false,
-        bundle: BundleRef { dataset: "shop".into(), object, sha256: "0".repeat(64) },
-        object: None,
         prefix: Some("shop/".into()),
-        items: None,
-        rebuild: None,
-        withdraw: None,
+        ..DatasetRun::new("backfill-1".into(), started_at, as_of, false, bundle)
     };
     let of = |dataset: &Dataset, keys: &[&str]| {
         let requests = dataset.backfill(&run, "bronze", keys.iter().copied());
@@ -268,7 +262,10 @@ fn the_model_and_the_mart_of_billing_are_compiled_with_their_sql() {
     assert!(model.select.contains("FROM dw.fact_facturation") && !model.select.ends_with(';'));
     let [mart] = &dataset.marts[..] else { panic!("one mart") };
     let key = vec!["patient_key".to_owned()];
-    assert_eq!((mart.name.as_str(), &mart.kind), ("relance", &MartKind::Materialized { key }));
+    assert_eq!(
+        (mart.name.as_str(), &mart.kind),
+        ("relance", &MartKind::Materialized { key, by: Some("patient_key".to_owned()) })
+    );
 }
 
 #[test]

@@ -144,14 +144,15 @@ async fn a_check_sees_what_changed_and_all_rows_while_it_is_violated() {
 
 #[tokio::test]
 async fn a_check_that_postgresql_refuses_names_its_file_and_loses_no_change() {
+    let mended = checked(CHECKS, ODD);
+    let mut trial = Trial::new(&mended).await;
+    trial.load_and_check(&mended, &line(&mended, "l0", "1", "2")).await.unwrap();
     let broken = checked(CHECKS, "SELECT line FROM changed_fact_line");
-    let mut trial = Trial::new(&broken).await;
     let error = trial.load_and_check(&broken, &line(&broken, "l1", "1", "501")).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::ContractInvalid);
     assert!(error.message.contains("checks/odd_lines.sql") && error.message.contains("\"line\""), "{error}");
     let lists = "SELECT count(*)::text FROM shop_dw.fact_line_changes";
     assert_eq!(trial.text(lists).await, "1");
-    let mended = checked(CHECKS, ODD);
     let found_then = trial.load_and_check(&mended, &line(&mended, "l2", "2", "3")).await.unwrap();
     let odd = found_then.iter().find(|one| one.check == "odd_lines").unwrap();
     assert_eq!((odd.status, odd.violations), (CheckStatus::Violated, 2));

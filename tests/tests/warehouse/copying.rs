@@ -114,7 +114,7 @@ async fn every_value_arrives_as_it_was() {
         history: None,
         growing: Vec::new(),
         outputs: Vec::new(),
-        is_followed: false,
+        followed: Vec::new(),
         later: Vec::new(),
     };
     let tables =

@@ -86,20 +86,11 @@ impl Layered {
     async fn publish(&mut self, shop: &Dataset) -> Result<Published> {
         self.trial.evolve(shop).await;
         let object = ObjectVersion { bucket: "b".into(), key: "shop.json".into(), version_id: "v".into() };
-        let run = DatasetRun {
-            run_id: "daily".into(),
-            started_at: Utc::now(),
-            force: true,
-            as_of: NaiveDate::from_ymd_opt(2025, 12, 31).unwrap(),
-            bundle: BundleRef { dataset: "shop".into(), object, sha256: "0".into() },
-            object: None,
-            prefix: None,
-            items: None,
-            rebuild: None,
-            withdraw: None,
-        };
+        let bundle = BundleRef { dataset: "shop".into(), object, sha256: "0".into() };
+        let as_of = NaiveDate::from_ymd_opt(2025, 12, 31).unwrap();
+        let run = DatasetRun::new("daily".into(), Utc::now(), as_of, true, bundle);
         let run = self.warehouse.with_loads_known(&run).await?;
-        self.warehouse.publish(&run, &shop.layout.schemas, &shop.marts, &[]).await
+        self.warehouse.publish(&run, &shop.layout, &shop.marts, &[]).await
     }
 
     /// Publishes, and returns which marts were made anew.

@@ -23,7 +23,7 @@ async fn twice_is_once() {
     let first = rows(&warehouse, applied).await;
     warehouse.migrate(layout()).await.unwrap();
     assert_eq!(rows(&warehouse, applied).await, first);
-    assert_eq!(first.len(), 9 + 1);
+    assert_eq!(first.len(), 10 + 1);
     warehouse.close().await;
 }
 

@@ -7,11 +7,12 @@ use chrono::{NaiveDate, Utc};
 use fonderie_contract::{Mart, MartKind};
 use fonderie_core::stage::DatasetRun;
 use fonderie_core::{Disposition, ErrorCode};
+use fonderie_warehouse::Warehouse;
 
 use crate::support::{DATASET, Line, Version, connect, dataset_file, day, layout, line, load, migrated, rows, score};
 
 fn relance() -> Mart {
-    let kind = MartKind::Materialized { key: vec!["patient_key".into()] };
+    let kind = MartKind::Materialized { key: vec!["patient_key".into()], by: Some("patient_key".into()) };
     Mart { name: "relance".into(), kind, publications: false, definition: dataset_file("marts/relance.sql") }
 }
 
@@ -57,8 +58,7 @@ async fn who_is_reminded_and_why() {
         ("A1", 0.2, None),
     ];
     score(&warehouse, &scores).await;
-    let published =
-        warehouse.publish(&run(&version, "r1", day(100)), &layout().schemas, &[relance()], &[]).await.unwrap();
+    let published = warehouse.publish(&run(&version, "r1", day(100)), layout(), &[relance()], &[]).await.unwrap();
     assert_eq!((published.marts[0].rows, published.marts[0].rebuilt, published.left_to_newer), (Some(6), true, false));
     let list = "SELECT patient_id, nom, total_impaye, nb_factures_impayees, priorite, motif, impaye_0_30, impaye_31_60, \
                 impaye_61_90, impaye_90_plus, plus_ancienne FROM datamart.relance ORDER BY patient_id";
@@ -75,11 +75,11 @@ async fn who_is_reminded_and_why() {
     // The same again writes nothing into the mart; a later "today" moves the debts, and nothing else.
     let bytes = "SELECT ctid, xmin FROM datamart.relance ORDER BY 1";
     let before = rows(&warehouse, bytes).await;
-    let again = warehouse.publish(&run(&version, "r1", day(100)), &layout().schemas, &[relance()], &[]).await.unwrap();
+    let again = warehouse.publish(&run(&version, "r1", day(100)), layout(), &[relance()], &[]).await.unwrap();
     assert!(!again.marts[0].rebuilt);
     assert_eq!(rows(&warehouse, bytes).await, before);
     let daily = DatasetRun { started_at: Utc::now(), ..run(&version, "daily", day(130)) };
-    warehouse.publish(&daily, &layout().schemas, &[relance()], &[]).await.unwrap();
+    warehouse.publish(&daily, layout(), &[relance()], &[]).await.unwrap();
     let ages = "SELECT impaye_0_30, impaye_31_60, impaye_61_90, impaye_90_plus FROM datamart.relance WHERE patient_id = 'P_AGES'";
     assert_eq!(rows(&warehouse, ages).await, ["0|1.00|6.00|56.00"]);
     let ledger = "SELECT a.dataset, a.as_of, a.run_id, m.mart, m.run_id, m.rows FROM audit.as_of a JOIN audit.mart m USING (dataset)";
@@ -95,15 +95,12 @@ async fn a_run_leaves_publishing_to_a_newer_load() {
     load(&mut warehouse, &first, "r1", "b1").await.unwrap();
     load(&mut warehouse, &second, "r2", "b1").await.unwrap();
     // the other run may be slow or fail: who ran a file finds its marts
-    let published =
-        warehouse.publish(&run(&first, "r1", day(100)), &layout().schemas, &[relance()], &[]).await.unwrap();
+    let published = warehouse.publish(&run(&first, "r1", day(100)), layout(), &[relance()], &[]).await.unwrap();
     assert_eq!((published.left_to_newer, published.marts[0].rows), (false, Some(1)));
-    let published =
-        warehouse.publish(&run(&first, "r1", day(100)), &layout().schemas, &[relance()], &[]).await.unwrap();
+    let published = warehouse.publish(&run(&first, "r1", day(100)), layout(), &[relance()], &[]).await.unwrap();
     assert_eq!((published.left_to_newer, published.marts), (true, Vec::new()));
     assert_eq!(rows(&warehouse, "SELECT run_id FROM audit.mart").await, ["r1"]);
-    let published =
-        warehouse.publish(&run(&second, "r2", day(100)), &layout().schemas, &[relance()], &[]).await.unwrap();
+    let published = warehouse.publish(&run(&second, "r2", day(100)), layout(), &[relance()], &[]).await.unwrap();
     assert_eq!((published.left_to_newer, published.marts[0].rows), (false, Some(1)));
     warehouse.close().await;
 }
@@ -143,12 +140,12 @@ async fn readers_see_a_mart_at_every_moment_while_its_definition_changes() {
         let definition = format!("SELECT facture_key AS cle, '{name}'::text AS nom FROM dw.fact_facturation -- {name}");
         Mart {
             name: "liste".into(),
-            kind: MartKind::Materialized { key: vec!["cle".into()] },
+            kind: MartKind::Materialized { key: vec!["cle".into()], by: None },
             publications: false,
             definition,
         }
     };
-    warehouse.publish(&run, &layout().schemas, &[mart("m0")], &[]).await.unwrap();
+    warehouse.publish(&run, layout(), &[mart("m0")], &[]).await.unwrap();
     warehouse.query("CREATE ROLE lecteur_test; GRANT SELECT ON datamart.liste TO lecteur_test").await.unwrap();
 
     // one reader of single statements, and one whose snapshot is older than every exchange
@@ -167,7 +164,7 @@ async fn readers_see_a_mart_at_every_moment_while_its_definition_changes() {
         seen
     });
     for n in 1..=20 {
-        let published = warehouse.publish(&run, &layout().schemas, &[mart(&format!("m{n}"))], &[]).await.unwrap();
+        let published = warehouse.publish(&run, layout(), &[mart(&format!("m{n}"))], &[]).await.unwrap();
         assert!(published.marts[0].rebuilt);
     }
     done.store(true, Ordering::Relaxed);
@@ -181,9 +178,9 @@ async fn readers_see_a_mart_at_every_moment_while_its_definition_changes() {
 
     // one that is gone comes back; one that others depend on is left as it is, with a sentence
     warehouse.query("DROP MATERIALIZED VIEW datamart.liste").await.unwrap();
-    assert!(warehouse.publish(&run, &layout().schemas, &[mart("m20")], &[]).await.unwrap().marts[0].rebuilt);
+    assert!(warehouse.publish(&run, layout(), &[mart("m20")], &[]).await.unwrap().marts[0].rebuilt);
     warehouse.query("CREATE VIEW datamart.vue AS SELECT * FROM datamart.liste").await.unwrap();
-    let error = warehouse.publish(&run, &layout().schemas, &[mart("m21")], &[]).await.unwrap_err();
+    let error = warehouse.publish(&run, layout(), &[mart("m21")], &[]).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::SchemaMismatch);
     assert!(error.message.contains("depend on the old one"), "{error}");
     assert_eq!(rows(&warehouse, "SELECT min(nom) FROM datamart.vue").await, ["m20"]);
@@ -216,7 +213,7 @@ async fn credit_notes_are_netted_per_patient_and_the_list_is_what_is_owed() {
     let version = Version::new("v1", 0, lines);
     load(&mut warehouse, &version, "r1", "b1").await.unwrap();
     score(&warehouse, &[("T2", -0.4, Some("avoir")), ("Z1", -0.4, Some("avoir"))]).await;
-    warehouse.publish(&run(&version, "r1", day(100)), &layout().schemas, &[relance()], &[]).await.unwrap();
+    warehouse.publish(&run(&version, "r1", day(100)), layout(), &[relance()], &[]).await.unwrap();
     let list = "SELECT patient_id, total_impaye, nb_factures_impayees, priorite, motif, impaye_0_30, impaye_31_60, impaye_61_90, \
                 impaye_90_plus, plus_ancienne FROM datamart.relance ORDER BY patient_id";
     let expected = [
@@ -267,8 +264,7 @@ async fn a_bad_mart_is_the_datasets_fault_and_the_rows_stay() {
     load(&mut warehouse, &version, "r1", "b1").await.unwrap();
     for definition in ["SELECT nothing AS patient_key FROM dw.fact_facturation", "SELECT 1 / 0 AS patient_key"] {
         let bad = Mart { definition: definition.into(), ..relance() };
-        let error =
-            warehouse.publish(&run(&version, "r1", day(100)), &layout().schemas, &[bad], &[]).await.unwrap_err();
+        let error = warehouse.publish(&run(&version, "r1", day(100)), layout(), &[bad], &[]).await.unwrap_err();
         assert_eq!((error.code, error.disposition()), (ErrorCode::ContractInvalid, Disposition::Configuration));
         assert!(
             error.message.contains("the rows are loaded") && error.message.contains("marts/relance.sql"),
@@ -287,10 +283,10 @@ async fn today_does_not_go_back() {
     let published = "SELECT as_of, run_id FROM audit.as_of";
     let version = Version::new("v1", 0, vec![line("F1")]);
     load(&mut warehouse, &version, "r1", "b1").await.unwrap();
-    warehouse.publish(&run(&version, "r1", day(100)), &layout().schemas, &[relance()], &[]).await.unwrap();
+    warehouse.publish(&run(&version, "r1", day(100)), layout(), &[relance()], &[]).await.unwrap();
     let daily = DatasetRun { started_at: Utc::now(), object: None, ..run(&version, "daily", day(99)) };
     assert_eq!(warehouse.with_loads_known(&daily).await.unwrap().as_of, day(100));
-    warehouse.publish(&daily, &layout().schemas, &[relance()], &[]).await.unwrap();
+    warehouse.publish(&daily, layout(), &[relance()], &[]).await.unwrap();
     assert_eq!(rows(&warehouse, published).await, ["2025-04-11|daily"]);
     // A date that somebody typed is refused before anything is written, unless it is forced.
     let typed = |as_of| DatasetRun { force: false, as_of, ..daily.clone() };
@@ -304,7 +300,68 @@ async fn today_does_not_go_back() {
     load(&mut warehouse, &Version { force: true, ..late }, "r2", "b1").await.unwrap();
     // A later date moves it on.
     let next = DatasetRun { started_at: Utc::now(), ..run(&version, "next", day(101)) };
-    warehouse.publish(&next, &layout().schemas, &[relance()], &[]).await.unwrap();
+    warehouse.publish(&next, layout(), &[relance()], &[]).await.unwrap();
     assert_eq!(rows(&warehouse, published).await, ["2025-04-12|next"]);
+    warehouse.close().await;
+}
+
+/// A mart that follows computes the rows of the keys that a load touched, and all of them on another day or with another model.
+#[tokio::test]
+async fn a_mart_that_follows_computes_what_a_load_touched() {
+    let database = migrated("publish_follow").await;
+    let mut warehouse = connect(&database.url).await;
+    let of = |facture: &str, patient: &'static str, cents| Line { patient, montant: cents, ..line(facture) };
+    let first = Version::new("v1", 0, vec![of("F1", "P1", 100), of("F2", "P2", 200), of("F3", "P3", 300)]);
+    load(&mut warehouse, &first, "r1", "b1").await.unwrap();
+    let publish = async |warehouse: &mut Warehouse, run: DatasetRun| {
+        warehouse.publish(&run, layout(), &[relance()], &[]).await.unwrap()
+    };
+    assert!(publish(&mut warehouse, run(&first, "r1", day(100))).await.marts[0].rebuilt);
+    let total = "SELECT patient_id, total_impaye FROM datamart.relance ORDER BY 1";
+    assert_eq!(rows(&warehouse, total).await, ["P1|1.00", "P2|2.00", "P3|3.00"]);
+    // what nobody touches is not computed: it stays wrong
+    let wrong = "UPDATE datamart.relance SET total_impaye = 999 WHERE patient_id = 'P3'";
+    warehouse.query(wrong).await.unwrap();
+    // F2 is another patient's, F1 is paid, and there is a fourth patient
+    let second =
+        Version::new("v2", 1, vec![of("F2", "P1", 200), of("F1", "P1", 100).paid(100, 60), of("F4", "P4", 400)]);
+    load(&mut warehouse, &second, "r2", "b1").await.unwrap();
+    let published = publish(&mut warehouse, run(&second, "r2", day(100))).await;
+    assert_eq!((published.marts[0].rebuilt, published.marts[0].rows), (false, Some(3)));
+    assert_eq!(rows(&warehouse, total).await, ["P1|2.00", "P3|999", "P4|4.00"]);
+    let lists = "SELECT count(*) FROM dw.fact_facturation_changes";
+    assert_eq!(rows(&warehouse, lists).await, ["0"], "the only follower so far has seen them");
+    // another name of a patient
+    let third = Version::new("v3", 2, vec![Line { nom: "Autre", ..of("F5", "P4", 500) }]);
+    load(&mut warehouse, &third, "r3", "b1").await.unwrap();
+    publish(&mut warehouse, run(&third, "r3", day(100))).await;
+    let named = "SELECT patient_id, nom, total_impaye FROM datamart.relance WHERE patient_id = 'P4'";
+    assert_eq!(rows(&warehouse, named).await, ["P4|Autre|9.00"]);
+    assert_eq!(rows(&warehouse, total).await[1], "P3|999");
+    // another day is another age of every invoice
+    publish(&mut warehouse, DatasetRun { started_at: Utc::now(), object: None, ..run(&third, "d1", day(101)) }).await;
+    assert_eq!(rows(&warehouse, total).await, ["P1|2.00", "P3|3.00", "P4|9.00"]);
+    // a model that scored rows that the mart has seen without scores, and one that was trained
+    warehouse.query(wrong).await.unwrap();
+    score(&warehouse, &[("F3", -0.4, Some("montant"))]).await;
+    publish(&mut warehouse, DatasetRun { started_at: Utc::now(), object: None, ..run(&third, "d2", day(101)) }).await;
+    assert_eq!(rows(&warehouse, total).await[1], "P3|999");
+    let trained = "INSERT INTO audit.model_in_force VALUES ('facturation', 'anomalie_paiement', 'd2', '', '2025-01-01', 'd2', '2025-01-01', 1, 0, '[]')";
+    warehouse.query(trained).await.unwrap();
+    publish(&mut warehouse, DatasetRun { started_at: Utc::now(), object: None, ..run(&third, "d3", day(101)) }).await;
+    let urgent = "SELECT patient_id, total_impaye, priorite, motif FROM datamart.relance WHERE patient_id = 'P3'";
+    assert_eq!(rows(&warehouse, urgent).await, ["P3|3.00|URGENT|Facture F3 anormale (montant)"]);
+    // a definition without its key
+    let definition = relance()
+        .definition
+        .replace("t.patient_key, p.patient_id", "nullif(t.patient_key, t.patient_key) AS patient_key, p.patient_id");
+    let bad = Mart { definition, ..relance() };
+    let last = DatasetRun { started_at: Utc::now(), object: None, ..run(&third, "d4", day(101)) };
+    let error = warehouse.publish(&last, layout(), &[bad], &[]).await.unwrap_err();
+    assert!(error.message.contains("rows without `patient_key`"), "{error}");
+    assert_eq!(rows(&warehouse, urgent).await.len(), 1);
+    // analysts see the mart, not the view of its definition
+    let rights = "SELECT has_table_privilege('public', 'datamart.relance__def', 'SELECT') AS r";
+    assert_eq!(rows(&warehouse, rights).await, ["f"]);
     warehouse.close().await;
 }

@@ -229,13 +229,17 @@ pub(crate) async fn migrated(name: &str) -> TestDatabase {
 
 /// Gives rows a score and a reason, as the model would.
 pub(crate) async fn score(warehouse: &Warehouse, scores: &[(&str, f64, Option<&str>)]) {
+    warehouse.query("INSERT INTO dw.anomalie_paiement_scale (centre, unit) VALUES (0, 1)").await.unwrap();
     for (facture, score, reason) in scores {
-        let reason = reason.map_or("NULL".to_owned(), |reason| format!("'{reason}'"));
-        let sql = format!(
-            "INSERT INTO dw.anomalie_paiement_scores (row_key, anomaly_score, anomaly_raison) \
-             SELECT facture_key, {score}, {reason} FROM dw.fact_facturation WHERE facture_id = '{facture}'"
-        );
-        warehouse.query(&sql).await.unwrap();
+        let of = format!("FROM dw.fact_facturation WHERE facture_id = '{facture}'");
+        let raw = format!("INSERT INTO dw.anomalie_paiement_scores (row_key, raw) SELECT facture_key, {score} {of}");
+        warehouse.query(&raw).await.unwrap();
+        if let Some(reason) = reason {
+            let reason = format!(
+                "INSERT INTO dw.anomalie_paiement_reasons (row_key, reason) SELECT facture_key, '{reason}' {of}"
+            );
+            warehouse.query(&reason).await.unwrap();
+        }
     }
 }
 

@@ -107,7 +107,8 @@ struct Model {
     model: String,
     status: String,
     rows: u64,
-    written: u64,
+    /// The run that trained the model by which these are the scores.
+    in_force: Option<String>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -257,9 +258,9 @@ fn text(shown: &Shown) {
     for Check { check, severity, status, violations, message } in &run.checks {
         line("Check", &format!("{check}: {violations} ({status}, {severity}): {message}"));
     }
-    for Model { model, status, rows, written } in &run.models {
-        let (rows, written) = (number(Some(*rows)), number(Some(*written)));
-        line("Model", &format!("{model}: {status}, {rows} rows, {written} scores changed"));
+    for Model { model, status, rows, in_force } in &run.models {
+        let by = in_force.as_ref().map(|run| format!(", with the model of run {run}")).unwrap_or_default();
+        line("Model", &format!("{model}: {status}, {} rows{by}", number(Some(*rows))));
     }
     run.notices.iter().for_each(|notice| line("Notice", notice));
     run.halts.iter().for_each(|halt| line("Halt", halt));

@@ -34,7 +34,7 @@ SELECT json_build_object('found', (SELECT coalesce(json_agg(run_id ORDER BY star
     'failure', CASE WHEN status = 'failed' THEN json_build_object('stage', failed_stage, 'code', failure_code,
         'sentence', failure_cause) END,
     'models', (SELECT coalesce(json_agg(json_build_object('model', model, 'status', m.status, 'rows', rows,
-        'written', rows_written) ORDER BY model), '[]') FROM audit.model m WHERE m.run_id = run.run_id),
+        'in_force', in_force) ORDER BY model), '[]') FROM audit.model m WHERE m.run_id = run.run_id),
     'checks', (SELECT coalesce(json_agg(json_build_object('check', check_id, 'severity', severity, 'status', c.status,
         'violations', violations, 'message', message) ORDER BY check_id), '[]') FROM audit.check_result c WHERE c.run_id = run.run_id AND c.status <> 'passed'),
     'versions', (SELECT coalesce(json_agg(shown ORDER BY rank DESC), '[]') FROM sibling)

@@ -83,14 +83,17 @@ struct Withdrawn {
     withdrawn_at: Option<DateTime<Utc>>,
 }
 
-/// The newest model of its name that scored.
+/// A model in force.
 #[derive(Debug, Deserialize, Serialize)]
 struct Model {
     model: String,
     run_id: String,
     as_of: NaiveDate,
     trained_at: DateTime<Utc>,
+    /// Those that were scored by its training.
     rows: u64,
+    /// Those that were new or changed since.
+    changed_rows: u64,
     abnormal: u64,
     parameters: serde_json::Value,
     sha256: Option<String>,
@@ -183,10 +186,10 @@ fn text(status: &Status) {
         let since = withdrawn_at.map(|at| format!(" since {}", moment(at))).unwrap_or_default();
         say!("Withdrawn {}, version {}{since}", escaped(key), escaped(version_id));
     }
-    for Model { model, as_of, trained_at, rows, abnormal, .. } in &ledger.models {
-        let (rows, abnormal) = (number(*rows), number(*abnormal));
+    for Model { model, as_of, trained_at, rows, changed_rows, abnormal, .. } in &ledger.models {
+        let (rows, changed, abnormal) = (number(*rows), number(*changed_rows), number(*abnormal));
         say!(
-            "Model     {}: {rows} rows scored, {abnormal} abnormal, as of {as_of}, trained {}",
+            "Model     {}: {rows} rows scored, {abnormal} abnormal, as of {as_of}, {changed} rows changed since, trained {}",
             escaped(model),
             moment(*trained_at)
         );

@@ -20,10 +20,11 @@ WITH dataset_version AS (
          sum(a.sum) FILTER (WHERE a.stage = 'rejected') AS rejected
   FROM loaded JOIN audit.run_amount a USING (run_id) GROUP BY a.column_name
 ), in_force AS (
-  SELECT DISTINCT ON (model) model, run_id, as_of, trained_at, rows,
-         (SELECT coalesce(sum((level ->> 'rows')::bigint), 0) FROM jsonb_array_elements(levels) AS level) AS abnormal, parameters, sha256
-  FROM audit.model WHERE dataset = current_setting('fonderie.dataset') AND status = 'scored'
-  ORDER BY model, trained_at DESC
+  -- abnormal are those among all rows, when all were scored last
+  SELECT f.model, f.run_id, f.trained_as_of AS as_of, t.trained_at, f.rows, f.changed_rows,
+         (SELECT coalesce(sum((level ->> 'rows')::bigint), 0) FROM jsonb_array_elements(s.levels) AS level) AS abnormal, t.parameters, t.sha256
+  FROM audit.model_in_force f JOIN audit.model t USING (run_id, model) JOIN audit.model s ON s.run_id = f.scored_run_id AND s.model = f.model
+  WHERE f.dataset = current_setting('fonderie.dataset')
 ), arrival AS (
   SELECT source, ({arrived} AT TIME ZONE current_setting('fonderie.time_zone'))::date AS newest FROM dataset_version
   WHERE withdrawn_run_id IS NULL GROUP BY source

@@ -32,7 +32,7 @@ fn a_file_is_a_view_and_the_schema_is_there_if_a_file_is() {
         marts,
         [
             ("shop_prep", "preparation/sold.sql".to_owned(), MartKind::Preparation, true),
-            ("shop", "marts/revenue.sql".to_owned(), MartKind::Materialized { key }, false),
+            ("shop", "marts/revenue.sql".to_owned(), MartKind::Materialized { key, by: None }, false),
             ("shop", "marts/last.sql".to_owned(), MartKind::View, true),
         ]
     );

@@ -153,7 +153,7 @@ fn the_tables_of_a_record_are_compiled() {
     // The measure that a calendar names has the number of its day beside it.
     let computed: Vec<_> = sale.computed.iter().map(|computed| computed.column.name.as_str()).collect();
     assert_eq!(computed, ["day_key", "unpaid"]);
-    assert_eq!(sale.outputs[0].name, "odd_sales_scores");
+    assert_eq!(sale.outputs[0].tables(), ["odd_sales_scores", "odd_sales_reasons", "odd_sales_scale"]);
     assert_eq!(dataset.records[1].warnings[0].id, "paid_less");
     // The default of a snapshot's scope is the owner field, if the key has it.
     let scope = |key: &str| {

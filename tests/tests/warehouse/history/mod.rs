@@ -126,6 +126,10 @@ async fn sequences(bundle: &Bundle, count: u64) -> Seen {
             };
             seen.note(context);
             trial.check_references(widest).await;
+            // not after each step: lists of several loads gather
+            if chance.below(3) > 0 && trial.follow(widest).await > 0 {
+                seen.note("rows of marts that follow");
+            }
             let day = day(chance.below(45));
             let (expected, found) = (model.lines(&loaded, day), trial.lines(widest, day).await);
             seen.count(&expected);
@@ -139,6 +143,42 @@ async fn sequences(bundle: &Bundle, count: u64) -> Seen {
         }
     }
     seen
+}
+
+/// Marts that follow: by the key of a table that is referred to, in and beside its own record; one reads a table without that key as well.
+const FOLLOWED: [(&str, &str, &str); 3] = [
+    (
+        "customer_orders",
+        "customer_key",
+        "SELECT c.customer_key, c.name, c.city, count(*) AS orders, count(*) FILTER (WHERE o.paid) AS paid, max(o.order_date) AS newest\n\
+         FROM shop_dw.dim_customer c JOIN shop_dw.fact_order o USING (customer_key) GROUP BY c.customer_key, c.name, c.city",
+    ),
+    (
+        "product_lines",
+        "product_key",
+        "SELECT product_key, sum(quantity) AS quantity, min(sold_on) AS first FROM shop_dw.fact_line WHERE product_key IS NOT NULL GROUP BY product_key",
+    ),
+    (
+        "shop_orders",
+        "shop_key",
+        "SELECT s.shop_key, s.shop_name, count(o.order_key) AS orders, string_agg(c.name, ', ' ORDER BY c.name) AS names\n\
+         FROM shop_dw.dim_shop s LEFT JOIN shop_dw.fact_order o USING (shop_key) LEFT JOIN shop_dw.dim_customer c USING (customer_key)\n\
+         GROUP BY s.shop_key, s.shop_name",
+    ),
+];
+
+/// The shop with these marts.
+pub(crate) fn followed() -> Bundle {
+    let marts: String = FOLLOWED
+        .iter()
+        .map(|(name, by, _)| format!("\n[[marts]]\nname = \"{name}\"\nkey = [\"{by}\"]\nincremental_by = \"{by}\"\n"))
+        .collect();
+    let with_marts = |(path, text): (String, String)| match path.as_str() {
+        "dataset.toml" => (path, text + &marts),
+        _ => (path, text),
+    };
+    let definitions = FOLLOWED.iter().map(|(name, _, sql)| (format!("marts/{name}.sql"), (*sql).to_owned()));
+    Bundle::from_files(shop_files().into_iter().map(with_marts).chain(definitions))
 }
 
 /// The records that refer to a record, or to which it refers; itself if there are none.
@@ -167,8 +207,9 @@ const STEPS: [&str; 6] =
 
 #[tokio::test]
 async fn the_shops_tables_are_a_function_of_its_versions() {
-    let seen = sequences(&Bundle::from_files(shop_files()), count()).await;
+    let seen = sequences(&followed(), count()).await;
     seen.check(&STEPS);
+    seen.check(&["rows of marts that follow"]);
     seen.check(&[
         "open members",
         "absent members",

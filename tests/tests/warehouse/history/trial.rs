@@ -11,7 +11,7 @@ use arrow_array::{
     TimestampMicrosecondArray,
 };
 use chrono::{DateTime, NaiveDate, Utc};
-use fonderie_contract::{Bundle, Complete, Dataset, Field, Origin, Owns, Record};
+use fonderie_contract::{Bundle, Complete, Dataset, Field, Mart, MartKind, Origin, Owns, Record};
 use fonderie_core::stage::{Checked, Loaded, Outcomes, Transformed, Validated};
 use fonderie_core::withdrawal::{RecordWithdrawal, WithdrawalStatus};
 use fonderie_core::{BundleRef, DatasetRun, ObjectVersion, Result, Run, Tally};
@@ -205,7 +205,10 @@ impl Trial {
     pub(crate) async fn clear(&self, dataset: &Dataset) {
         let bases = fonderie_tables::bases(&dataset.layout.tables);
         let tables: String = bases.iter().map(|base| format!("{}, ", name(&base.schema, &base.name, ""))).collect();
-        let sql = format!("TRUNCATE {tables} audit.run, audit.run_amount, audit.rule_result, audit.object_version");
+        // the marts that follow have seen rows that go without a list
+        let sql = format!(
+            "TRUNCATE {tables} audit.run, audit.run_amount, audit.rule_result, audit.object_version, audit.follower"
+        );
         self.client.batch_execute(&sql).await.unwrap();
     }
 
@@ -309,6 +312,31 @@ impl Trial {
         };
         let run = self.warehouse.with_loads_known(&run).await?;
         self.warehouse.check(&run, dataset).await
+    }
+
+    /// Publishes the marts that follow the tables, and compares them with what their definitions give. Returns how many rows they have.
+    pub(crate) async fn follow(&mut self, dataset: &Dataset) -> usize {
+        let follows = |mart: &&Mart| matches!(mart.kind, MartKind::Materialized { by: Some(_), .. });
+        let marts: Vec<Mart> = dataset.marts.iter().filter(follows).cloned().collect();
+        if marts.is_empty() {
+            return 0;
+        }
+        let version = super::one_row(0, "marts", &[]);
+        let run_id = self.run_id(&version);
+        let of_version = DatasetRun::from(&Reading::new(dataset, &version, "marts", &run_id).run);
+        let run = DatasetRun { object: None, started_at: Utc::now(), ..of_version };
+        let published = self.warehouse.publish(&run, &dataset.layout, &marts, &[]).await.unwrap();
+        assert!(!published.left_to_newer);
+        let mut rows = 0;
+        for mart in &marts {
+            let place = name(&dataset.layout.schemas.marts, &mart.name, "");
+            let [stored, computed] = [&place, &name(&dataset.layout.schemas.marts, &mart.name, "__def")]
+                .map(|relation| format!("SELECT to_jsonb(r)::text FROM {relation} r"));
+            let differ = format!("({stored} EXCEPT ALL {computed}) UNION ALL ({computed} EXCEPT ALL {stored})");
+            assert_eq!(self.rows(&differ).await, Vec::<String>::new(), "{place} is not what its definition gives");
+            rows += self.rows(&stored).await.len();
+        }
+        rows
     }
 
     /// The marts that stay as they were, with the checks that keep them so.
