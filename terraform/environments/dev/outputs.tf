@@ -39,6 +39,6 @@ output "network" {
 }
 
 output "protection" {
-  description = "What guards the data: the database's standby, backups and refusal to be deleted, and the buckets' refusal to be emptied."
+  description = "What guards the data: the database's standby, backups and refusal to be deleted, the buckets' refusal to be emptied, and the guard that stops a destroying plan."
   value       = module.environment.protection
 }

@@ -1,4 +1,7 @@
 resource "aws_db_instance" "this" {
+  #checkov:skip=CKV_AWS_157:A standby is each environment's choice: `multi_az`.
+  #checkov:skip=CKV_AWS_293:An environment without real data may be destroyed: `protected`.
+  #checkov:skip=CKV2_AWS_69:The parameter group forces TLS (rds.force_ssl), in a dynamic block.
   identifier     = var.name
   engine         = "postgres"
   engine_version = var.postgres_version
@@ -57,6 +60,7 @@ resource "aws_db_instance" "this" {
 resource "aws_db_instance" "replica" {
   #checkov:skip=CKV_AWS_157:A replica is no standby: what it holds, the primary holds.
   #checkov:skip=CKV_AWS_293:A replica holds nothing of its own.
+  #checkov:skip=CKV2_AWS_69:The parameter group forces TLS (rds.force_ssl), in a dynamic block.
   count               = var.read_replica ? 1 : 0
   identifier          = "${var.name}-replica"
   replicate_source_db = aws_db_instance.this.identifier
@@ -138,6 +142,7 @@ resource "aws_db_parameter_group" "this" {
 }
 
 resource "aws_cloudwatch_log_group" "exports" {
+  #checkov:skip=CKV_AWS_338:How long logs are kept is the operator's choice; the audit trail is the ledger in the warehouse.
   for_each = merge([
     for instance in concat([var.name], var.read_replica ? ["${var.name}-replica"] : []) : {
       for log in var.log_exports : "${instance}/${log}" => "/aws/rds/instance/${instance}/${log}"

@@ -2,6 +2,11 @@
 
 data "aws_caller_identity" "current" {}
 
+module "destroy_guard" {
+  source    = "../destroy-guard"
+  protected = var.protected
+}
+
 module "key" {
   source = "../key"
   name   = var.name

@@ -46,6 +46,9 @@ output "network" {
 }
 
 output "protection" {
-  description = "What guards the data: the database's standby, backups and refusal to be deleted, and the buckets' refusal to be emptied."
-  value       = merge(module.database.protection, { buckets_keep_objects = module.pipeline.keeps_objects })
+  description = "What guards the data: the database's standby, backups and refusal to be deleted, the buckets' refusal to be emptied, and the guard that stops a destroying plan."
+  value = merge(module.database.protection, {
+    buckets_keep_objects = module.pipeline.keeps_objects
+    destroy_guard        = module.destroy_guard.guarded
+  })
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod definition;
+mod destroy_guard;
 mod events;
 mod executor;
 mod least_privilege;

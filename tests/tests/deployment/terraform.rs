@@ -9,7 +9,7 @@ use fonderie_tests::{in_ci, python, run, terraform, workspace};
 const CHECKOV: &str = "checkov==3.3.30";
 
 /// Whether Terraform is there; in CI it must be.
-fn there_is_terraform() -> bool {
+pub(crate) fn there_is_terraform() -> bool {
     match terraform::is_there() {
         Err(missing) if !in_ci() => {
             println!("skipped: {missing}");

@@ -26,6 +26,7 @@ run "apply" {
       deletion_protection  = false
       final_snapshot       = false
       buckets_keep_objects = false
+      destroy_guard        = false
     }
     error_message = "dev is not protected as it should be: ${jsonencode(output.protection)}."
   }

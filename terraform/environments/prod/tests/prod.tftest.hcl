@@ -17,6 +17,12 @@ variables {
 run "apply" {
   command = apply
 
+  # The guard refuses to be destroyed, by the end of a test too.
+  override_module {
+    target  = module.environment.module.destroy_guard
+    outputs = { guarded = true }
+  }
+
   assert {
     condition     = output.buckets["bronze"] == "fonderie-prod-123456789012-bronze"
     error_message = "The buckets bear the names of environment and account."
@@ -36,6 +42,11 @@ run "apply" {
     }
     error_message = "The functions are those of functions/, each with the environment's name."
   }
+}
+
+# Planned only: what the guard protects cannot be cleaned up after a test.
+run "protected" {
+  command = plan
 
   assert {
     condition = output.protection == {
@@ -44,6 +55,7 @@ run "apply" {
       deletion_protection  = true
       final_snapshot       = true
       buckets_keep_objects = true
+      destroy_guard        = true
     }
     error_message = "prod is not protected as it should be: ${jsonencode(output.protection)}."
   }

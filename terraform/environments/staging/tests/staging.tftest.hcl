@@ -14,10 +14,21 @@ variables {
 run "apply" {
   command = apply
 
+  # The guard refuses to be destroyed, by the end of a test too.
+  override_module {
+    target  = module.environment.module.destroy_guard
+    outputs = { guarded = true }
+  }
+
   assert {
     condition     = output.buckets["bronze"] == "fonderie-staging-123456789012-bronze"
     error_message = "The buckets bear the names of environment and account."
   }
+}
+
+# Planned only: what the guard protects cannot be cleaned up after a test.
+run "protected" {
+  command = plan
 
   assert {
     condition = output.protection == {
@@ -26,6 +37,7 @@ run "apply" {
       deletion_protection  = true
       final_snapshot       = true
       buckets_keep_objects = true
+      destroy_guard        = true
     }
     error_message = "staging is not protected as it should be: ${jsonencode(output.protection)}."
   }

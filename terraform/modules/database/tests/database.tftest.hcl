@@ -136,6 +136,11 @@ run "unprotected_with_a_replica" {
     condition     = aws_secretsmanager_secret.master[0].name == "fonderie-test-master" && aws_secretsmanager_secret.master[0].kms_key_id == var.kms_key_arn
     error_message = "The master's password is a secret, encrypted with our key."
   }
+
+  assert {
+    condition     = aws_secretsmanager_secret.master[0].recovery_window_in_days == 0
+    error_message = "The secret of what is not protected goes at once."
+  }
 }
 
 run "no_backups" {

@@ -51,6 +51,20 @@ run "plan" {
   }
 }
 
+run "what_is_not_protected_goes_at_once" {
+  command = plan
+
+  variables {
+    force_destroy = true
+  }
+
+  # A secret that is kept for days would refuse the next apply its name.
+  assert {
+    condition     = aws_secretsmanager_secret.database.recovery_window_in_days == 0 && !output.keeps_objects
+    error_message = "A secret or a bucket outlives an environment that is not protected."
+  }
+}
+
 run "two_datasets" {
   command = plan
 
