@@ -39,6 +39,6 @@ output "network" {
 }
 
 output "protection" {
-  description = "What guards the data: the database's standby, backups and refusal to be deleted, the buckets' refusal to be emptied, and the guard that stops a destroying plan."
+  description = "What guards the data: the database's standby, backups and refusal to be deleted, the buckets' refusal to be emptied, the guard that stops a destroying plan; and whether Database Insights keeps statements."
   value       = module.environment.protection
 }

@@ -29,7 +29,6 @@ module "environment" {
   database = {
     multi_az     = true
     backup_days  = 30
-    insights     = "advanced"
     read_replica = false
   }
 }

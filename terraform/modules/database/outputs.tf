@@ -39,11 +39,12 @@ output "max_connections" {
 }
 
 output "protection" {
-  description = "What guards the data: a standby, days of backups, whether the instance refuses to be deleted, and whether it leaves a last snapshot."
+  description = "What guards the data: a standby, days of backups, whether the instance refuses to be deleted, whether it leaves a last snapshot, and whether Database Insights keeps statements."
   value = {
     multi_az            = aws_db_instance.this.multi_az
     backup_days         = aws_db_instance.this.backup_retention_period
     deletion_protection = aws_db_instance.this.deletion_protection
     final_snapshot      = !aws_db_instance.this.skip_final_snapshot
+    keeps_statements    = aws_db_instance.this.performance_insights_enabled
   }
 }

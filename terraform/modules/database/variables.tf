@@ -108,14 +108,14 @@ variable "final_snapshot" {
 }
 
 variable "insights" {
-  description = "Mode of Database Insights: standard (7 days, free) or advanced (15 months)."
+  description = "Mode of Database Insights: off, standard (7 days, free) or advanced (15 months). It keeps sampled statements as they were written, so that whoever may look at it may read what analysts typed: off where the data is real."
   type        = string
-  default     = "standard"
+  default     = "off"
   nullable    = false
 
   validation {
-    condition     = contains(["standard", "advanced"], var.insights)
-    error_message = "Database Insights has the modes standard and advanced."
+    condition     = contains(["off", "standard", "advanced"], var.insights)
+    error_message = "Database Insights is off, or has the modes standard and advanced."
   }
 }
 

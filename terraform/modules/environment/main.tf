@@ -34,7 +34,7 @@ module "database" {
   max_connections  = var.database.max_connections
   multi_az         = var.database.multi_az
   backup_days      = var.database.backup_days
-  insights         = var.database.insights
+  insights         = coalesce(var.database.insights, var.protected ? "off" : "standard")
   log_exports      = var.database.log_exports
   read_replica     = var.database.read_replica
   final_snapshot   = var.database.final_snapshot

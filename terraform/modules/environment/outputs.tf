@@ -46,7 +46,7 @@ output "network" {
 }
 
 output "protection" {
-  description = "What guards the data: the database's standby, backups and refusal to be deleted, the buckets' refusal to be emptied, and the guard that stops a destroying plan."
+  description = "What guards the data: the database's standby, backups and refusal to be deleted, the buckets' refusal to be emptied, the guard that stops a destroying plan; and whether Database Insights keeps statements."
   value = merge(module.database.protection, {
     buckets_keep_objects = module.pipeline.keeps_objects
     destroy_guard        = module.destroy_guard.guarded

@@ -48,7 +48,7 @@ variable "default_dataset" {
 }
 
 variable "database" {
-  description = "The RDS instance: see the module database. Backups, a standby and its insights are each environment's choice."
+  description = "The RDS instance: see the module database. Backups and a standby are each environment's choice; Insights are off where it is protected, unless a mode is given on purpose."
   type = object({
     postgres_version = optional(number)
     instance_class   = optional(string)

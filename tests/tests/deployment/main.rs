@@ -7,4 +7,5 @@ mod events;
 mod executor;
 mod least_privilege;
 mod packages;
+mod server_log;
 mod terraform;

@@ -25,6 +25,7 @@ run "apply" {
       backup_days          = 1
       deletion_protection  = false
       final_snapshot       = false
+      keeps_statements     = true
       buckets_keep_objects = false
       destroy_guard        = false
     }

@@ -54,6 +54,7 @@ run "protected" {
       backup_days          = 30
       deletion_protection  = true
       final_snapshot       = true
+      keeps_statements     = false
       buckets_keep_objects = true
       destroy_guard        = true
     }

@@ -36,6 +36,7 @@ run "protected" {
       backup_days          = 7
       deletion_protection  = true
       final_snapshot       = true
+      keeps_statements     = false
       buckets_keep_objects = true
       destroy_guard        = true
     }

@@ -65,6 +65,7 @@ run "protected" {
       "log_error_verbosity terse immediate",
       "log_min_duration_statement -1 immediate",
       "log_min_error_statement panic immediate",
+      "log_min_messages log immediate",
       "log_parameter_max_length 0 immediate",
       "log_parameter_max_length_on_error 0 immediate",
       "log_statement none immediate",
@@ -72,6 +73,11 @@ run "protected" {
       "rds.force_ssl 1 pending-reboot",
     ])
     error_message = "TLS is forced, and no value of a record is logged."
+  }
+
+  assert {
+    condition     = !aws_db_instance.this.performance_insights_enabled && aws_db_instance.this.database_insights_mode == "standard"
+    error_message = "Without being asked for, no statement is sampled."
   }
 
   assert {
@@ -113,8 +119,11 @@ run "unprotected_with_a_replica" {
   }
 
   assert {
-    condition     = aws_db_instance.this.database_insights_mode == "advanced" && aws_db_instance.this.performance_insights_retention_period == 465
-    error_message = "The advanced mode asks for 465 days."
+    condition = alltrue([
+      for instance in [aws_db_instance.this, aws_db_instance.replica[0]] :
+      instance.database_insights_mode == "advanced" && instance.performance_insights_retention_period == 465 && instance.performance_insights_kms_key_id == var.kms_key_arn
+    ])
+    error_message = "The advanced mode asks for 465 days, encrypted with our key."
   }
 
   assert {
