@@ -1,5 +1,5 @@
-//! A copy of the Terraform configuration with what it reads beside it, so that a check leaves no provider, lock file or state
-//! in the checkout.
+//! A copy of the Terraform configuration with what it reads beside it, so that a check leaves no provider or state in the
+//! checkout, and changes no lock file.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::terraform::{command, copy};
+use crate::terraform::{LOCK_FILE, command, copy};
 use crate::{Result, run, workspace};
 
 /// The copy: `terraform/`, and beside it what its modules name.
@@ -46,7 +46,7 @@ impl Configuration {
         self.folder.path().join("terraform").join(name)
     }
 
-    /// `terraform init` without a backend.
+    /// `terraform init` without a backend; an environment takes the provider that its lock file names, and no other.
     ///
     /// # Errors
     /// Terraform fails.
@@ -54,7 +54,8 @@ impl Configuration {
         // Terraform's cache of providers takes one `init` at a time.
         static CACHE: Mutex<()> = Mutex::new(());
         let _cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
-        run(command(folder)?.args(["init", "-backend=false", "-input=false", "-no-color"]))?;
+        let lock: &[&str] = if folder.join(LOCK_FILE).exists() { &["-lockfile=readonly"] } else { &[] };
+        run(command(folder)?.args(["init", "-backend=false", "-input=false", "-no-color"]).args(lock))?;
         Ok(())
     }
 

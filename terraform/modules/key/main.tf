@@ -45,9 +45,9 @@ locals {
     "kms:UpdateKeyDescription",
   ]
 
-  # Services that use the key in their own name: S3 tells an encrypted queue of uploads, CloudWatch an encrypted topic of
-  # alarms; SNS and SQS pass on what they hold.
-  services = ["cloudwatch", "s3", "sns", "sqs"]
+  # Services that use the key in their own name: S3 sends uploads to an encrypted queue, CloudWatch alarms to an encrypted topic.
+  # SNS and SQS pass on what they hold in the name of who sends and who receives.
+  services = ["cloudwatch", "s3"]
 }
 
 resource "aws_kms_key" "this" {

@@ -27,6 +27,11 @@ variable "datasets" {
     condition     = length(var.datasets) > 0
     error_message = "There is no pipeline without a dataset."
   }
+
+  validation {
+    condition     = length(setintersection(keys(var.datasets), ["failures", "unknown"])) == 0
+    error_message = "No dataset is called `failures` or `unknown`: so are folders of quarantine in which other things lie."
+  }
 }
 
 variable "default_dataset" {

@@ -7,5 +7,6 @@ mod events;
 mod executor;
 mod least_privilege;
 mod packages;
+mod runbooks;
 mod server_log;
 mod terraform;

@@ -1,5 +1,7 @@
 //! The Terraform configuration: formatted, valid, tested with mocked providers, and without a finding of checkov's.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::process::Command;
 
 use fonderie_tests::configuration::Configuration;
@@ -43,6 +45,24 @@ fn every_environment_is_valid() {
         configuration.init(environment).unwrap();
         configuration.validate(environment).unwrap();
     }
+}
+
+/// `zh` is an archive of HashiCorp's as the registry has it: one for each of 14 platforms, and the manifest beside them. `h1` is what
+/// an archive contains, for mirrors and caches.
+#[test]
+fn every_environment_locks_the_same_provider_for_every_platform() {
+    let environments = workspace().join("terraform/environments");
+    let mut locks: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for entry in fs::read_dir(environments).unwrap() {
+        let environment = entry.unwrap().path();
+        let lock = environment.join(terraform::LOCK_FILE);
+        let text = fs::read_to_string(&lock).unwrap_or_else(|error| panic!("{}: {error}", lock.display()));
+        locks.entry(text).or_default().push(environment);
+    }
+    assert_eq!(locks.len(), 1, "the environments lock different providers: {:?}", locks.values());
+    let (lock, _) = locks.pop_first().unwrap();
+    let hashes = |scheme: &str| lock.lines().filter(|line| line.trim().starts_with(&format!("\"{scheme}:"))).count();
+    assert!(lock.contains("version     = \"5.100.0\"") && hashes("zh") == 15 && hashes("h1") > 0, "{lock}");
 }
 
 #[test]

@@ -88,6 +88,39 @@ run "two_datasets" {
   }
 }
 
+run "refused_rows_lie_below_their_dataset" {
+  command = plan
+
+  variables {
+    datasets = { facturation = "../../../datasets/facturation", admissions = "../../../datasets/facturation" }
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for stage in ["transform", "validate"] : [
+        for statement in local.stages[stage].statements : [
+          for resource in statement.resources : contains([
+            "arn:aws:s3:::fonderie-test-123456789012-quarantine/facturation/*",
+            "arn:aws:s3:::fonderie-test-123456789012-quarantine/admissions/*",
+          ], resource) if strcontains(resource, "-quarantine")
+        ]
+      ]
+    ]))
+    error_message = "transform or validate may write beside the refused rows of the datasets."
+  }
+}
+
+run "a_dataset_with_the_name_of_a_folder" {
+  command = plan
+
+  variables {
+    datasets        = { failures = "../../../datasets/facturation" }
+    default_dataset = "failures"
+  }
+
+  expect_failures = [var.datasets]
+}
+
 run "more_invocations_than_connections" {
   command = plan
 
