@@ -17,7 +17,9 @@ module "environment" {
   default_dataset          = var.default_dataset
   emails                   = var.emails
   runbook_base_url         = var.runbook_base_url
+  cidr                     = var.cidr
   analyst_cidrs            = var.analyst_cidrs
+  bastion                  = var.bastion
   master_password          = var.master_password
 
   # What is dev's own.

@@ -34,7 +34,7 @@ output "functions" {
 }
 
 output "network" {
-  description = "The network, for the operator who joins another to it, and the database's security group."
+  description = "The network, for the operator who joins another to it or opens a CloudShell in it, its security groups of the database and of operators, and the bastion's instance (null: none)."
   value       = module.environment.network
 }
 

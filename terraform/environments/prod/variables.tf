@@ -52,6 +52,18 @@ variable "master_password" {
   ephemeral   = true
 }
 
+variable "cidr" {
+  description = "Addresses of the network. Each environment has others, so that one network can be joined to several of them."
+  type        = string
+  default     = "10.20.32.0/20"
+}
+
+variable "bastion" {
+  description = "Whether operators reach the database through Session Manager, by an instance without an open port."
+  type        = bool
+  default     = false
+}
+
 variable "analyst_cidrs" {
   description = "Private networks, joined to this one by the operator, from which analysts reach the database."
   type        = list(string)

@@ -23,6 +23,17 @@ module "network" {
   log_retention_days = var.log_retention_days
 }
 
+module "bastion" {
+  source = "../bastion"
+  count  = var.bastion ? 1 : 0
+
+  name               = var.name
+  vpc_id             = module.network.vpc_id
+  subnet_id          = module.network.subnet_ids[0]
+  security_group_ids = module.network.security_group_ids
+  kms_key_arn        = module.key.arn
+}
+
 module "database" {
   source = "../database"
 

@@ -41,8 +41,15 @@ output "functions" {
 }
 
 output "network" {
-  description = "The network, for the operator who joins another to it, and the database's security group."
-  value       = { vpc_id = module.network.vpc_id, database_security_group_id = module.network.security_group_ids["database"] }
+  description = "The network, for the operator who joins another to it or opens a CloudShell in it, its security groups of the database and of operators, and the bastion's instance (null: none)."
+  value = {
+    vpc_id                      = module.network.vpc_id
+    cidr                        = module.network.cidr
+    subnet_ids                  = module.network.subnet_ids
+    database_security_group_id  = module.network.security_group_ids["database"]
+    operators_security_group_id = module.network.security_group_ids["operators"]
+    bastion_instance_id         = one(module.bastion[*].instance_id)
+  }
 }
 
 output "protection" {

@@ -76,9 +76,14 @@ variable "master_password" {
 }
 
 variable "cidr" {
-  description = "Addresses of the network."
+  description = "Addresses of the network, others in each environment: an operator who joins two of them could not tell the same ones apart."
   type        = string
-  default     = null
+}
+
+variable "bastion" {
+  description = "Whether operators reach the database through Session Manager, by an instance without an open port."
+  type        = bool
+  default     = false
 }
 
 variable "analyst_cidrs" {

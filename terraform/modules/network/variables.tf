@@ -4,10 +4,8 @@ variable "name" {
 }
 
 variable "cidr" {
-  description = "Addresses of the network; it is cut into subnets of a sixteenth."
+  description = "Addresses of the network, which overlap with those of no other network that is joined to it; it is cut into subnets of a sixteenth."
   type        = string
-  default     = "10.20.0.0/20"
-  nullable    = false
 
   validation {
     condition     = can(cidrnetmask(var.cidr)) && tonumber(split("/", var.cidr)[1]) >= 16 && tonumber(split("/", var.cidr)[1]) <= 24

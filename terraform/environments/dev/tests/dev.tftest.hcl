@@ -20,6 +20,11 @@ run "apply" {
   }
 
   assert {
+    condition     = output.network.cidr == "10.20.0.0/20" && output.network.bastion_instance_id == null
+    error_message = "dev has addresses of its own, and a bastion on demand."
+  }
+
+  assert {
     condition = output.protection == {
       multi_az             = false
       backup_days          = 1

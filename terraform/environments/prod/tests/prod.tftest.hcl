@@ -29,6 +29,11 @@ run "apply" {
   }
 
   assert {
+    condition     = output.network.cidr == "10.20.32.0/20" && output.network.bastion_instance_id == null
+    error_message = "prod has addresses of its own, and a bastion on demand."
+  }
+
+  assert {
     condition     = output.database.replica_host == null
     error_message = "There is a replica that nobody asked for."
   }

@@ -24,6 +24,11 @@ run "apply" {
     condition     = output.buckets["bronze"] == "fonderie-staging-123456789012-bronze"
     error_message = "The buckets bear the names of environment and account."
   }
+
+  assert {
+    condition     = output.network.cidr == "10.20.16.0/20" && output.network.bastion_instance_id == null
+    error_message = "staging has addresses of its own, and a bastion on demand."
+  }
 }
 
 # Planned only: what the guard protects cannot be cleaned up after a test.

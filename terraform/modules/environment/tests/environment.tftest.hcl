@@ -5,6 +5,7 @@ mock_provider "aws" {
 variables {
   name               = "fonderie-test"
   region             = "eu-west-1"
+  cidr               = "10.20.0.0/20"
   protected          = true
   packages           = "../pipeline/tests/packages"
   datasets           = { facturation = "../../../datasets/facturation" }
@@ -47,6 +48,20 @@ run "zurich_is_outside" {
   }
 
   expect_failures = [var.region]
+}
+
+run "a_bastion" {
+  command = apply
+
+  variables {
+    protected = false
+    bastion   = true
+  }
+
+  assert {
+    condition     = output.network.bastion_instance_id != null
+    error_message = "There is no bastion."
+  }
 }
 
 run "outside_on_purpose" {

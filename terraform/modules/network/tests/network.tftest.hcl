@@ -4,6 +4,7 @@ mock_provider "aws" {
 
 variables {
   name               = "fonderie-test"
+  cidr               = "10.20.0.0/20"
   bucket_prefix      = "fonderie-test-123456789012"
   analyst_cidrs      = ["10.60.0.0/16"]
   kms_key_arn        = "arn:aws:kms:eu-west-1:123456789012:key/test"
@@ -27,7 +28,7 @@ run "apply" {
   # No rule leads to addresses: only to groups and to S3's prefix list.
   assert {
     condition = alltrue([
-      for rule in concat(values(aws_vpc_security_group_egress_rule.functions), [aws_vpc_security_group_egress_rule.s3]) :
+      for rule in concat(values(aws_vpc_security_group_egress_rule.way), [aws_vpc_security_group_egress_rule.s3]) :
       rule.cidr_ipv4 == null && rule.cidr_ipv6 == null
     ])
     error_message = "Something may leave for an address."
@@ -35,22 +36,32 @@ run "apply" {
 
   assert {
     condition = {
-      for way, rule in aws_vpc_security_group_egress_rule.functions : way => [
-        rule.security_group_id == aws_security_group.this["functions"].id,
-        rule.referenced_security_group_id == aws_security_group.this[way].id, rule.from_port, rule.to_port, rule.ip_protocol,
+      for way, rule in aws_vpc_security_group_egress_rule.way : way => [
+        one([for role, group in aws_security_group.this : role if group.id == rule.security_group_id]),
+        one([for role, group in aws_security_group.this : role if group.id == rule.referenced_security_group_id]),
+        rule.ip_protocol, rule.from_port, rule.to_port,
       ]
-    } == { database = [true, true, 5432, 5432, "tcp"], endpoints = [true, true, 443, 443, "tcp"] }
-    error_message = "The functions' ways out are the database and the endpoints."
+      } == {
+      functions-database  = ["functions", "database", "tcp", 5432, 5432]
+      functions-endpoints = ["functions", "endpoints", "tcp", 443, 443]
+      operators-database  = ["operators", "database", "tcp", 5432, 5432]
+    }
+    error_message = "The ways out are others than functions to database and endpoints, operators to database."
   }
 
   assert {
     condition = {
-      for way, rule in aws_vpc_security_group_ingress_rule.functions : way => [
-        rule.security_group_id == aws_security_group.this[way].id,
-        rule.referenced_security_group_id == aws_security_group.this["functions"].id, rule.from_port, rule.to_port, rule.ip_protocol,
+      for way, rule in aws_vpc_security_group_ingress_rule.way : way => [
+        one([for role, group in aws_security_group.this : role if group.id == rule.referenced_security_group_id]),
+        one([for role, group in aws_security_group.this : role if group.id == rule.security_group_id]),
+        rule.ip_protocol, rule.from_port, rule.to_port,
       ]
-    } == { database = [true, true, 5432, 5432, "tcp"], endpoints = [true, true, 443, 443, "tcp"] }
-    error_message = "Database and endpoints let the functions in, on one port each."
+      } == {
+      functions-database  = ["functions", "database", "tcp", 5432, 5432]
+      functions-endpoints = ["functions", "endpoints", "tcp", 443, 443]
+      operators-database  = ["operators", "database", "tcp", 5432, 5432]
+    }
+    error_message = "A group lets others in than those whose way leads to it."
   }
 
   assert {
@@ -59,6 +70,13 @@ run "apply" {
       [rule.cidr_ipv4, rule.from_port, rule.security_group_id == aws_security_group.this["database"].id]
     ] == [["10.60.0.0/16", 5432, true]]
     error_message = "Analysts reach the database, from the named networks."
+  }
+
+  assert {
+    condition = !contains([
+      for rule in concat(values(aws_vpc_security_group_ingress_rule.way), values(aws_vpc_security_group_ingress_rule.analysts)) : rule.security_group_id
+    ], aws_security_group.this["operators"].id)
+    error_message = "Nobody comes in where the operators are."
   }
 
   assert {
