@@ -21,6 +21,7 @@ module "environment" {
   analyst_cidrs            = var.analyst_cidrs
   bastion                  = var.bastion
   master_password          = var.master_password
+  apply_immediately        = var.apply_immediately
 
   # What is prod's own.
   name               = "fonderie-prod"

@@ -44,6 +44,12 @@ variable "runbook_base_url" {
   type        = string
 }
 
+variable "apply_immediately" {
+  description = "Whether a change of the database's class, version or storage is made at once; where nothing is said it waits for the maintenance window. The output `database_changes` says which."
+  type        = bool
+  default     = null
+}
+
 variable "master_password" {
   description = "The master's password where the database has a replica: see the module database. Best given as TF_VAR_master_password."
   type        = string

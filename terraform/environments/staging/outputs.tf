@@ -18,6 +18,11 @@ output "database" {
   value       = module.environment.database
 }
 
+output "database_changes" {
+  description = "When a change of the database's class, version or storage is made, and how to see what waits."
+  value       = module.environment.database_changes
+}
+
 output "topic_arn" {
   description = "ARN of the topic of notifications."
   value       = module.environment.topic_arn

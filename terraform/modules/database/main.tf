@@ -33,7 +33,7 @@ resource "aws_db_instance" "this" {
 
   backup_retention_period   = var.backup_days
   backup_window             = "01:00-02:00" # UTC: after the day's uploads, before the daily run
-  maintenance_window        = "sun:02:30-sun:03:30"
+  maintenance_window        = local.maintenance_window
   copy_tags_to_snapshot     = true
   delete_automated_backups  = !var.protected
   deletion_protection       = var.protected
@@ -101,6 +101,8 @@ resource "aws_db_subnet_group" "this" {
 }
 
 locals {
+  maintenance_window = "sun:02:30-sun:03:30" # UTC
+
   # What each mode asks for. "off" is the free mode without its samples of statements.
   insights = {
     enabled     = var.insights != "off"

@@ -38,6 +38,14 @@ output "max_connections" {
   value       = var.max_connections
 }
 
+output "changes" {
+  description = "When a change of the instance's class, version or storage is made, and how to see what waits."
+  value = var.apply_immediately ? "At once: a change of class or version interrupts the database." : join(" ", [
+    "In the maintenance window, ${local.maintenance_window} UTC: until then the instance stays as it is, although the apply has ended.",
+    "For now: apply_immediately = true. What waits: aws rds describe-db-instances --db-instance-identifier ${var.name} --query 'DBInstances[0].PendingModifiedValues'",
+  ])
+}
+
 output "protection" {
   description = "What guards the data: a standby, days of backups, whether the instance refuses to be deleted, whether it leaves a last snapshot, and whether Database Insights keeps statements."
   value = {

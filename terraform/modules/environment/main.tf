@@ -53,7 +53,7 @@ module "database" {
   master_password         = var.master_password
   master_password_version = var.database.master_password_version
 
-  apply_immediately  = coalesce(var.database.apply_immediately, !var.protected)
+  apply_immediately  = coalesce(var.apply_immediately, !var.protected)
   protected          = var.protected
   subnet_ids         = module.network.subnet_ids
   security_group_id  = module.network.security_group_ids["database"]

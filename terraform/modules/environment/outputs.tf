@@ -25,6 +25,11 @@ output "database" {
   }
 }
 
+output "database_changes" {
+  description = "When a change of the database's class, version or storage is made, and how to see what waits."
+  value       = module.database.changes
+}
+
 output "topic_arn" {
   description = "ARN of the topic of notifications."
   value       = module.pipeline.topic_arn

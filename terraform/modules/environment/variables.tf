@@ -62,9 +62,14 @@ variable "database" {
     read_replica     = optional(bool)
     final_snapshot   = optional(bool)
 
-    apply_immediately       = optional(bool)
     master_password_version = optional(number)
   })
+}
+
+variable "apply_immediately" {
+  description = "Whether a change of the database's class, version or storage is made at once; otherwise it waits for the maintenance window, as where nothing is said and the environment is protected."
+  type        = bool
+  default     = null
 }
 
 variable "master_password" {

@@ -29,6 +29,11 @@ run "apply" {
   }
 
   assert {
+    condition     = startswith(output.database_changes, "In the maintenance window")
+    error_message = "A change of the database is made at another time than it should: ${output.database_changes}"
+  }
+
+  assert {
     condition     = output.network.cidr == "10.20.32.0/20" && output.network.bastion_instance_id == null
     error_message = "prod has addresses of its own, and a bastion on demand."
   }
@@ -64,5 +69,18 @@ run "protected" {
       destroy_guard        = true
     }
     error_message = "prod is not protected as it should be: ${jsonencode(output.protection)}."
+  }
+}
+
+run "now" {
+  command = plan
+
+  variables {
+    apply_immediately = true
+  }
+
+  assert {
+    condition     = startswith(output.database_changes, "At once")
+    error_message = "An operator who cannot wait for the window does not: ${output.database_changes}"
   }
 }

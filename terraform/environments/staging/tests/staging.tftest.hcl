@@ -26,6 +26,11 @@ run "apply" {
   }
 
   assert {
+    condition     = startswith(output.database_changes, "In the maintenance window")
+    error_message = "A change of the database is made at another time than it should: ${output.database_changes}"
+  }
+
+  assert {
     condition     = output.network.cidr == "10.20.16.0/20" && output.network.bastion_instance_id == null
     error_message = "staging has addresses of its own, and a bastion on demand."
   }

@@ -81,6 +81,11 @@ run "protected" {
   }
 
   assert {
+    condition     = startswith(output.changes, "In the maintenance window, ${aws_db_instance.this.maintenance_window} UTC") && strcontains(output.changes, "PendingModifiedValues")
+    error_message = "A change that waits for the window says so: ${output.changes}"
+  }
+
+  assert {
     condition     = aws_db_parameter_group.this.family == "postgres18"
     error_message = "The parameters are those of the major version."
   }
@@ -103,19 +108,25 @@ run "unprotected_with_a_replica" {
   command = plan
 
   variables {
-    protected        = false
-    final_snapshot   = false
-    multi_az         = false
-    backup_days      = 1
-    insights         = "advanced"
-    read_replica     = true
-    postgres_version = 17
-    master_password  = "correct-horse-battery"
+    protected         = false
+    final_snapshot    = false
+    apply_immediately = true
+    multi_az          = false
+    backup_days       = 1
+    insights          = "advanced"
+    read_replica      = true
+    postgres_version  = 17
+    master_password   = "correct-horse-battery"
   }
 
   assert {
     condition     = !aws_db_instance.this.deletion_protection && aws_db_instance.this.skip_final_snapshot
     error_message = "What is not protected goes without a trace."
+  }
+
+  assert {
+    condition     = aws_db_instance.this.apply_immediately && startswith(output.changes, "At once")
+    error_message = "A change that is made at once says so: ${output.changes}"
   }
 
   assert {
