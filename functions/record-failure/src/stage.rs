@@ -11,21 +11,17 @@ use crate::Context;
 /// Records how a run failed, under `failures/` in the quarantine bucket, and tells the operators.
 ///
 /// A backfill's child fails because the execution that it started failed, which has recorded that: the answer is that record.
-/// Where that execution halted its file, which is on record in the ledger and told, the record is made and nobody told again.
 ///
 /// # Errors
 /// The store's.
 pub async fn run(context: &Context, input: RecordFailureInput) -> Result<Failure> {
     let RecordFailureInput { execution_name, started_at, stage, state } = input;
-    let mut told = false;
     let (code, cause) = match nested(&state.error) {
         Some(nested) => {
             if let Some(recorded) = context.storage.recorded_failure(&context.quarantine_bucket, &nested.name).await? {
                 return Ok(recorded);
             }
-            let (code, cause) = nested.understand();
-            told = code == ErrorCode::FileHalted;
-            (code, cause)
+            nested.understand()
         }
         None => understand(&state.error),
     };
@@ -47,7 +43,7 @@ pub async fn run(context: &Context, input: RecordFailureInput) -> Result<Failure
         started_at,
     };
     context.storage.record_failure(&failure).await?;
-    if let (Some(topic), false) = (&context.topic, told) {
+    if let Some(topic) = &context.topic {
         topic.tell(&Notice::from(&failure)).await;
     }
     Ok(failure)

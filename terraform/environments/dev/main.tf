@@ -16,6 +16,8 @@ module "environment" {
   datasets                 = var.datasets
   default_dataset          = var.default_dataset
   emails                   = var.emails
+  alarm_emails             = var.alarm_emails
+  monthly_budget_usd       = var.monthly_budget_usd
   runbook_base_url         = var.runbook_base_url
   cidr                     = var.cidr
   analyst_cidrs            = var.analyst_cidrs

@@ -28,6 +28,11 @@ output "topic_arn" {
   value       = module.environment.topic_arn
 }
 
+output "urgent_topic_arn" {
+  description = "ARN of the topic of alarms that cannot wait."
+  value       = module.environment.urgent_topic_arn
+}
+
 output "queue_urls" {
   description = "URLs of the queue of uploads and of what could not be taken or started."
   value       = module.environment.queue_urls

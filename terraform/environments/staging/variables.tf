@@ -35,8 +35,20 @@ variable "default_dataset" {
 }
 
 variable "emails" {
-  description = "Addresses that get the notifications; each confirms the e-mail that AWS sends it."
+  description = "Addresses that get the notices about files, and alarms that can wait; each confirms the e-mail that AWS sends it."
   type        = list(string)
+}
+
+variable "alarm_emails" {
+  description = "Addresses of those who are on call, for alarms that cannot wait; null for `emails`."
+  type        = list(string)
+  default     = null
+}
+
+variable "monthly_budget_usd" {
+  description = "Dollars a month above which AWS writes to those who are on call, for the whole account; null for no budget. docs/deploy.md has what an environment costs."
+  type        = number
+  default     = 130
 }
 
 variable "runbook_base_url" {

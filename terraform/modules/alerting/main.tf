@@ -1,4 +1,5 @@
-# Who hears of what: one topic, which the functions publish to by their own roles and CloudWatch by the topic's policy.
+# Who hears of what: a topic of notices, which the functions publish to by their own roles and CloudWatch by the topic's policy; a topic
+# of what cannot wait is in urgent.tf.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}

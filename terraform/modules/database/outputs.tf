@@ -29,8 +29,18 @@ output "master_secret_arn" {
 }
 
 output "allocated_gb" {
-  description = "Storage at first, in GB."
-  value       = var.allocated_gb
+  description = "Storage in GB, as it was at the last plan: RDS lets it grow."
+  value       = aws_db_instance.this.allocated_storage
+}
+
+output "instance_class" {
+  description = "Size of the instance."
+  value       = var.instance_class
+}
+
+output "replica_identifier" {
+  description = "Identifier of the analysts' instance; null where there is none."
+  value       = one(aws_db_instance.replica[*].identifier)
 }
 
 output "max_connections" {

@@ -75,6 +75,7 @@ module "pipeline" {
   schedule           = var.schedule
   lifecycle_days     = var.lifecycle_days
   emails             = var.emails
+  alarm_emails       = var.alarm_emails
   runbook_base_url   = var.runbook_base_url
   log_retention_days = var.log_retention_days
   force_destroy      = !var.protected
@@ -91,8 +92,10 @@ module "pipeline" {
     master_secret_arn = module.database.master_secret_arn
     max_connections   = module.database.max_connections
     instance = {
-      identifier   = module.database.identifier
-      allocated_gb = module.database.allocated_gb
+      identifier     = module.database.identifier
+      allocated_gb   = module.database.allocated_gb
+      instance_class = module.database.instance_class
+      replica        = module.database.replica_identifier
     }
   }
 }

@@ -35,6 +35,16 @@ output "topic_arn" {
   value       = module.pipeline.topic_arn
 }
 
+output "urgent_topic_arn" {
+  description = "ARN of the topic of alarms that cannot wait."
+  value       = module.pipeline.urgent_topic_arn
+}
+
+output "monthly_budget_usd" {
+  description = "Dollars a month above which AWS writes; null for no budget."
+  value       = one(aws_budgets_budget.this[*].limit_amount)
+}
+
 output "queue_urls" {
   description = "URLs of the queue of uploads and of what could not be taken or started."
   value       = { uploads = module.pipeline.uploads_queue_url, dead_letters = module.pipeline.dead_letter_queue_url }

@@ -140,8 +140,25 @@ variable "lifecycle_days" {
   default = {}
 }
 
+variable "alarm_emails" {
+  description = "Addresses of those who are on call, for alarms that cannot wait; null for `emails`."
+  type        = list(string)
+  default     = null
+}
+
+variable "monthly_budget_usd" {
+  description = "Dollars a month above which AWS writes to `alarm_emails`, for the whole account; null for no budget."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.monthly_budget_usd == null ? true : var.monthly_budget_usd > 0
+    error_message = "A budget is more than nothing."
+  }
+}
+
 variable "emails" {
-  description = "Addresses that get the notifications."
+  description = "Addresses that get the notices."
   type        = list(string)
 }
 

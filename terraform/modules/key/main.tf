@@ -45,9 +45,9 @@ locals {
     "kms:UpdateKeyDescription",
   ]
 
-  # Services that use the key in their own name: S3 sends uploads to an encrypted queue, CloudWatch alarms to an encrypted topic.
+  # Services that use the key in their own name: S3 sends uploads to an encrypted queue, CloudWatch and RDS to an encrypted topic.
   # SNS and SQS pass on what they hold in the name of who sends and who receives.
-  services = ["cloudwatch", "s3"]
+  services = ["cloudwatch", "events.rds", "s3"]
 }
 
 resource "aws_kms_key" "this" {

@@ -131,6 +131,7 @@ module "alerting" {
 
   name              = var.name
   emails            = var.emails
+  alarm_emails      = var.alarm_emails
   kms_key_arn       = var.kms_key_arn
   runbook_base_url  = var.runbook_base_url
   metrics_namespace = var.name
@@ -139,6 +140,12 @@ module "alerting" {
   buckets           = module.data_lake.buckets
   sources           = { for name, dataset in module.dataset : name => dataset.sources }
   money             = { for name, dataset in module.dataset : name => dataset.money }
+
+  # Of five fields, minute and hour may be anything, and the others say each day.
+  daily_datasets = !var.schedule.enabled ? [] : [
+    for name, dataset in module.dataset : name
+    if can(regex("^(cron\\(\\S+ \\S+ (\\*|\\?|1/1) \\* (\\*|\\?) \\*\\)|rate\\(1 day\\))$", coalesce(dataset.schedule.expression, var.schedule.expression)))
+  ]
 
   functions = {
     for key, function in merge({ ingest = module.ingest }, module.function) : key => {
@@ -149,9 +156,5 @@ module "alerting" {
     }
   }
 
-  database = var.database.instance == null ? null : {
-    identifier      = var.database.instance.identifier
-    allocated_gb    = var.database.instance.allocated_gb
-    max_connections = var.database.max_connections
-  }
+  database = var.database.instance == null ? null : merge(var.database.instance, { max_connections = var.database.max_connections })
 }

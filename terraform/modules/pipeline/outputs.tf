@@ -33,6 +33,16 @@ output "topic_arn" {
   value       = module.alerting.topic_arn
 }
 
+output "urgent_topic_arn" {
+  description = "ARN of the topic of alarms that cannot wait."
+  value       = module.alerting.urgent_topic_arn
+}
+
+output "daily_datasets" {
+  description = "The datasets of which an alarm says that their daily run did not happen."
+  value       = module.alerting.daily_datasets
+}
+
 output "console_links" {
   description = "Where an operator sees the state machines and the dashboard."
   value       = merge(module.state_machines.console_links, { dashboard = module.alerting.dashboard_link })

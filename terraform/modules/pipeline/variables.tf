@@ -59,8 +59,10 @@ variable "database" {
     tls               = optional(string, "verify-full")
     roots_file        = optional(string)
     instance = optional(object({
-      identifier   = string
-      allocated_gb = number
+      identifier     = string
+      allocated_gb   = number
+      instance_class = optional(string)
+      replica        = optional(string)
     }))
   })
 
@@ -170,8 +172,14 @@ variable "rotation_days" {
   }
 }
 
+variable "alarm_emails" {
+  description = "Addresses of those who are on call, for alarms that cannot wait; null for `emails`."
+  type        = list(string)
+  default     = null
+}
+
 variable "emails" {
-  description = "Addresses that get the notifications: failures, halted and missing files, alarms."
+  description = "Addresses that get the notices: failures, halted and missing files, alarms that can wait."
   type        = list(string)
   default     = []
 }

@@ -48,7 +48,7 @@ variable "retry" {
 }
 
 variable "backfill" {
-  description = "Objects that a backfill runs at once, and the percentage of them that may fail (a halted file fails) before the backfill does."
+  description = "Objects that a backfill runs at once, and the percentage of them that may fail before the backfill does."
   type = object({
     max_concurrency              = optional(number, 5)
     tolerated_failure_percentage = optional(number, 0)

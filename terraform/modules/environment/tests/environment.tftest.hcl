@@ -50,6 +50,23 @@ run "zurich_is_outside" {
   expect_failures = [var.region]
 }
 
+run "a_budget" {
+  command = plan
+
+  variables {
+    monthly_budget_usd = 250
+    alarm_emails       = ["astreinte@example.org"]
+  }
+
+  assert {
+    condition = (
+      output.monthly_budget_usd == "250.00"
+      && [for notification in aws_budgets_budget.this[0].notification : notification.subscriber_email_addresses] == [toset(["astreinte@example.org"]), toset(["astreinte@example.org"])]
+    )
+    error_message = "Those on call hear of a month that costs more."
+  }
+}
+
 run "a_bastion" {
   command = apply
 

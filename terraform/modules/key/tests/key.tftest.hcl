@@ -17,7 +17,7 @@ run "plan" {
   assert {
     condition = { for statement in jsondecode(aws_kms_key.this.policy).Statement : statement.Sid => statement.Principal } == {
       Account  = { AWS = "arn:aws:iam::123456789012:root" }
-      Services = { Service = ["cloudwatch.amazonaws.com", "s3.amazonaws.com"] }
+      Services = { Service = ["cloudwatch.amazonaws.com", "events.rds.amazonaws.com", "s3.amazonaws.com"] }
       Logs     = { Service = "logs.eu-west-1.amazonaws.com" }
     }
     error_message = "The key admits the account and the services that must use it, and nobody else."

@@ -51,6 +51,33 @@ run "plan" {
   }
 }
 
+run "only_daily_runs_are_missed" {
+  command = plan
+
+  # The wine merchant's run is monthly.
+  variables {
+    datasets = { facturation = "../../../datasets/facturation", vin = "../../../datasets/vin" }
+  }
+
+  assert {
+    condition     = output.daily_datasets == toset(["facturation"])
+    error_message = "An alarm on a daily run watches ${jsonencode(output.daily_datasets)}."
+  }
+}
+
+run "without_a_schedule_nothing_is_missed" {
+  command = plan
+
+  variables {
+    schedule = { enabled = false }
+  }
+
+  assert {
+    condition     = length(output.daily_datasets) == 0
+    error_message = "A run that is switched off is not missed."
+  }
+}
+
 run "what_is_not_protected_goes_at_once" {
   command = plan
 
