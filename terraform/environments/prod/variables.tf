@@ -76,6 +76,12 @@ variable "cidr" {
   default     = "10.20.32.0/20"
 }
 
+variable "endpoint_zones" {
+  description = "Zones in which each interface endpoint lies, and is paid by the hour (8 $ a month each); with two, a lost zone takes none with it."
+  type        = number
+  default     = 2
+}
+
 variable "bastion" {
   description = "Whether operators reach the database through Session Manager, by an instance without an open port."
   type        = bool

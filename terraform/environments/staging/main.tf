@@ -21,6 +21,7 @@ module "environment" {
   runbook_base_url         = var.runbook_base_url
   cidr                     = var.cidr
   analyst_cidrs            = var.analyst_cidrs
+  endpoint_zones           = var.endpoint_zones
   bastion                  = var.bastion
   master_password          = var.master_password
   apply_immediately        = var.apply_immediately

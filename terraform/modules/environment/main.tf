@@ -17,6 +17,7 @@ module "network" {
 
   name               = var.name
   cidr               = var.cidr
+  endpoint_zones     = var.endpoint_zones
   bucket_prefix      = "${var.name}-${data.aws_caller_identity.current.account_id}"
   analyst_cidrs      = var.analyst_cidrs
   kms_key_arn        = module.key.arn

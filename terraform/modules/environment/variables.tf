@@ -85,6 +85,12 @@ variable "cidr" {
   type        = string
 }
 
+variable "endpoint_zones" {
+  description = "Zones in which each interface endpoint lies, and is paid by the hour: see the module network."
+  type        = number
+  default     = null
+}
+
 variable "bastion" {
   description = "Whether operators reach the database through Session Manager, by an instance without an open port."
   type        = bool

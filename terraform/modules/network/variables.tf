@@ -24,6 +24,18 @@ variable "zones" {
   }
 }
 
+variable "endpoint_zones" {
+  description = "Zones in which each interface endpoint lies, and is paid by the hour. The functions of the other zones reach it too, as long as its own stand."
+  type        = number
+  default     = 2
+  nullable    = false
+
+  validation {
+    condition     = var.endpoint_zones >= 1 && var.endpoint_zones <= length(var.zones) && var.endpoint_zones == floor(var.endpoint_zones)
+    error_message = "Endpoints lie in one zone at least, and in as many as the network has at most."
+  }
+}
+
 variable "bucket_prefix" {
   description = "What the data lake's buckets' names begin with: the network leads to these and to no others."
   type        = string

@@ -20,7 +20,7 @@ run "protected" {
     condition = [
       aws_db_instance.this.engine_version, aws_db_instance.this.instance_class, aws_db_instance.this.allocated_storage,
       aws_db_instance.this.storage_type,
-    ] == ["18", "db.t3.medium", 50, "gp3"]
+    ] == ["18", "db.t4g.medium", 50, "gp3"]
     error_message = "The figures of the cost table."
   }
 

@@ -90,6 +90,11 @@ run "apply" {
   }
 
   assert {
+    condition     = alltrue([for endpoint in aws_vpc_endpoint.interface : length(endpoint.subnet_ids) == 2])
+    error_message = "A lost zone takes no endpoint with it."
+  }
+
+  assert {
     condition = jsondecode(aws_vpc_endpoint.s3.policy).Statement[*].Resource == [
       "arn:aws:s3:::fonderie-test-123456789012-*/*", "arn:aws:s3:::fonderie-test-123456789012-*",
     ]
@@ -110,6 +115,29 @@ run "apply" {
     condition     = aws_flow_log.this.traffic_type == "ALL" && aws_cloudwatch_log_group.flow.kms_key_id == var.kms_key_arn
     error_message = "All traffic is logged, encrypted."
   }
+}
+
+run "endpoints_in_one_zone" {
+  command = apply
+
+  variables {
+    endpoint_zones = 1
+  }
+
+  assert {
+    condition     = alltrue([for endpoint in aws_vpc_endpoint.interface : endpoint.subnet_ids == toset([aws_subnet.private["eu-west-1a"].id])])
+    error_message = "Each endpoint lies in one zone, and is paid once."
+  }
+}
+
+run "endpoints_in_more_zones_than_there_are" {
+  command = plan
+
+  variables {
+    endpoint_zones = 3
+  }
+
+  expect_failures = [var.endpoint_zones]
 }
 
 run "never_the_world" {
