@@ -53,6 +53,9 @@ pub async fn run(context: &Context, input: RecordFailureInput) -> Result<Failure
     Ok(failure)
 }
 
+/// How the error's name begins with which an execution ends whose failure could not be recorded.
+const UNRECORDED: &str = "Unrecorded.";
+
 /// How an execution failed that a backfill had started.
 #[derive(Deserialize)]
 struct Nested {
@@ -73,6 +76,7 @@ impl Nested {
             // Somebody ended it, or its time was over.
             return (ErrorCode::StageKilled, format!("the execution {name} ended {status}"));
         }
+        let error = error.strip_prefix(UNRECORDED).unwrap_or(&error).to_owned();
         understand(&CaughtError { error, cause })
     }
 }
@@ -150,6 +154,9 @@ mod tests {
         assert_eq!(nested.understand(), (ErrorCode::ColumnMissing, "no".to_owned()));
         let aborted = super::nested(&caught(r#"{"ExecutionArn":"arn:x","Name":"run-2","Status":"ABORTED"}"#)).unwrap();
         assert_eq!(aborted.understand(), (ErrorCode::StageKilled, "the execution run-2 ended ABORTED".to_owned()));
+        let unrecorded = r#"{"ExecutionArn":"arn:x","Name":"run-3","Status":"FAILED","Error":"Unrecorded.ColumnMissing","Cause":"no"}"#;
+        let unrecorded = super::nested(&caught(unrecorded)).unwrap();
+        assert_eq!(unrecorded.understand(), (ErrorCode::ColumnMissing, "no".to_owned()));
         assert!(super::nested(&caught(r#"{"errorType":"ColumnMissing","errorMessage":"no"}"#)).is_none());
         assert!(super::nested(&caught("Task timed out")).is_none());
     }

@@ -28,6 +28,8 @@ module "pipeline" {
 
   # Seconds, so that a test sees the last attempt; two of them outlast a database that is away for ten.
   retry = {
+    inactive_interval_seconds  = 1
+    inactive_max_delay_seconds = 3
     transient_interval_seconds = 6
     busy_interval_seconds      = 1
     busy_max_delay_seconds     = 3

@@ -36,6 +36,14 @@ resource "aws_sns_topic_policy" "this" {
         }
       },
       {
+        # EventBridge names no source to encrypted topics, so there is nothing to compare with.
+        Sid       = "RulesPublish"
+        Effect    = "Allow"
+        Action    = ["sns:Publish"]
+        Resource  = [local.topic_arn]
+        Principal = { Service = "events.amazonaws.com" }
+      },
+      {
         # A role of another account could only come in by this policy, which does not name one; the account's own need their own leave.
         Sid       = "TlsOnly"
         Effect    = "Deny"

@@ -76,6 +76,14 @@ resource "aws_kms_key" "this" {
         Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
       },
       {
+        # EventBridge publishes to the topic. For an encrypted topic AWS supports no source account or ARN here.
+        Sid       = "Rules"
+        Effect    = "Allow"
+        Principal = { Service = "events.amazonaws.com" }
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource  = "*"
+      },
+      {
         # Logs names no source account, but each log group by the encryption's context.
         Sid       = "Logs"
         Effect    = "Allow"

@@ -114,6 +114,8 @@ variable "ingest_concurrency" {
 variable "retry" {
   description = "The state machines' delays in seconds; what is not given outlasts a database's fail-over."
   type = object({
+    inactive_interval_seconds  = optional(number)
+    inactive_max_delay_seconds = optional(number)
     transient_interval_seconds = optional(number)
     busy_interval_seconds      = optional(number)
     busy_max_delay_seconds     = optional(number)

@@ -7,6 +7,7 @@ mod arrival;
 mod backfills;
 mod datasets;
 mod deployment;
+mod inactive;
 mod kills;
 mod order;
 mod outage;
@@ -62,6 +63,8 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("killed in mid-run, at every stage", |world| Box::pin(kills::every_stage(world))),
     ("killed: record-failure", |world| Box::pin(kills::record_failure(world))),
     ("killed: ingest", |world| Box::pin(kills::ingest(world))),
+    ("inactive: each stage's first call refused", |world| Box::pin(inactive::every_stage(world))),
+    ("inactive: record-failure", |world| Box::pin(inactive::record_failure(world))),
     ("a second dataset: files of both in one burst", |world| Box::pin(datasets::mixed_burst(world))),
     ("files that hold two records", |world| Box::pin(datasets::several_records(world))),
     ("three businesses beside billing", |world| Box::pin(datasets::businesses(world))),

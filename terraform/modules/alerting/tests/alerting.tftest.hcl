@@ -105,6 +105,31 @@ run "thresholds_follow_from_what_is_watched" {
   }
 }
 
+run "a_failure_without_a_record_is_reported" {
+  command = apply
+
+  assert {
+    condition = jsondecode(aws_cloudwatch_event_rule.unrecorded.event_pattern) == {
+      source      = ["aws.states"]
+      detail-type = ["Step Functions Execution Status Change"]
+      detail = {
+        stateMachineArn = [{ prefix = var.state_machines["backfill"] }, { prefix = var.state_machines["pipeline"] }]
+        status          = ["FAILED", "TIMED_OUT"]
+        error           = [{ prefix = "Unrecorded." }, { prefix = "States." }, null, { exists = false }]
+      }
+    }
+    error_message = "The rule takes the failures of both machines that end without a code of Fonderie."
+  }
+  assert {
+    condition     = aws_cloudwatch_event_target.unrecorded.arn == aws_sns_topic.this.arn && aws_cloudwatch_event_rule.unrecorded.state != "DISABLED"
+    error_message = "People are told by the topic."
+  }
+  assert {
+    condition     = toset(values(aws_cloudwatch_event_target.unrecorded.input_transformer[0].input_paths)) == toset(["$.detail.error", "$.detail.executionArn", "$.detail.status"])
+    error_message = "The mail names the execution and its error, and nothing of its input."
+  }
+}
+
 run "the_topic_is_encrypted_and_takes_alarms_of_this_account_over_tls" {
   command = apply
 
@@ -115,9 +140,10 @@ run "the_topic_is_encrypted_and_takes_alarms_of_this_account_over_tls" {
   assert {
     condition = [for statement in jsondecode(aws_sns_topic_policy.this.policy).Statement : [statement.Sid, statement.Effect, statement.Resource[0]]] == [
       ["AlarmsPublish", "Allow", "arn:aws:sns:eu-west-1:111122223333:fonderie-test-notifications"],
+      ["RulesPublish", "Allow", "arn:aws:sns:eu-west-1:111122223333:fonderie-test-notifications"],
       ["TlsOnly", "Deny", "arn:aws:sns:eu-west-1:111122223333:fonderie-test-notifications"],
     ]
-    error_message = "The policy allows the alarms, and denies plain text."
+    error_message = "The policy allows the alarms and the rules, and denies plain text."
   }
   assert {
     condition     = jsondecode(aws_sns_topic_policy.this.policy).Statement[0].Condition.StringEquals["aws:SourceAccount"] == "111122223333" && jsondecode(aws_sns_topic_policy.this.policy).Statement[0].Principal == { Service = "cloudwatch.amazonaws.com" }
