@@ -77,6 +77,17 @@ impl Configuration {
         Ok(summary["passed"].as_u64().unwrap_or_default())
     }
 
+    /// What each resource waits for: pairs of addresses without instances, as `terraform graph` draws them.
+    ///
+    /// # Errors
+    /// Terraform fails.
+    pub fn waits(&self, folder: &Path) -> Result<Vec<(String, String)>> {
+        let graph = String::from_utf8(run(command(folder)?.arg("graph"))?.stdout)?;
+        let quoted = |text: &str| text.split('"').nth(1).map(str::to_owned);
+        let edges = graph.lines().filter_map(|line| line.split_once(" -> "));
+        Ok(edges.filter_map(|(from, to)| Some((quoted(from)?, quoted(to)?))).collect())
+    }
+
     /// The resources of a mocked apply: the run named, of the tests of a folder.
     ///
     /// # Errors

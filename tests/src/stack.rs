@@ -165,6 +165,24 @@ impl Stack {
         self.terraform.apply(&[])
     }
 
+    /// Gives one of the environment's variables another value, and applies it.
+    ///
+    /// # Errors
+    /// Terraform fails.
+    pub fn set(&mut self, variable: &str, value: Value) -> Result<()> {
+        self.variables.insert(variable.to_owned(), value);
+        self.terraform.set(&self.variables)?;
+        self.terraform.apply(&[])
+    }
+
+    /// One of the environment's outputs, as it is now.
+    ///
+    /// # Errors
+    /// Terraform fails, or has no such output.
+    pub fn output(&self, name: &str) -> Result<Value> {
+        Ok(self.terraform.outputs()?.remove(name).ok_or_else(|| format!("there is no output `{name}`"))?)
+    }
+
     /// What `terraform apply` would change now.
     ///
     /// # Errors

@@ -52,6 +52,12 @@ variable "master_password" {
   ephemeral   = true
 }
 
+variable "paused" {
+  description = "Whether the pipeline rests on purpose: no schedule starts, uploads wait in the queue (14 days at most), alarms send nothing."
+  type        = bool
+  default     = false
+}
+
 variable "analyst_cidrs" {
   description = "Private networks, joined to this one by the operator, from which analysts reach the database."
   type        = list(string)

@@ -15,6 +15,7 @@ module "pipeline" {
   default_dataset  = var.default_dataset
   kms_key_arn      = module.key.arn
   emails           = var.emails
+  paused           = var.paused
   runbook_base_url = "https://example.org/runbooks"
   force_destroy    = true
   network          = null # functions reach the database as this machine does

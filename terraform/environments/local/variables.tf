@@ -72,6 +72,12 @@ variable "database_roots_file" {
   default     = null
 }
 
+variable "paused" {
+  description = "Whether the pipeline rests on purpose: no schedule starts, uploads wait in the queue (14 days at most), alarms send nothing."
+  type        = bool
+  default     = false
+}
+
 variable "emails" {
   description = "Addresses that get the notifications."
   type        = list(string)

@@ -17,6 +17,7 @@ module "environment" {
   default_dataset          = var.default_dataset
   emails                   = var.emails
   runbook_base_url         = var.runbook_base_url
+  paused                   = var.paused
   analyst_cidrs            = var.analyst_cidrs
   master_password          = var.master_password
 

@@ -42,3 +42,8 @@ output "protection" {
   description = "What guards the data: the database's standby, backups and refusal to be deleted, and the buckets' refusal to be emptied."
   value       = module.environment.protection
 }
+
+output "at_rest" {
+  description = "What rests: the schedule, the taking of uploads, the alarms. All of it does where `paused` is set."
+  value       = module.environment.at_rest
+}

@@ -179,6 +179,8 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   # Nothing ran, nothing failed.
   treat_missing_data = try(each.value.missing, "notBreaching")
 
+  actions_enabled = !var.paused
+
   alarm_actions = [aws_sns_topic.this.arn]
   ok_actions    = try(each.value.lasting, false) ? [aws_sns_topic.this.arn] : []
 }

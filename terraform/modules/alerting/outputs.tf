@@ -12,3 +12,8 @@ output "runbooks" {
   description = "The runbook of each alarm, a file of docs/runbooks without its ending, by the alarm's name."
   value       = { for name, alarm in local.alarms : name => alarm.runbook }
 }
+
+output "at_rest" {
+  description = "Whether no alarm sends anything."
+  value       = alltrue([for alarm in aws_cloudwatch_metric_alarm.this : !alarm.actions_enabled])
+}

@@ -84,6 +84,12 @@ variable "metrics_namespace" {
   type        = string
 }
 
+variable "paused" {
+  description = "Whether the pipeline rests on purpose: alarms change their state and send nothing."
+  type        = bool
+  default     = false
+}
+
 variable "oldest_message_seconds" {
   description = "Age of the oldest upload that nobody has taken, from which it is an alarm."
   type        = number

@@ -57,6 +57,7 @@ module "pipeline" {
   concurrency        = var.concurrency
   backfill           = var.backfill
   schedule           = var.schedule
+  paused             = var.paused
   lifecycle_days     = var.lifecycle_days
   emails             = var.emails
   runbook_base_url   = var.runbook_base_url

@@ -49,3 +49,8 @@ output "protection" {
   description = "What guards the data: the database's standby, backups and refusal to be deleted, and the buckets' refusal to be emptied."
   value       = merge(module.database.protection, { buckets_keep_objects = module.pipeline.keeps_objects })
 }
+
+output "at_rest" {
+  description = "What rests: the schedule, the taking of uploads, the alarms. All of it does where `paused` is set."
+  value       = module.pipeline.at_rest
+}

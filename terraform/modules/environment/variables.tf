@@ -116,6 +116,12 @@ variable "schedule" {
   default = {}
 }
 
+variable "paused" {
+  description = "Whether the pipeline rests on purpose: no schedule starts, uploads wait in the queue (14 days at most), alarms send nothing."
+  type        = bool
+  default     = false
+}
+
 variable "lifecycle_days" {
   description = "Days for which the buckets keep what they hold: see the module data-lake."
   type = object({

@@ -35,6 +35,7 @@ resource "aws_lambda_invocation" "prepare_database" {
 
   input = jsonencode({
     datasets    = keys(var.datasets)
+    next        = true
     fingerprint = local.database_fingerprint
   })
 
@@ -44,7 +45,7 @@ resource "aws_lambda_invocation" "prepare_database" {
     max_connections = var.database.max_connections
   }
 
-  # Declarations and migrations lie in the bundles.
+  # Declarations and migrations lie in the bundles that are published afterwards.
   depends_on = [module.dataset]
 }
 

@@ -23,6 +23,19 @@ module "dataset" {
   kms_key_arn = var.kms_key_arn
 }
 
+# What runs begin with. Before the database is ready for it, a run would find columns missing.
+resource "aws_s3_object" "bundle" {
+  for_each = module.dataset
+
+  bucket       = module.data_lake.buckets["datasets"]
+  key          = "${each.key}.json"
+  content_type = "application/json"
+  content      = each.value.content
+  kms_key_id   = var.kms_key_arn
+
+  depends_on = [aws_lambda_invocation.prepare_database]
+}
+
 module "state_machines" {
   source = "../state-machine"
 
@@ -96,6 +109,7 @@ module "ingest" {
 resource "aws_lambda_event_source_mapping" "uploads" {
   event_source_arn        = module.data_lake.uploads_queue.arn
   function_name           = module.ingest.arn
+  enabled                 = !var.paused
   batch_size              = 10
   function_response_types = ["ReportBatchItemFailures"]
 
@@ -103,15 +117,15 @@ resource "aws_lambda_event_source_mapping" "uploads" {
     maximum_concurrency = var.ingest_concurrency
   }
 
-  # No file is taken before the warehouse can take it.
-  depends_on = [aws_lambda_invocation.prepare_database]
+  # No file is taken before the warehouse can take it, and a contract can know it.
+  depends_on = [aws_s3_object.bundle]
 }
 
 # The state machine, once the warehouse is ready for it. A module that waits for a resource as a whole would read its data
 # sources late, and show changes that are none.
 resource "terraform_data" "ready" {
   input      = module.state_machines.arns["pipeline"]
-  depends_on = [aws_lambda_invocation.prepare_database]
+  depends_on = [aws_s3_object.bundle]
 }
 
 module "schedule" {
@@ -121,7 +135,7 @@ module "schedule" {
   state_machine_arn     = terraform_data.ready.output
   datasets              = { for name, dataset in module.dataset : name => dataset.schedule }
   expression            = var.schedule.expression
-  enabled               = var.schedule.enabled
+  enabled               = var.schedule.enabled && !var.paused
   kms_key_arn           = var.kms_key_arn
   dead_letter_queue_arn = module.data_lake.dead_letter_queue.arn
 }
@@ -134,6 +148,7 @@ module "alerting" {
   kms_key_arn       = var.kms_key_arn
   runbook_base_url  = var.runbook_base_url
   metrics_namespace = var.name
+  paused            = var.paused
   state_machines    = module.state_machines.arns
   queues            = { uploads = module.data_lake.uploads_queue.name, dead_letters = module.data_lake.dead_letter_queue.name }
   buckets           = module.data_lake.buckets

@@ -42,3 +42,12 @@ output "keeps_objects" {
   description = "Whether each bucket refuses to be destroyed with what it holds."
   value       = module.data_lake.keeps_objects
 }
+
+output "at_rest" {
+  description = "What rests: the schedule, the taking of uploads, the alarms. All of it does where `paused` is set."
+  value = {
+    schedule = module.schedule.at_rest
+    uploads  = !aws_lambda_event_source_mapping.uploads.enabled
+    alarms   = module.alerting.at_rest
+  }
+}

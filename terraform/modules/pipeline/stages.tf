@@ -242,6 +242,11 @@ locals {
       })
       statements = [
         local.read_bundles,
+        {
+          sid       = "ReadNextBundles"
+          actions   = local.read_actions
+          resources = [for name in keys(var.datasets) : "${local.arns.datasets}/next/${name}.json"]
+        },
         local.may_list.datasets,
         {
           sid       = "ReadMasterSecret"

@@ -1,5 +1,6 @@
 //! The Terraform configuration: formatted, valid, tested with mocked providers, and without a finding of checkov's.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use fonderie_tests::configuration::Configuration;
@@ -68,6 +69,36 @@ fn passes(kind: &str, untested: &[&str]) {
         configuration.init(&folder).unwrap();
         let passed = configuration.test(&folder).unwrap();
         assert!(passed > 0, "{} has no tests", folder.display());
+    }
+}
+
+/// Between the two a run would find columns missing; the first upload would find no tables.
+#[test]
+fn bundles_and_uploads_wait_for_the_database() {
+    if !there_is_terraform() {
+        return;
+    }
+    let configuration = Configuration::copy().unwrap();
+    let pipeline = configuration.folder("modules/pipeline");
+    configuration.init(&pipeline).unwrap();
+    let waits = configuration.waits(&pipeline).unwrap();
+    let waits_for = |resource: &str, other: &str| {
+        let (mut seen, mut next) = (BTreeSet::new(), vec![resource]);
+        while let Some(name) = next.pop() {
+            if seen.insert(name) {
+                next.extend(waits.iter().filter(|(from, _)| from == name).map(|(_, to)| to.as_str()));
+            }
+        }
+        seen.contains(other)
+    };
+    let prepare = "aws_lambda_invocation.prepare_database";
+    assert!(waits_for(prepare, "module.dataset.aws_s3_object.next"), "what the database is prepared for");
+    for resource in [
+        "aws_s3_object.bundle",
+        "aws_lambda_event_source_mapping.uploads",
+        "module.schedule.aws_scheduler_schedule.daily",
+    ] {
+        assert!(waits_for(resource, prepare), "{resource} does not wait for {prepare}");
     }
 }
 

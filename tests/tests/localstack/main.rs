@@ -11,6 +11,7 @@ mod inactive;
 mod kills;
 mod order;
 mod outage;
+mod paused;
 mod rebuilds;
 mod refusals;
 mod reruns;
@@ -65,6 +66,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("killed: ingest", |world| Box::pin(kills::ingest(world))),
     ("inactive: each stage's first call refused", |world| Box::pin(inactive::every_stage(world))),
     ("inactive: record-failure", |world| Box::pin(inactive::record_failure(world))),
+    ("paused: an upload waits", |world| Box::pin(paused::uploads_wait(world))),
     ("a second dataset: files of both in one burst", |world| Box::pin(datasets::mixed_burst(world))),
     ("files that hold two records", |world| Box::pin(datasets::several_records(world))),
     ("three businesses beside billing", |world| Box::pin(datasets::businesses(world))),

@@ -30,3 +30,16 @@ run "apply" {
     error_message = "staging is not protected as it should be: ${jsonencode(output.protection)}."
   }
 }
+
+run "paused" {
+  command = plan
+
+  variables {
+    paused = true
+  }
+
+  assert {
+    condition     = output.at_rest == { schedule = true, uploads = true, alarms = true }
+    error_message = "A paused environment works or complains: ${jsonencode(output.at_rest)}."
+  }
+}

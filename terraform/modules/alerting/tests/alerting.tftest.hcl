@@ -51,12 +51,25 @@ run "there_is_an_alarm_for_each_thing_that_a_person_must_act_on" {
     error_message = "The alarms are others than expected."
   }
   assert {
-    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.this : alarm.alarm_actions == toset([aws_sns_topic.this.arn])])
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.this : alarm.actions_enabled && alarm.alarm_actions == toset([aws_sns_topic.this.arn])])
     error_message = "Every alarm notifies."
   }
   assert {
     condition     = alltrue([for name, alarm in aws_cloudwatch_metric_alarm.this : alarm.alarm_name == "fonderie-test-${name}"])
     error_message = "An alarm's name begins with the environment's, which the topic's policy asks for."
+  }
+}
+
+run "a_pipeline_that_rests_sends_no_alarm" {
+  command = apply
+
+  variables {
+    paused = true
+  }
+
+  assert {
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.this : !alarm.actions_enabled])
+    error_message = "An alarm sends something."
   }
 }
 

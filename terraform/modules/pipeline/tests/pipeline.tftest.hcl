@@ -46,8 +46,39 @@ run "plan" {
   }
 
   assert {
-    condition     = jsondecode(aws_lambda_invocation.prepare_database.input).datasets == ["facturation"]
-    error_message = "The warehouse is prepared for each dataset."
+    condition     = jsondecode(aws_lambda_invocation.prepare_database.input).datasets == ["facturation"] && jsondecode(aws_lambda_invocation.prepare_database.input).next
+    error_message = "The warehouse is prepared for each dataset, as it is about to be published."
+  }
+}
+
+run "the_bundle_is_published_as_it_was_prepared_for" {
+  command = apply
+
+  assert {
+    condition     = aws_s3_object.bundle["facturation"].key == "facturation.json" && aws_s3_object.bundle["facturation"].content == module.dataset["facturation"].content
+    error_message = "Runs begin with another bundle than the database was made ready for."
+  }
+}
+
+run "at_work" {
+  command = plan
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.uploads.enabled && output.at_rest == { schedule = false, uploads = false, alarms = false }
+    error_message = "Schedule, uploads and alarms are on: ${jsonencode(output.at_rest)}."
+  }
+}
+
+run "paused" {
+  command = plan
+
+  variables {
+    paused = true
+  }
+
+  assert {
+    condition     = !aws_lambda_event_source_mapping.uploads.enabled && output.at_rest == { schedule = true, uploads = true, alarms = true }
+    error_message = "Schedule, uploads and alarms are off: ${jsonencode(output.at_rest)}."
   }
 }
 
