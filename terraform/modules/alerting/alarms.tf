@@ -112,6 +112,19 @@ locals {
         threshold  = 1
       } if function.alone
     },
+    {
+      # Within five minutes, long before the queue gives a message up: so a minute at a time.
+      for key, function in var.functions : "${key}-failed-items" => {
+        runbook    = "function-errors"
+        says       = "The function `${key}` could not take a message of the queue, which gives it again."
+        namespace  = var.metrics_namespace
+        metric     = "FailedItems"
+        dimensions = { function = key }
+        statistic  = "Sum"
+        period     = local.minutes
+        threshold  = 1
+      } if function.batches
+    },
   )
 
   # A database that tells nothing is down.

@@ -30,12 +30,13 @@ variable "runbook_base_url" {
 }
 
 variable "functions" {
-  description = "Each function, by its key. `alone`: no state machine calls it, retries it and records its failures, so that its errors need an alarm of their own."
+  description = "Each function, by its key. `alone`: no state machine calls it, retries it and records its failures, so that its errors need an alarm of their own. `batches`: it answers which messages of a batch failed, and Lambda counts no error then."
   type = map(object({
     name            = string
     timeout_seconds = number
     memory_mb       = optional(number, 512)
     alone           = optional(bool, false)
+    batches         = optional(bool, false)
   }))
 }
 

@@ -161,6 +161,7 @@ module "alerting" {
       timeout_seconds = function.timeout_seconds
       memory_mb       = function.memory_mb
       alone           = !contains(keys(local.stages), key)
+      batches         = key == "ingest"
     }
   }
 

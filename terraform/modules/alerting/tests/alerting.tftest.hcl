@@ -20,7 +20,7 @@ variables {
   runbook_base_url  = "https://example.org/runbooks"
   metrics_namespace = "fonderie-test"
   functions = {
-    ingest        = { name = "fonderie-test-ingest", timeout_seconds = 60, alone = true }
+    ingest        = { name = "fonderie-test-ingest", timeout_seconds = 60, alone = true, batches = true }
     load          = { name = "fonderie-test-load", timeout_seconds = 600, memory_mb = 1024 }
     rotate-secret = { name = "fonderie-test-rotate-secret", timeout_seconds = 60, alone = true }
   }
@@ -45,7 +45,7 @@ run "there_is_an_alarm_for_each_thing_that_a_person_must_act_on" {
       "dead-letters", "oldest-message",
       "ingest-duration", "load-duration", "rotate-secret-duration",
       "ingest-throttles", "load-throttles", "rotate-secret-throttles",
-      "ingest-errors", "rotate-secret-errors",
+      "ingest-errors", "rotate-secret-errors", "ingest-failed-items",
       "database-storage", "database-connections", "database-cpu",
     ])
     error_message = "The alarms are others than expected."
@@ -140,6 +140,19 @@ run "a_failure_without_a_record_is_reported" {
   assert {
     condition     = toset(values(aws_cloudwatch_event_target.unrecorded.input_transformer[0].input_paths)) == toset(["$.detail.error", "$.detail.executionArn", "$.detail.status"])
     error_message = "The mail names the execution and its error, and nothing of its input."
+  }
+}
+
+run "a_message_that_failed_is_an_alarm_within_five_minutes" {
+  command = apply
+
+  assert {
+    condition = {
+      for name, alarm in aws_cloudwatch_metric_alarm.this :
+      name => [alarm.namespace, alarm.metric_name, alarm.dimensions["function"], alarm.statistic, alarm.period * alarm.evaluation_periods <= 120, alarm.threshold]
+      if alarm.metric_name == "FailedItems"
+    } == { ingest-failed-items = ["fonderie-test", "FailedItems", "ingest", "Sum", true, 1] }
+    error_message = "`ingest` succeeds with failed messages: their own metric is watched, minute by minute."
   }
 }
 
