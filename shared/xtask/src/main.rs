@@ -17,7 +17,7 @@ Commands:
             (starts and stops the PostgreSQL and the LocalStack that it needs)
   bench     `transform` beside Polars on 1,000,000 rows per source: CPU and wall seconds, peak memory (minutes);
             --rows N, --rounds N, --data DIR
-  package   make one zip per function in target/packages, from what `cargo lambda build` left in target/lambda (the way to
+  package   make one zip per function in target/packages, and the manifest of them for Terraform, from what `cargo lambda build` left in target/lambda (the way to
             AWS); with --local, build for this machine and take that (tests)
 ";
 
@@ -96,7 +96,7 @@ fn make_packages(which: Binaries) -> Result<(), String> {
             FUNCTIONS.map(|name| (name.to_owned(), target.join("release").join(name)))
         }
     };
-    let packages = package::package(&binaries, &target.join("packages")).map_err(|error| error.to_string())?;
+    let packages = package::package_all(&binaries, &target.join("packages")).map_err(|error| error.to_string())?;
     for package in packages {
         let size = package.metadata().map_or(0, |metadata| metadata.len());
         println!("{:5.1} MB  {}", size as f64 / 1e6, package.display());

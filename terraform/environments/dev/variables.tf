@@ -10,16 +10,15 @@ variable "allow_region_outside_eea" {
   default     = false
 }
 
-variable "packages" {
-  description = "Folder of the functions' zips."
+variable "manifest" {
+  description = "Path of the manifest of the functions' packages; the one beside this file is promoted from environment to environment."
   type        = string
-  default     = "../../../target/packages"
+  default     = "manifest.json"
 }
 
-variable "architecture" {
-  description = "Processor for which the functions are built: arm64 or x86_64."
+variable "artifacts_bucket" {
+  description = "Name of the bucket that holds the packages: the output `bucket` of environments/artifacts."
   type        = string
-  default     = "arm64"
 }
 
 variable "datasets" {

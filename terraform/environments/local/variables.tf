@@ -17,15 +17,9 @@ variable "region" {
 }
 
 variable "packages" {
-  description = "Folder of the functions' zips."
+  description = "Folder of the functions' zips and of their manifest, as `cargo xtask package --local` makes it."
   type        = string
   default     = "../../../target/packages"
-}
-
-variable "architecture" {
-  description = "Processor for which the functions are built."
-  type        = string
-  default     = "x86_64"
 }
 
 variable "datasets" {

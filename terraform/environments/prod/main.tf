@@ -11,8 +11,8 @@ module "environment" {
 
   region                   = var.region
   allow_region_outside_eea = var.allow_region_outside_eea
-  packages                 = var.packages
-  architecture             = var.architecture
+  manifest                 = var.manifest
+  artifacts_bucket         = var.artifacts_bucket
   datasets                 = var.datasets
   default_dataset          = var.default_dataset
   emails                   = var.emails

@@ -2,6 +2,12 @@
 
 data "aws_caller_identity" "current" {}
 
+locals {
+  # No zip is hashed here: whoever plans on another machine sees the same packages.
+  manifest = jsondecode(file(var.manifest))
+  packages = { for name, package in local.manifest.packages : name => merge(package, { bucket = var.artifacts_bucket }) }
+}
+
 module "key" {
   source = "../key"
   name   = var.name
@@ -49,8 +55,8 @@ module "pipeline" {
   source = "../pipeline"
 
   name               = var.name
-  packages           = var.packages
-  architecture       = var.architecture
+  packages           = local.packages
+  architecture       = local.manifest.architecture
   datasets           = var.datasets
   default_dataset    = var.default_dataset
   kms_key_arn        = module.key.arn

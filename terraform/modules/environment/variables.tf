@@ -26,15 +26,14 @@ variable "protected" {
   type        = bool
 }
 
-variable "packages" {
-  description = "Folder of the functions' zips, `<function>.zip`."
+variable "manifest" {
+  description = "Path of the manifest of the functions' packages, as `cargo xtask package` writes it."
   type        = string
 }
 
-variable "architecture" {
-  description = "Processor for which the functions are built: arm64 or x86_64."
+variable "artifacts_bucket" {
+  description = "Name of the bucket that holds the packages, in the same region: see the module artifacts."
   type        = string
-  default     = "arm64"
 }
 
 variable "datasets" {

@@ -52,6 +52,6 @@ resource "aws_lambda_invocation" "prepare_database" {
 locals {
   database_fingerprint = sha256(jsonencode({
     migrations = { for name, dataset in module.dataset : name => dataset.migrations_hash }
-    function   = filesha256("${var.packages}/prepare-database.zip")
+    function   = var.packages["prepare-database"].hash
   }))
 }

@@ -54,7 +54,7 @@ module "function" {
   for_each = merge(local.stages, local.database_functions)
 
   name                 = "${var.name}-${each.key}"
-  package              = "${var.packages}/${each.key}.zip"
+  package              = var.packages[each.key]
   architecture         = var.architecture
   timeout_seconds      = each.value.timeout_seconds
   memory_mb            = lookup(local.memory_mb, each.key, 512)
@@ -70,7 +70,7 @@ module "ingest" {
   source = "../lambda-function"
 
   name               = "${var.name}-ingest"
-  package            = "${var.packages}/ingest.zip"
+  package            = var.packages["ingest"]
   architecture       = var.architecture
   timeout_seconds    = local.ingest_timeout_seconds
   kms_key_arn        = var.kms_key_arn

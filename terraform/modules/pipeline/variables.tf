@@ -9,8 +9,23 @@ variable "name" {
 }
 
 variable "packages" {
-  description = "Folder of the functions' zips, `<function>.zip`, as `cargo xtask package` makes it."
-  type        = string
+  description = "Where each function's package lies, and its hash, by the function's key: see the module lambda-function."
+  type = map(object({
+    bucket = string
+    key    = string
+    hash   = string
+  }))
+
+  validation {
+    condition = length(setsubtract(
+      [
+        "admit", "ingest", "load", "prepare-database", "publish", "rebuild", "record-failure", "rotate-secret", "score", "summarize",
+        "transform", "validate",
+      ],
+      keys(var.packages)
+    )) == 0
+    error_message = "The manifest lacks a function: it was made by another release."
+  }
 }
 
 variable "architecture" {

@@ -39,7 +39,7 @@ fn every_environment_is_valid() {
     let configuration = Configuration::copy().unwrap();
     let environments = configuration.folders("environments").unwrap();
     let names: Vec<_> = environments.iter().filter_map(|path| path.file_name()?.to_str()).collect();
-    assert_eq!(names, ["dev", "local", "prod", "staging"]);
+    assert_eq!(names, ["artifacts", "dev", "local", "prod", "staging"]);
     for environment in &environments {
         configuration.init(environment).unwrap();
         configuration.validate(environment).unwrap();

@@ -6,7 +6,8 @@ mock_provider "aws" {
 }
 
 variables {
-  packages         = "../../modules/pipeline/tests/packages"
+  manifest         = "../../mocks/manifest.json"
+  artifacts_bucket = "123456789012-fonderie-artifacts"
   emails           = ["exploitation@example.org"]
   runbook_base_url = "https://example.org/runbooks"
 

@@ -6,7 +6,8 @@ variables {
   name               = "fonderie-test"
   region             = "eu-west-1"
   protected          = true
-  packages           = "../pipeline/tests/packages"
+  manifest           = "../../mocks/manifest.json"
+  artifacts_bucket   = "123456789012-fonderie-artifacts"
   datasets           = { facturation = "../../../datasets/facturation" }
   default_dataset    = "facturation"
   emails             = []

@@ -3,8 +3,13 @@ mock_provider "aws" {
 }
 
 variables {
-  name               = "fonderie-test"
-  packages           = "./tests/packages"
+  name = "fonderie-test"
+  packages = {
+    for name in [
+      "admit", "ingest", "load", "prepare-database", "publish", "rebuild", "record-failure", "rotate-secret", "score", "summarize",
+      "transform", "validate",
+    ] : name => { bucket = "artifacts", key = "functions/${name}/e3b0.zip", hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
+  }
   datasets           = { facturation = "../../../datasets/facturation" }
   default_dataset    = "facturation"
   kms_key_arn        = "arn:aws:kms:eu-west-1:123456789012:key/test"
@@ -141,4 +146,14 @@ run "an_unknown_default" {
   }
 
   expect_failures = [var.default_dataset]
+}
+
+run "a_manifest_of_another_release" {
+  command = plan
+
+  variables {
+    packages = { admit = { bucket = "artifacts", key = "functions/admit/e3b0.zip", hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" } }
+  }
+
+  expect_failures = [var.packages]
 }
