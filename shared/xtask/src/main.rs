@@ -3,6 +3,7 @@
 
 mod checks;
 mod licences;
+mod linters;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -13,7 +14,7 @@ const HELP: &str = "\
 Usage: cargo xtask <command>
 
 Commands:
-  test      format, lints, licences, documentation, and every test: unit, property, scenario, and end-to-end in LocalStack
+  test      format, lints, licences, workflows, documentation, and every test: unit, property, scenario, and end-to-end in LocalStack
             (starts and stops the PostgreSQL and the LocalStack that it needs)
   bench     `transform` beside Polars on 1,000,000 rows per source: CPU and wall seconds, peak memory (minutes);
             --rows N, --rounds N, --data DIR

@@ -1,4 +1,5 @@
-//! What is deployed to AWS: packages, events, state machines, Terraform, rights, and the executor that LocalStack gets.
+//! What is deployed to AWS: packages, events, state machines, Terraform, rights, the executor that LocalStack gets, and what the repository
+//! says of itself.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod definition;
@@ -6,4 +7,5 @@ mod events;
 mod executor;
 mod least_privilege;
 mod packages;
+mod repository;
 mod terraform;
