@@ -1,6 +1,7 @@
 //! A copy of the Terraform configuration with what it reads beside it, so that a check leaves no provider, lock file or state
 //! in the checkout.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -92,6 +93,44 @@ impl Configuration {
         collect(&state["root_module"], &mut resources);
         Ok(resources)
     }
+
+    /// As [`Self::applied`], each resource with an ARN of its own: a mock gives one ARN to all resources of a type, and policies could not be told
+    /// apart.
+    ///
+    /// # Errors
+    /// As [`Self::applied`]; or the names cannot be written.
+    pub fn applied_with_arns(&self, folder: &Path, run_name: &str) -> Result<Vec<Value>> {
+        let named: String = self.applied(folder, run_name)?.iter().filter_map(named).collect();
+        fs::write(self.folder("mocks").join("arns.tfmock.hcl"), named)?;
+        self.applied(folder, run_name)
+    }
+}
+
+/// The block that gives a resource the ARN and the id that AWS would, by its own name, in the account and the region of the mocks.
+fn named(resource: &Value) -> Option<String> {
+    const HERE: &str = "eu-west-1:123456789012";
+    let (address, values) = (resource["address"].as_str()?, &resource["values"]);
+    let name = values["name"].as_str().unwrap_or_default();
+    let (arn, id) = match resource["type"].as_str()? {
+        "aws_cloudwatch_event_rule" => (format!("arn:aws:events:{HERE}:rule/{name}"), Some(name)),
+        "aws_cloudwatch_log_group" => (format!("arn:aws:logs:{HERE}:log-group:{name}"), Some(name)),
+        "aws_iam_role" => (format!("arn:aws:iam::123456789012:role/{name}"), Some(name)),
+        "aws_lambda_function" => {
+            let function = values["function_name"].as_str()?;
+            (format!("arn:aws:lambda:{HERE}:function:{function}"), Some(function))
+        }
+        "aws_s3_bucket" => {
+            let bucket = values["bucket"].as_str()?;
+            (format!("arn:aws:s3:::{bucket}"), Some(bucket))
+        }
+        "aws_secretsmanager_secret" => (format!("arn:aws:secretsmanager:{HERE}:secret:{name}-AbCdEf"), None),
+        "aws_sfn_state_machine" => (format!("arn:aws:states:{HERE}:stateMachine:{name}"), None),
+        "aws_sns_topic" => (format!("arn:aws:sns:{HERE}:{name}"), None),
+        "aws_sqs_queue" => (format!("arn:aws:sqs:{HERE}:{name}"), None),
+        _ => return None,
+    };
+    let id = id.unwrap_or(&arn);
+    Some(format!("override_resource {{\n  target = {address}\n  values = {{ arn = \"{arn}\", id = \"{id}\" }}\n}}\n"))
 }
 
 fn collect(module: &Value, resources: &mut Vec<Value>) {

@@ -141,6 +141,11 @@ impl Stack {
         Ok(self.outputs.buckets.get(role).ok_or_else(|| format!("there is no bucket `{role}`"))?)
     }
 
+    /// The folders of the datasets that are deployed, by name.
+    pub fn datasets(&self) -> &Value {
+        &self.variables["datasets"]
+    }
+
     /// A file of a dataset that is deployed; a change of it is deployed by [`Self::apply`].
     pub fn dataset_file(&self, name: &str, path: &str) -> PathBuf {
         dataset(&self.folder, name).join(path)

@@ -6,6 +6,7 @@ mod definition;
 mod events;
 mod executor;
 mod least_privilege;
+mod node;
 mod packages;
 mod repository;
 mod terraform;

@@ -10,6 +10,7 @@ mod deployment;
 mod kills;
 mod order;
 mod outage;
+mod policies;
 mod rebuilds;
 mod refusals;
 mod reruns;
@@ -70,6 +71,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("notifications: one each, nothing personal", |world| Box::pin(secrecy::notifications(world))),
     ("executions: nothing personal", |world| Box::pin(secrecy::executions(world))),
     ("logs: JSON, run and stage, nothing personal", |world| Box::pin(secrecy::logs(world))),
+    ("policies: every call is allowed, no right too many", |world| Box::pin(policies::every_call(world))),
 ];
 
 fn main() -> ExitCode {
