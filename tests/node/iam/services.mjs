@@ -213,15 +213,13 @@ export const SERVICES = [
   },
   {
     rule: 'EventBridge tells a topic of an event',
-    source: `${GUIDE}/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions`,
+    source: `${GUIDE}/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services`,
+    // To an encrypted topic it names no source.
     of: environment =>
       environment
         .of('aws_cloudwatch_event_target')
         .filter(({ values }) => values.arn.includes(':sns:'))
-        .map(({ values }) => {
-          const rule = `arn:aws:events:${environment.region}:${environment.account}:rule/${values.rule}`
-          return ofService('events', 'sns:Publish', values.arn, rule, environment)
-        }),
+        .map(({ values }) => request('events.amazonaws.com', 'sns:Publish', values.arn)),
   },
   {
     rule: 'RDS tells a topic of an event',
