@@ -30,6 +30,10 @@ export function denied(environment) {
   add('ingest writes bronze', byCode('ingest', 's3:PutObject', object('bronze', 'facturation/b.csv')))
   add('ingest writes silver', byCode('ingest', 's3:PutObject', object('silver', 'facturation/b')))
   add('transform writes reports', byCode('transform', 's3:PutObject', object('reports', 'facturation/report.json')))
+  for (const stage of ['transform', 'validate']) {
+    add(`${stage} writes the record of a failure`, byCode(stage, 's3:PutObject', object('quarantine', 'failures/run.json')))
+    add(`${stage} writes an unknown file`, byCode(stage, 's3:PutObject', object('quarantine', 'unknown/run/x')))
+  }
   add('validate writes bronze', byCode('validate', 's3:PutObject', object('bronze', 'facturation/b.csv')))
   add('summarize deletes a failure', byCode('summarize', 's3:DeleteObject', object('quarantine', 'failures/run.json')))
   for (const { arn, name: function_ } of functions) {
@@ -83,6 +87,18 @@ export function denied(environment) {
     const resource = `${bucket.arn}/key`
     add(`plain text to ${bucket.name}`, { principal: own, identity: everything, action: 's3:GetObject', resource, context: plain }, 'ExplicitlyDenied')
     add(`another account reads ${bucket.name}`, { principal: stranger, identity: everything, action: 's3:GetObject', resource })
+  }
+  const header = 's3:x-amz-server-side-encryption'
+  const foreign = {
+    "another account's key": { [header]: 'aws:kms', [`${header}-aws-kms-key-id`]: `arn:aws:kms:${region}:999999999999:key/2` },
+    "the account's key of S3": { [header]: 'aws:kms' },
+    'a key that the sender keeps': { [`${header}-customer-algorithm`]: 'AES256' },
+  }
+  for (const bucket of buckets.filter(found => found.key)) {
+    for (const [what, context] of Object.entries(foreign)) {
+      const put = { principal: own, identity: everything, action: 's3:PutObject', resource: `${bucket.arn}/key`, context }
+      add(`an object under ${what} in ${bucket.name}`, put, 'ExplicitlyDenied')
+    }
   }
   for (const queue of queues) {
     const resource = queue.arn
