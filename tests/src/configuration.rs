@@ -1,13 +1,14 @@
-//! A copy of the Terraform configuration with what it reads beside it, so that a check leaves no provider, lock file or state
-//! in the checkout.
+//! A copy of the Terraform configuration with what it reads beside it, so that a check leaves no provider or state in the
+//! checkout, and changes no lock file.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::terraform::{command, copy};
+use crate::terraform::{LOCK_FILE, command, copy};
 use crate::{Result, run, workspace};
 
 /// The copy: `terraform/`, and beside it what its modules name.
@@ -46,7 +47,7 @@ impl Configuration {
         self.folder.path().join("terraform").join(name)
     }
 
-    /// `terraform init` without a backend.
+    /// `terraform init` without a backend; an environment takes the provider that its lock file names, and no other.
     ///
     /// # Errors
     /// Terraform fails.
@@ -54,7 +55,8 @@ impl Configuration {
         // Terraform's cache of providers takes one `init` at a time.
         static CACHE: Mutex<()> = Mutex::new(());
         let _cache = CACHE.lock().unwrap_or_else(PoisonError::into_inner);
-        run(command(folder)?.args(["init", "-backend=false", "-input=false", "-no-color"]))?;
+        let lock: &[&str] = if folder.join(LOCK_FILE).exists() { &["-lockfile=readonly"] } else { &[] };
+        run(command(folder)?.args(["init", "-backend=false", "-input=false", "-no-color"]).args(lock))?;
         Ok(())
     }
 
@@ -77,6 +79,17 @@ impl Configuration {
         Ok(summary["passed"].as_u64().unwrap_or_default())
     }
 
+    /// What each resource waits for: pairs of addresses without instances, as `terraform graph` draws them.
+    ///
+    /// # Errors
+    /// Terraform fails.
+    pub fn waits(&self, folder: &Path) -> Result<Vec<(String, String)>> {
+        let graph = String::from_utf8(run(command(folder)?.arg("graph"))?.stdout)?;
+        let quoted = |text: &str| text.split('"').nth(1).map(str::to_owned);
+        let edges = graph.lines().filter_map(|line| line.split_once(" -> "));
+        Ok(edges.filter_map(|(from, to)| Some((quoted(from)?, quoted(to)?))).collect())
+    }
+
     /// The resources of a mocked apply: the run named, of the tests of a folder.
     ///
     /// # Errors
@@ -92,6 +105,44 @@ impl Configuration {
         collect(&state["root_module"], &mut resources);
         Ok(resources)
     }
+
+    /// As [`Self::applied`], each resource with an ARN of its own: a mock gives one ARN to all resources of a type, and policies could not be told
+    /// apart.
+    ///
+    /// # Errors
+    /// As [`Self::applied`]; or the names cannot be written.
+    pub fn applied_with_arns(&self, folder: &Path, run_name: &str) -> Result<Vec<Value>> {
+        let named: String = self.applied(folder, run_name)?.iter().filter_map(named).collect();
+        fs::write(self.folder("mocks").join("arns.tfmock.hcl"), named)?;
+        self.applied(folder, run_name)
+    }
+}
+
+/// The block that gives a resource the ARN and the id that AWS would, by its own name, in the account and the region of the mocks.
+fn named(resource: &Value) -> Option<String> {
+    const HERE: &str = "eu-west-1:123456789012";
+    let (address, values) = (resource["address"].as_str()?, &resource["values"]);
+    let name = values["name"].as_str().unwrap_or_default();
+    let (arn, id) = match resource["type"].as_str()? {
+        "aws_cloudwatch_event_rule" => (format!("arn:aws:events:{HERE}:rule/{name}"), Some(name)),
+        "aws_cloudwatch_log_group" => (format!("arn:aws:logs:{HERE}:log-group:{name}"), Some(name)),
+        "aws_iam_role" => (format!("arn:aws:iam::123456789012:role/{name}"), Some(name)),
+        "aws_lambda_function" => {
+            let function = values["function_name"].as_str()?;
+            (format!("arn:aws:lambda:{HERE}:function:{function}"), Some(function))
+        }
+        "aws_s3_bucket" => {
+            let bucket = values["bucket"].as_str()?;
+            (format!("arn:aws:s3:::{bucket}"), Some(bucket))
+        }
+        "aws_secretsmanager_secret" => (format!("arn:aws:secretsmanager:{HERE}:secret:{name}-AbCdEf"), None),
+        "aws_sfn_state_machine" => (format!("arn:aws:states:{HERE}:stateMachine:{name}"), None),
+        "aws_sns_topic" => (format!("arn:aws:sns:{HERE}:{name}"), None),
+        "aws_sqs_queue" => (format!("arn:aws:sqs:{HERE}:{name}"), None),
+        _ => return None,
+    };
+    let id = id.unwrap_or(&arn);
+    Some(format!("override_resource {{\n  target = {address}\n  values = {{ arn = \"{arn}\", id = \"{id}\" }}\n}}\n"))
 }
 
 fn collect(module: &Value, resources: &mut Vec<Value>) {

@@ -7,6 +7,7 @@ pub mod configuration;
 pub mod invoices;
 pub mod localstack;
 pub mod machine;
+pub mod node;
 pub mod packages;
 pub mod processes;
 pub mod python;

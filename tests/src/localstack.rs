@@ -56,6 +56,7 @@ impl LocalStack {
             .env("DISABLE_EVENTS", "1")
             .env("SKIP_SSL_CERT_DOWNLOAD", "1")
             .env("DNS_ADDRESS", "0")
+            .env("FONDERIE_CALLS", folder.path().join("calls.jsonl"))
             .env("FONDERIE_FUNCTION_LOG", folder.path().join("functions.log"))
             .env("FONDERIE_FUNCTION_SETTINGS", folder.path().join("settings"))
             // It ends when its standard input does, so that even a killed test run leaves none behind.
@@ -105,6 +106,11 @@ impl LocalStack {
     /// What the functions wrote, invocation by invocation.
     pub fn function_log(&self) -> PathBuf {
         self.folder.path().join("functions.log")
+    }
+
+    /// The calls that were made in the name of a role or of a service: a line of JSON per distinct call.
+    pub fn calls(&self) -> PathBuf {
+        self.folder.path().join("calls.jsonl")
     }
 
     /// The functions' processes.

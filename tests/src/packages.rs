@@ -7,8 +7,8 @@ use xtask::{FUNCTIONS, cargo, package};
 
 use crate::{Result, run, workspace};
 
-/// Builds the workspace and packages the functions. Returns the folder of the
-/// packages, and the one-machine binary.
+/// Builds the workspace and packages the functions. Returns the folder of the packages and their manifest, and the
+/// one-machine binary.
 ///
 /// All targets at once: the features of a shared dependency depend on what is built together, and each set of them is
 /// another build.
@@ -29,7 +29,7 @@ pub fn build() -> Result<(PathBuf, PathBuf)> {
     let release = target()?.join("release");
     let binaries = FUNCTIONS.map(|name| (name.to_owned(), release.join(name)));
     let packages = release.with_file_name("packages");
-    package::package(&binaries, &packages)?;
+    package::package_all(&binaries, &packages)?;
     Ok(built.insert((packages, release.join("fonderie"))).clone())
 }
 

@@ -1,6 +1,7 @@
 //! The functions' processes in one LocalStack: found, held at a place of their code, killed.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -60,6 +61,27 @@ impl Processes {
         Ok(())
     }
 
+    /// Lets Lambda refuse the next call of a function with an error, as it does after weeks without a call.
+    ///
+    /// # Errors
+    /// The settings cannot be written.
+    pub fn make_inactive(&self, function: &str, error: &str) -> Result<()> {
+        fs::create_dir_all(&self.settings)?;
+        Ok(fs::write(self.inactive(function), error)?)
+    }
+
+    /// Whether the call that is refused is still to come; it is no longer refused from now on.
+    ///
+    /// # Errors
+    /// The settings cannot be removed.
+    pub fn wake(&self, function: &str) -> Result<bool> {
+        match fs::remove_file(self.inactive(function)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Waits until a process of the function has come to its place; those that start from now on pass it.
     ///
     /// # Errors
@@ -107,6 +129,10 @@ impl Processes {
 
     fn settings_of(&self, function: &str) -> PathBuf {
         self.settings.join(format!("{function}.json"))
+    }
+
+    fn inactive(&self, function: &str) -> PathBuf {
+        self.settings.join(format!("{function}.inactive"))
     }
 }
 

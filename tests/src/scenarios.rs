@@ -28,7 +28,7 @@ pub struct Scenarios {
 impl Scenarios {
     /// Those whose names contain one of the program's arguments; without an argument, all.
     pub fn from_arguments() -> Self {
-        let filters = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+        let filters = filters();
         print(&format!("{:<44} {:<8} {:>7}  seen", "scenario", "result", "seconds"));
         Self { filters, failed: Vec::new(), rows: 0 }
     }
@@ -95,6 +95,15 @@ impl Scenarios {
         }
         ExitCode::FAILURE
     }
+}
+
+/// Whether only some of the program's scenarios were asked for.
+pub fn are_filtered() -> bool {
+    !filters().is_empty()
+}
+
+fn filters() -> Vec<String> {
+    std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect()
 }
 
 /// What a panic says.

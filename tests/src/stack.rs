@@ -141,6 +141,11 @@ impl Stack {
         Ok(self.outputs.buckets.get(role).ok_or_else(|| format!("there is no bucket `{role}`"))?)
     }
 
+    /// The folders of the datasets that are deployed, by name.
+    pub fn datasets(&self) -> &Value {
+        &self.variables["datasets"]
+    }
+
     /// A file of a dataset that is deployed; a change of it is deployed by [`Self::apply`].
     pub fn dataset_file(&self, name: &str, path: &str) -> PathBuf {
         dataset(&self.folder, name).join(path)
@@ -163,6 +168,24 @@ impl Stack {
         self.variables["datasets"][name] = json!(folder);
         self.terraform.set(&self.variables)?;
         self.terraform.apply(&[])
+    }
+
+    /// Gives one of the environment's variables another value, and applies it.
+    ///
+    /// # Errors
+    /// Terraform fails.
+    pub fn set(&mut self, variable: &str, value: Value) -> Result<()> {
+        self.variables.insert(variable.to_owned(), value);
+        self.terraform.set(&self.variables)?;
+        self.terraform.apply(&[])
+    }
+
+    /// One of the environment's outputs, as it is now.
+    ///
+    /// # Errors
+    /// Terraform fails, or has no such output.
+    pub fn output(&self, name: &str) -> Result<Value> {
+        Ok(self.terraform.outputs()?.remove(name).ok_or_else(|| format!("there is no output `{name}`"))?)
     }
 
     /// What `terraform apply` would change now.

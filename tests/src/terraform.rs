@@ -11,6 +11,9 @@ use serde_json::{Map, Value};
 use crate::configuration::Configuration;
 use crate::{Result, cache, run};
 
+/// The versions and checksums of an environment's providers.
+pub const LOCK_FILE: &str = ".terraform.lock.hcl";
+
 /// Whether there is a Terraform to run.
 ///
 /// # Errors
@@ -147,20 +150,20 @@ pub(crate) fn command(folder: &Path) -> Result<Command> {
         let plugins = cache::folder().join("terraform-providers");
         fs::create_dir_all(&plugins)?;
         command.env("TF_PLUGIN_CACHE_DIR", plugins.canonicalize()?);
-        // There is no lock file to break: the version is exact in the environment.
+        // A module has no lock file, and takes the provider from the cache all the same.
         command.env("TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE", "1");
     }
     Ok(command)
 }
 
-/// Copies a folder, hidden entries (`.terraform`, a lock file) and states excepted.
+/// Copies a folder, hidden entries and states excepted; an environment's lock file goes with it.
 pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in from.read_dir()? {
         let entry = entry?;
         let name = entry.file_name();
         let text = name.to_string_lossy();
-        if text.starts_with('.') || text.contains(".tfstate") {
+        if text.starts_with('.') && text != LOCK_FILE || text.contains(".tfstate") {
             continue;
         }
         if entry.file_type()?.is_dir() {

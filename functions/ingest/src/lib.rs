@@ -10,6 +10,6 @@ mod state_machine;
 pub use context::Context;
 pub use event::Event;
 pub use executions::{Executions, Started};
-pub use stage::{Ingested, Response, executions_of, ingest, run};
+pub use stage::{BatchItemFailure, Ingested, Response, executions_of, ingest, run};
 #[cfg(feature = "lambda")]
 pub use state_machine::StateMachine;

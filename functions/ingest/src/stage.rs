@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use fonderie_contract::{Dataset, dataset_of_key};
+use fonderie_core::measure::Measured;
 use fonderie_core::stage::Failure;
 use fonderie_core::{Disposition, ErrorCode, Notice, ObjectRef, ObjectVersion, Result, RunRequest, StageError};
 use fonderie_storage::Storage;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::Context;
 use crate::event::{Event, Item, Upload};
@@ -25,22 +27,42 @@ pub enum Ingested {
 }
 
 /// What SQS is told: the messages that must come again.
-pub type Response = Value;
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    /// One for each message that failed.
+    pub batch_item_failures: Vec<BatchItemFailure>,
+}
+
+/// A message that must come again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchItemFailure {
+    /// The message's id.
+    pub item_identifier: String,
+}
+
+/// To Lambda an invocation with failed messages is a success: they are counted by ourselves.
+impl Measured for Response {
+    fn failed_items(&self) -> Option<u64> {
+        Some(self.batch_item_failures.len() as u64)
+    }
+}
 
 /// Handles an invocation.
 ///
 /// # Errors
 /// `PayloadInvalid`; for a bare S3 event also the first failure of an upload (in SQS it fails its own message alone).
 pub async fn run<E: Executions>(context: &Context<E>, payload: Value) -> Result<Response> {
-    let mut again = Vec::new();
+    let mut response = Response::default();
     for Item { message_id, uploads } in Event::read(payload)?.items {
         let Err(error) = ingest_all(context, uploads).await else { continue };
         let Some(message_id) = message_id else { return Err(error) };
         // The queue brings it back, and after a few times puts it aside with the dead letters.
         tracing::warn!(message_id, code = error.code.name(), cause = error.chain(), "{}", error.message);
-        again.push(json!({ "itemIdentifier": message_id }));
+        response.batch_item_failures.push(BatchItemFailure { item_identifier: message_id });
     }
-    Ok(json!({ "batchItemFailures": again }))
+    Ok(response)
 }
 
 /// All uploads of an event are tried, whatever becomes of the first.
@@ -170,6 +192,16 @@ async fn quarantine<E>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn failed_messages_are_named_as_sqs_wants_them_and_counted() {
+        let failed = |id: &str| BatchItemFailure { item_identifier: id.to_owned() };
+        let response = Response { batch_item_failures: vec![failed("a"), failed("b")] };
+        let expected =
+            serde_json::json!({ "batchItemFailures": [{ "itemIdentifier": "a" }, { "itemIdentifier": "b" }] });
+        assert_eq!(serde_json::to_value(&response).unwrap(), expected);
+        assert_eq!((response.failed_items(), Response::default().failed_items()), (Some(2), Some(0)));
+    }
 
     #[test]
     fn a_long_name_keeps_its_end() {

@@ -21,6 +21,9 @@ pub struct Input {
     /// The datasets to migrate; all that are deployed, where none are named.
     #[serde(default)]
     pub datasets: Vec<String>,
+    /// Whether the bundles are those that are about to be published, as in a deployment; else the published ones.
+    #[serde(default)]
+    pub next: bool,
     /// What the invocation depends on, so that Terraform invokes again when it changes; told in the log.
     #[serde(default)]
     pub fingerprint: Option<String>,
@@ -73,7 +76,7 @@ pub async fn run<S: SecretStore>(context: &Context<S>, input: Input, deadline: D
     tracing::info!(fingerprint = input.fingerprint.as_deref().unwrap_or("none"), "preparing the database");
     // first, for a bundle with a mistake must change nothing
     let asked: Vec<String> = input.datasets.into_iter().chain(input.rebuild.clone()).collect();
-    let datasets = bundles(context, &asked).await?;
+    let datasets = bundles(context, &asked, input.next).await?;
     let options = ConnectOptions::of_stage("prepare-database", deadline);
     let master = Login::from_json_at(&context.master.current().await?, &context.place)?;
     let settings = DatabaseSettings::from_login(&master, context.tls.clone());
@@ -83,7 +86,7 @@ pub async fn run<S: SecretStore>(context: &Context<S>, input: Input, deadline: D
     prepared
 }
 
-async fn bundles<S>(context: &Context<S>, asked: &[String]) -> Result<Vec<Arc<Dataset>>> {
+async fn bundles<S>(context: &Context<S>, asked: &[String], next: bool) -> Result<Vec<Arc<Dataset>>> {
     if let Some(unknown) = asked.iter().find(|name| !context.datasets.contains(name)) {
         let message = format!("there is no dataset `{unknown}`: deployed are {}", context.datasets.join(", "));
         return Err(StageError::new(ErrorCode::RequestInvalid, message));
@@ -91,7 +94,11 @@ async fn bundles<S>(context: &Context<S>, asked: &[String]) -> Result<Vec<Arc<Da
     let names = if asked.is_empty() { &context.datasets } else { asked };
     let mut datasets = Vec::with_capacity(names.len());
     for name in names {
-        datasets.push(context.bundles.newest(&context.datasets_bucket, name).await?.1);
+        datasets.push(if next {
+            context.bundles.next(&context.datasets_bucket, name).await?
+        } else {
+            context.bundles.newest(&context.datasets_bucket, name).await?.1
+        });
     }
     Ok(datasets)
 }

@@ -51,20 +51,28 @@ impl Deployment {
     }
 
     async fn deploy(&self, files: Vec<(String, String)>) {
+        self.put("shop.json", files).await;
+    }
+
+    async fn put(&self, key: &str, files: Vec<(String, String)>) {
         let bundle = Bundle::from_files(files);
-        let object = ObjectRef { bucket: BUCKET.to_owned(), key: "shop.json".to_owned() };
+        let object = ObjectRef { bucket: BUCKET.to_owned(), key: key.to_owned() };
         let json = Bytes::from(serde_json::to_vec(&bundle).unwrap());
         self.storage().put(&object, json, "application/json").await.unwrap();
     }
 
     async fn prepare(&self) -> Result<Prepared> {
+        self.prepare_with(Input::default()).await
+    }
+
+    async fn prepare_with(&self, input: Input) -> Result<Prepared> {
         let context = Context::new(
             self.storage(),
             (BUCKET.to_owned(), vec!["shop".to_owned()]),
             (self.master.clone(), self.pipeline.clone()),
             (self.server.place(DATABASE), self.tls.clone()),
         );
-        run(&context, Input::default(), Deadline::default()).await
+        run(&context, input, Deadline::default()).await
     }
 
     fn login(&self) -> Login {
@@ -249,6 +257,20 @@ async fn a_later_migration_needs_no_more_rights_unless_it_makes_a_schema() {
     assert_eq!(pipeline.migrate(&dataset.layout).await.unwrap(), [""; 0]);
 }
 
+/// A deployment: the database is ahead of the published bundle until that is published too.
+#[tokio::test]
+async fn a_bundle_that_is_about_to_be_published_is_prepared_for() {
+    let deployment = Deployment::new().await;
+    deployment.prepare().await.unwrap();
+    let mut files = fonderie_test_support::shop_files();
+    files.push(("warehouse/V1__remark.sql".to_owned(), "CREATE TABLE shop_dw.remark (words text)".to_owned()));
+    deployment.put("next/shop.json", files).await;
+    assert_eq!(deployment.prepare().await.unwrap().migrations, [""; 0], "the published bundle has nothing new");
+    let next = Input { next: true, ..Input::default() };
+    assert_eq!(deployment.prepare_with(next).await.unwrap().migrations, ["shop V1__remark"]);
+    assert_eq!(deployment.prepare().await.unwrap().migrations, [""; 0], "the published bundle is behind, and works");
+}
+
 #[tokio::test]
 async fn what_an_invocation_did_not_come_to_the_next_one_does() {
     let deployment = Deployment::new().await;
@@ -314,7 +336,7 @@ async fn what_is_not_as_it_should_be_is_refused_and_nothing_is_changed() {
         Context::new(deployment.storage(), (BUCKET.to_owned(), datasets), secrets, database)
     };
     let wrong = r#"{"username":"master","password":"wrong"}"#;
-    let input = Input { datasets: vec!["other".to_owned()], fingerprint: None, rebuild: None };
+    let input = Input { datasets: vec!["other".to_owned()], ..Input::default() };
     let error = run(&context(&["shop"], wrong), input, Deadline::default()).await.unwrap_err();
     assert!(error.code == ErrorCode::RequestInvalid && error.message.contains("`other`"), "{error}");
     let error = run(&context(&["shop"], wrong), Input::default(), Deadline::default()).await.unwrap_err();

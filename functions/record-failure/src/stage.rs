@@ -11,21 +11,17 @@ use crate::Context;
 /// Records how a run failed, under `failures/` in the quarantine bucket, and tells the operators.
 ///
 /// A backfill's child fails because the execution that it started failed, which has recorded that: the answer is that record.
-/// Where that execution halted its file, which is on record in the ledger and told, the record is made and nobody told again.
 ///
 /// # Errors
 /// The store's.
 pub async fn run(context: &Context, input: RecordFailureInput) -> Result<Failure> {
     let RecordFailureInput { execution_name, started_at, stage, state } = input;
-    let mut told = false;
     let (code, cause) = match nested(&state.error) {
         Some(nested) => {
             if let Some(recorded) = context.storage.recorded_failure(&context.quarantine_bucket, &nested.name).await? {
                 return Ok(recorded);
             }
-            let (code, cause) = nested.understand();
-            told = code == ErrorCode::FileHalted;
-            (code, cause)
+            nested.understand()
         }
         None => understand(&state.error),
     };
@@ -47,11 +43,14 @@ pub async fn run(context: &Context, input: RecordFailureInput) -> Result<Failure
         started_at,
     };
     context.storage.record_failure(&failure).await?;
-    if let (Some(topic), false) = (&context.topic, told) {
+    if let Some(topic) = &context.topic {
         topic.tell(&Notice::from(&failure)).await;
     }
     Ok(failure)
 }
+
+/// How the error's name begins with which an execution ends whose failure could not be recorded.
+const UNRECORDED: &str = "Unrecorded.";
 
 /// How an execution failed that a backfill had started.
 #[derive(Deserialize)]
@@ -73,6 +72,7 @@ impl Nested {
             // Somebody ended it, or its time was over.
             return (ErrorCode::StageKilled, format!("the execution {name} ended {status}"));
         }
+        let error = error.strip_prefix(UNRECORDED).unwrap_or(&error).to_owned();
         understand(&CaughtError { error, cause })
     }
 }
@@ -150,6 +150,9 @@ mod tests {
         assert_eq!(nested.understand(), (ErrorCode::ColumnMissing, "no".to_owned()));
         let aborted = super::nested(&caught(r#"{"ExecutionArn":"arn:x","Name":"run-2","Status":"ABORTED"}"#)).unwrap();
         assert_eq!(aborted.understand(), (ErrorCode::StageKilled, "the execution run-2 ended ABORTED".to_owned()));
+        let unrecorded = r#"{"ExecutionArn":"arn:x","Name":"run-3","Status":"FAILED","Error":"Unrecorded.ColumnMissing","Cause":"no"}"#;
+        let unrecorded = super::nested(&caught(unrecorded)).unwrap();
+        assert_eq!(unrecorded.understand(), (ErrorCode::ColumnMissing, "no".to_owned()));
         assert!(super::nested(&caught(r#"{"errorType":"ColumnMissing","errorMessage":"no"}"#)).is_none());
         assert!(super::nested(&caught("Task timed out")).is_none());
     }

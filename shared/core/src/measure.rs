@@ -62,6 +62,11 @@ pub trait Measured {
     fn measures(&self, _about: &About) -> Vec<Measures> {
         Vec::new()
     }
+
+    /// How many parts of the invocation failed by themselves, if it has parts: the invocation as a whole succeeded.
+    fn failed_items(&self) -> Option<u64> {
+        None
+    }
 }
 
 // What has no subject or no numbers of its own: events as they come, answers as they go.

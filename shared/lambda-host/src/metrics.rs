@@ -19,6 +19,8 @@ pub(crate) struct Invocation<'a> {
     pub(crate) duration: Duration,
     /// The error's code, where it failed.
     pub(crate) failure: Option<&'a str>,
+    /// How many of its parts failed, if it has parts and succeeded as a whole.
+    pub(crate) failed_items: Option<u64>,
 }
 
 /// Writes an invocation's metrics to the log.
@@ -42,13 +44,14 @@ fn lines(
     about: &About,
     measures: &[Measures],
 ) -> Vec<Value> {
-    let Invocation { stage, duration, failure } = invocation;
+    let Invocation { stage, duration, failure, failed_items } = invocation;
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let own = [
         ("Duration", "Milliseconds", Value::from(millis)),
         ("ColdStart", "Count", Value::from(u64::from(cold))),
         ("Failures", "Count", Value::from(u64::from(failure.is_some()))),
     ];
+    let own = own.into_iter().chain(failed_items.map(|count| ("FailedItems", "Count", Value::from(count))));
     let mut lines = vec![line(namespace, now, &[("function", stage)], &[&["function"]], about, own)];
     if let Some(code) = failure {
         let dimensions = [("function", *stage), ("code", *code)];
@@ -109,8 +112,12 @@ mod tests {
             Measure { name: "amount_read".to_owned(), is_count: false, value: "1234567890.10".parse().unwrap() },
         ];
         let measures = [Measures { dataset: "d".to_owned(), source: Some("s".to_owned()), in_dataset: true, values }];
-        let invocation =
-            Invocation { stage: "load", duration: Duration::from_millis(12), failure: Some("DatabaseBusy") };
+        let invocation = Invocation {
+            stage: "load",
+            duration: Duration::from_millis(12),
+            failure: Some("DatabaseBusy"),
+            failed_items: None,
+        };
         let lines = lines("fonderie-test", Duration::from_secs(5), &invocation, true, &about, &measures);
         let expected = [
             json!({"_aws": {"Timestamp": 5000, "CloudWatchMetrics": [{"Namespace": "fonderie-test", "Dimensions": [["function"]],
@@ -126,5 +133,20 @@ mod tests {
                 "dataset": "d", "source": "s", "RowsRead": 3, "amount_read": 1_234_567_890.1, "run": "run-1"}),
         ];
         assert_eq!(lines, expected);
+    }
+
+    /// Lambda counts no error if a part of a batch fails.
+    #[test]
+    fn failed_parts_of_a_batch_are_a_metric() {
+        let invocation = Invocation { stage: "ingest", duration: Duration::ZERO, failure: None, failed_items: Some(2) };
+        let lines = lines("fonderie-test", Duration::ZERO, &invocation, false, &About::default(), &[]);
+        let [line] = lines.as_slice() else { panic!("{lines:?}") };
+        assert_eq!(
+            (&line["FailedItems"], &line["Failures"], &line["function"]),
+            (&json!(2), &json!(0), &json!("ingest"))
+        );
+        let metrics = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(metrics["Metrics"][3], json!({ "Name": "FailedItems", "Unit": "Count" }));
+        assert_eq!(metrics["Dimensions"], json!([["function"]]));
     }
 }

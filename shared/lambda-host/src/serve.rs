@@ -103,18 +103,19 @@ where
             () = tokio::time::sleep(time) => return Err(deadline_near(started.elapsed())),
             (used, limit) = nearly_used_up(memory) => return Err(memory_near(used, limit)),
         };
-        let measures = output.measures(&about);
+        let (measures, failed_items) = (output.measures(&about), output.failed_items());
         let output = serde_json::to_value(output)
             .map_err(|error| StageError::new(ErrorCode::Internal, "the stage's output is no JSON").caused_by(error))?;
-        Ok((output, measures))
+        Ok((output, measures, failed_items))
     }
     .await;
     let duration = started.elapsed();
     let failure = result.as_ref().err().map(|error: &StageError| error.code.name());
-    let measures = result.as_ref().map(|(_, measures)| measures.as_slice()).unwrap_or_default();
-    metrics::emit(&Invocation { stage, duration, failure }, &about, measures);
+    let measures = result.as_ref().map(|(_, measures, _)| measures.as_slice()).unwrap_or_default();
+    let failed_items = result.as_ref().ok().and_then(|(_, _, failed_items)| *failed_items);
+    metrics::emit(&Invocation { stage, duration, failure, failed_items }, &about, measures);
     match result {
-        Ok((output, _)) => {
+        Ok((output, ..)) => {
             tracing::info!(millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX), "done");
             Ok(output)
         }

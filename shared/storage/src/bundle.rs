@@ -28,6 +28,11 @@ impl Datasets {
         format!("{dataset}.json")
     }
 
+    /// The key of the bundle that a deployment publishes once the database is ready for it.
+    pub fn next_key(dataset: &str) -> String {
+        format!("next/{dataset}.json")
+    }
+
     /// The key of the copy that is kept under its hash where the store has no versions: on one machine.
     pub fn kept_key(dataset: &str, sha256: &str) -> String {
         format!("bundles/{dataset}/{sha256}.json")
@@ -38,7 +43,18 @@ impl Datasets {
     /// # Errors
     /// `BundleMissing`, `ContractInvalid` with all mistakes, the store's.
     pub async fn newest(&self, bucket: &str, dataset: &str) -> Result<(BundleRef, Arc<Dataset>)> {
-        let key = Self::key(dataset);
+        self.newest_of(bucket, Self::key(dataset), dataset).await
+    }
+
+    /// The bundle of a dataset that is about to be published, compiled.
+    ///
+    /// # Errors
+    /// Those of [`Self::newest`].
+    pub async fn next(&self, bucket: &str, dataset: &str) -> Result<Arc<Dataset>> {
+        Ok(self.newest_of(bucket, Self::next_key(dataset), dataset).await?.1)
+    }
+
+    async fn newest_of(&self, bucket: &str, key: String, dataset: &str) -> Result<(BundleRef, Arc<Dataset>)> {
         let meta = self.storage.head(bucket, &key, None).await.map_err(missing)?;
         let object = ObjectVersion { bucket: bucket.to_owned(), key, version_id: meta.version_id };
         if let Some(last) = self.remembered(|bundle| bundle.object == object) {

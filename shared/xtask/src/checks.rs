@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use fonderie_postgres_server::{Server, ServerOptions};
 
-use crate::{cargo, licences, workspace};
+use crate::{cargo, licences, linters, workspace};
 
 /// The URL by which all test programs share one server; see `fonderie-test-support`.
 const SERVER_VARIABLE: &str = "FONDERIE_TEST_POSTGRES";
@@ -43,6 +43,7 @@ fn run_all(done: &mut Vec<Done>) -> Result<(), String> {
     check(done, "lints", cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     licences(done)?;
     advisories(done)?;
+    workflows(done)?;
     let mut doc = cargo();
     doc.args(["doc", "--workspace", "--no-deps", "--document-private-items"]).env("RUSTDOCFLAGS", "-D warnings");
     check(done, "documentation", &mut doc)?;
@@ -75,6 +76,24 @@ fn advisories(done: &mut Vec<Done>) -> Result<(), String> {
     Ok(())
 }
 
+/// The workflows of GitHub Actions, by two linters of PyPI: what GitHub would refuse, and what would give away a right.
+fn workflows(done: &mut Vec<Done>) -> Result<(), String> {
+    match linters::installed(&workspace()) {
+        Ok(programs) => {
+            check(done, "workflows", Command::new(programs.join("actionlint")).current_dir(workspace()))?;
+            let mut rights = Command::new(programs.join("zizmor"));
+            rights.args(["--offline", "--no-progress", "--min-severity", "medium", ".github"]);
+            check(done, "their rights", rights.current_dir(workspace()))
+        }
+        Err(missing) if in_ci() => Err(missing),
+        Err(missing) => {
+            println!("\n---- workflows\nskipped: {missing}");
+            done.push(Done { name: "workflows", outcome: "skipped", time: Duration::ZERO });
+            Ok(())
+        }
+    }
+}
+
 fn tests(done: &mut Vec<Done>) -> Result<(), String> {
     let mut tests = cargo();
     tests.args(["test", "--release", "--workspace", "--no-fail-fast"]).env("FONDERIE_BUILT", "1");
@@ -105,10 +124,14 @@ fn in_ci() -> bool {
     std::env::var("CI").is_ok_and(|ci| ci == "true")
 }
 
+fn program(command: &Command) -> String {
+    command.get_program().display().to_string()
+}
+
 fn check(done: &mut Vec<Done>, name: &'static str, command: &mut Command) -> Result<(), String> {
     println!("\n---- {name}");
     let started = Instant::now();
-    let status = command.status().map_err(|error| format!("{name}: cargo cannot be run: {error}"))?;
+    let status = command.status().map_err(|error| format!("{name}: {} cannot be run: {error}", program(command)))?;
     let outcome = if status.success() { "ok" } else { "FAILED" };
     done.push(Done { name, outcome, time: started.elapsed() });
     if status.success() { Ok(()) } else { Err(format!("the check `{name}` failed; what it printed is above")) }

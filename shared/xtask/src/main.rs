@@ -3,6 +3,7 @@
 
 mod checks;
 mod licences;
+mod linters;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -13,13 +14,13 @@ const HELP: &str = "\
 Usage: cargo xtask <command>
 
 Commands:
-  test      format, lints, licences, documentation, and every test: unit, property, scenario, and end-to-end in LocalStack
+  test      format, lints, licences, workflows, documentation, and every test: unit, property, scenario, and end-to-end in LocalStack
             (starts and stops the PostgreSQL and the LocalStack that it needs)
   bench     --only transform: beside Polars on 1,000,000 rows per source: CPU and wall seconds, peak memory (minutes); --rows N,
             --rounds N, --data DIR. --only delta: files that change little of warehouses of 0.5 to 4.9 million invoices: wall
             seconds, WAL, peak memory (an hour); --rows N,N,…, --rounds N. Without --only, both
-  package   make one zip per function in target/packages, from what `cargo lambda build` left in target/lambda (the way to
-            AWS); with --local, build for this machine and take that (tests)
+  package   make one zip per function in target/packages, and the manifest of them for Terraform, from what `cargo lambda build`
+            left in target/lambda (the way to AWS); with --local, build for this machine and take that (tests)
 ";
 
 fn main() -> ExitCode {
@@ -110,7 +111,7 @@ fn make_packages(which: Binaries) -> Result<(), String> {
             FUNCTIONS.map(|name| (name.to_owned(), target.join("release").join(name)))
         }
     };
-    let packages = package::package(&binaries, &target.join("packages")).map_err(|error| error.to_string())?;
+    let packages = package::package_all(&binaries, &target.join("packages")).map_err(|error| error.to_string())?;
     for package in packages {
         let size = package.metadata().map_or(0, |metadata| metadata.len());
         println!("{:5.1} MB  {}", size as f64 / 1e6, package.display());

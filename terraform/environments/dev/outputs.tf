@@ -18,9 +18,19 @@ output "database" {
   value       = module.environment.database
 }
 
+output "database_changes" {
+  description = "When a change of the database's class, version or storage is made, and how to see what waits."
+  value       = module.environment.database_changes
+}
+
 output "topic_arn" {
   description = "ARN of the topic of notifications."
   value       = module.environment.topic_arn
+}
+
+output "urgent_topic_arn" {
+  description = "ARN of the topic of alarms that cannot wait."
+  value       = module.environment.urgent_topic_arn
 }
 
 output "queue_urls" {
@@ -34,11 +44,16 @@ output "functions" {
 }
 
 output "network" {
-  description = "The network, for the operator who joins another to it, and the database's security group."
+  description = "The network, for the operator who joins another to it or opens a CloudShell in it, its security groups of the database and of operators, and the bastion's instance (null: none)."
   value       = module.environment.network
 }
 
 output "protection" {
-  description = "What guards the data: the database's standby, backups and refusal to be deleted, and the buckets' refusal to be emptied."
+  description = "What guards the data: the database's standby, backups and refusal to be deleted, the buckets' refusal to be emptied, the guard that stops a destroying plan; and whether Database Insights keeps statements."
   value       = module.environment.protection
+}
+
+output "at_rest" {
+  description = "What rests: the schedule, the taking of uploads, the alarms. All of it does where `paused` is set."
+  value       = module.environment.at_rest
 }

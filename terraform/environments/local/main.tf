@@ -5,19 +5,46 @@ module "key" {
   deletion_window_days = 7
 }
 
+locals {
+  manifest = jsondecode(file("${var.packages}/manifest.json"))
+}
+
+module "artifacts" {
+  source = "../../modules/artifacts"
+
+  bucket        = "${var.name}-artifacts"
+  force_destroy = true
+}
+
+resource "aws_s3_object" "package" {
+  #checkov:skip=CKV_AWS_186:Code and no data.
+  for_each = local.manifest.packages
+
+  bucket      = module.artifacts.bucket
+  key         = each.value.key
+  source      = "${var.packages}/${each.key}.zip"
+  source_hash = each.value.hash
+}
+
 module "pipeline" {
   source = "../../modules/pipeline"
 
   name             = var.name
-  packages         = var.packages
-  architecture     = var.architecture
+  architecture     = local.manifest.architecture
   datasets         = var.datasets
   default_dataset  = var.default_dataset
   kms_key_arn      = module.key.arn
   emails           = var.emails
+  paused           = var.paused
   runbook_base_url = "https://example.org/runbooks"
   force_destroy    = true
   network          = null # functions reach the database as this machine does
+
+  # Once they are uploaded.
+  packages = {
+    for name, package in local.manifest.packages :
+    name => { bucket = module.artifacts.bucket, key = aws_s3_object.package[name].key, hash = package.hash }
+  }
 
   database = merge(var.database, {
     # The version's, so that nobody asks for the secret before it has a value.
@@ -28,6 +55,8 @@ module "pipeline" {
 
   # Seconds, so that a test sees the last attempt; two of them outlast a database that is away for ten.
   retry = {
+    inactive_interval_seconds  = 1
+    inactive_max_delay_seconds = 3
     transient_interval_seconds = 6
     busy_interval_seconds      = 1
     busy_max_delay_seconds     = 3

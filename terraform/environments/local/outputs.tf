@@ -42,3 +42,8 @@ output "topic_arn" {
   description = "ARN of the topic of notifications."
   value       = module.pipeline.topic_arn
 }
+
+output "at_rest" {
+  description = "What rests: the schedule, the taking of uploads, the alarms. All of it does where `paused` is set."
+  value       = module.pipeline.at_rest
+}

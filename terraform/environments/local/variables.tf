@@ -17,15 +17,9 @@ variable "region" {
 }
 
 variable "packages" {
-  description = "Folder of the functions' zips."
+  description = "Folder of the functions' zips and of their manifest, as `cargo xtask package --local` makes it."
   type        = string
   default     = "../../../target/packages"
-}
-
-variable "architecture" {
-  description = "Processor for which the functions are built."
-  type        = string
-  default     = "x86_64"
 }
 
 variable "datasets" {
@@ -70,6 +64,12 @@ variable "database_roots_file" {
   description = "PEM file of the certificate authorities that the server's certificate comes from; null for those of RDS."
   type        = string
   default     = null
+}
+
+variable "paused" {
+  description = "Whether the pipeline rests on purpose: no schedule starts, uploads wait in the queue (14 days at most), alarms send nothing."
+  type        = bool
+  default     = false
 }
 
 variable "emails" {

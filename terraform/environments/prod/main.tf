@@ -11,14 +11,21 @@ module "environment" {
 
   region                   = var.region
   allow_region_outside_eea = var.allow_region_outside_eea
-  packages                 = var.packages
-  architecture             = var.architecture
+  manifest                 = var.manifest
+  artifacts_bucket         = var.artifacts_bucket
   datasets                 = var.datasets
   default_dataset          = var.default_dataset
   emails                   = var.emails
+  alarm_emails             = var.alarm_emails
+  monthly_budget_usd       = var.monthly_budget_usd
   runbook_base_url         = var.runbook_base_url
+  cidr                     = var.cidr
+  paused                   = var.paused
   analyst_cidrs            = var.analyst_cidrs
+  endpoint_zones           = var.endpoint_zones
+  bastion                  = var.bastion
   master_password          = var.master_password
+  apply_immediately        = var.apply_immediately
 
   # What is prod's own.
   name               = "fonderie-prod"
@@ -29,7 +36,6 @@ module "environment" {
   database = {
     multi_az     = true
     backup_days  = 30
-    insights     = "advanced"
     read_replica = false
   }
 }

@@ -10,16 +10,15 @@ variable "allow_region_outside_eea" {
   default     = false
 }
 
-variable "packages" {
-  description = "Folder of the functions' zips."
+variable "manifest" {
+  description = "Path of the manifest of the functions' packages; the one beside this file is promoted from environment to environment."
   type        = string
-  default     = "../../../target/packages"
+  default     = "manifest.json"
 }
 
-variable "architecture" {
-  description = "Processor for which the functions are built: arm64 or x86_64."
+variable "artifacts_bucket" {
+  description = "Name of the bucket that holds the packages: the output `bucket` of environments/artifacts."
   type        = string
-  default     = "arm64"
 }
 
 variable "datasets" {
@@ -35,13 +34,31 @@ variable "default_dataset" {
 }
 
 variable "emails" {
-  description = "Addresses that get the notifications; each confirms the e-mail that AWS sends it."
+  description = "Addresses that get the notices about files, and alarms that can wait; each confirms the e-mail that AWS sends it."
   type        = list(string)
+}
+
+variable "alarm_emails" {
+  description = "Addresses of those who are on call, for alarms that cannot wait; null for `emails`."
+  type        = list(string)
+  default     = null
+}
+
+variable "monthly_budget_usd" {
+  description = "Dollars a month above which AWS writes to those who are on call, for the whole account; null for no budget. docs/deploy.md has what an environment costs."
+  type        = number
+  default     = 250
 }
 
 variable "runbook_base_url" {
   description = "Where docs/runbooks is read, without a slash at the end: alarms link to it."
   type        = string
+}
+
+variable "apply_immediately" {
+  description = "Whether a change of the database's class, version or storage is made at once; where nothing is said it waits for the maintenance window. The output `database_changes` says which."
+  type        = bool
+  default     = null
 }
 
 variable "master_password" {
@@ -50,6 +67,30 @@ variable "master_password" {
   default     = null
   sensitive   = true
   ephemeral   = true
+}
+
+variable "paused" {
+  description = "Whether the pipeline rests on purpose: no schedule starts, uploads wait in the queue (14 days at most), alarms send nothing."
+  type        = bool
+  default     = false
+}
+
+variable "cidr" {
+  description = "Addresses of the network. Each environment has others, so that one network can be joined to several of them."
+  type        = string
+  default     = "10.20.32.0/20"
+}
+
+variable "endpoint_zones" {
+  description = "Zones in which each interface endpoint lies, and is paid by the hour (8 $ a month each); with two, a lost zone takes none with it."
+  type        = number
+  default     = 2
+}
+
+variable "bastion" {
+  description = "Whether operators reach the database through Session Manager, by an instance without an open port."
+  type        = bool
+  default     = false
 }
 
 variable "analyst_cidrs" {

@@ -1,4 +1,6 @@
 # One alarm per thing that a person must act on. `runbook` names a file of docs/runbooks; `lasting` says that the end is news too.
+# `severity` says who hears of it: `urgent` (where nothing is said) those who are on call; `notice` all who get notices; `told` nobody,
+# since `summarize` has sent the notice of that file, and its alarm only shows on the console for how long it lasts.
 
 locals {
   minutes = 60
@@ -27,6 +29,7 @@ locals {
         statistic  = "Sum"
         period     = 5 * local.minutes
         threshold  = 1
+        severity   = "told"
       }
     },
     {
@@ -40,8 +43,27 @@ locals {
         period     = 60 * local.minutes
         threshold  = 1
         lasting    = true
+        severity   = "told"
         # Until the next run of the dataset the last one's answer stands.
         missing = "ignore"
+      }
+    },
+    {
+      # A run that is not started makes no error: nothing is what it is known by. CloudWatch looks back seven days at most, so
+      # that only the daily ones are watched.
+      for dataset in var.daily_datasets : "${dataset}-daily-run" => {
+        runbook    = "daily-run"
+        says       = "The daily run of the dataset `${dataset}` did not come to its end for 26 hours."
+        namespace  = var.metrics_namespace
+        metric     = "MissingFiles"
+        dimensions = { dataset = dataset }
+        statistic  = "SampleCount"
+        period     = 60 * local.minutes
+        periods    = 26
+        below      = true
+        threshold  = 1
+        lasting    = true
+        missing    = "breaching"
       }
     },
   )
@@ -82,6 +104,7 @@ locals {
         statistic  = "Maximum"
         period     = 5 * local.minutes
         threshold  = 0.8 * 1000 * function.timeout_seconds
+        severity   = "notice"
       }
     },
     {
@@ -97,6 +120,7 @@ locals {
         periods    = 6
         threshold  = 1
         lasting    = true
+        severity   = "notice"
       }
     },
     {
@@ -112,53 +136,32 @@ locals {
         threshold  = 1
       } if function.alone
     },
+    {
+      # Within five minutes, long before the queue gives a message up: so a minute at a time.
+      for key, function in var.functions : "${key}-failed-items" => {
+        runbook    = "function-errors"
+        says       = "The function `${key}` could not take a message of the queue, which gives it again."
+        namespace  = var.metrics_namespace
+        metric     = "FailedItems"
+        dimensions = { function = key }
+        statistic  = "Sum"
+        period     = local.minutes
+        threshold  = 1
+      } if function.batches
+    },
   )
-
-  # A database that tells nothing is down.
-  database_alarms = merge([for database in var.database[*] : {
-    database-storage = {
-      runbook    = "database-storage"
-      says       = "Less than a fifth of the database's ${database.allocated_gb} GB is free."
-      namespace  = "AWS/RDS"
-      metric     = "FreeStorageSpace"
-      dimensions = { DBInstanceIdentifier = database.identifier }
-      statistic  = "Minimum"
-      period     = 5 * local.minutes
-      below      = true
-      threshold  = 0.2 * database.allocated_gb * pow(1024, 3)
-      lasting    = true
-      missing    = "breaching"
-    }
-    database-connections = {
-      runbook    = "database-connections"
-      says       = "More than 80 % of the database's ${database.max_connections} connections are used."
-      namespace  = "AWS/RDS"
-      metric     = "DatabaseConnections"
-      dimensions = { DBInstanceIdentifier = database.identifier }
-      statistic  = "Maximum"
-      period     = 5 * local.minutes
-      threshold  = floor(0.8 * database.max_connections)
-      lasting    = true
-      missing    = "breaching"
-    }
-    database-cpu = {
-      runbook    = "database-cpu"
-      says       = "The database's processors were busy at more than 80 % for half an hour."
-      namespace  = "AWS/RDS"
-      metric     = "CPUUtilization"
-      dimensions = { DBInstanceIdentifier = database.identifier }
-      statistic  = "Average"
-      period     = 5 * local.minutes
-      periods    = 6
-      threshold  = 80
-      lasting    = true
-      missing    = "breaching"
-    }
-  }]...)
 
   alarms = merge(
-    local.execution_alarms, local.dataset_alarms, local.queue_alarms, local.function_alarms, local.database_alarms,
+    local.execution_alarms, local.dataset_alarms, local.queue_alarms, local.function_alarms, local.instance_alarms,
   )
+}
+
+locals {
+  topics_of = {
+    urgent = [aws_sns_topic.urgent.arn]
+    notice = [aws_sns_topic.this.arn]
+    told   = []
+  }
 }
 
 resource "aws_cloudwatch_metric_alarm" "this" {
@@ -179,6 +182,8 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   # Nothing ran, nothing failed.
   treat_missing_data = try(each.value.missing, "notBreaching")
 
-  alarm_actions = [aws_sns_topic.this.arn]
-  ok_actions    = try(each.value.lasting, false) ? [aws_sns_topic.this.arn] : []
+  actions_enabled = !var.paused
+
+  alarm_actions = local.topics_of[try(each.value.severity, "urgent")]
+  ok_actions    = try(each.value.lasting, false) ? local.topics_of[try(each.value.severity, "urgent")] : []
 }

@@ -1,4 +1,5 @@
-# Who hears of what: one topic, which the functions publish to by their own roles and CloudWatch by the topic's policy.
+# Who hears of what: a topic of notices, which the functions publish to by their own roles, CloudWatch and EventBridge by the topic's
+# policy; a topic of what cannot wait is in urgent.tf.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -34,6 +35,14 @@ resource "aws_sns_topic_policy" "this" {
           StringEquals = { "aws:SourceAccount" = local.account }
           ArnLike      = { "aws:SourceArn" = "arn:${data.aws_partition.current.partition}:cloudwatch:${local.region}:${local.account}:alarm:${var.name}-*" }
         }
+      },
+      {
+        # EventBridge names no source to encrypted topics, so there is nothing to compare with.
+        Sid       = "RulesPublish"
+        Effect    = "Allow"
+        Action    = ["sns:Publish"]
+        Resource  = [local.topic_arn]
+        Principal = { Service = "events.amazonaws.com" }
       },
       {
         # A role of another account could only come in by this policy, which does not name one; the account's own need their own leave.

@@ -4,11 +4,22 @@ variable "name" {
 }
 
 variable "emails" {
-  description = "Addresses that get each notification. Each must confirm the e-mail that AWS sends it first."
+  description = "Addresses that get the notices: what became of files, and alarms that can wait. Each must confirm the e-mail that AWS sends it first."
   type        = list(string)
 
   validation {
     condition     = alltrue([for email in var.emails : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", email))])
+    error_message = "An e-mail address looks like name@domain.fr."
+  }
+}
+
+variable "alarm_emails" {
+  description = "Addresses of those who are on call: they get the alarms that cannot wait. Null for those of the notices."
+  type        = list(string)
+  default     = null
+
+  validation {
+    condition     = var.alarm_emails == null ? true : alltrue([for email in var.alarm_emails : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", email))])
     error_message = "An e-mail address looks like name@domain.fr."
   }
 }
@@ -30,12 +41,13 @@ variable "runbook_base_url" {
 }
 
 variable "functions" {
-  description = "Each function, by its key. `alone`: no state machine calls it, retries it and records its failures, so that its errors need an alarm of their own."
+  description = "Each function, by its key. `alone`: no state machine calls it, retries it and records its failures, so that its errors need an alarm of their own. `batches`: it answers which messages of a batch failed, and Lambda counts no error then."
   type = map(object({
     name            = string
     timeout_seconds = number
     memory_mb       = optional(number, 512)
     alone           = optional(bool, false)
+    batches         = optional(bool, false)
   }))
 }
 
@@ -53,11 +65,13 @@ variable "queues" {
 }
 
 variable "database" {
-  description = "The RDS instance to watch; null where there is none."
+  description = "The RDS instance to watch: its name, its storage as it is now, its connections, its class (whose credits are watched if it has some) and its replica's name; null where there is none."
   type = object({
     identifier      = string
     allocated_gb    = number
     max_connections = number
+    instance_class  = optional(string)
+    replica         = optional(string)
   })
   default = null
 }
@@ -73,6 +87,12 @@ variable "sources" {
   type        = map(list(string))
 }
 
+variable "daily_datasets" {
+  description = "The datasets whose scheduled run starts each day at least: an alarm comes when one does not."
+  type        = set(string)
+  default     = []
+}
+
 variable "money" {
   description = "The money columns of each dataset, by the dataset's name, for the dashboard."
   type        = map(list(string))
@@ -82,6 +102,12 @@ variable "money" {
 variable "metrics_namespace" {
   description = "CloudWatch namespace of the functions' own metrics."
   type        = string
+}
+
+variable "paused" {
+  description = "Whether the pipeline rests on purpose: alarms change their state and send nothing."
+  type        = bool
+  default     = false
 }
 
 variable "oldest_message_seconds" {

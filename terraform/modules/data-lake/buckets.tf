@@ -5,6 +5,37 @@ locals {
   arns  = { for role, name in local.names : role => "arn:${local.partition}:s3:::${name}" }
 }
 
+# Who names no encryption gets the bucket's key. An object under another one could be written, and be read by no function: it is
+# refused where it is written, so that the sender is told.
+locals {
+  no_foreign_key = {
+    for role in local.roles : role => [
+      {
+        # Of KMS, no key but ours. Without the header of the key S3 would take the account's `aws/s3`; a condition that negates is
+        # true where its key is absent, so that it is refused too.
+        Sid       = "NoForeignKey"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:PutObject"
+        Resource  = "${local.arns[role]}/*"
+        Condition = {
+          StringLike      = { "s3:x-amz-server-side-encryption" = "aws:kms*" }
+          StringNotEquals = { "s3:x-amz-server-side-encryption-aws-kms-key-id" = var.kms_key_arn }
+        }
+      },
+      {
+        # A key that the sender keeps.
+        Sid       = "NoKeyOfTheSender"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:PutObject"
+        Resource  = "${local.arns[role]}/*"
+        Condition = { Null = { "s3:x-amz-server-side-encryption-customer-algorithm" = "false" } }
+      },
+    ]
+  }
+}
+
 resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_144:A copy in another region would carry health data out of it; versions and the facilities' own files guard against loss.
   #checkov:skip=CKV2_AWS_62:Only uploads to bronze start anything.
@@ -83,6 +114,7 @@ resource "aws_s3_bucket_policy" "this" {
         Resource  = [local.arns[each.key], "${local.arns[each.key]}/*"]
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       }],
+      each.key == "access-logs" ? [] : local.no_foreign_key[each.key],
       each.key == "access-logs" ? [{
         Sid       = "DeliverAccessLogs"
         Effect    = "Allow"

@@ -1,4 +1,8 @@
 resource "aws_db_instance" "this" {
+  #checkov:skip=CKV_AWS_157:A standby is each environment's choice: `multi_az`.
+  #checkov:skip=CKV_AWS_293:An environment without real data may be destroyed: `protected`.
+  #checkov:skip=CKV_AWS_353:Database Insights keep what analysts typed: off where the data is real.
+  #checkov:skip=CKV2_AWS_69:The parameter group forces TLS (rds.force_ssl), in a dynamic block.
   identifier     = var.name
   engine         = "postgres"
   engine_version = var.postgres_version
@@ -29,7 +33,7 @@ resource "aws_db_instance" "this" {
 
   backup_retention_period   = var.backup_days
   backup_window             = "01:00-02:00" # UTC: after the day's uploads, before the daily run
-  maintenance_window        = "sun:02:30-sun:03:30"
+  maintenance_window        = local.maintenance_window
   copy_tags_to_snapshot     = true
   delete_automated_backups  = !var.protected
   deletion_protection       = var.protected
@@ -41,10 +45,10 @@ resource "aws_db_instance" "this" {
   allow_major_version_upgrade = true
   apply_immediately           = var.apply_immediately
 
-  performance_insights_enabled          = true
-  performance_insights_kms_key_id       = var.kms_key_arn
-  performance_insights_retention_period = local.insights_days
-  database_insights_mode                = var.insights
+  performance_insights_enabled          = local.insights.enabled
+  performance_insights_kms_key_id       = local.insights.kms_key_arn
+  performance_insights_retention_period = local.insights.days
+  database_insights_mode                = local.insights.mode
   monitoring_interval                   = 60
   monitoring_role_arn                   = aws_iam_role.monitoring.arn
   enabled_cloudwatch_logs_exports       = var.log_exports
@@ -57,6 +61,8 @@ resource "aws_db_instance" "this" {
 resource "aws_db_instance" "replica" {
   #checkov:skip=CKV_AWS_157:A replica is no standby: what it holds, the primary holds.
   #checkov:skip=CKV_AWS_293:A replica holds nothing of its own.
+  #checkov:skip=CKV_AWS_353:Database Insights keep what analysts typed: off where the data is real.
+  #checkov:skip=CKV2_AWS_69:The parameter group forces TLS (rds.force_ssl), in a dynamic block.
   count               = var.read_replica ? 1 : 0
   identifier          = "${var.name}-replica"
   replicate_source_db = aws_db_instance.this.identifier
@@ -78,10 +84,10 @@ resource "aws_db_instance" "replica" {
   auto_minor_version_upgrade = true
   apply_immediately          = var.apply_immediately
 
-  performance_insights_enabled          = true
-  performance_insights_kms_key_id       = var.kms_key_arn
-  performance_insights_retention_period = local.insights_days
-  database_insights_mode                = var.insights
+  performance_insights_enabled          = local.insights.enabled
+  performance_insights_kms_key_id       = local.insights.kms_key_arn
+  performance_insights_retention_period = local.insights.days
+  database_insights_mode                = local.insights.mode
   monitoring_interval                   = 60
   monitoring_role_arn                   = aws_iam_role.monitoring.arn
   enabled_cloudwatch_logs_exports       = var.log_exports
@@ -95,15 +101,24 @@ resource "aws_db_subnet_group" "this" {
 }
 
 locals {
-  # What each mode asks for.
-  insights_days = var.insights == "advanced" ? 465 : 7
+  maintenance_window = "sun:02:30-sun:03:30" # UTC
+
+  # What each mode asks for. "off" is the free mode without its samples of statements.
+  insights = {
+    enabled     = var.insights != "off"
+    mode        = var.insights == "advanced" ? "advanced" : "standard"
+    days        = var.insights == "off" ? null : var.insights == "advanced" ? 465 : 7
+    kms_key_arn = var.insights == "off" ? null : var.kms_key_arn
+  }
 
   parameters = {
     # A client without TLS is refused.
     "rds.force_ssl" = "1"
 
-    # No value of a record goes to the server's log: no statement (an analyst's may name a patient, a role's a password), no
-    # parameter, no detail of an error. Database Insights tells which statements are slow.
+    # No value of a record goes to the server's log. The message of an error may quote one (`invalid input syntax for type
+    # integer: "…"`), so that errors are not logged at all: `log` is the least severity above them, and whoever caused an error
+    # is told. Nor is a statement (an analyst's may name a patient, a role's a password), a parameter, or a detail.
+    log_min_messages                  = "log"
     log_statement                     = "none"
     log_min_duration_statement        = "-1"
     log_min_error_statement           = "panic"
@@ -138,6 +153,7 @@ resource "aws_db_parameter_group" "this" {
 }
 
 resource "aws_cloudwatch_log_group" "exports" {
+  #checkov:skip=CKV_AWS_338:How long logs are kept is the operator's choice; the audit trail is the ledger in the warehouse.
   for_each = merge([
     for instance in concat([var.name], var.read_replica ? ["${var.name}-replica"] : []) : {
       for log in var.log_exports : "${instance}/${log}" => "/aws/rds/instance/${instance}/${log}"

@@ -4,10 +4,11 @@ locals {
   files    = toset(flatten([for pattern in local.patterns : tolist(fileset(var.folder, pattern))]))
 }
 
-# One object, so that a run never sees half of a change.
-resource "aws_s3_object" "this" {
+# What the database is made ready for. Runs begin with the copy that is published afterwards, as `<name>.json`. One object, so that
+# nobody ever sees half of a change.
+resource "aws_s3_object" "next" {
   bucket       = var.bucket
-  key          = "${var.name}.json"
+  key          = "next/${var.name}.json"
   content_type = "application/json"
   content      = jsonencode({ for path in local.files : path => file("${var.folder}/${path}") })
   kms_key_id   = var.kms_key_arn

@@ -1,11 +1,6 @@
-output "key" {
-  description = "Key of the bundle."
-  value       = aws_s3_object.this.key
-}
-
-output "version_id" {
-  description = "Version of the bundle that runs start with from now on."
-  value       = aws_s3_object.this.version_id
+output "content" {
+  description = "The bundle: JSON, from a file's path to its text."
+  value       = aws_s3_object.next.content
 }
 
 output "sources" {
@@ -15,7 +10,7 @@ output "sources" {
 
 output "money" {
   description = "The dataset's money columns: its records' fields of the form { name = …, money = true }."
-  value       = flatten(regexall("\\{[^{}]*\\bname\\s*=\\s*\\\\\"(\\w+)\\\\\"[^{}]*\\bmoney\\s*=\\s*true[^{}]*\\}", aws_s3_object.this.content))
+  value       = flatten(regexall("\\{[^{}]*\\bname\\s*=\\s*\\\\\"(\\w+)\\\\\"[^{}]*\\bmoney\\s*=\\s*true[^{}]*\\}", aws_s3_object.next.content))
 }
 
 output "schedule" {
@@ -23,10 +18,10 @@ output "schedule" {
   # From the bundle as JSON writes it. A step is counted from the field's first value, and of the two days EventBridge wants one to be `?`.
   value = {
     expression = one([
-      for cron in regexall("[{,]\"dataset.toml\":\".*?\\\\n[ \\t]*schedule[ \\t]*=[ \\t]*\\\\?[\"']([^ \"'\\\\]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ \"'\\\\]+)\\\\?[\"']", aws_s3_object.this.content) :
+      for cron in regexall("[{,]\"dataset.toml\":\".*?\\\\n[ \\t]*schedule[ \\t]*=[ \\t]*\\\\?[\"']([^ \"'\\\\]+) ([^ ]+) ([^ ]+) ([^ ]+) ([^ \"'\\\\]+)\\\\?[\"']", aws_s3_object.next.content) :
       format("cron(%s %s %s %s %s *)", replace(cron[0], "*/", "0/"), replace(cron[1], "*/", "0/"), cron[4] == "*" ? replace(cron[2], "*/", "1/") : "?", replace(cron[3], "*/", "1/"), cron[4] == "*" ? "?" : cron[4])
     ])
-    time_zone = one(flatten(regexall("[{,]\"dataset.toml\":\".*?\\\\n[ \\t]*time_zone[ \\t]*=[ \\t]*\\\\?[\"']([^\"'\\\\]+)", aws_s3_object.this.content)))
+    time_zone = one(flatten(regexall("[{,]\"dataset.toml\":\".*?\\\\n[ \\t]*time_zone[ \\t]*=[ \\t]*\\\\?[\"']([^\"'\\\\]+)", aws_s3_object.next.content)))
   }
 }
 

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "Name of the dataset: the bundle's key is `<name>.json`."
+  description = "Name of the dataset: the bundle's key is `next/<name>.json`."
   type        = string
 
   validation {
@@ -19,7 +19,7 @@ variable "folder" {
 }
 
 variable "bucket" {
-  description = "Bucket that holds the bundles. It keeps versions: a run stays with the one that it began with."
+  description = "Bucket that holds the bundles."
   type        = string
 }
 

@@ -2,6 +2,17 @@
 
 data "aws_caller_identity" "current" {}
 
+locals {
+  # No zip is hashed here: whoever plans on another machine sees the same packages.
+  manifest = jsondecode(file(var.manifest))
+  packages = { for name, package in local.manifest.packages : name => merge(package, { bucket = var.artifacts_bucket }) }
+}
+
+module "destroy_guard" {
+  source    = "../destroy-guard"
+  protected = var.protected
+}
+
 module "key" {
   source = "../key"
   name   = var.name
@@ -12,10 +23,22 @@ module "network" {
 
   name               = var.name
   cidr               = var.cidr
+  endpoint_zones     = var.endpoint_zones
   bucket_prefix      = "${var.name}-${data.aws_caller_identity.current.account_id}"
   analyst_cidrs      = var.analyst_cidrs
   kms_key_arn        = module.key.arn
   log_retention_days = var.log_retention_days
+}
+
+module "bastion" {
+  source = "../bastion"
+  count  = var.bastion ? 1 : 0
+
+  name               = var.name
+  vpc_id             = module.network.vpc_id
+  subnet_id          = module.network.subnet_ids[0]
+  security_group_ids = module.network.security_group_ids
+  kms_key_arn        = module.key.arn
 }
 
 module "database" {
@@ -29,7 +52,7 @@ module "database" {
   max_connections  = var.database.max_connections
   multi_az         = var.database.multi_az
   backup_days      = var.database.backup_days
-  insights         = var.database.insights
+  insights         = coalesce(var.database.insights, var.protected ? "off" : "standard")
   log_exports      = var.database.log_exports
   read_replica     = var.database.read_replica
   final_snapshot   = var.database.final_snapshot
@@ -37,7 +60,7 @@ module "database" {
   master_password         = var.master_password
   master_password_version = var.database.master_password_version
 
-  apply_immediately  = coalesce(var.database.apply_immediately, !var.protected)
+  apply_immediately  = coalesce(var.apply_immediately, !var.protected)
   protected          = var.protected
   subnet_ids         = module.network.subnet_ids
   security_group_id  = module.network.security_group_ids["database"]
@@ -49,16 +72,18 @@ module "pipeline" {
   source = "../pipeline"
 
   name               = var.name
-  packages           = var.packages
-  architecture       = var.architecture
+  packages           = local.packages
+  architecture       = local.manifest.architecture
   datasets           = var.datasets
   default_dataset    = var.default_dataset
   kms_key_arn        = module.key.arn
   concurrency        = var.concurrency
   backfill           = var.backfill
   schedule           = var.schedule
+  paused             = var.paused
   lifecycle_days     = var.lifecycle_days
   emails             = var.emails
+  alarm_emails       = var.alarm_emails
   runbook_base_url   = var.runbook_base_url
   log_retention_days = var.log_retention_days
   force_destroy      = !var.protected
@@ -75,8 +100,10 @@ module "pipeline" {
     master_secret_arn = module.database.master_secret_arn
     max_connections   = module.database.max_connections
     instance = {
-      identifier   = module.database.identifier
-      allocated_gb = module.database.allocated_gb
+      identifier     = module.database.identifier
+      allocated_gb   = module.database.allocated_gb
+      instance_class = module.database.instance_class
+      replica        = module.database.replica_identifier
     }
   }
 }

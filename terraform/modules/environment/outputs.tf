@@ -25,9 +25,24 @@ output "database" {
   }
 }
 
+output "database_changes" {
+  description = "When a change of the database's class, version or storage is made, and how to see what waits."
+  value       = module.database.changes
+}
+
 output "topic_arn" {
   description = "ARN of the topic of notifications."
   value       = module.pipeline.topic_arn
+}
+
+output "urgent_topic_arn" {
+  description = "ARN of the topic of alarms that cannot wait."
+  value       = module.pipeline.urgent_topic_arn
+}
+
+output "monthly_budget_usd" {
+  description = "Dollars a month above which AWS writes; null for no budget."
+  value       = one(aws_budgets_budget.this[*].limit_amount)
 }
 
 output "queue_urls" {
@@ -41,11 +56,26 @@ output "functions" {
 }
 
 output "network" {
-  description = "The network, for the operator who joins another to it, and the database's security group."
-  value       = { vpc_id = module.network.vpc_id, database_security_group_id = module.network.security_group_ids["database"] }
+  description = "The network, for the operator who joins another to it or opens a CloudShell in it, its security groups of the database and of operators, and the bastion's instance (null: none)."
+  value = {
+    vpc_id                      = module.network.vpc_id
+    cidr                        = module.network.cidr
+    subnet_ids                  = module.network.subnet_ids
+    database_security_group_id  = module.network.security_group_ids["database"]
+    operators_security_group_id = module.network.security_group_ids["operators"]
+    bastion_instance_id         = one(module.bastion[*].instance_id)
+  }
 }
 
 output "protection" {
-  description = "What guards the data: the database's standby, backups and refusal to be deleted, and the buckets' refusal to be emptied."
-  value       = merge(module.database.protection, { buckets_keep_objects = module.pipeline.keeps_objects })
+  description = "What guards the data: the database's standby, backups and refusal to be deleted, the buckets' refusal to be emptied, the guard that stops a destroying plan; and whether Database Insights keeps statements."
+  value = merge(module.database.protection, {
+    buckets_keep_objects = module.pipeline.keeps_objects
+    destroy_guard        = module.destroy_guard.guarded
+  })
+}
+
+output "at_rest" {
+  description = "What rests: the schedule, the taking of uploads, the alarms. All of it does where `paused` is set."
+  value       = module.pipeline.at_rest
 }

@@ -26,15 +26,14 @@ variable "protected" {
   type        = bool
 }
 
-variable "packages" {
-  description = "Folder of the functions' zips, `<function>.zip`."
+variable "manifest" {
+  description = "Path of the manifest of the functions' packages, as `cargo xtask package` writes it."
   type        = string
 }
 
-variable "architecture" {
-  description = "Processor for which the functions are built: arm64 or x86_64."
+variable "artifacts_bucket" {
+  description = "Name of the bucket that holds the packages, in the same region: see the module artifacts."
   type        = string
-  default     = "arm64"
 }
 
 variable "datasets" {
@@ -48,7 +47,7 @@ variable "default_dataset" {
 }
 
 variable "database" {
-  description = "The RDS instance: see the module database. Backups, a standby and its insights are each environment's choice."
+  description = "The RDS instance: see the module database. Backups and a standby are each environment's choice; Insights are off where it is protected, unless a mode is given on purpose."
   type = object({
     postgres_version = optional(number)
     instance_class   = optional(string)
@@ -62,9 +61,14 @@ variable "database" {
     read_replica     = optional(bool)
     final_snapshot   = optional(bool)
 
-    apply_immediately       = optional(bool)
     master_password_version = optional(number)
   })
+}
+
+variable "apply_immediately" {
+  description = "Whether a change of the database's class, version or storage is made at once; otherwise it waits for the maintenance window, as where nothing is said and the environment is protected."
+  type        = bool
+  default     = null
 }
 
 variable "master_password" {
@@ -76,9 +80,20 @@ variable "master_password" {
 }
 
 variable "cidr" {
-  description = "Addresses of the network."
+  description = "Addresses of the network, others in each environment: an operator who joins two of them could not tell the same ones apart."
   type        = string
+}
+
+variable "endpoint_zones" {
+  description = "Zones in which each interface endpoint lies, and is paid by the hour: see the module network."
+  type        = number
   default     = null
+}
+
+variable "bastion" {
+  description = "Whether operators reach the database through Session Manager, by an instance without an open port."
+  type        = bool
+  default     = false
 }
 
 variable "analyst_cidrs" {
@@ -116,6 +131,12 @@ variable "schedule" {
   default = {}
 }
 
+variable "paused" {
+  description = "Whether the pipeline rests on purpose: no schedule starts, uploads wait in the queue (14 days at most), alarms send nothing."
+  type        = bool
+  default     = false
+}
+
 variable "lifecycle_days" {
   description = "Days for which the buckets keep what they hold: see the module data-lake."
   type = object({
@@ -130,8 +151,25 @@ variable "lifecycle_days" {
   default = {}
 }
 
+variable "alarm_emails" {
+  description = "Addresses of those who are on call, for alarms that cannot wait; null for `emails`."
+  type        = list(string)
+  default     = null
+}
+
+variable "monthly_budget_usd" {
+  description = "Dollars a month above which AWS writes to `alarm_emails`, for the whole account; null for no budget."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.monthly_budget_usd == null ? true : var.monthly_budget_usd > 0
+    error_message = "A budget is more than nothing."
+  }
+}
+
 variable "emails" {
-  description = "Addresses that get the notifications."
+  description = "Addresses that get the notices."
   type        = list(string)
 }
 

@@ -45,9 +45,9 @@ locals {
     "kms:UpdateKeyDescription",
   ]
 
-  # Services that use the key in their own name: S3 tells an encrypted queue of uploads, CloudWatch an encrypted topic of
-  # alarms; SNS and SQS pass on what they hold.
-  services = ["cloudwatch", "s3", "sns", "sqs"]
+  # Services that use the key in their own name: S3 sends uploads to an encrypted queue, CloudWatch and RDS to an encrypted topic.
+  # SNS and SQS pass on what they hold in the name of who sends and who receives.
+  services = ["cloudwatch", "events.rds", "s3"]
 }
 
 resource "aws_kms_key" "this" {
@@ -74,6 +74,14 @@ resource "aws_kms_key" "this" {
         Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
         Resource  = "*"
         Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+      },
+      {
+        # EventBridge publishes to the topic. For an encrypted topic AWS supports no source account or ARN here.
+        Sid       = "Rules"
+        Effect    = "Allow"
+        Principal = { Service = "events.amazonaws.com" }
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource  = "*"
       },
       {
         # Logs names no source account, but each log group by the encryption's context.

@@ -6,8 +6,9 @@ resource "aws_lambda_function" "this" {
   runtime                        = "provided.al2023"
   handler                        = "bootstrap"
   architectures                  = [var.architecture]
-  filename                       = var.package
-  source_code_hash               = filebase64sha256(var.package)
+  s3_bucket                      = var.package.bucket
+  s3_key                         = var.package.key
+  source_code_hash               = var.package.hash
   memory_size                    = var.memory_mb
   timeout                        = var.timeout_seconds
   reserved_concurrent_executions = var.reserved_concurrency

@@ -9,12 +9,21 @@ variable "name" {
 }
 
 variable "package" {
-  description = "Path of the zip that holds `bootstrap`, as `cargo xtask package` makes it."
-  type        = string
+  description = "Where the zip lies that holds `bootstrap`, and its SHA-256 in base64, as the manifest of `cargo xtask package` has it."
+  type = object({
+    bucket = string
+    key    = string
+    hash   = string
+  })
 
   validation {
-    condition     = endswith(var.package, ".zip")
+    condition     = endswith(var.package.key, ".zip")
     error_message = "The package is a zip file."
+  }
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9+/]{43}=$", var.package.hash))
+    error_message = "The hash is a SHA-256 in base64."
   }
 }
 

@@ -5,17 +5,19 @@ locals {
     functions = "The functions that work with the database."
     database  = "The database."
     endpoints = "The interface endpoints."
+    operators = "The operators' way to the database: a CloudShell in this network, or the bastion."
   }
 
   # From one group to another, on one port: an egress rule of the first, an ingress rule of the second.
   ways = {
-    database  = { to = "database", port = 5432 }
-    endpoints = { to = "endpoints", port = 443 }
+    functions-database  = { from = "functions", to = "database", port = 5432 }
+    functions-endpoints = { from = "functions", to = "endpoints", port = 443 }
+    operators-database  = { from = "operators", to = "database", port = 5432 }
   }
 }
 
 resource "aws_security_group" "this" {
-  #checkov:skip=CKV2_AWS_5:The functions' and the database's groups are attached in other modules.
+  #checkov:skip=CKV2_AWS_5:The functions', the database's and the bastion's groups are attached in other modules.
   for_each    = local.security_groups
   name        = "${var.name}-${each.key}"
   description = each.value
@@ -23,21 +25,21 @@ resource "aws_security_group" "this" {
   tags        = { Name = "${var.name}-${each.key}" }
 }
 
-resource "aws_vpc_security_group_egress_rule" "functions" {
+resource "aws_vpc_security_group_egress_rule" "way" {
   for_each                     = local.ways
-  description                  = "To ${each.key}."
-  security_group_id            = aws_security_group.this["functions"].id
+  description                  = "To the ${each.value.to}."
+  security_group_id            = aws_security_group.this[each.value.from].id
   referenced_security_group_id = aws_security_group.this[each.value.to].id
   ip_protocol                  = "tcp"
   from_port                    = each.value.port
   to_port                      = each.value.port
 }
 
-resource "aws_vpc_security_group_ingress_rule" "functions" {
+resource "aws_vpc_security_group_ingress_rule" "way" {
   for_each                     = local.ways
-  description                  = "From the functions."
+  description                  = "From the ${each.value.from}."
   security_group_id            = aws_security_group.this[each.value.to].id
-  referenced_security_group_id = aws_security_group.this["functions"].id
+  referenced_security_group_id = aws_security_group.this[each.value.from].id
   ip_protocol                  = "tcp"
   from_port                    = each.value.port
   to_port                      = each.value.port

@@ -4,10 +4,8 @@ variable "name" {
 }
 
 variable "cidr" {
-  description = "Addresses of the network; it is cut into subnets of a sixteenth."
+  description = "Addresses of the network, which overlap with those of no other network that is joined to it; it is cut into subnets of a sixteenth."
   type        = string
-  default     = "10.20.0.0/20"
-  nullable    = false
 
   validation {
     condition     = can(cidrnetmask(var.cidr)) && tonumber(split("/", var.cidr)[1]) >= 16 && tonumber(split("/", var.cidr)[1]) <= 24
@@ -23,6 +21,18 @@ variable "zones" {
   validation {
     condition     = length(distinct(var.zones)) >= 2 && length(var.zones) <= 6
     error_message = "RDS asks for two zones at least, for its standby."
+  }
+}
+
+variable "endpoint_zones" {
+  description = "Zones in which each interface endpoint lies, and is paid by the hour. The functions of the other zones reach it too, as long as its own stand."
+  type        = number
+  default     = 2
+  nullable    = false
+
+  validation {
+    condition     = var.endpoint_zones >= 1 && var.endpoint_zones <= length(var.zones) && var.endpoint_zones == floor(var.endpoint_zones)
+    error_message = "Endpoints lie in one zone at least, and in as many as the network has at most."
   }
 }
 

@@ -35,6 +35,7 @@ resource "aws_lambda_invocation" "prepare_database" {
 
   input = jsonencode({
     datasets    = keys(var.datasets)
+    next        = true
     fingerprint = local.database_fingerprint
   })
 
@@ -44,13 +45,13 @@ resource "aws_lambda_invocation" "prepare_database" {
     max_connections = var.database.max_connections
   }
 
-  # Declarations and migrations lie in the bundles.
+  # Declarations and migrations lie in the bundles that are published afterwards.
   depends_on = [module.dataset]
 }
 
 locals {
   database_fingerprint = sha256(jsonencode({
     migrations = { for name, dataset in module.dataset : name => dataset.migrations_hash }
-    function   = filesha256("${var.packages}/prepare-database.zip")
+    function   = var.packages["prepare-database"].hash
   }))
 }

@@ -23,6 +23,19 @@ module "dataset" {
   kms_key_arn = var.kms_key_arn
 }
 
+# What runs begin with. Before the database is ready for it, a run would find columns missing.
+resource "aws_s3_object" "bundle" {
+  for_each = module.dataset
+
+  bucket       = module.data_lake.buckets["datasets"]
+  key          = "${each.key}.json"
+  content_type = "application/json"
+  content      = each.value.content
+  kms_key_id   = var.kms_key_arn
+
+  depends_on = [aws_lambda_invocation.prepare_database]
+}
+
 module "state_machines" {
   source = "../state-machine"
 
@@ -41,7 +54,7 @@ module "function" {
   for_each = merge(local.stages, local.database_functions)
 
   name                 = "${var.name}-${each.key}"
-  package              = "${var.packages}/${each.key}.zip"
+  package              = var.packages[each.key]
   architecture         = var.architecture
   timeout_seconds      = each.value.timeout_seconds
   memory_mb            = lookup(local.memory_mb, each.key, 512)
@@ -57,7 +70,7 @@ module "ingest" {
   source = "../lambda-function"
 
   name               = "${var.name}-ingest"
-  package            = "${var.packages}/ingest.zip"
+  package            = var.packages["ingest"]
   architecture       = var.architecture
   timeout_seconds    = local.ingest_timeout_seconds
   kms_key_arn        = var.kms_key_arn
@@ -96,6 +109,7 @@ module "ingest" {
 resource "aws_lambda_event_source_mapping" "uploads" {
   event_source_arn        = module.data_lake.uploads_queue.arn
   function_name           = module.ingest.arn
+  enabled                 = !var.paused
   batch_size              = 10
   function_response_types = ["ReportBatchItemFailures"]
 
@@ -103,15 +117,15 @@ resource "aws_lambda_event_source_mapping" "uploads" {
     maximum_concurrency = var.ingest_concurrency
   }
 
-  # No file is taken before the warehouse can take it.
-  depends_on = [aws_lambda_invocation.prepare_database]
+  # No file is taken before the warehouse can take it, and a contract can know it.
+  depends_on = [aws_s3_object.bundle]
 }
 
 # The state machine, once the warehouse is ready for it. A module that waits for a resource as a whole would read its data
 # sources late, and show changes that are none.
 resource "terraform_data" "ready" {
   input      = module.state_machines.arns["pipeline"]
-  depends_on = [aws_lambda_invocation.prepare_database]
+  depends_on = [aws_s3_object.bundle]
 }
 
 module "schedule" {
@@ -121,7 +135,7 @@ module "schedule" {
   state_machine_arn     = terraform_data.ready.output
   datasets              = { for name, dataset in module.dataset : name => dataset.schedule }
   expression            = var.schedule.expression
-  enabled               = var.schedule.enabled
+  enabled               = var.schedule.enabled && !var.paused
   kms_key_arn           = var.kms_key_arn
   dead_letter_queue_arn = module.data_lake.dead_letter_queue.arn
 }
@@ -131,14 +145,22 @@ module "alerting" {
 
   name              = var.name
   emails            = var.emails
+  alarm_emails      = var.alarm_emails
   kms_key_arn       = var.kms_key_arn
   runbook_base_url  = var.runbook_base_url
   metrics_namespace = var.name
+  paused            = var.paused
   state_machines    = module.state_machines.arns
   queues            = { uploads = module.data_lake.uploads_queue.name, dead_letters = module.data_lake.dead_letter_queue.name }
   buckets           = module.data_lake.buckets
   sources           = { for name, dataset in module.dataset : name => dataset.sources }
   money             = { for name, dataset in module.dataset : name => dataset.money }
+
+  # Of five fields, minute and hour may be anything, and the others say each day.
+  daily_datasets = !var.schedule.enabled ? [] : [
+    for name, dataset in module.dataset : name
+    if can(regex("^(cron\\(\\S+ \\S+ (\\*|\\?|1/1) \\* (\\*|\\?) \\*\\)|rate\\(1 day\\))$", coalesce(dataset.schedule.expression, var.schedule.expression)))
+  ]
 
   functions = {
     for key, function in merge({ ingest = module.ingest }, module.function) : key => {
@@ -146,12 +168,9 @@ module "alerting" {
       timeout_seconds = function.timeout_seconds
       memory_mb       = function.memory_mb
       alone           = !contains(keys(local.stages), key)
+      batches         = key == "ingest"
     }
   }
 
-  database = var.database.instance == null ? null : {
-    identifier      = var.database.instance.identifier
-    allocated_gb    = var.database.instance.allocated_gb
-    max_connections = var.database.max_connections
-  }
+  database = var.database.instance == null ? null : merge(var.database.instance, { max_connections = var.database.max_connections })
 }

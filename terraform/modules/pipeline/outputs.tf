@@ -33,6 +33,16 @@ output "topic_arn" {
   value       = module.alerting.topic_arn
 }
 
+output "urgent_topic_arn" {
+  description = "ARN of the topic of alarms that cannot wait."
+  value       = module.alerting.urgent_topic_arn
+}
+
+output "daily_datasets" {
+  description = "The datasets of which an alarm says that their daily run did not happen."
+  value       = module.alerting.daily_datasets
+}
+
 output "console_links" {
   description = "Where an operator sees the state machines and the dashboard."
   value       = merge(module.state_machines.console_links, { dashboard = module.alerting.dashboard_link })
@@ -41,4 +51,13 @@ output "console_links" {
 output "keeps_objects" {
   description = "Whether each bucket refuses to be destroyed with what it holds."
   value       = module.data_lake.keeps_objects
+}
+
+output "at_rest" {
+  description = "What rests: the schedule, the taking of uploads, the alarms. All of it does where `paused` is set."
+  value = {
+    schedule = module.schedule.at_rest
+    uploads  = !aws_lambda_event_source_mapping.uploads.enabled
+    alarms   = module.alerting.at_rest
+  }
 }

@@ -48,6 +48,10 @@ locals {
     actions   = ["secretsmanager:GetSecretValue"]
     resources = [aws_secretsmanager_secret.database.arn]
   }
+  # Quarantine has the refused rows of each dataset below its name; beside them lie unknown files and the records of failures,
+  # which other functions write.
+  refused_rows = [for name in keys(var.datasets) : "${local.arns.quarantine}/${name}/*"]
+
   notify = { sid = "Notify", actions = ["sns:Publish"], resources = [module.alerting.topic_arn] }
 
   # Without it, S3 answers "denied" for an object that is not there, and the error would name the wrong culprit.
@@ -94,7 +98,7 @@ locals {
         local.read_uploads,
         local.may_list.bronze,
         { sid = "WriteSilver", actions = local.write_actions, resources = ["${local.arns.silver}/*"] },
-        { sid = "WriteRejects", actions = local.write_actions, resources = ["${local.arns.quarantine}/*"] },
+        { sid = "WriteRejects", actions = local.write_actions, resources = local.refused_rows },
         local.read_and_write_encrypted,
       ]
     }
@@ -111,7 +115,7 @@ locals {
         local.read_uploads,
         local.may_list.bronze,
         { sid = "Silver", actions = concat(local.read_actions, local.write_actions), resources = ["${local.arns.silver}/*"] },
-        { sid = "Rejects", actions = concat(local.read_actions, local.write_actions), resources = ["${local.arns.quarantine}/*"] },
+        { sid = "Rejects", actions = concat(local.read_actions, local.write_actions), resources = local.refused_rows },
         local.read_and_write_encrypted,
       ]
     }
@@ -244,6 +248,11 @@ locals {
       })
       statements = [
         local.read_bundles,
+        {
+          sid       = "ReadNextBundles"
+          actions   = local.read_actions
+          resources = [for name in keys(var.datasets) : "${local.arns.datasets}/next/${name}.json"]
+        },
         local.may_list.datasets,
         {
           sid       = "ReadMasterSecret"

@@ -9,8 +9,23 @@ variable "name" {
 }
 
 variable "packages" {
-  description = "Folder of the functions' zips, `<function>.zip`, as `cargo xtask package` makes it."
-  type        = string
+  description = "Where each function's package lies, and its hash, by the function's key: see the module lambda-function."
+  type = map(object({
+    bucket = string
+    key    = string
+    hash   = string
+  }))
+
+  validation {
+    condition = length(setsubtract(
+      [
+        "admit", "ingest", "load", "prepare-database", "publish", "rebuild", "record-failure", "rotate-secret", "score", "summarize",
+        "transform", "validate",
+      ],
+      keys(var.packages)
+    )) == 0
+    error_message = "The manifest lacks a function: it was made by another release."
+  }
 }
 
 variable "architecture" {
@@ -26,6 +41,11 @@ variable "datasets" {
   validation {
     condition     = length(var.datasets) > 0
     error_message = "There is no pipeline without a dataset."
+  }
+
+  validation {
+    condition     = length(setintersection(keys(var.datasets), ["failures", "unknown"])) == 0
+    error_message = "No dataset is called `failures` or `unknown`: so are folders of quarantine in which other things lie."
   }
 }
 
@@ -54,8 +74,10 @@ variable "database" {
     tls               = optional(string, "verify-full")
     roots_file        = optional(string)
     instance = optional(object({
-      identifier   = string
-      allocated_gb = number
+      identifier     = string
+      allocated_gb   = number
+      instance_class = optional(string)
+      replica        = optional(string)
     }))
   })
 
@@ -114,6 +136,8 @@ variable "ingest_concurrency" {
 variable "retry" {
   description = "The state machines' delays in seconds; what is not given outlasts a database's fail-over."
   type = object({
+    inactive_interval_seconds  = optional(number)
+    inactive_max_delay_seconds = optional(number)
     transient_interval_seconds = optional(number)
     busy_interval_seconds      = optional(number)
     busy_max_delay_seconds     = optional(number)
@@ -138,6 +162,12 @@ variable "schedule" {
     enabled    = optional(bool, true)
   })
   default = {}
+}
+
+variable "paused" {
+  description = "Whether the pipeline rests on purpose: no schedule starts, uploads wait in the queue (14 days at most), alarms send nothing."
+  type        = bool
+  default     = false
 }
 
 variable "lifecycle_days" {
@@ -165,8 +195,14 @@ variable "rotation_days" {
   }
 }
 
+variable "alarm_emails" {
+  description = "Addresses of those who are on call, for alarms that cannot wait; null for `emails`."
+  type        = list(string)
+  default     = null
+}
+
 variable "emails" {
-  description = "Addresses that get the notifications: failures, halted and missing files, alarms."
+  description = "Addresses that get the notices: failures, halted and missing files, alarms that can wait."
   type        = list(string)
   default     = []
 }

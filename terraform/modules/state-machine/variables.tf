@@ -27,8 +27,10 @@ variable "reports_bucket" {
 }
 
 variable "retry" {
-  description = "Delays in seconds: between retries of transient errors, the first and the longest of busy ones, the first of AWS's own. The defaults outlast a database's fail-over."
+  description = "Delays in seconds: the first and the longest while a function wakes up, between retries of transient errors, the first and the longest of busy ones, the first of AWS's own. The defaults outlast a database's fail-over."
   type = object({
+    inactive_interval_seconds  = optional(number, 10)
+    inactive_max_delay_seconds = optional(number, 60)
     transient_interval_seconds = optional(number, 300)
     busy_interval_seconds      = optional(number, 2)
     busy_max_delay_seconds     = optional(number, 60)
@@ -42,13 +44,16 @@ variable "retry" {
   }
 
   validation {
-    condition     = var.retry.busy_max_delay_seconds > var.retry.busy_interval_seconds
-    error_message = "The longest delay of busy errors is longer than the first."
+    condition = (
+      var.retry.inactive_max_delay_seconds > var.retry.inactive_interval_seconds
+      && var.retry.busy_max_delay_seconds > var.retry.busy_interval_seconds
+    )
+    error_message = "The longest delay is longer than the first."
   }
 }
 
 variable "backfill" {
-  description = "Objects that a backfill runs at once, and the percentage of them that may fail (a halted file fails) before the backfill does."
+  description = "Objects that a backfill runs at once, and the percentage of them that may fail before the backfill does."
   type = object({
     max_concurrency              = optional(number, 5)
     tolerated_failure_percentage = optional(number, 0)

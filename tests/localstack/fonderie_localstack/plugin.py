@@ -9,8 +9,9 @@ class HostExecutorPlugin(RuntimeExecutorPlugin):
     name = "host"
 
     def load(self, *args, **kwargs):
-        from fonderie_localstack import errors
+        from fonderie_localstack import errors, inactive
         from fonderie_localstack.executor import HostExecutor
 
         errors.install()
+        inactive.install()
         return HostExecutor

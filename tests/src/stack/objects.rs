@@ -18,6 +18,18 @@ impl Stack {
         Ok(ObjectVersion { bucket: bucket.to_owned(), key: key.to_owned(), version_id })
     }
 
+    /// Publishes the bundle of a dataset that was made ready for, as the rest of an apply does. (The apply would end functions' processes,
+    /// because it brings back the settings that LocalStack does not keep.)
+    ///
+    /// # Errors
+    /// S3 refuses it.
+    pub async fn publish(&self, dataset: &str) -> Result<()> {
+        let bucket = self.bucket("datasets")?;
+        let copy = self.s3.copy_object().bucket(bucket).key(format!("{dataset}.json"));
+        copy.copy_source(format!("{bucket}/next/{dataset}.json")).send().await?;
+        Ok(())
+    }
+
     /// Deletes one version for good.
     ///
     /// # Errors

@@ -23,6 +23,16 @@ const LAMBDA: [&str; 4] = [
 /// Lambda's own way to say that it is busy.
 const LAMBDA_BUSY: [&str; 1] = ["Lambda.TooManyRequestsException"];
 
+/// What Lambda answers until a function is ready again that nobody has called for weeks.
+const LAMBDA_INACTIVE: [&str; 6] = [
+    "Lambda.CodeArtifactUserDeletedException",
+    "Lambda.CodeArtifactUserPendingException",
+    "Lambda.EC2ThrottledException",
+    "Lambda.ENINotReadyException",
+    "Lambda.ResourceConflictException",
+    "Lambda.ResourceNotReadyException",
+];
+
 fn definition(machine: &str) -> Value {
     let path = workspace().join(format!("terraform/modules/state-machine/{machine}.asl.json"));
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
@@ -169,9 +179,17 @@ fn retries_are_exactly_the_codes_that_pass_by_themselves() {
     for machine in MACHINES {
         let definition = definition(machine);
         for (name, task) in scopes(&definition).into_iter().flat_map(stages) {
-            let [transient, busy, lambda] = task["Retry"].as_array().unwrap().as_slice() else {
+            let [inactive, transient, busy, lambda] = task["Retry"].as_array().unwrap().as_slice() else {
                 panic!("{machine}: {name} has another number of retriers")
             };
+            assert_eq!(names(&inactive["ErrorEquals"]), LAMBDA_INACTIVE.into(), "{name}");
+            assert_eq!(inactive["MaxAttempts"], 8, "{name}");
+            assert_eq!(inactive["IntervalSeconds"], "${inactive_interval_seconds}", "{name}");
+            assert_eq!(inactive["BackoffRate"], 2.0, "{name}");
+            assert_eq!(inactive["MaxDelaySeconds"], "${inactive_max_delay_seconds}", "{name}");
+            // Each attempt waits as long as it says: a function needs its time to wake up.
+            assert_eq!(inactive["JitterStrategy"], Value::Null, "{name}");
+
             assert_eq!(names(&transient["ErrorEquals"]), codes(Disposition::Transient).collect(), "{name}");
             assert_eq!(transient["MaxAttempts"], 2, "{name}");
             assert_eq!(transient["IntervalSeconds"], "${transient_interval_seconds}", "{name}");
@@ -203,7 +221,15 @@ fn step_functions_own_calls_are_retried_on_its_own_throttling_alone() {
         calls,
         BTreeMap::from([
             ("counts", vec!["Sfn.SdkClientException", "Sfn.SfnException"]),
-            ("pipeline", vec!["StepFunctions.ExecutionLimitExceeded", "StepFunctions.AWSStepFunctionsException"]),
+            (
+                "pipeline",
+                vec![
+                    // AWS's documents and its service differ in the name.
+                    "StepFunctions.ExecutionLimitExceeded",
+                    "StepFunctions.ExecutionLimitExceededException",
+                    "StepFunctions.AWSStepFunctionsException",
+                ],
+            ),
         ])
     );
 }
@@ -246,12 +272,15 @@ fn every_task_is_caught_and_the_error_goes_where_record_failure_reads_it() {
             assert_eq!(of_a_child(states["record-failure"]["Next"].as_str().unwrap()), "failed");
             assert_eq!(states["failed"]["ErrorPath"], "$.failure.code");
             assert_eq!(states["failed"]["CausePath"], "$.failure.cause");
-            // Where recording fails too, the execution ends with what made the run fail, not with what made the recording fail.
-            assert_eq!(states["failed-unrecorded"]["ErrorPath"], "$.error.Error");
+            // Where recording fails too, the execution ends with what made the run fail, not with what made the recording fail. The error's
+            // beginning is what the rule on unrecorded failures looks for.
+            let unrecorded = "States.Format('Unrecorded.{}', $.error.Error)";
+            assert_eq!(states["failed-unrecorded"]["ErrorPath"], unrecorded);
             assert_eq!(states["failed-unrecorded"]["CausePath"], "$.error.Cause");
         }
     }
-    assert_eq!(definition("pipeline")["States"]["halted"]["Error"], ErrorCode::FileHalted.name());
+    // A halted file is the sender's, and no failure of the pipeline.
+    assert_eq!(definition("pipeline")["States"]["halted"]["Type"], "Succeed");
 }
 
 #[test]

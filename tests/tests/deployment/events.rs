@@ -194,12 +194,12 @@ const SAMPLES: &[Sample] = &[
     }),
     ("prepare-database/deployed", |path| {
         let input: fonderie_prepare_database::Input = read(path);
-        assert_eq!(input.datasets, ["facturation"]);
+        assert_eq!((input.datasets.as_slice(), input.next), (["facturation".to_owned()].as_slice(), true));
         assert_eq!(input.fingerprint.map(|fingerprint| fingerprint.len()), Some(64));
     }),
     ("prepare-database/rebuild", |path| {
         let input: fonderie_prepare_database::Input = read(path);
-        assert_eq!((input.datasets.len(), input.rebuild.as_deref()), (0, Some("facturation")));
+        assert_eq!((input.datasets.len(), input.next, input.rebuild.as_deref()), (0, false, Some("facturation")));
     }),
     ("prepare-database/console", |path| {
         let input: fonderie_prepare_database::Input = read(path);

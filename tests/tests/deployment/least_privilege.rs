@@ -36,6 +36,7 @@ const CALLS: &[(&str, &[&[&str]])] = &[
     (".failed_runs(", &[&["s3:ListBucket"]]),
     (".recorded_failure(", &[READ, TELL_MISSING, DECRYPT]),
     ("bundles.newest(", &[READ, TELL_MISSING, DECRYPT]),
+    ("bundles.next(", &[READ, TELL_MISSING, DECRYPT]),
     ("bundles.pinned(", &[READ, DECRYPT]),
     ("topic.tell(", &[&["sns:Publish"], ENCRYPT]),
     ("topic.send(", &[&["sns:Publish"], ENCRYPT]),

@@ -1,9 +1,15 @@
-//! What is deployed to AWS: packages, events, state machines, Terraform, rights, and the executor that LocalStack gets.
+//! What is deployed to AWS: packages, events, state machines, Terraform, rights, the executor that LocalStack gets, and what the repository
+//! says of itself.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod definition;
+mod destroy_guard;
 mod events;
 mod executor;
 mod least_privilege;
+mod node;
 mod packages;
+mod repository;
+mod runbooks;
+mod server_log;
 mod terraform;

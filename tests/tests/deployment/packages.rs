@@ -17,7 +17,10 @@ fn each_package_is_small_and_the_same_twice() {
     let (folder, fonderie) = packages::build().unwrap();
     let again = tempfile::tempdir().unwrap();
     let binaries = FUNCTIONS.map(|name| (name.to_owned(), fonderie.with_file_name(name)));
-    for path in package::package(&binaries, again.path()).unwrap() {
+    let made = package::package_all(&binaries, again.path()).unwrap();
+    let manifest = fs::read(again.path().join(package::MANIFEST)).unwrap();
+    assert_eq!(manifest, fs::read(folder.join(package::MANIFEST)).unwrap(), "another manifest the second time");
+    for path in made {
         let (name, bytes) = (path.file_name().unwrap(), fs::read(&path).unwrap());
         assert!((bytes.len() as u64) < LIMIT, "{} has {} bytes", name.display(), bytes.len());
         assert_eq!(bytes, fs::read(folder.join(name)).unwrap(), "{} is another the second time", name.display());

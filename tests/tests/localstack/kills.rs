@@ -70,15 +70,17 @@ pub(crate) async fn every_stage(world: &mut World) -> Result<Outcome> {
     Ok(Outcome::Passed(format!("{} kills, each recorded and made good by a rerun", PLACES.len())))
 }
 
-/// Who records is killed: the run ends as it must, unrecorded, and a rerun is recorded.
+/// Who records is killed: the run ends as it must, unrecorded, the operators are told by EventBridge, and a rerun is recorded.
 pub(crate) async fn record_failure(world: &mut World) -> Result<Outcome> {
     let content = invoices::HEADER.replace(",billed_amount", "");
     let key = "facturation/tues/etablissement_B_colonne.csv";
     let upload = killed(world, "record-failure", "before an object was put", key, content.into()).await?;
     let execution = world.stack.run_of(&upload).await?;
     ensure_eq!(execution.status, ExecutionStatus::Failed, "the end");
-    ensure_eq!(execution.error.as_deref(), Some(ErrorCode::ColumnMissing.name()), "the error");
+    ensure_eq!(execution.error.as_deref(), Some("Unrecorded.ColumnMissing"), "the error");
     ensure_eq!(world.stack.failure(&execution.name).await?, None, "the record");
+    let notice = world.notices.about(&execution.name).await?;
+    ensure!(notice.message.contains("the failure is not recorded"), "the notice: {}", notice.message);
     let again = world.rerun(&upload).await?;
     let record = world.failed(&again, ErrorCode::ColumnMissing).await?;
     Ok(Outcome::Passed(format!("the rerun is recorded: {}", record.cause)))

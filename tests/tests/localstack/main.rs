@@ -7,9 +7,12 @@ mod arrival;
 mod backfills;
 mod datasets;
 mod deployment;
+mod inactive;
 mod kills;
 mod order;
 mod outage;
+mod paused;
+mod policies;
 mod rebuilds;
 mod refusals;
 mod reruns;
@@ -62,6 +65,9 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("killed in mid-run, at every stage", |world| Box::pin(kills::every_stage(world))),
     ("killed: record-failure", |world| Box::pin(kills::record_failure(world))),
     ("killed: ingest", |world| Box::pin(kills::ingest(world))),
+    ("inactive: each stage's first call refused", |world| Box::pin(inactive::every_stage(world))),
+    ("inactive: record-failure", |world| Box::pin(inactive::record_failure(world))),
+    ("paused: an upload waits", |world| Box::pin(paused::uploads_wait(world))),
     ("a second dataset: files of both in one burst", |world| Box::pin(datasets::mixed_burst(world))),
     ("files that hold two records", |world| Box::pin(datasets::several_records(world))),
     ("three businesses beside billing", |world| Box::pin(datasets::businesses(world))),
@@ -70,6 +76,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("notifications: one each, nothing personal", |world| Box::pin(secrecy::notifications(world))),
     ("executions: nothing personal", |world| Box::pin(secrecy::executions(world))),
     ("logs: JSON, run and stage, nothing personal", |world| Box::pin(secrecy::logs(world))),
+    ("policies: every call is allowed, no right too many", |world| Box::pin(policies::every_call(world))),
 ];
 
 fn main() -> ExitCode {

@@ -69,6 +69,26 @@ run "as_it_comes" {
   }
 
   assert {
+    condition = {
+      for role, policy in aws_s3_bucket_policy.this : role => {
+        for statement in jsondecode(policy.policy).Statement : statement.Sid => [statement.Effect, statement.Action, statement.Condition]
+        if startswith(statement.Sid, "No")
+      }
+      } == {
+      for role in keys(aws_s3_bucket.this) : role => {
+        for sid, condition in {
+          NoForeignKey = {
+            StringLike      = { "s3:x-amz-server-side-encryption" = "aws:kms*" }
+            StringNotEquals = { "s3:x-amz-server-side-encryption-aws-kms-key-id" = var.kms_key_arn }
+          }
+          NoKeyOfTheSender = { Null = { "s3:x-amz-server-side-encryption-customer-algorithm" = "false" } }
+        } : sid => ["Deny", "s3:PutObject", condition] if role != "access-logs"
+      }
+    }
+    error_message = "An object under a key that is not ours is refused: no function could read it."
+  }
+
+  assert {
     condition     = toset(keys(aws_s3_bucket_logging.this)) == setsubtract(keys(aws_s3_bucket.this), ["access-logs"])
     error_message = "Access to each bucket is logged."
   }

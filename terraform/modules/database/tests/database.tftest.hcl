@@ -20,7 +20,7 @@ run "protected" {
     condition = [
       aws_db_instance.this.engine_version, aws_db_instance.this.instance_class, aws_db_instance.this.allocated_storage,
       aws_db_instance.this.storage_type,
-    ] == ["18", "db.t3.medium", 50, "gp3"]
+    ] == ["18", "db.t4g.medium", 50, "gp3"]
     error_message = "The figures of the cost table."
   }
 
@@ -65,6 +65,7 @@ run "protected" {
       "log_error_verbosity terse immediate",
       "log_min_duration_statement -1 immediate",
       "log_min_error_statement panic immediate",
+      "log_min_messages log immediate",
       "log_parameter_max_length 0 immediate",
       "log_parameter_max_length_on_error 0 immediate",
       "log_statement none immediate",
@@ -72,6 +73,16 @@ run "protected" {
       "rds.force_ssl 1 pending-reboot",
     ])
     error_message = "TLS is forced, and no value of a record is logged."
+  }
+
+  assert {
+    condition     = !aws_db_instance.this.performance_insights_enabled && aws_db_instance.this.database_insights_mode == "standard"
+    error_message = "Without being asked for, no statement is sampled."
+  }
+
+  assert {
+    condition     = startswith(output.changes, "In the maintenance window, ${aws_db_instance.this.maintenance_window} UTC") && strcontains(output.changes, "PendingModifiedValues")
+    error_message = "A change that waits for the window says so: ${output.changes}"
   }
 
   assert {
@@ -97,14 +108,15 @@ run "unprotected_with_a_replica" {
   command = plan
 
   variables {
-    protected        = false
-    final_snapshot   = false
-    multi_az         = false
-    backup_days      = 1
-    insights         = "advanced"
-    read_replica     = true
-    postgres_version = 17
-    master_password  = "correct-horse-battery"
+    protected         = false
+    final_snapshot    = false
+    apply_immediately = true
+    multi_az          = false
+    backup_days       = 1
+    insights          = "advanced"
+    read_replica      = true
+    postgres_version  = 17
+    master_password   = "correct-horse-battery"
   }
 
   assert {
@@ -113,8 +125,16 @@ run "unprotected_with_a_replica" {
   }
 
   assert {
-    condition     = aws_db_instance.this.database_insights_mode == "advanced" && aws_db_instance.this.performance_insights_retention_period == 465
-    error_message = "The advanced mode asks for 465 days."
+    condition     = aws_db_instance.this.apply_immediately && startswith(output.changes, "At once")
+    error_message = "A change that is made at once says so: ${output.changes}"
+  }
+
+  assert {
+    condition = alltrue([
+      for instance in [aws_db_instance.this, aws_db_instance.replica[0]] :
+      instance.database_insights_mode == "advanced" && instance.performance_insights_retention_period == 465 && instance.performance_insights_kms_key_id == var.kms_key_arn
+    ])
+    error_message = "The advanced mode asks for 465 days, encrypted with our key."
   }
 
   assert {
@@ -135,6 +155,11 @@ run "unprotected_with_a_replica" {
   assert {
     condition     = aws_secretsmanager_secret.master[0].name == "fonderie-test-master" && aws_secretsmanager_secret.master[0].kms_key_id == var.kms_key_arn
     error_message = "The master's password is a secret, encrypted with our key."
+  }
+
+  assert {
+    condition     = aws_secretsmanager_secret.master[0].recovery_window_in_days == 0
+    error_message = "The secret of what is not protected goes at once."
   }
 }
 

@@ -13,12 +13,12 @@ run "the_billing_dataset" {
   command = plan
 
   assert {
-    condition     = aws_s3_object.this.key == "facturation.json" && aws_s3_object.this.kms_key_id == var.kms_key_arn
+    condition     = aws_s3_object.next.key == "next/facturation.json" && aws_s3_object.next.kms_key_id == var.kms_key_arn
     error_message = "The bundle has the dataset's name, and is encrypted with our key."
   }
 
   assert {
-    condition = toset([for path in keys(jsondecode(aws_s3_object.this.content)) : dirname(path)]) == toset([
+    condition = toset([for path in keys(jsondecode(aws_s3_object.next.content)) : dirname(path)]) == toset([
       ".", "records", "sources", "models", "marts", "queries",
     ])
     error_message = "The bundle has what the pipeline reads, and no scenarios."

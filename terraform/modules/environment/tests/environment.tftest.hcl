@@ -5,8 +5,10 @@ mock_provider "aws" {
 variables {
   name               = "fonderie-test"
   region             = "eu-west-1"
+  cidr               = "10.20.0.0/20"
   protected          = true
-  packages           = "../pipeline/tests/packages"
+  manifest           = "../../mocks/manifest.json"
+  artifacts_bucket   = "123456789012-fonderie-artifacts"
   datasets           = { facturation = "../../../datasets/facturation" }
   default_dataset    = "facturation"
   emails             = []
@@ -47,6 +49,37 @@ run "zurich_is_outside" {
   }
 
   expect_failures = [var.region]
+}
+
+run "a_budget" {
+  command = plan
+
+  variables {
+    monthly_budget_usd = 250
+    alarm_emails       = ["astreinte@example.org"]
+  }
+
+  assert {
+    condition = (
+      output.monthly_budget_usd == "250.00"
+      && [for notification in aws_budgets_budget.this[0].notification : notification.subscriber_email_addresses] == [toset(["astreinte@example.org"]), toset(["astreinte@example.org"])]
+    )
+    error_message = "Those on call hear of a month that costs more."
+  }
+}
+
+run "a_bastion" {
+  command = apply
+
+  variables {
+    protected = false
+    bastion   = true
+  }
+
+  assert {
+    condition     = output.network.bastion_instance_id != null
+    error_message = "There is no bastion."
+  }
 }
 
 run "outside_on_purpose" {

@@ -17,7 +17,8 @@ run "plan" {
   assert {
     condition = { for statement in jsondecode(aws_kms_key.this.policy).Statement : statement.Sid => statement.Principal } == {
       Account  = { AWS = "arn:aws:iam::123456789012:root" }
-      Services = { Service = ["cloudwatch.amazonaws.com", "s3.amazonaws.com", "sns.amazonaws.com", "sqs.amazonaws.com"] }
+      Services = { Service = ["cloudwatch.amazonaws.com", "events.rds.amazonaws.com", "s3.amazonaws.com"] }
+      Rules    = { Service = "events.amazonaws.com" }
       Logs     = { Service = "logs.eu-west-1.amazonaws.com" }
     }
     error_message = "The key admits the account and the services that must use it, and nobody else."
@@ -33,7 +34,7 @@ run "plan" {
 
   assert {
     condition = [
-      for statement in jsondecode(aws_kms_key.this.policy).Statement : try(statement.Condition, null) if statement.Sid != "Account"
+      for statement in jsondecode(aws_kms_key.this.policy).Statement : try(statement.Condition, null) if !contains(["Account", "Rules"], statement.Sid)
       ] == [
       { StringEquals = { "aws:SourceAccount" = "123456789012" } },
       { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:aws:logs:eu-west-1:123456789012:log-group:*" } },

@@ -4,7 +4,7 @@ mock_provider "aws" {
 
 variables {
   name               = "fonderie-test-load"
-  package            = "../pipeline/tests/packages/load.zip"
+  package            = { bucket = "artifacts", key = "functions/load/e3b0.zip", hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
   timeout_seconds    = 60
   kms_key_arn        = "arn:aws:kms:eu-west-1:123456789012:key/test"
   log_retention_days = 30
@@ -107,4 +107,25 @@ run "switched_off" {
   }
 
   expect_failures = [var.reserved_concurrency]
+}
+
+run "the_package_of_the_manifest" {
+  command = plan
+
+  assert {
+    condition = [aws_lambda_function.this.s3_bucket, aws_lambda_function.this.s3_key, aws_lambda_function.this.source_code_hash] == [
+      var.package.bucket, var.package.key, var.package.hash,
+    ] && aws_lambda_function.this.filename == null
+    error_message = "The code comes from the bucket of packages, and from no file of this machine."
+  }
+}
+
+run "a_hash_that_is_none" {
+  command = plan
+
+  variables {
+    package = { bucket = "artifacts", key = "functions/load/e3b0.zip", hash = "e3b0c442" }
+  }
+
+  expect_failures = [var.package]
 }

@@ -3,8 +3,13 @@ mock_provider "aws" {
 }
 
 variables {
-  name               = "fonderie-test"
-  packages           = "./tests/packages"
+  name = "fonderie-test"
+  packages = {
+    for name in [
+      "admit", "ingest", "load", "prepare-database", "publish", "rebuild", "record-failure", "rotate-secret", "score", "summarize",
+      "transform", "validate",
+    ] : name => { bucket = "artifacts", key = "functions/${name}/e3b0.zip", hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" }
+  }
   datasets           = { facturation = "../../../datasets/facturation" }
   default_dataset    = "facturation"
   kms_key_arn        = "arn:aws:kms:eu-west-1:123456789012:key/test"
@@ -46,8 +51,80 @@ run "plan" {
   }
 
   assert {
-    condition     = jsondecode(aws_lambda_invocation.prepare_database.input).datasets == ["facturation"]
-    error_message = "The warehouse is prepared for each dataset."
+    condition     = jsondecode(aws_lambda_invocation.prepare_database.input).datasets == ["facturation"] && jsondecode(aws_lambda_invocation.prepare_database.input).next
+    error_message = "The warehouse is prepared for each dataset, as it is about to be published."
+  }
+}
+
+run "the_bundle_is_published_as_it_was_prepared_for" {
+  command = apply
+
+  assert {
+    condition     = aws_s3_object.bundle["facturation"].key == "facturation.json" && aws_s3_object.bundle["facturation"].content == module.dataset["facturation"].content
+    error_message = "Runs begin with another bundle than the database was made ready for."
+  }
+}
+
+run "at_work" {
+  command = plan
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.uploads.enabled && output.at_rest == { schedule = false, uploads = false, alarms = false }
+    error_message = "Schedule, uploads and alarms are on: ${jsonencode(output.at_rest)}."
+  }
+}
+
+run "paused" {
+  command = plan
+
+  variables {
+    paused = true
+  }
+
+  assert {
+    condition     = !aws_lambda_event_source_mapping.uploads.enabled && output.at_rest == { schedule = true, uploads = true, alarms = true }
+    error_message = "Schedule, uploads and alarms are off: ${jsonencode(output.at_rest)}."
+  }
+}
+
+run "only_daily_runs_are_missed" {
+  command = plan
+
+  # The wine merchant's run is monthly.
+  variables {
+    datasets = { facturation = "../../../datasets/facturation", vin = "../../../datasets/vin" }
+  }
+
+  assert {
+    condition     = output.daily_datasets == toset(["facturation"])
+    error_message = "An alarm on a daily run watches ${jsonencode(output.daily_datasets)}."
+  }
+}
+
+run "without_a_schedule_nothing_is_missed" {
+  command = plan
+
+  variables {
+    schedule = { enabled = false }
+  }
+
+  assert {
+    condition     = length(output.daily_datasets) == 0
+    error_message = "A run that is switched off is not missed."
+  }
+}
+
+run "what_is_not_protected_goes_at_once" {
+  command = plan
+
+  variables {
+    force_destroy = true
+  }
+
+  # A secret that is kept for days would refuse the next apply its name.
+  assert {
+    condition     = aws_secretsmanager_secret.database.recovery_window_in_days == 0 && !output.keeps_objects
+    error_message = "A secret or a bucket outlives an environment that is not protected."
   }
 }
 
@@ -72,6 +149,39 @@ run "two_datasets" {
     condition     = toset([for bundle in local.read_bundles.resources : split("/", bundle)[1]]) == toset(["facturation.json", "admissions.json"])
     error_message = "The functions read the bundle of each dataset, and no other object: ${jsonencode(local.read_bundles.resources)}."
   }
+}
+
+run "refused_rows_lie_below_their_dataset" {
+  command = plan
+
+  variables {
+    datasets = { facturation = "../../../datasets/facturation", admissions = "../../../datasets/facturation" }
+  }
+
+  assert {
+    condition = alltrue(flatten([
+      for stage in ["transform", "validate"] : [
+        for statement in local.stages[stage].statements : [
+          for resource in statement.resources : contains([
+            "arn:aws:s3:::fonderie-test-123456789012-quarantine/facturation/*",
+            "arn:aws:s3:::fonderie-test-123456789012-quarantine/admissions/*",
+          ], resource) if strcontains(resource, "-quarantine")
+        ]
+      ]
+    ]))
+    error_message = "transform or validate may write beside the refused rows of the datasets."
+  }
+}
+
+run "a_dataset_with_the_name_of_a_folder" {
+  command = plan
+
+  variables {
+    datasets        = { failures = "../../../datasets/facturation" }
+    default_dataset = "failures"
+  }
+
+  expect_failures = [var.datasets]
 }
 
 run "more_invocations_than_connections" {
@@ -110,4 +220,14 @@ run "an_unknown_default" {
   }
 
   expect_failures = [var.default_dataset]
+}
+
+run "a_manifest_of_another_release" {
+  command = plan
+
+  variables {
+    packages = { admit = { bucket = "artifacts", key = "functions/admit/e3b0.zip", hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" } }
+  }
+
+  expect_failures = [var.packages]
 }

@@ -39,8 +39,16 @@ run "definitions_are_json_without_a_placeholder_left" {
     error_message = "A stage calls its function."
   }
   assert {
-    condition     = jsondecode(aws_sfn_state_machine.this["pipeline"].definition).States.load.Retry[0].IntervalSeconds == 300
+    condition     = jsondecode(aws_sfn_state_machine.this["pipeline"].definition).States.load.Retry[1].IntervalSeconds == 300
     error_message = "Transient errors are retried 5 minutes apart by default, as a number."
+  }
+  assert {
+    condition = alltrue([
+      for machine in aws_sfn_state_machine.this :
+      length(regexall("\"IntervalSeconds\": 10, \"MaxAttempts\": 8, \"BackoffRate\": 2.0,\\s+\"MaxDelaySeconds\": 60", machine.definition))
+      == length(regexall("\"Lambda.CodeArtifactUserPendingException\"", machine.definition))
+    ])
+    error_message = "A function that wakes up is called again after 10 seconds, 8 times, at most 60 seconds apart."
   }
   assert {
     condition     = jsondecode(aws_sfn_state_machine.this["backfill"].definition).States.objects.ItemProcessor.States.pipeline.Parameters.StateMachineArn == "arn:aws:states:eu-west-1:111122223333:stateMachine:fonderie-test-pipeline"
@@ -60,7 +68,10 @@ run "settings_reach_the_definitions" {
   command = apply
 
   variables {
-    retry    = { transient_interval_seconds = 1, busy_interval_seconds = 1, busy_max_delay_seconds = 3 }
+    retry = {
+      inactive_interval_seconds  = 4, inactive_max_delay_seconds = 5
+      transient_interval_seconds = 1, busy_interval_seconds = 1, busy_max_delay_seconds = 3
+    }
     backfill = { max_concurrency = 7, tolerated_failure_percentage = 12.5 }
   }
 
@@ -68,9 +79,9 @@ run "settings_reach_the_definitions" {
     condition = alltrue(flatten([
       for machine in aws_sfn_state_machine.this : [
         for name, state in jsondecode(machine.definition).States : [
-          state.Retry[0].IntervalSeconds == 1, state.Retry[1].IntervalSeconds == 1, state.Retry[1].MaxDelaySeconds == 3,
-          state.Retry[2].IntervalSeconds == 2,
-        ] if state.Type == "Task" && length(try(state.Retry, [])) == 3
+          state.Retry[0].IntervalSeconds == 4, state.Retry[0].MaxDelaySeconds == 5, state.Retry[1].IntervalSeconds == 1,
+          state.Retry[2].IntervalSeconds == 1, state.Retry[2].MaxDelaySeconds == 3, state.Retry[3].IntervalSeconds == 2,
+        ] if state.Type == "Task" && length(try(state.Retry, [])) == 4
       ]
     ]))
     error_message = "Each stage has the delays that were asked for."

@@ -1,0 +1,4 @@
+variable "protected" {
+  description = "Whether the environment refuses to be destroyed."
+  type        = bool
+}
