@@ -197,7 +197,8 @@ mod tests {
     fn failed_messages_are_named_as_sqs_wants_them_and_counted() {
         let failed = |id: &str| BatchItemFailure { item_identifier: id.to_owned() };
         let response = Response { batch_item_failures: vec![failed("a"), failed("b")] };
-        let expected = serde_json::json!({ "batchItemFailures": [{ "itemIdentifier": "a" }, { "itemIdentifier": "b" }] });
+        let expected =
+            serde_json::json!({ "batchItemFailures": [{ "itemIdentifier": "a" }, { "itemIdentifier": "b" }] });
         assert_eq!(serde_json::to_value(&response).unwrap(), expected);
         assert_eq!((response.failed_items(), Response::default().failed_items()), (Some(2), Some(0)));
     }

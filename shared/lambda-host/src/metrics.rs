@@ -138,11 +138,13 @@ mod tests {
     /// Lambda counts no error if a part of a batch fails.
     #[test]
     fn failed_parts_of_a_batch_are_a_metric() {
-        let invocation =
-            Invocation { stage: "ingest", duration: Duration::ZERO, failure: None, failed_items: Some(2) };
+        let invocation = Invocation { stage: "ingest", duration: Duration::ZERO, failure: None, failed_items: Some(2) };
         let lines = lines("fonderie-test", Duration::ZERO, &invocation, false, &About::default(), &[]);
         let [line] = lines.as_slice() else { panic!("{lines:?}") };
-        assert_eq!((&line["FailedItems"], &line["Failures"], &line["function"]), (&json!(2), &json!(0), &json!("ingest")));
+        assert_eq!(
+            (&line["FailedItems"], &line["Failures"], &line["function"]),
+            (&json!(2), &json!(0), &json!("ingest"))
+        );
         let metrics = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(metrics["Metrics"][3], json!({ "Name": "FailedItems", "Unit": "Count" }));
         assert_eq!(metrics["Dimensions"], json!([["function"]]));

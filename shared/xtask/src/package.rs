@@ -59,7 +59,10 @@ pub fn package_all(binaries: &[(String, PathBuf)], out: &Path) -> io::Result<Vec
         architectures.insert(found, name);
     }
     let Some((architecture, _)) = architectures.pop_first().filter(|_| architectures.is_empty()) else {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the functions are built for several processors, or for none"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the functions are built for several processors, or for none",
+        ));
     };
     let mut manifest = Manifest { architecture: architecture.to_owned(), packages: BTreeMap::new() };
     for ((name, _), path) in binaries.iter().zip(&packages) {

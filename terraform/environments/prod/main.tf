@@ -18,6 +18,9 @@ module "environment" {
   emails                   = var.emails
   runbook_base_url         = var.runbook_base_url
   paused                   = var.paused
+  facilities               = var.facilities
+  largest_file_mb          = var.largest_file_mb
+  data_events              = var.data_events
   analyst_cidrs            = var.analyst_cidrs
   master_password          = var.master_password
 

@@ -6,4 +6,5 @@ mod events;
 mod executor;
 mod least_privilege;
 mod packages;
+mod policies;
 mod terraform;
