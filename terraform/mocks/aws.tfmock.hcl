@@ -58,3 +58,7 @@ mock_resource "aws_db_instance" {
 mock_resource "aws_vpc_endpoint" {
   defaults = { prefix_list_id = "pl-12345678" }
 }
+
+mock_data "aws_servicequotas_service_quota" {
+  defaults = { value = 1000 }
+}

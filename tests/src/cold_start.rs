@@ -29,6 +29,7 @@ pub(crate) const SETTINGS: &[(&str, &str)] = &[
     ("DATASETS", "facturation"),
     ("DATASETS_BUCKET", "datasets"),
     ("BRONZE_BUCKET", "bronze"),
+    ("LARGEST_FILE_MB", "256"),
     ("QUARANTINE_BUCKET", "quarantine"),
     ("SILVER_BUCKET", "silver"),
     ("REPORTS_BUCKET", "reports"),

@@ -15,7 +15,7 @@ use crate::backfill::{items, list};
 /// Admits a run.
 ///
 /// # Errors
-/// `RequestInvalid`, `ObjectMissing`, `SourceUnknown`, `SourceAmbiguous`, `FileEmpty`, `ExtractionUnclear`, `ExtractionInFuture`, the bundle's and the store's.
+/// `RequestInvalid`, `ObjectMissing`, `SourceUnknown`, `SourceAmbiguous`, `FileEmpty`, `LimitExceeded`, `ExtractionUnclear`, `ExtractionInFuture`, the bundle's and the store's.
 pub async fn run(context: &Context, input: AdmitInput) -> Result<Admitted> {
     let AdmitInput { execution_name: run_id, started_at, .. } = &input;
     match input.request()? {
@@ -63,6 +63,7 @@ pub async fn object(context: &Context, run_id: &str, started_at: DateTime<Utc>, 
         let message = format!("the file {} is empty: have it sent again", object.file_name());
         return Err(StageError::new(ErrorCode::FileEmpty, message));
     }
+    not_too_large(meta.size, context.largest, object.file_name())?;
     let extracted = source.extraction_date_of_key(&object.key)?;
     if let Some(date) = extracted {
         not_in_future(date, meta.last_modified.with_timezone(&dataset.time_zone).date_naive())?;
@@ -84,6 +85,22 @@ pub async fn object(context: &Context, run_id: &str, started_at: DateTime<Utc>, 
         bundle,
         object,
     })
+}
+
+/// A file that no stage could read in its time is refused before the first one tries.
+fn not_too_large(size: u64, largest: Option<u64>, name: &str) -> Result<()> {
+    let megabytes = |bytes: u64| bytes.div_ceil(1 << 20);
+    match largest {
+        Some(largest) if size > largest => {
+            let message = format!(
+                "the file {name} has {} MB, and the largest that is accepted has {}: have it sent in parts, each under its own name",
+                megabytes(size),
+                megabytes(largest)
+            );
+            Err(StageError::new(ErrorCode::LimitExceeded, message))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A mistyped year would set the file's rows above all that come later, for as long as that. The sender's clock may be a day
@@ -150,6 +167,19 @@ fn midnight(day: chrono::NaiveDateTime, zone: Tz) -> DateTime<Utc> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_is_too_large_is_refused_with_both_sizes() {
+        const MB: u64 = 1 << 20;
+        assert!(not_too_large(256 * MB, Some(256 * MB), "a.csv").is_ok());
+        assert!(not_too_large(u64::MAX, None, "a.csv").is_ok());
+        let error = not_too_large(256 * MB + 1, Some(256 * MB), "a.csv").unwrap_err();
+        assert_eq!(error.code, ErrorCode::LimitExceeded);
+        assert!(
+            error.message.starts_with("the file a.csv has 257 MB, and the largest that is accepted has 256:"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn an_extraction_is_not_later_than_its_upload() {

@@ -40,6 +40,14 @@ Examples:
   fonderie withdraw inbox/store_B_2026-05-31.csv
   fonderie withdraw --undo store_B_2026-05-31.csv";
 
+const UPLOAD_LINK: &str = "\
+Print a form with which a facility uploads files of one source to a bucket of AWS, without an account of its own.
+
+The form is signed with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of the environment, and no call is
+made. Whoever has it may upload, in the signer's name, files whose names begin as the source's patterns do, into the
+source's folder of the bucket, until it expires. It cannot be taken back but with the signer's rights: treat it as a
+password. Without --json it is printed as a curl command.";
+
 /// Business files, in whatever shape they come, to a warehouse that people can trust.
 #[derive(Parser)]
 #[command(name = "fonderie", version, after_help = EXIT_CODES)]
@@ -104,6 +112,9 @@ pub(crate) enum Command {
     /// Take a file that was sent by mistake out of the warehouse; --undo restores it
     #[command(after_help = format!("{WITHDRAW_EXAMPLES}\n\n{EXIT_CODES}"), long_about = WITHDRAW)]
     Withdraw(WithdrawArguments),
+    /// Print a form with which a facility uploads files of one source to a bucket of AWS, without an account of its own
+    #[command(after_help = EXIT_CODES, long_about = UPLOAD_LINK)]
+    UploadLink(UploadLinkArguments),
     /// Print what a shell needs to complete commands and options, such as: fonderie completions bash > ~/.bash_completion
     Completions(CompletionsArguments),
     /// Keep buckets and database up, and say how other programs reach them
@@ -399,6 +410,33 @@ pub(crate) struct SqlArguments {
     pub(crate) record: Option<String>,
     #[command(flatten)]
     pub(crate) folder: FolderArguments,
+}
+
+#[derive(Args)]
+pub(crate) struct UploadLinkArguments {
+    /// The source: the name of its contract, without its ending
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) source: String,
+    /// The bucket of the files as they come (bronze)
+    #[arg(long, value_name = "BUCKET")]
+    pub(crate) bucket: String,
+    /// The bucket's region
+    #[arg(long, value_name = "REGION", env = "AWS_REGION")]
+    pub(crate) region: String,
+    /// The address of another S3 than AWS's
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// Hours for which it is good: a week at most
+    #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=168))]
+    pub(crate) hours: u32,
+    /// The largest file in megabytes of 1,048,576 bytes; S3 takes 5 GB from a form
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=5120))]
+    pub(crate) largest_mb: u32,
+    /// Print the address and the fields as one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) dataset: DatasetArguments,
 }
 
 #[derive(Args)]

@@ -39,6 +39,7 @@ mod state;
 mod state_folder;
 mod terminal;
 mod two_databases;
+mod upload_link;
 mod watch;
 mod withdraw;
 
@@ -120,6 +121,7 @@ fn called(line: CommandLine, arguments: &ArgMatches) -> ExitCode {
             Command::Restore(arguments) => restore::run(arguments).await,
             Command::Watch(arguments) => watch::run(arguments).await,
             Command::Withdraw(arguments) => withdraw::run(arguments).await,
+            Command::UploadLink(arguments) => upload_link::run(&arguments),
             Command::Completions(arguments) => Ok(completions(&arguments, line.command)),
             Command::Serve(arguments) => serve::run(arguments).await,
         }

@@ -21,6 +21,9 @@ module "environment" {
   runbook_base_url         = var.runbook_base_url
   cidr                     = var.cidr
   paused                   = var.paused
+  facilities               = var.facilities
+  largest_file_mb          = var.largest_file_mb
+  data_events              = var.data_events
   analyst_cidrs            = var.analyst_cidrs
   endpoint_zones           = var.endpoint_zones
   bastion                  = var.bastion

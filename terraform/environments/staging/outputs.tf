@@ -57,3 +57,8 @@ output "at_rest" {
   description = "What rests: the schedule, the taking of uploads, the alarms. All of it does where `paused` is set."
   value       = module.environment.at_rest
 }
+
+output "facilities" {
+  description = "What each facility must be given that uploads with an account of its own; and the largest file that is accepted."
+  value       = module.environment.facilities
+}

@@ -93,6 +93,29 @@ variable "bastion" {
   default     = false
 }
 
+variable "facilities" {
+  description = "Facilities that upload with an AWS account of their own: see the module facility-upload."
+  type = map(object({
+    dataset     = string
+    principals  = list(string)
+    external_id = optional(string)
+    files       = list(string)
+  }))
+  default = {}
+}
+
+variable "largest_file_mb" {
+  description = "The largest file that is accepted, in megabytes of 1,048,576 bytes."
+  type        = number
+  default     = 256
+}
+
+variable "data_events" {
+  description = "Whether CloudTrail records who read and wrote which object of the data's buckets; AWS asks 0.10 $ for 100,000 events."
+  type        = bool
+  default     = false
+}
+
 variable "analyst_cidrs" {
   description = "Private networks, joined to this one by the operator, from which analysts reach the database."
   type        = list(string)

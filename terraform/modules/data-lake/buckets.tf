@@ -126,6 +126,7 @@ resource "aws_s3_bucket_policy" "this" {
           StringEquals = { "aws:SourceAccount" = local.account }
         }
       }] : [],
+      each.key == "access-logs" ? local.deliver_trail : [],
     )
   })
 

@@ -72,3 +72,9 @@ variable "force_destroy" {
   type        = bool
   default     = false
 }
+
+variable "data_events" {
+  description = "Whether CloudTrail records who read and wrote which object. Its files lie in the bucket of access logs, below `cloudtrail/`."
+  type        = bool
+  default     = false
+}

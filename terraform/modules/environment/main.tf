@@ -82,6 +82,8 @@ module "pipeline" {
   schedule           = var.schedule
   paused             = var.paused
   lifecycle_days     = var.lifecycle_days
+  largest_file_mb    = coalesce(var.largest_file_mb, 256)
+  data_events        = var.data_events
   emails             = var.emails
   alarm_emails       = var.alarm_emails
   runbook_base_url   = var.runbook_base_url
@@ -104,6 +106,37 @@ module "pipeline" {
       allocated_gb   = module.database.allocated_gb
       instance_class = module.database.instance_class
       replica        = module.database.replica_identifier
+    }
+  }
+}
+
+module "facility_upload" {
+  source = "../facility-upload"
+
+  name        = var.name
+  bucket      = module.pipeline.buckets["bronze"]
+  kms_key_arn = module.key.arn
+  facilities  = var.facilities
+}
+
+# How many invocations the account may run at once: a new account may have 10, and the apply would fail in its middle.
+data "aws_servicequotas_service_quota" "lambda_concurrency" {
+  service_code = "lambda"
+  quota_code   = "L-B99A9384"
+}
+
+locals {
+  # AWS keeps these for the functions that reserve nothing.
+  concurrency_needed = module.pipeline.reserved_concurrency + 100
+}
+
+resource "terraform_data" "quota" {
+  input = local.concurrency_needed
+
+  lifecycle {
+    precondition {
+      condition     = data.aws_servicequotas_service_quota.lambda_concurrency.value >= local.concurrency_needed
+      error_message = "This account may run ${data.aws_servicequotas_service_quota.lambda_concurrency.value} Lambda invocations at once, and ${local.concurrency_needed} are needed: the functions reserve ${module.pipeline.reserved_concurrency}, and AWS keeps 100 for the others. Ask AWS for 1,000 (Service Quotas, AWS Lambda, Concurrent executions), or lower `concurrency`."
     }
   }
 }

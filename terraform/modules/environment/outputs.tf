@@ -79,3 +79,8 @@ output "at_rest" {
   description = "What rests: the schedule, the taking of uploads, the alarms. All of it does where `paused` is set."
   value       = module.pipeline.at_rest
 }
+
+output "facilities" {
+  description = "What each facility must be given that uploads with an account of its own; and the largest file that is accepted."
+  value       = { largest_file_mb = module.pipeline.largest_file_mb, instructions = module.facility_upload.instructions }
+}

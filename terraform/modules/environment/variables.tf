@@ -168,6 +168,29 @@ variable "monthly_budget_usd" {
   }
 }
 
+variable "largest_file_mb" {
+  description = "The largest file that is accepted, in megabytes: see the module pipeline."
+  type        = number
+  default     = null
+}
+
+variable "facilities" {
+  description = "Facilities that upload with an AWS account of their own: see the module facility-upload."
+  type = map(object({
+    dataset     = string
+    principals  = list(string)
+    external_id = optional(string)
+    files       = list(string)
+  }))
+  default = {}
+}
+
+variable "data_events" {
+  description = "Whether CloudTrail records who read and wrote which object of the data's buckets: see the module data-lake."
+  type        = bool
+  default     = false
+}
+
 variable "emails" {
   description = "Addresses that get the notices."
   type        = list(string)

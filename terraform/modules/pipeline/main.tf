@@ -11,6 +11,7 @@ module "data_lake" {
   consumer_timeout_seconds = local.ingest_timeout_seconds
   lifecycle_days           = var.lifecycle_days
   force_destroy            = var.force_destroy
+  data_events              = var.data_events
 }
 
 module "dataset" {

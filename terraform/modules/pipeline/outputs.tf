@@ -61,3 +61,13 @@ output "at_rest" {
     alarms   = module.alerting.at_rest
   }
 }
+
+output "largest_file_mb" {
+  description = "The largest file that is accepted, in megabytes of 1,048,576 bytes."
+  value       = var.largest_file_mb
+}
+
+output "reserved_concurrency" {
+  description = "Invocations that the functions take out of the account's for themselves."
+  value       = sum(concat([0], [for reserved in values(var.concurrency) : reserved if reserved > 0]))
+}

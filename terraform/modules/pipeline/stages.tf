@@ -76,6 +76,8 @@ locals {
       environment = merge(local.datasets_environment, {
         BRONZE_BUCKET  = local.buckets["bronze"]
         REPORTS_BUCKET = local.buckets["reports"]
+
+        LARGEST_FILE_MB = tostring(var.largest_file_mb)
       })
       statements = [
         local.read_bundles,

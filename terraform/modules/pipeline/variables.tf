@@ -184,6 +184,23 @@ variable "lifecycle_days" {
   default = {}
 }
 
+variable "largest_file_mb" {
+  description = "The largest file that is accepted, in megabytes of 1,048,576 bytes: no stage could read a larger one in its time."
+  type        = number
+  default     = 256
+
+  validation {
+    condition     = var.largest_file_mb >= 1 && var.largest_file_mb <= 5120 && var.largest_file_mb == floor(var.largest_file_mb)
+    error_message = "A file has 1 to 5120 MB: S3 takes 5 GB in one request."
+  }
+}
+
+variable "data_events" {
+  description = "Whether CloudTrail records who read and wrote which object of the data's buckets: see the module data-lake."
+  type        = bool
+  default     = false
+}
+
 variable "rotation_days" {
   description = "Days after which the pipeline's password is changed."
   type        = number

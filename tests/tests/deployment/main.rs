@@ -9,6 +9,7 @@ mod executor;
 mod least_privilege;
 mod node;
 mod packages;
+mod policies;
 mod repository;
 mod runbooks;
 mod server_log;

@@ -9,6 +9,7 @@ mod printing;
 mod reading_only;
 mod state;
 mod support;
+mod upload_link;
 
 use std::path::Path;
 use std::process::Command;

@@ -195,3 +195,31 @@ run "silver_outlives_redrive" {
 
   expect_failures = [var.lifecycle_days]
 }
+
+run "data_events" {
+  command = plan
+
+  variables {
+    data_events = true
+  }
+
+  assert {
+    condition = one([
+      for field in one(aws_cloudtrail.data_events[0].advanced_event_selector).field_selector : toset(field.starts_with) if field.field == "resources.ARN"
+    ]) == toset([for role in ["bronze", "silver", "quarantine", "reports", "datasets"] : "arn:aws:s3:::fonderie-test-123456789012-${role}/"])
+    error_message = "Each object of the data's buckets is watched; the logs do not watch themselves."
+  }
+  assert {
+    condition     = [for statement in jsondecode(aws_s3_bucket_policy.this["access-logs"].policy).Statement : statement.Sid] == ["TlsOnly", "DeliverAccessLogs", "TrailLooksAtTheBucket", "DeliverTrail"]
+    error_message = "The trail may write to the bucket of the logs."
+  }
+}
+
+run "without_data_events" {
+  command = plan
+
+  assert {
+    condition     = length(aws_cloudtrail.data_events) == 0 && length(jsondecode(aws_s3_bucket_policy.this["access-logs"].policy).Statement) == 2
+    error_message = "There is a trail that nobody asked for."
+  }
+}

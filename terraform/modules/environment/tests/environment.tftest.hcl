@@ -95,3 +95,29 @@ run "outside_on_purpose" {
     error_message = "Protection has nothing to do with the region."
   }
 }
+
+run "a_new_account_is_told_before_the_apply" {
+  command = plan
+
+  override_data {
+    target = data.aws_servicequotas_service_quota.lambda_concurrency
+    values = { value = 10 }
+  }
+
+  expect_failures = [terraform_data.quota]
+}
+
+run "a_facility_is_told_what_it_needs" {
+  command = plan
+
+  variables {
+    facilities = {
+      clinique_b = { dataset = "facturation", principals = ["arn:aws:iam::210987654321:root"], files = ["etablissement_B*.csv"] }
+    }
+  }
+
+  assert {
+    condition     = output.facilities.largest_file_mb == 256 && keys(output.facilities.instructions) == ["clinique_b"]
+    error_message = "The output names the facility and the largest file."
+  }
+}

@@ -65,6 +65,19 @@ run "the_bundle_is_published_as_it_was_prepared_for" {
   }
 }
 
+run "the_largest_file_is_stated" {
+  command = plan
+
+  variables {
+    largest_file_mb = 100
+  }
+
+  assert {
+    condition     = local.stages.admit.environment.LARGEST_FILE_MB == "100" && output.largest_file_mb == 100
+    error_message = "`admit` refuses a file that is larger than the environment says."
+  }
+}
+
 run "at_work" {
   command = plan
 
