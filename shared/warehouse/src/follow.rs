@@ -132,7 +132,7 @@ impl Following<'_> {
         let all =
             format!("SELECT DISTINCT key FROM ({}) AS touched (key) LIMIT {}", queries.join(" UNION ALL "), KEYS + 1);
         if queries.is_empty() {
-            return Ok(None);
+            return Ok(Some(Vec::new()));
         }
         let keys = transaction.query(&all, &[]).await.doing(FOLLOWING)?;
         Ok((keys.len() <= KEYS).then(|| keys.iter().map(|row| row.get(0)).collect()))

@@ -38,6 +38,8 @@ struct Layer<'a> {
     known: Option<String>,
     /// What stands under its name.
     found: Option<Relation>,
+    /// Whether it is a table whose columns have other types than its definition, as when a text below it became wider.
+    is_narrow: bool,
 }
 
 /// A relation in the catalogue.
@@ -77,7 +79,9 @@ impl Layer<'_> {
     }
 
     fn is_changed(&self) -> bool {
-        self.found.is_none() || self.mart.is_none_or(|mart| self.known.as_deref() != Some(sha256(mart).as_str()))
+        self.found.is_none()
+            || self.is_narrow
+            || self.mart.is_none_or(|mart| self.known.as_deref() != Some(sha256(mart).as_str()))
     }
 }
 
@@ -107,7 +111,15 @@ impl<'a> Layers<'a> {
             .map(|mart| {
                 let schema = mart.schema(schemas).to_owned();
                 let label = label(mart, schemas);
-                Layer { label, schema, name: mart.name.clone(), mart: Some(mart), known: None, found: None }
+                Layer {
+                    label,
+                    schema,
+                    name: mart.name.clone(),
+                    mart: Some(mart),
+                    known: None,
+                    found: None,
+                    is_narrow: false,
+                }
             })
             .collect();
         let known = "SELECT mart, definition_sha256 FROM audit.mart WHERE dataset = $1 ORDER BY 1";
@@ -119,14 +131,23 @@ impl<'a> Layers<'a> {
             }
             let (schema, name) = label.split_once('.').unwrap_or((&schemas.marts, &label));
             let (schema, name) = (schema.to_owned(), name.to_owned());
-            layers.push(Layer { label, schema, name, mart: None, known: Some(sha256), found: None });
+            layers.push(Layer { label, schema, name, mart: None, known: Some(sha256), found: None, is_narrow: false });
         }
         let places: Vec<String> = layers.iter().map(Layer::place).collect();
         let definitions: Vec<String> =
             layers.iter().map(|layer| name(&layer.schema, &definition_of(&layer.name), "")).collect();
-        let found = "SELECT c.oid, c.relkind::text, d.oid FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS l (place, definition, at) \
-                     LEFT JOIN pg_class c ON c.oid = to_regclass(l.place) LEFT JOIN pg_class d ON d.oid = to_regclass(l.definition) ORDER BY l.at";
-        let found = transaction.query(found, &[&places, &definitions]).await.doing(LOOKING)?;
+        let types = |relation: &str| {
+            format!(
+                "ARRAY(SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = {relation} AND attnum > 0 AND NOT attisdropped ORDER BY attnum)"
+            )
+        };
+        let found = format!(
+            "SELECT c.oid, c.relkind::text, d.oid, {} <> {} FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS l (place, definition, at) \
+             LEFT JOIN pg_class c ON c.oid = to_regclass(l.place) LEFT JOIN pg_class d ON d.oid = to_regclass(l.definition) ORDER BY l.at",
+            types("c.oid"),
+            types("d.oid")
+        );
+        let found = transaction.query(&found, &[&places, &definitions]).await.doing(LOOKING)?;
         for (layer, row) in layers.iter_mut().zip(&found) {
             let Some(oid) = row.get(0) else { continue };
             match (row.get::<_, &str>(1), layer.mart) {
@@ -135,6 +156,7 @@ impl<'a> Layers<'a> {
                 // it is ours if it has a definition
                 ("r", _) if layer.known.is_some() && row.get::<_, Option<u32>>(2).is_some() => {
                     layer.found = Some(Relation { oid, kind: RelationKind::Table(row.get(2)) });
+                    layer.is_narrow = row.get(3);
                 }
                 // it is somebody else's by now
                 (_, None) => {}

@@ -249,6 +249,23 @@ async fn every_datasets_tables_are_a_function_of_its_versions() {
     }
 }
 
+/// A text that becomes wider below a mart that follows is wider in the mart.
+#[tokio::test]
+async fn a_mart_that_follows_takes_wider_texts() {
+    let wide = |(path, text): (&str, &str)| (path.to_owned(), text.replace("max_length = 60", "max_length = 90"));
+    let [narrow, wide] = [followed(), Bundle::from_files(followed().files().map(wide))].map(|bundle| compile(&bundle));
+    let mut trial = Trial::new(&narrow).await;
+    let order = [("shop_id", "A"), ("order_no", "1"), ("customer_id", "c1"), ("order_date", "2025-01-03")];
+    trial.load(&narrow, &version(&narrow, "order", "o1", &order), "bundle").await.unwrap();
+    trial.follow(&narrow).await;
+    trial.evolve(&wide).await;
+    let name = "n".repeat(80);
+    let customer = version(&wide, "customer", "k1", &[("customer_id", "c1"), ("name", &name)]);
+    trial.load(&wide, &customer, "wider").await.unwrap();
+    assert!(trial.follow(&wide).await > 0);
+    assert_eq!(trial.text("SELECT max(length(name))::text FROM shop.customer_orders").await, "80");
+}
+
 /// A version of one row.
 pub(crate) fn one_row(record: usize, id: &str, values: &[(&str, &str)]) -> Version {
     let values = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
