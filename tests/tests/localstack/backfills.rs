@@ -39,7 +39,7 @@ pub(crate) async fn thirty_objects(world: &mut World) -> Result<Outcome> {
     let facts = world.number("SELECT count(*) FROM dw.fact_facturation").await?;
     ensure_eq!(facts, i64::from(30 * ROWS), "facts");
     let score = &execution.output["score"]["models"][0];
-    ensure_eq!(score["status"], "scored", "what became of the model");
+    ensure_eq!(score["status"], "trained", "what became of the model");
     let unscored = world.number("SELECT count(*) FROM dw.fact_facturation WHERE anomaly_score IS NULL").await?;
     ensure_eq!(unscored, 0, "facts without a score");
     ensure_eq!(execution.output["publish"]["left_to_newer"], false, "whether publishing was left to another run");

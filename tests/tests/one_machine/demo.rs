@@ -28,5 +28,5 @@ async fn five_facilities_come_to_a_collection_list_and_a_second_run_changes_noth
 
     let second = demo();
     assert_eq!(second.matches("already loaded: 0 inserted, 0 updated").count(), 5, "{second}");
-    assert!(second.contains(" 0 scores changed"), "{second}");
+    assert!(second.contains(": 0 rows scored, 0 abnormal"), "{second}");
 }

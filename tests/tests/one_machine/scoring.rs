@@ -66,7 +66,7 @@ async fn known_anomalies_are_found_told_and_reproduced() {
     let machine = Machine::new("scoring").await;
     // 5 % of 400
     let words =
-        ["; anomalie_paiement: 400 rows scored, 20 abnormal (", "400 scores changed", "relance: 51 rows, rebuilt"];
+        ["; anomalie_paiement: 400 rows scored, 20 abnormal (", "), trained anew", "relance: 51 rows, rebuilt"];
     run(&machine, "etablissement_B.csv", &(ordinary(398) + ABNORMAL)).expect(0, &words);
     let client = warehouse::connect(&machine.url).await.unwrap();
     let worst = rows(
@@ -85,17 +85,17 @@ async fn known_anomalies_are_found_told_and_reproduced() {
     let told = "SELECT count(*) FILTER (WHERE anomaly_raison IS NULL) AS sans, count(*) FILTER (WHERE anomaly_raison IS NOT NULL) AS avec, \
                 count(*) FILTER (WHERE (anomaly_score < 0) <> (anomaly_raison IS NOT NULL)) AS faux FROM dw.fact_facturation";
     assert_eq!(rows(&client, told).await, ["380|20|0"]);
-    let ledger = "SELECT status, rows, rows_written, as_of, parameters ->> 'seed' AS seed, \
+    let ledger = "SELECT status, rows, as_of, parameters ->> 'seed' AS seed, \
                   (SELECT sum((level ->> 'rows')::bigint) FROM jsonb_array_elements(levels) AS level) AS n FROM audit.model";
-    assert_eq!(rows(&client, ledger).await, ["scored|400|400|2026-06-30|42|20"]);
+    assert_eq!(rows(&client, ledger).await, ["trained|400|2026-06-30|42|20"]);
 
     reproduced(&client, &machine.path("state/s3/reports")).await;
 
     // The same file again: nothing is written, and that is said.
-    let bytes = "SELECT ctid, xmin, anomaly_score FROM dw.anomalie_paiement_scores ORDER BY ctid";
+    let bytes = "SELECT ctid, xmin, raw FROM dw.anomalie_paiement_scores ORDER BY ctid";
     let (facts, list) =
         (rows(&client, bytes).await, rows(&client, "SELECT ctid, xmin FROM datamart.relance ORDER BY 1").await);
-    machine.run(machine.path("etablissement_B.csv")).expect(0, &["already loaded", " 0 scores changed"]);
+    machine.run(machine.path("etablissement_B.csv")).expect(0, &["already loaded", ": 0 rows scored, 0 abnormal"]);
     assert_eq!(rows(&client, bytes).await, facts);
     assert_eq!(rows(&client, "SELECT ctid, xmin FROM datamart.relance ORDER BY 1").await, list);
 }
