@@ -70,10 +70,17 @@ impl Server {
         let socket = Socket::in_directory(&data)?;
         // the port is free when it is asked for; that another takes it before the server does is rare, and tried again
         let mut attempts = 3;
+        // the backends of a killed server end by themselves
+        let leaving = Instant::now() + Duration::from_secs(10);
         loop {
             attempts -= 1;
             match launch(options, &binaries, &account, &data) {
                 Err(error) if attempts > 0 && options.port == Some(0) && error.message.contains("could not bind") => {}
+                Err(error)
+                    if Instant::now() < leaving && error.message.contains("pre-existing shared memory block") =>
+                {
+                    std::thread::sleep(Duration::from_millis(100));
+                }
                 Err(error) => return Err(error),
                 Ok((child, port, keeper)) => {
                     let (child, network) = (Some(child), options.port.is_some());

@@ -65,8 +65,7 @@ async fn rows(client: &Client, sql: &str) -> Vec<String> {
 async fn known_anomalies_are_found_told_and_reproduced() {
     let machine = Machine::new("scoring").await;
     // 5 % of 400
-    let words =
-        ["; anomalie_paiement: 400 rows scored, 20 abnormal (", "), trained anew", "relance: 51 rows, rebuilt"];
+    let words = ["; anomalie_paiement: 400 rows scored, 20 abnormal (", "), trained anew", "relance: 51 rows, rebuilt"];
     run(&machine, "etablissement_B.csv", &(ordinary(398) + ABNORMAL)).expect(0, &words);
     let client = warehouse::connect(&machine.url).await.unwrap();
     let worst = rows(
