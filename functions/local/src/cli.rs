@@ -41,7 +41,7 @@ Examples:
   fonderie withdraw --undo store_B_2026-05-31.csv";
 
 const UPLOAD_LINK: &str = "\
-Print a form with which a facility uploads files of one source to a bucket of AWS, without an account of its own.
+Print a form with which a sender uploads files of one source to a bucket of AWS, without an account of its own.
 
 The form is signed with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of the environment, and no call is
 made. Whoever has it may upload, in the signer's name, files whose names begin as the source's patterns do, into the
@@ -112,7 +112,7 @@ pub(crate) enum Command {
     /// Take a file that was sent by mistake out of the warehouse; --undo restores it
     #[command(after_help = format!("{WITHDRAW_EXAMPLES}\n\n{EXIT_CODES}"), long_about = WITHDRAW)]
     Withdraw(WithdrawArguments),
-    /// Print a form with which a facility uploads files of one source to a bucket of AWS, without an account of its own
+    /// Print a form with which a sender uploads files of one source to a bucket of AWS, without an account of its own
     #[command(after_help = EXIT_CODES, long_about = UPLOAD_LINK)]
     UploadLink(UploadLinkArguments),
     /// Print what a shell needs to complete commands and options, such as: fonderie completions bash > ~/.bash_completion

@@ -1,4 +1,4 @@
-//! `fonderie upload-link`: a form with which a facility uploads its files, without an account of its own.
+//! `fonderie upload-link`: a form with which a sender uploads its files, without an account of its own.
 //!
 //! The form is S3's browser upload: its policy is signed here (signature version 4), and no call is made. Whoever has the form
 //! may do what its policy says, in the name of whoever signed it: put files of one source into one bucket, up to a size, until it expires.
@@ -242,12 +242,18 @@ mod tests {
 
     #[test]
     fn names_begin_as_all_patterns_of_the_source_do() {
-        let dataset = crate::dataset::Origin::Carried.read("facturation").unwrap().compile().unwrap();
+        let with_three = |(path, text): (String, String)| {
+            let three = text
+                .replace(r#"files = ["lines*.csv"]"#, r#"files = ["lines_A*.csv", "lines_B?.xlsx", "lines_*.txt"]"#);
+            (path, three)
+        };
+        let files = fonderie_test_support::shop_files().into_iter().map(with_three);
+        let dataset = fonderie_contract::Bundle::from_files(files).compile().unwrap();
         let found = |id: &str| place(&dataset.name, source_of(&dataset, id).unwrap()).prefix;
-        assert_eq!(found("etablissement_b"), "facturation/etablissement_b/etablissement_B");
-        assert_eq!(found("etablissement_e"), "facturation/etablissement_e/etablissement_E", "of three patterns");
-        let error = source_of(&dataset, "etablissement_z").unwrap_err();
-        assert!(error.message.contains("it has etablissement_a, "), "{error}");
+        assert_eq!(found("orders"), "shop/orders/orders");
+        assert_eq!(found("lines"), "shop/lines/lines_", "of three patterns");
+        let error = source_of(&dataset, "unknown").unwrap_err();
+        assert!(error.message.contains("it has customers, "), "{error}");
         assert_eq!(common("a/bc", "a/bd"), "a/b");
     }
 

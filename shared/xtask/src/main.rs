@@ -17,7 +17,7 @@ Commands:
   test      format, lints, licences, workflows, documentation, and every test: unit, property, scenario, and end-to-end in LocalStack
             (starts and stops the PostgreSQL and the LocalStack that it needs)
   bench     --only transform: beside Polars on 1,000,000 rows per source: CPU and wall seconds, peak memory (minutes); --rows N,
-            --rounds N, --data DIR. --only delta: files that change little of warehouses of 0.5 to 4.9 million invoices: wall
+            --rounds N, --data DIR. --only delta: files that change little of warehouses of 0.5 to 4.9 million rows: wall
             seconds, WAL, peak memory (an hour); --rows N,N,…, --rounds N. Without --only, both
   package   make one zip per function in target/packages, and the manifest of them for Terraform, from what `cargo lambda build`
             left in target/lambda (the way to AWS); with --local, build for this machine and take that (tests)

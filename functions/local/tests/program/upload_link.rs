@@ -1,7 +1,8 @@
-//! A form for a facility, signed by the program and used against an S3 server that verifies it.
+//! A form for a sender, signed by the program and used against an S3 server that verifies it.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 
 use fonderie_embedded_s3::EmbeddedS3;
 use serde_json::Value;
@@ -36,8 +37,15 @@ fn status(store: &EmbeddedS3, form: &Value, file_name: &str, content: &[u8]) -> 
     String::from_utf8_lossy(&answer).split(' ').nth(1).unwrap_or_default().to_owned()
 }
 
+/// The call, for the orders of the shop.
+fn of_the_shop() -> Command {
+    let mut command = program(&["upload-link", "--dataset", "shop", "--source", "orders", "--datasets"]);
+    command.arg(fonderie_test_support::datasets());
+    command
+}
+
 fn link(store: &EmbeddedS3, more: &[&str]) -> Ended {
-    let mut command = program(&["upload-link", "--dataset", "facturation", "--source", "etablissement_b"]);
+    let mut command = of_the_shop();
     command.args(["--bucket", "bronze", "--region", "eu-west-1", "--endpoint", store.endpoint()]).args(more);
     command.env("AWS_ACCESS_KEY_ID", store.access_key()).env("AWS_SECRET_ACCESS_KEY", store.secret_key());
     Ended::of(command.env_remove("AWS_SESSION_TOKEN").output().unwrap())
@@ -52,15 +60,15 @@ async fn a_form_takes_files_of_its_source_and_no_others() {
     let form: Value = serde_json::from_str(&told.out).unwrap();
     assert_eq!(form["largest_bytes"], 1 << 20);
 
-    assert_eq!(status(&store, &form, "etablissement_B_2026-06-30.csv", b"a;b\n"), "204");
-    let key = folder.path().join("bronze/facturation/etablissement_b/etablissement_B_2026-06-30.csv");
+    assert_eq!(status(&store, &form, "orders_2026-06-30.csv", b"a;b\n"), "204");
+    let key = folder.path().join("bronze/shop/orders/orders_2026-06-30.csv");
     assert_eq!(std::fs::read(key).unwrap(), b"a;b\n");
-    assert_eq!(status(&store, &form, "etablissement_A_2026-06-30.csv", b"a;b\n"), "403", "another facility's name");
-    assert_eq!(status(&store, &form, "etablissement_B.csv", &vec![b'x'; (1 << 20) + 1]), "400", "too large");
-    assert_eq!(status(&store, &form, "etablissement_B.csv", b""), "400", "empty");
+    assert_eq!(status(&store, &form, "lines_2026-06-30.csv", b"a;b\n"), "403", "another source's name");
+    assert_eq!(status(&store, &form, "orders.csv", &vec![b'x'; (1 << 20) + 1]), "400", "too large");
+    assert_eq!(status(&store, &form, "orders.csv", b""), "400", "empty");
     let mut moved = form.clone();
-    moved["fields"]["key"] = "facturation/etablissement_a/${filename}".into();
-    assert_eq!(status(&store, &moved, "etablissement_B.csv", b"a;b\n"), "403", "another facility's folder");
+    moved["fields"]["key"] = "shop/lines/${filename}".into();
+    assert_eq!(status(&store, &moved, "orders.csv", b"a;b\n"), "403", "another source's folder");
 }
 
 #[tokio::test]
@@ -70,14 +78,14 @@ async fn a_form_is_printed_as_a_command() {
     link(&store, &["--hours", "168"]).check(
         0,
         &[
-            "# Files of etablissement_b: names that begin with `etablissement_B`, 256 MB at most, until ",
-            "  -F 'key=facturation/etablissement_b/${filename}' \\",
+            "# Files of orders: names that begin with `orders`, 256 MB at most, until ",
+            "  -F 'key=shop/orders/${filename}' \\",
             "  -F 'file=@FILE' \\",
         ],
     );
     link(&store, &["--hours", "169"]).check(2, &["--hours"]);
-    link(&store, &["--source", "etablissement_z"]).check(2, &["--source"]);
-    let mut unsigned = program(&["upload-link", "--dataset", "facturation", "--source", "etablissement_b"]);
+    link(&store, &["--source", "unknown"]).check(2, &["--source"]);
+    let mut unsigned = of_the_shop();
     unsigned.args(["--bucket", "bronze", "--region", "eu-west-1"]).env_remove("AWS_ACCESS_KEY_ID");
     Ended::of(unsigned.output().unwrap()).check(2, &["AWS_ACCESS_KEY_ID"]);
 }
