@@ -58,13 +58,17 @@ impl Deployment {
     }
 
     async fn prepare(&self) -> Result<Prepared> {
+        self.prepare_with(Input::default()).await
+    }
+
+    async fn prepare_with(&self, input: Input) -> Result<Prepared> {
         let context = Context::new(
             self.storage(),
             (BUCKET.to_owned(), vec!["shop".to_owned()]),
             (self.master.clone(), self.pipeline.clone()),
             (self.server.place(DATABASE), self.tls.clone()),
         );
-        run(&context, Input::default(), Deadline::default()).await
+        run(&context, input, Deadline::default()).await
     }
 
     fn login(&self) -> Login {
@@ -174,6 +178,11 @@ async fn a_new_database_is_prepared_once_and_again_without_a_change() {
     let third = deployment.prepare().await.unwrap();
     assert_eq!(third.sentences, ["The pipeline may open 150 connections at once."]);
     assert_eq!(client.query_one(query, &[]).await.unwrap().get::<_, i32>(1), 150);
+    // Terraform raised them, and the server has not started again
+    let raised = Input { max_connections: Some(400), ..Input::default() };
+    let fourth = deployment.prepare_with(raised).await.unwrap();
+    assert_eq!(fourth.connections, Some(300), "three quarters of the 400 that are to come");
+    assert_eq!(client.query_one(query, &[]).await.unwrap().get::<_, i32>(1), 300);
     assert!(!deployment.server.log().contains(&login.password));
 }
 
@@ -322,9 +331,12 @@ async fn what_is_not_as_it_should_be_is_refused_and_nothing_is_changed() {
         Context::new(deployment.storage(), (BUCKET.to_owned(), datasets), secrets, database)
     };
     let wrong = r#"{"username":"master","password":"wrong"}"#;
-    let input = Input { datasets: vec!["other".to_owned()], fingerprint: None, rebuild: None };
+    let input = Input { datasets: vec!["other".to_owned()], ..Input::default() };
     let error = run(&context(&["shop"], wrong), input, Deadline::default()).await.unwrap_err();
     assert!(error.code == ErrorCode::RequestInvalid && error.message.contains("`other`"), "{error}");
+    let none = Input { max_connections: Some(0), ..Input::default() };
+    let error = run(&context(&["shop"], wrong), none, Deadline::default()).await.unwrap_err();
+    assert!(error.code == ErrorCode::RequestInvalid && error.message.contains("max_connections"), "{error}");
     let error = run(&context(&["shop"], wrong), Input::default(), Deadline::default()).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::AccessDenied);
     assert!(!format!("{error:?}").contains("wrong"));

@@ -194,7 +194,7 @@ const SAMPLES: &[Sample] = &[
     }),
     ("prepare-database/deployed", |path| {
         let input: fonderie_prepare_database::Input = read(path);
-        assert_eq!(input.datasets, ["facturation"]);
+        assert_eq!((&input.datasets[..], input.max_connections), (&["facturation".to_owned()][..], Some(200)));
         assert_eq!(input.fingerprint.map(|fingerprint| fingerprint.len()), Some(64));
     }),
     ("prepare-database/rebuild", |path| {

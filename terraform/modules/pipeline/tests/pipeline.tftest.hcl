@@ -49,6 +49,11 @@ run "plan" {
     condition     = jsondecode(aws_lambda_invocation.prepare_database.input).datasets == ["facturation"]
     error_message = "The warehouse is prepared for each dataset."
   }
+
+  assert {
+    condition     = jsondecode(aws_lambda_invocation.prepare_database.input).max_connections == 200
+    error_message = "The pipeline's share is counted of the connections that are to be."
+  }
 }
 
 run "only_daily_runs_are_missed" {
