@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Context;
 
+/// PostgreSQL's own limit.
+const MOST_CONNECTIONS: i32 = 262_143;
+
 /// What Terraform invokes the function with.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Input {
@@ -27,6 +30,9 @@ pub struct Input {
     /// What the invocation depends on, so that Terraform invokes again when it changes; told in the log.
     #[serde(default)]
     pub fingerprint: Option<String>,
+    /// The connections that the server takes once it has started again; without them, those that it takes now.
+    #[serde(default)]
+    pub max_connections: Option<i32>,
     /// The dataset of which what is left is moved aside, so that its tables are made anew: the beginning of a rebuild.
     #[serde(default)]
     pub rebuild: Option<String>,
@@ -74,6 +80,12 @@ impl Measured for Prepared {}
 /// the roles or the secret are there and are not what they should be.
 pub async fn run<S: SecretStore>(context: &Context<S>, input: Input, deadline: Deadline) -> Result<Prepared> {
     tracing::info!(fingerprint = input.fingerprint.as_deref().unwrap_or("none"), "preparing the database");
+    if let Some(connections) = input.max_connections.filter(|connections| !(1..=MOST_CONNECTIONS).contains(connections))
+    {
+        let message =
+            format!("`max_connections` is {connections}: PostgreSQL takes 1 to {MOST_CONNECTIONS} connections");
+        return Err(StageError::new(ErrorCode::RequestInvalid, message));
+    }
     // first, for a bundle with a mistake must change nothing
     let asked: Vec<String> = input.datasets.into_iter().chain(input.rebuild.clone()).collect();
     let datasets = bundles(context, &asked, input.next).await?;
@@ -81,7 +93,8 @@ pub async fn run<S: SecretStore>(context: &Context<S>, input: Input, deadline: D
     let master = Login::from_json_at(&context.master.current().await?, &context.place)?;
     let settings = DatabaseSettings::from_login(&master, context.tls.clone());
     let mut master = Warehouse::connect(&settings, &options).await?;
-    let prepared = prepare(context, &mut master, &options, &datasets, input.rebuild.as_deref()).await;
+    let prepared =
+        prepare(context, &mut master, &options, &datasets, (input.rebuild.as_deref(), input.max_connections)).await;
     master.close().await;
     prepared
 }
@@ -108,11 +121,11 @@ async fn prepare<S: SecretStore>(
     master: &mut Warehouse,
     options: &ConnectOptions,
     datasets: &[Arc<Dataset>],
-    rebuild: Option<&str>,
+    (rebuild, max_connections): (Option<&str>, Option<i32>),
 ) -> Result<Prepared> {
     // the secret before the role: a role whose password nobody knows would be found by the next invocation, and be of no use
     let (login, secret) = pipelines_login(context).await?;
-    let RolesChanged { made: roles_made, connections } = master.make_roles(&login.password).await?;
+    let RolesChanged { made: roles_made, connections } = master.make_roles(&login.password, max_connections).await?;
     let pipeline = SecretLogin::new(context.pipeline.clone(), context.tls.clone());
     let (mut pipeline, password_set) = match pipeline.connect(options).await {
         Err(error) if is_login_refused(&error) => {

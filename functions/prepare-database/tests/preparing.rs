@@ -174,6 +174,11 @@ async fn a_new_database_is_prepared_once_and_again_without_a_change() {
     let third = deployment.prepare().await.unwrap();
     assert_eq!(third.sentences, ["The pipeline may open 150 connections at once."]);
     assert_eq!(client.query_one(query, &[]).await.unwrap().get::<_, i32>(1), 150);
+    // Terraform raised them, and the server has not started again
+    let raised = Input { max_connections: Some(400), ..Input::default() };
+    let fourth = deployment.prepare_with(raised).await.unwrap();
+    assert_eq!(fourth.connections, Some(300), "three quarters of the 400 that are to come");
+    assert_eq!(client.query_one(query, &[]).await.unwrap().get::<_, i32>(1), 300);
     assert!(!deployment.server.log().contains(&login.password));
 }
 
@@ -339,6 +344,9 @@ async fn what_is_not_as_it_should_be_is_refused_and_nothing_is_changed() {
     let input = Input { datasets: vec!["other".to_owned()], ..Input::default() };
     let error = run(&context(&["shop"], wrong), input, Deadline::default()).await.unwrap_err();
     assert!(error.code == ErrorCode::RequestInvalid && error.message.contains("`other`"), "{error}");
+    let none = Input { max_connections: Some(0), ..Input::default() };
+    let error = run(&context(&["shop"], wrong), none, Deadline::default()).await.unwrap_err();
+    assert!(error.code == ErrorCode::RequestInvalid && error.message.contains("max_connections"), "{error}");
     let error = run(&context(&["shop"], wrong), Input::default(), Deadline::default()).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::AccessDenied);
     assert!(!format!("{error:?}").contains("wrong"));

@@ -33,17 +33,21 @@ pub struct RolesChanged {
 
 impl Warehouse {
     /// As the master: makes the roles that are not there, and closes the database to everybody else. The pipeline may use three
-    /// quarters of the connections, so that people and the rotation of its password always find one.
+    /// quarters of the connections, so that people and the rotation of its password always find one: of `max_connections` if it is
+    /// given, since a server reads a new number only when it starts, else of the server's own.
     ///
     /// # Errors
     /// `SettingsInvalid` where one of the roles is there with rights that it must not have; `AccessDenied`, the database's.
-    pub async fn make_roles(&mut self, password: &str) -> Result<RolesChanged> {
+    pub async fn make_roles(&mut self, password: &str, max_connections: Option<i32>) -> Result<RolesChanged> {
         let doing = "making the database's roles";
         let transaction = self.client.transaction().await.doing(doing)?;
         // two invocations at once must not make a role twice
         transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&advisory_key("roles")]).await.doing(doing)?;
         let limit: i32 = transaction
-            .query_one("SELECT greatest(1, current_setting('max_connections')::integer * 3 / 4)", &[])
+            .query_one(
+                "SELECT greatest(1, coalesce($1, current_setting('max_connections')::integer) * 3 / 4)",
+                &[&max_connections],
+            )
             .await
             .doing(doing)?
             .get(0);

@@ -37,12 +37,13 @@ resource "aws_lambda_invocation" "prepare_database" {
     datasets    = keys(var.datasets)
     next        = true
     fingerprint = local.database_fingerprint
+    # A server reads them when it starts: until then it would answer with the old number.
+    max_connections = var.database.max_connections
   })
 
   triggers = {
-    database        = "${var.database.host}:${var.database.port}/${var.database.name}"
-    master_secret   = var.database.master_secret_arn
-    max_connections = var.database.max_connections
+    database      = "${var.database.host}:${var.database.port}/${var.database.name}"
+    master_secret = var.database.master_secret_arn
   }
 
   # Declarations and migrations lie in the bundles that are published afterwards.

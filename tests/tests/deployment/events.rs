@@ -195,6 +195,7 @@ const SAMPLES: &[Sample] = &[
     ("prepare-database/deployed", |path| {
         let input: fonderie_prepare_database::Input = read(path);
         assert_eq!((input.datasets.as_slice(), input.next), (["facturation".to_owned()].as_slice(), true));
+        assert_eq!(input.max_connections, Some(200));
         assert_eq!(input.fingerprint.map(|fingerprint| fingerprint.len()), Some(64));
     }),
     ("prepare-database/rebuild", |path| {

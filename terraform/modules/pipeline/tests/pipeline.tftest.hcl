@@ -98,6 +98,11 @@ run "paused" {
     condition     = !aws_lambda_event_source_mapping.uploads.enabled && output.at_rest == { schedule = true, uploads = true, alarms = true }
     error_message = "Schedule, uploads and alarms are off: ${jsonencode(output.at_rest)}."
   }
+
+  assert {
+    condition     = jsondecode(aws_lambda_invocation.prepare_database.input).max_connections == 200
+    error_message = "The pipeline's share is counted of the connections that are to be."
+  }
 }
 
 run "only_daily_runs_are_missed" {
