@@ -173,5 +173,6 @@ module "alerting" {
     }
   }
 
-  database = var.database.instance == null ? null : merge(var.database.instance, { max_connections = var.database.max_connections })
+  # A null of an object's type would lack what the module's type wants.
+  database = one([for instance in var.database.instance[*] : merge(instance, { max_connections = var.database.max_connections })])
 }
