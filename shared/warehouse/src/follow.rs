@@ -18,6 +18,8 @@ use crate::error::Doing;
 use crate::followers;
 use crate::layers::index;
 
+/// The comment by which a mart's table is known for one, whatever the ledger knows.
+pub(crate) const FOLLOWS: &str = "A mart of Fonderie, of which a publication writes the rows that differ";
 /// More keys than these are not fewer than all.
 const KEYS: usize = 300_000;
 /// Pages of 8 KiB that are copied at a time.
@@ -202,7 +204,7 @@ impl Following<'_> {
     pub(crate) async fn make(&self, transaction: &Transaction<'_>, definition: &str, doing: &str) -> Result<()> {
         let (place, view) = (self.place(), self.definition());
         let rows = format!(
-            "CREATE VIEW {view} AS\n{definition};\nCREATE TEMP TABLE fresh_rows ON COMMIT DROP AS SELECT * FROM {view};\nCREATE TABLE {place} (LIKE fresh_rows)"
+            "CREATE VIEW {view} AS\n{definition};\nCREATE TEMP TABLE fresh_rows ON COMMIT DROP AS SELECT * FROM {view};\nCREATE TABLE {place} (LIKE fresh_rows);\nCOMMENT ON TABLE {place} IS '{FOLLOWS}'"
         );
         transaction.batch_execute(&rows).await.doing(doing)?;
         close_tables(transaction, &[view]).await?;

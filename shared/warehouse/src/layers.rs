@@ -15,7 +15,7 @@ use tokio_postgres::Transaction;
 use tokio_postgres::error::{ErrorPosition, SqlState};
 
 use crate::error::{Doing, database_error, wrong_sql};
-use crate::follow::{Following, definition_of};
+use crate::follow::{FOLLOWS, Following, definition_of};
 use crate::sql::{grants, quote};
 
 const LOOKING: &str = "looking at the views and marts";
@@ -38,7 +38,7 @@ struct Layer<'a> {
     known: Option<String>,
     /// What stands under its name.
     found: Option<Relation>,
-    /// Whether it is a table whose columns have other types than its definition, as when a text below it became wider.
+    /// Whether it is a table whose definition is gone or has columns of other types, as when a text below it became wider.
     is_narrow: bool,
 }
 
@@ -52,8 +52,8 @@ struct Relation {
 enum RelationKind {
     View,
     Materialized,
-    /// A table, with the view of its definition: a mart that follows.
-    Table(u32),
+    /// A table, with the view of its definition if that is there: a mart that follows.
+    Table(Option<u32>),
 }
 
 impl Layer<'_> {
@@ -142,7 +142,7 @@ impl<'a> Layers<'a> {
             )
         };
         let found = format!(
-            "SELECT c.oid, c.relkind::text, d.oid, {} <> {} FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS l (place, definition, at) \
+            "SELECT c.oid, c.relkind::text, d.oid, {} <> {}, obj_description(c.oid, 'pg_class') FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS l (place, definition, at) \
              LEFT JOIN pg_class c ON c.oid = to_regclass(l.place) LEFT JOIN pg_class d ON d.oid = to_regclass(l.definition) ORDER BY l.at",
             types("c.oid"),
             types("d.oid")
@@ -153,8 +153,8 @@ impl<'a> Layers<'a> {
             match (row.get::<_, &str>(1), layer.mart) {
                 ("v", _) => layer.found = Some(Relation { oid, kind: RelationKind::View }),
                 ("m", _) => layer.found = Some(Relation { oid, kind: RelationKind::Materialized }),
-                // it is ours if it has a definition
-                ("r", _) if layer.known.is_some() && row.get::<_, Option<u32>>(2).is_some() => {
+                // the ledger may be lost, and with it the view of the definition
+                ("r", _) if row.get::<_, Option<&str>>(4) == Some(FOLLOWS) => {
                     layer.found = Some(Relation { oid, kind: RelationKind::Table(row.get(2)) });
                     layer.is_narrow = row.get(3);
                 }
@@ -173,7 +173,7 @@ impl<'a> Layers<'a> {
         let oids: Vec<u32> = layers.iter().filter_map(|layer| Some(layer.found.as_ref()?.oid)).collect();
         // a table stands on the view of its definition
         let tables = layers.iter().filter_map(|layer| match layer.found.as_ref()? {
-            Relation { oid, kind: RelationKind::Table(definition) } => Some((*definition, *oid)),
+            Relation { oid, kind: RelationKind::Table(Some(definition)) } => Some((*definition, *oid)),
             _ => None,
         });
         let (definitions, tables): (Vec<u32>, Vec<u32>) = tables.unzip();
@@ -435,7 +435,7 @@ impl<'a> Layers<'a> {
             steps.push((at, format!("DROP {kind} {}", layer.place())));
             if let RelationKind::Table(_) = found.kind {
                 let definition = name(&layer.schema, &definition_of(&layer.name), "");
-                steps.push((at, format!("DROP VIEW {definition}")));
+                steps.push((at, format!("DROP VIEW IF EXISTS {definition}")));
             }
         }
         for &Draft { layer: at, .. } in drafts {
