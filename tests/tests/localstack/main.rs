@@ -12,7 +12,6 @@ mod kills;
 mod order;
 mod outage;
 mod paused;
-mod policies;
 mod rebuilds;
 mod refusals;
 mod reruns;
@@ -76,7 +75,6 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("notifications: one each, nothing personal", |world| Box::pin(secrecy::notifications(world))),
     ("executions: nothing personal", |world| Box::pin(secrecy::executions(world))),
     ("logs: JSON, run and stage, nothing personal", |world| Box::pin(secrecy::logs(world))),
-    ("policies: every call is allowed, no right too many", |world| Box::pin(policies::every_call(world))),
 ];
 
 fn main() -> ExitCode {
