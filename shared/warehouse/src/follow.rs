@@ -9,7 +9,7 @@ use std::pin::pin;
 use bytes::Bytes;
 use fonderie_contract::Layout;
 use fonderie_core::{ErrorCode, Result, StageError};
-use fonderie_tables::{ROW_KEY, Table, changed_keys, lists, name, quote};
+use fonderie_tables::{ROW_KEY, Table, changed_keys, name, quote};
 use futures::{SinkExt, TryStreamExt};
 use tokio_postgres::Transaction;
 
@@ -126,26 +126,22 @@ impl Following<'_> {
                 queries.push(changed_keys(dataset, table, column, seen));
                 continue;
             }
-            let any = format!("SELECT EXISTS (SELECT FROM {} WHERE change > {seen})", lists(dataset, table));
-            if transaction.query_one(&any, &[]).await.doing(FOLLOWING)?.get(0) {
+            if followers::has_changed(transaction, dataset, table, seen).await? {
                 return Ok(None);
             }
         }
-        let all =
-            format!("SELECT DISTINCT key FROM ({}) AS touched (key) LIMIT {}", queries.join(" UNION ALL "), KEYS + 1);
         if queries.is_empty() {
             return Ok(Some(Vec::new()));
         }
+        let all =
+            format!("SELECT DISTINCT key FROM ({}) AS touched (key) LIMIT {}", queries.join(" UNION ALL "), KEYS + 1);
         let keys = transaction.query(&all, &[]).await.doing(FOLLOWING)?;
         Ok((keys.len() <= KEYS).then(|| keys.iter().map(|row| row.get(0)).collect()))
     }
 
     /// Notes that the mart has looked at all that changed.
     pub(crate) async fn look(&self, transaction: &Transaction<'_>, layout: &Layout) -> Result<()> {
-        for table in layout.tables.tables().filter(|table| !table.followed.is_empty()) {
-            followers::look(transaction, &layout.tables, table, &followers::of_mart(self.mart)).await?;
-        }
-        Ok(())
+        followers::look_at_all(transaction, &layout.tables, &followers::of_mart(self.mart)).await
     }
 
     /// Writes what differs, of these keys or of all.

@@ -33,6 +33,25 @@ pub(crate) async fn seen(
     Ok(row.map(|row| row.get(0)))
 }
 
+/// Whether loads wrote anything into a table after a list's number.
+pub(crate) async fn has_changed(
+    transaction: &Transaction<'_>,
+    dataset: &Dataset,
+    table: &Table,
+    seen: i64,
+) -> Result<bool> {
+    let any = format!("SELECT EXISTS (SELECT FROM {} WHERE change > {seen})", lists(dataset, table));
+    Ok(transaction.query_one(&any, &[]).await.doing(LOOKING)?.get(0))
+}
+
+/// Notes that a follower has looked at all lists of all tables.
+pub(crate) async fn look_at_all(transaction: &Transaction<'_>, dataset: &Dataset, follower: &str) -> Result<()> {
+    for table in dataset.tables().filter(|table| !table.followed.is_empty()) {
+        look(transaction, dataset, table, follower).await?;
+    }
+    Ok(())
+}
+
 /// Notes that a follower has looked at all lists of a table, and removes those at which all have. Under the dataset's lock.
 pub(crate) async fn look(
     transaction: &Transaction<'_>,

@@ -134,8 +134,9 @@ impl Scoring<'_> {
         if self.work() != Work::ScoreChanges {
             let index = format!("CREATE UNIQUE INDEX ON {scores} (row_key); ANALYZE {scores}");
             self.transaction.batch_execute(&index).await.doing(&doing).map_err(|error| of_select(error, model))?;
+            // of the rows that changed the keys are those of the lists
+            self.check_keys(plan, &scores).await?;
         }
-        self.check_keys(plan, &scores).await?;
         Ok(rows)
     }
 
@@ -148,9 +149,6 @@ impl Scoring<'_> {
                 self.transaction.batch_execute(&delete).await.doing(doing)?;
             }
             return Ok(targets);
-        }
-        for table in &targets {
-            self.transaction.batch_execute(&format!("DROP TABLE IF EXISTS {table}")).await.doing(doing)?;
         }
         for create in output_tables(&plan.layout.schemas.warehouse, &new(plan.output()?)) {
             self.transaction.batch_execute(&create).await.doing(doing)?;

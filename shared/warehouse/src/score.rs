@@ -12,7 +12,7 @@ use fonderie_contract::{Bound, Layout, Level, Model};
 use fonderie_core::failpoint::step;
 use fonderie_core::stage::{DatasetRun, FeatureDrift, LevelRows, ModelInForce, ModelScored, ScoreStatus};
 use fonderie_core::{ErrorCode, ObjectRef, Result, StageError, digest, hex};
-use fonderie_tables::{Output, ROW_KEY, Table, changed_keys, lists};
+use fonderie_tables::{Output, ROW_KEY, Table, changed_keys};
 use serde_json::Value;
 use tokio_postgres::{GenericClient, Transaction};
 
@@ -238,8 +238,7 @@ async fn changed_beside(transaction: &Transaction<'_>, plan: &ScorePlan<'_>, fol
     let dataset = &plan.layout.tables;
     for table in tables.into_iter().filter(|table| table.name != plan.model.table) {
         let Some(seen) = followers::seen(transaction, dataset, table, follower).await? else { return Ok(true) };
-        let any = format!("SELECT EXISTS (SELECT FROM {} WHERE change > {seen})", lists(dataset, table));
-        if transaction.query_one(&any, &[]).await.doing(&doing)?.get(0) {
+        if followers::has_changed(transaction, dataset, table, seen).await? {
             return Ok(true);
         }
     }
@@ -364,9 +363,7 @@ impl Scoring<'_> {
             followers::note_again(&self.transaction, &plan.layout.tables, plan.table()?, CHANGED, seen).await?;
         }
         let follower = followers::of_model(&plan.model.id);
-        for table in plan.layout.tables.tables() {
-            followers::look(&self.transaction, &plan.layout.tables, table, &follower).await?;
-        }
+        followers::look_at_all(&self.transaction, &plan.layout.tables, &follower).await?;
         let scored = ModelScored { rows: done.rows, levels, in_force: Some(in_force), ..empty(plan, status) };
         record(&self.transaction, plan, self.until, &scored, parameters, done.trained).await?;
         step("before the scores were committed");
